@@ -1,0 +1,85 @@
+// Who may import whom: the import table of the design, checked by `npm run check`.
+// Each room lists what it may reach; everything else inside the repository is refused.
+const dev = "^node_modules/(typescript|jest|@jest|@swc|dependency-cruiser|testcontainers|fast-check)/";
+
+/** A room's files may import only what `allowed` (regular expressions over resolved paths) names. */
+const room = (name, from, allowed) => ({
+  name,
+  severity: "error",
+  from: { path: from },
+  to: { pathNot: allowed, dependencyTypesNot: ["core"] },
+});
+
+const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`);
+
+module.exports = {
+  forbidden: [
+    room("bin-migrate", "^bin/migrate\\.ts$", ["^lib/cli/"]),
+    room("bin-app", "^bin/app\\.ts$", ["^lib/(index|app-stack)\\.ts$"]),
+    room("public", "^lib/(index|app-stack)\\.ts$", [
+      "^lib/(constructs/|app-stack\\.ts$)",
+      ...npm("aws-cdk-lib", "constructs"),
+    ]),
+    room("migrator", "^lib/migrator/", ["^lib/migrator/", ...npm("pg", "node-pg-migrate")]),
+    room("bundle", "^lib/bundle/", ["^lib/bundle/", ...npm("esbuild")]),
+    room("constructs", "^lib/constructs/", [
+      "^lib/(constructs|bundle)/",
+      "^lambda/contract\\.ts$",
+      ...npm("aws-cdk-lib", "constructs"),
+    ]),
+    room("lambda", "^lambda/", [
+      "^lambda/",
+      "^lib/migrator/",
+      ...npm("pg", "@aws-sdk/client-secrets-manager"),
+    ]),
+    room("migrations", "^migrations/", ["^migrations/", ...npm("node-pg-migrate")]),
+    {
+      name: "cli",
+      severity: "error",
+      from: { path: "^lib/cli/" },
+      to: { path: ["^(bin|lambda|test|migrations)/", "^lib/(constructs|index|app-stack)", dev] },
+    },
+    {
+      name: "no-doors-or-tests",
+      severity: "error",
+      from: { pathNot: "^(test|bin)/" },
+      to: { path: "^(bin|test)/" },
+    },
+    {
+      name: "one-adapter",
+      comment: "node-pg-migrate is reached through one file",
+      severity: "error",
+      from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/migrator/engine\\.ts$" },
+      to: { path: "^node_modules/node-pg-migrate/" },
+    },
+    {
+      name: "bundle-by-its-index",
+      severity: "error",
+      from: { pathNot: "^(lib/bundle|test)/" },
+      to: { path: "^lib/bundle/", pathNot: "^lib/bundle/index\\.ts$" },
+    },
+    {
+      name: "migrator-by-its-index",
+      severity: "error",
+      from: { pathNot: "^(lib/migrator|test)/" },
+      to: { path: "^lib/migrator/", pathNot: "^lib/migrator/(index|errors)\\.ts$" },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-orphans", severity: "error", from: { orphan: true, path: "^(lib|lambda)/" }, to: {} },
+    {
+      name: "no-undeclared",
+      severity: "error",
+      from: { path: "^(lib|lambda|bin)/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+    },
+  },
+};
