@@ -1,0 +1,87 @@
+import type { Actions } from "../engine.ts";
+import { MigrationError } from "../errors.ts";
+import type { Direction } from "../plan/select.ts";
+import type { LoadedMigration, SqlFile } from "../source.ts";
+import { asksForNoTransaction, readSections } from "./sections.ts";
+
+/** The parts of node-pg-migrate's builder that a SQL file needs. */
+interface SqlBuilder {
+  sql(text: string): void;
+  noTransaction(): void;
+}
+
+export type Action = (...args: unknown[]) => unknown;
+
+/** How one direction of a migration is to be built. */
+export interface Recipe {
+  readonly action: Action;
+  readonly mode: "direct" | "inferred";
+}
+
+/** Takes up, down and shorthands out of what was loaded. */
+export function readActions(loaded: LoadedMigration): Actions {
+  if (loaded.kind === "module") return moduleActions(loaded.exports);
+  if (loaded.kind === "pair") {
+    const { up, down } = loaded;
+    return { up: sqlAction(up, up.text), down: down ? sqlAction(down, down.text) : false, shorthands: {} };
+  }
+  const { up, down } = readSections(loaded.file.text);
+  return {
+    up: sqlAction(loaded.file, up.text),
+    down: down ? sqlAction(loaded.file, down.text) : false,
+    shorthands: {},
+  };
+}
+
+function sqlAction(file: SqlFile, text: string): Action {
+  return (pgm: unknown) => {
+    if (!isSqlBuilder(pgm)) throw new TypeError("a migration builder is needed");
+    if (asksForNoTransaction(file.text)) pgm.noTransaction();
+    pgm.sql(text);
+  };
+}
+
+function isSqlBuilder(value: unknown): value is SqlBuilder {
+  return typeof value === "object" && value !== null && "sql" in value && "noTransaction" in value;
+}
+
+function moduleActions(exported: unknown): Actions {
+  if (typeof exported !== "object" || exported === null)
+    return { up: undefined, down: undefined, shorthands: {} };
+  const read = (key: string): unknown => Reflect.get(exported, key);
+  const shorthands = read("shorthands");
+  return {
+    up: read("up"),
+    down: read("down"),
+    shorthands: typeof shorthands === "object" && shorthands !== null ? { ...shorthands } : {},
+  };
+}
+
+/**
+ * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
+ * @throws MigrationError `IRREVERSIBLE` for `down = false`, `MIGRATION` when there is nothing to call
+ */
+export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe {
+  const inferred = direction === "down" && actions.down === undefined;
+  const action = inferred || direction === "up" ? actions.up : actions.down;
+  if (isAction(action)) return { action, mode: inferred ? "inferred" : "direct" };
+  if (action === false && direction === "down") {
+    throw new MigrationError("IRREVERSIBLE", `migration ${name} has no way down`, {
+      migration: name,
+      hint: "Add a down section or function to it, or write a new migration that undoes it.",
+    });
+  }
+  const shown = action === undefined ? "nothing" : JSON.stringify(action);
+  throw new MigrationError(
+    "MIGRATION",
+    `migration ${name} must export a function "${direction}", and exports ${shown}`,
+    {
+      migration: name,
+      hint: `Export async function ${direction}(pgm) { … } from it.`,
+    },
+  );
+}
+
+function isAction(value: unknown): value is Action {
+  return typeof value === "function";
+}

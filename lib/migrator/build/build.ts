@@ -1,0 +1,101 @@
+import { types } from "node:util";
+import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
+import { MigrationError } from "../errors.ts";
+import type { Direction } from "../plan/select.ts";
+import { chooseRecipe, type Recipe } from "./actions.ts";
+
+/** SQL that is known before anything runs, or the fact that it depends on what the database answers. */
+export type Built = ({ readonly kind: "static" } & BuiltSteps) | { readonly kind: "dynamic" };
+
+/** Loading node-pg-migrate costs a tenth of a second, which a run with nothing to build does not pay. */
+const loadEngine = () => import("../engine.ts");
+
+export interface BuildContext {
+  readonly name: string;
+  readonly actions: Actions;
+  /** Shorthands of this migration and of all before it. */
+  readonly shorthands: Shorthands;
+  readonly decamelize: boolean;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Builds without a database. A migration that asks `pgm.db` is dynamic, whatever it does with the refusal.
+ * @throws MigrationError `IRREVERSIBLE`, or `MIGRATION` for an error of the migration's own code
+ */
+export async function buildWithoutDatabase(context: BuildContext, direction: Direction): Promise<Built> {
+  const recipe = chooseRecipe(context.name, context.actions, direction);
+  let asked = false;
+  const db: MigrationDb = {
+    query: () => {
+      asked = true;
+      return Promise.reject(new Error("the database is not asked while SQL is only being shown"));
+    },
+  };
+  try {
+    const built = await build({ ...recipe, ...context, db: () => db });
+    return asked ? { kind: "dynamic" } : { kind: "static", ...built };
+  } catch (error) {
+    if (asked) return { kind: "dynamic" };
+    throw await buildError(context, recipe, direction, error);
+  }
+}
+
+/** Builds a dynamic migration against the given database. Errors of its queries pass through as they are. */
+export async function buildWithDatabase(
+  context: BuildContext,
+  direction: Direction,
+  db: (usesTransaction: () => boolean) => MigrationDb,
+): Promise<BuiltSteps> {
+  const recipe = chooseRecipe(context.name, context.actions, direction);
+  try {
+    return await build({ ...recipe, ...context, db });
+  } catch (error) {
+    throw await buildError(context, recipe, direction, error);
+  }
+}
+
+/** The SQL that would undo this migration, for the history; undefined when it cannot be known beforehand. */
+export async function renderDown(context: BuildContext): Promise<readonly string[] | undefined> {
+  try {
+    const built = await buildWithoutDatabase({ ...context, warn: () => {} }, "down");
+    return built.kind === "static" ? built.steps : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function build(request: BuildRequest): Promise<BuiltSteps> {
+  const { buildSteps } = await loadEngine();
+  return buildSteps(request);
+}
+
+async function buildError(
+  context: BuildContext,
+  recipe: Recipe,
+  direction: Direction,
+  error: unknown,
+): Promise<MigrationError> {
+  if (error instanceof MigrationError) return error.with({ migration: context.name });
+  const { isNotReversible } = await loadEngine();
+  if (recipe.mode === "inferred" && isNotReversible(error)) {
+    return new MigrationError(
+      "IRREVERSIBLE",
+      `migration ${context.name} has no down, and none can be inferred`,
+      {
+        migration: context.name,
+        cause: error,
+        hint: "Export a down function from it, or down = false when it cannot be undone.",
+      },
+    );
+  }
+  const message = types.isNativeError(error) ? error.message : String(error);
+  return new MigrationError(
+    "MIGRATION",
+    `${direction} of migration ${context.name} threw an error: ${message}`,
+    {
+      migration: context.name,
+      cause: error,
+    },
+  );
+}

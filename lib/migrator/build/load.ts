@@ -1,0 +1,69 @@
+import type { Actions } from "../engine.ts";
+import { MigrationError } from "../errors.ts";
+import { compareMigrations } from "../plan/order.ts";
+import type { LoadedMigration, MigrationSource } from "../source.ts";
+import { readActions } from "./actions.ts";
+import type { BuildContext } from "./build.ts";
+
+export interface LoadOptions {
+  readonly decamelize: boolean;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Loads the named migrations, and those whose shorthands they may use. Column shorthands add up in running order:
+ * a migration sees its own and those of all before it, applied or not.
+ */
+export async function loadContexts(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<Map<string, BuildContext>> {
+  if (names.length === 0) return new Map();
+  const wanted = new Set(names);
+  const sharing = new Set(await fromSource(() => source.shorthandNames()));
+  const loaded = await fromSource(() => source.load([...new Set([...names, ...sharing])]));
+  const contexts = new Map<string, BuildContext>();
+  let shorthands: Actions["shorthands"] = {};
+  for (const { name } of inOrder(source)) {
+    const migration = loaded.get(name);
+    if (migration === undefined) continue;
+    const actions = readActions(migration);
+    shorthands = { ...shorthands, ...actions.shorthands };
+    if (wanted.has(name)) contexts.set(name, { name, actions, shorthands, ...options });
+  }
+  return contexts;
+}
+
+/** The context of one migration evaluated anew, in the place of the given one. */
+export async function reloadContext(source: MigrationSource, context: BuildContext): Promise<BuildContext> {
+  const loaded: LoadedMigration = await fromSource(() => source.reload(context.name));
+  const actions = readActions(loaded);
+  return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
+}
+
+export function inOrder(source: MigrationSource): MigrationSource["entries"] {
+  return [...source.entries].sort((a, b) => compareMigrations(a.fileName, b.fileName));
+}
+
+/** A source has errors of its own; the code `USAGE` (the folder) or else `MIGRATION` (a file) is given to them here. */
+export async function fromSource<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof MigrationError || !(typeof error === "object" && error !== null)) throw error;
+    const text = (key: string): string | undefined => {
+      const value: unknown = Reflect.get(error, key);
+      return typeof value === "string" ? value : undefined;
+    };
+    const hint = text("hint");
+    throw new MigrationError(
+      text("code") === "USAGE" ? "USAGE" : "MIGRATION",
+      text("message") ?? String(error),
+      {
+        cause: error,
+        ...(hint === undefined ? {} : { hint }),
+      },
+    );
+  }
+}

@@ -1,0 +1,137 @@
+import { type ErrorCode, MigrationError } from "../errors.ts";
+import type { ConnectionSettings } from "./settings.ts";
+
+/** What pg and Node tell about an error, read without trusting its class (test sandboxes have classes of their own). */
+export interface Failure {
+  readonly message: string;
+  /** A SQLSTATE, or Node's error code such as `ECONNREFUSED`. */
+  readonly code?: string;
+  readonly fromServer: boolean;
+  readonly detail?: string;
+  readonly hint?: string;
+  readonly position?: number;
+}
+
+export function readFailure(error: unknown): Failure {
+  if (typeof error !== "object" || error === null) return { message: String(error), fromServer: false };
+  const text = (key: string): string | undefined => {
+    const value: unknown = Reflect.get(error, key);
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const [code, detail, hint, position] = [text("code"), text("detail"), text("hint"), text("position")];
+  return {
+    message: text("message") ?? firstInnerMessage(error) ?? code ?? "unknown error",
+    fromServer: text("severity") !== undefined,
+    ...(code === undefined ? {} : { code }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(position === undefined ? {} : { position: Number(position) }),
+  };
+}
+
+/** Node reports a host with several addresses as an AggregateError without a message of its own. */
+function firstInnerMessage(error: object): string | undefined {
+  const inner: unknown = Reflect.get(error, "errors");
+  if (!Array.isArray(inner) || inner.length === 0) return undefined;
+  return readFailure(inner[0]).message;
+}
+
+/** True for an answer that says the server will accept connections soon. */
+export function isStarting(error: unknown): boolean {
+  return readFailure(error).code === "57P03";
+}
+
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA/;
+
+/** The typed error for a connection that could not be made. Names everything but the password. */
+export function connectionError(error: unknown, settings: ConnectionSettings): MigrationError {
+  const failure = readFailure(error);
+  const where = `${settings.user}@${settings.host}:${settings.port}/${settings.database}`;
+  const [code, what, hint] = diagnose(failure, settings);
+  return new MigrationError(code, `${what} (${where})`, {
+    hint,
+    cause: error,
+    ...(failure.fromServer && failure.code !== undefined ? { sqlstate: failure.code } : {}),
+  });
+}
+
+type Diagnosis = readonly [code: ErrorCode, what: string, hint: string];
+
+function diagnose(failure: Failure, settings: ConnectionSettings): Diagnosis {
+  return failure.fromServer ? refusedByServer(failure, settings) : notReached(failure, settings);
+}
+
+function refusedByServer({ code, message }: Failure, settings: ConnectionSettings): Diagnosis {
+  if (code === "57P03") {
+    return [
+      "STARTING",
+      `the server is still not ready: ${message}`,
+      "Try again, or look at the server's log.",
+    ];
+  }
+  if (code === "3D000") {
+    const hint = "Check DATABASE_NAME, or create the database first.";
+    return ["DATABASE_NOT_FOUND", `database "${settings.database}" does not exist`, hint];
+  }
+  if (/no encryption|SSL off/i.test(message)) {
+    return [
+      "TLS_REQUIRED",
+      `the server refuses connections without TLS: ${message}`,
+      "Set DATABASE_SSL=verify-full.",
+    ];
+  }
+  if (code === "28P01" || code === "28000") {
+    const hint = "Check DATABASE_USER and DATABASE_PASSWORD (or the secret they come from).";
+    return ["AUTH", `the server rejected user "${settings.user}": ${message}`, hint];
+  }
+  if (code === "53300") {
+    return [
+      "CONNECTION",
+      `the server has no connection left: ${message}`,
+      "Close some connections, then try again.",
+    ];
+  }
+  return [
+    "CONNECTION",
+    `the server refused the connection: ${message}`,
+    "Look at the server's log for the reason.",
+  ];
+}
+
+function notReached({ code = "", message }: Failure, settings: ConnectionSettings): Diagnosis {
+  if (/does not support SSL/.test(message)) {
+    const hint = "Switch TLS on in the server, or set DATABASE_SSL=disable when the network is private.";
+    return ["TLS_UNAVAILABLE", "the server does not offer TLS", hint];
+  }
+  if (UNTRUSTED.test(code)) {
+    const hint =
+      code === "ERR_TLS_CERT_ALTNAME_INVALID"
+        ? "Connect with the host name the certificate was issued for."
+        : "Set DATABASE_SSL_CA to the file with the certificate authority's certificate.";
+    return ["TLS_UNTRUSTED", `the server's certificate is not trusted: ${message}`, hint];
+  }
+  const [host, port] = [settings.host, settings.port];
+  if (code === "ECONNREFUSED") {
+    return [
+      "CONNECTION",
+      "connection refused",
+      `Is Postgres running on ${host}, and listening on port ${port}?`,
+    ];
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+    return ["CONNECTION", `host name "${host}" cannot be resolved`, "Check DATABASE_HOST."];
+  }
+  if (code === "ETIMEDOUT" || /timeout/i.test(message)) {
+    const hint = `Check DATABASE_HOST, DATABASE_PORT, and that a firewall lets this machine reach ${host}:${port}.`;
+    return ["CONNECTION", "no answer in time", hint];
+  }
+  const hint = `Check that a Postgres server answers on ${host}:${port}.`;
+  return ["CONNECTION", `the connection failed: ${message}`, hint];
+}
+
+/** SQLSTATE classes and messages that mean the session is gone, not that the statement was wrong. */
+export function isConnectionLoss(error: unknown): boolean {
+  const { code = "", fromServer, message } = readFailure(error);
+  if (fromServer) return code.startsWith("08") || code === "57P01" || code === "57P02" || code === "25P03";
+  return /^(ECONN|EPIPE|ETIMEDOUT)/.test(code) || /connection|not queryable/i.test(message);
+}

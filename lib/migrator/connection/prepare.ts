@@ -1,0 +1,36 @@
+import pg from "pg";
+import type { ResolvedOptions } from "../options.ts";
+
+/**
+ * One statement that puts the session into the state every migration may count on, and tells who we are. Settings
+ * that a server does not have are left out by asking `pg_settings`; `client_connection_check_interval` exists but
+ * cannot be set on Windows servers.
+ */
+export function applySettings(options: ResolvedOptions): string {
+  const settings: Record<string, string> = {
+    TimeZone: "UTC",
+    search_path: options.schema.map((schema) => pg.escapeIdentifier(schema)).join(", "),
+    standard_conforming_strings: "on",
+    lock_timeout: String(options.lockTimeoutMs),
+    statement_timeout: String(options.statementTimeoutMs),
+    // A client that stalls between two statements must not hold its locks for ever.
+    idle_in_transaction_session_timeout: "300000",
+    // A killed client's statement would otherwise run on, and could commit, with nobody to record it.
+    client_connection_check_interval: "2000",
+    tcp_keepalives_idle: "15",
+    tcp_keepalives_interval: "5",
+    tcp_keepalives_count: "3",
+  };
+  const values = Object.entries(settings)
+    .map(([name, value]) => `(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)})`)
+    .join(", ");
+  return (
+    "SELECT pg_catalog.pg_backend_pid() AS pid, " +
+    "pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version, " +
+    "pg_catalog.count(pg_catalog.set_config(wanted.name, wanted.value, false)) AS set " +
+    `FROM (VALUES ${values}) AS wanted (name, value) ` +
+    "JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name " +
+    "WHERE wanted.name <> 'client_connection_check_interval' " +
+    "OR pg_catalog.version() !~* '(windows|mingw|visual)'"
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * Every way a run can fail, as a stable word for scripts and runbooks. A code never changes its meaning;
+ * `docs/troubleshooting.md` has an entry for each.
+ */
+export const ERROR_CODES = [
+  "USAGE",
+  "CONNECTION",
+  "STARTING",
+  "AUTH",
+  "DATABASE_NOT_FOUND",
+  "TLS_REQUIRED",
+  "TLS_UNAVAILABLE",
+  "TLS_UNTRUSTED",
+  "LOCK_HELD",
+  "LOCK_TIMEOUT",
+  "SQL",
+  "MIGRATION",
+  "ORDER",
+  "CHANGED",
+  "MISSING",
+  "PARTIAL",
+  "IRREVERSIBLE",
+  "UNMANAGED",
+  "UNTRUSTED_HISTORY",
+  "DEADLINE",
+  "CANCELLED",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** What is known about a failure beyond its message. Every field is absent when it does not apply. */
+export interface ErrorDetails {
+  /** What to do about it, in one or two sentences, naming the command or setting. */
+  readonly hint?: string;
+  /** Name of the migration that failed. */
+  readonly migration?: string;
+  /** The SQL that the server refused, as it was sent (passwords in it are masked by whoever prints it). */
+  readonly statement?: string;
+  /** Five-character SQLSTATE of the server's answer. */
+  readonly sqlstate?: string;
+  /** 1-based character offset into `statement`, as the server reported it. */
+  readonly position?: number;
+  /** The server's DETAIL line. */
+  readonly detail?: string;
+  /** Names of the migrations this run had completed, and kept, before it failed. */
+  readonly applied?: readonly string[];
+  /** Names of the migrations that this run still had to do, the failed one included. */
+  readonly remaining?: readonly string[];
+  /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */
+  readonly partial?: number;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error type the engine throws. Branch on `code`; show `message` and `hint`.
+ * Messages are lower case, name the value received, and never hold a password.
+ */
+export class MigrationError extends Error {
+  override readonly name = "MigrationError";
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause });
+    this.code = code;
+    this.details = details;
+  }
+
+  /** The same failure with more known about it; what was known already is kept. */
+  with(more: ErrorDetails): MigrationError {
+    const error = new MigrationError(this.code, this.message, { ...more, ...this.details });
+    if (this.stack !== undefined) error.stack = this.stack;
+    return error;
+  }
+}

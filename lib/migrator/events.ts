@@ -1,0 +1,30 @@
+import type { Direction } from "./plan/select.ts";
+
+/** Another session that stands in the way, as `pg_stat_activity` shows it. */
+export interface SessionInfo {
+  readonly pid: number;
+  readonly user: string | null;
+  readonly application: string | null;
+  /** Address of the client; null for a local socket. */
+  readonly client: string | null;
+  /** Milliseconds since its current statement or transaction began. */
+  readonly sinceMs: number | null;
+  readonly state: string | null;
+}
+
+/** What a run tells while it works. Events are facts for display; nothing depends on their being heard. */
+export type RunEvent =
+  | { readonly type: "server-starting"; readonly message: string }
+  | { readonly type: "lock-wait"; readonly holder: SessionInfo | null; readonly waitMs: number }
+  | { readonly type: "started"; readonly migration: string; readonly direction: Direction }
+  | {
+      readonly type: "finished";
+      readonly migration: string;
+      readonly direction: Direction;
+      readonly durationMs: number;
+    }
+  | { readonly type: "failed"; readonly migration: string; readonly direction: Direction }
+  | { readonly type: "notice"; readonly severity: string; readonly message: string }
+  | { readonly type: "warning"; readonly message: string };
+
+export type Observer = (event: RunEvent) => void;

@@ -1,0 +1,82 @@
+import { DEFAULTS } from "./defaults.ts";
+import { MigrationError } from "./errors.ts";
+
+/** What a pending migration older than an applied one means: refuse, go on and say so, go on. */
+export type OrderPolicy = "strict" | "warn" | "allow";
+
+/** One transaction for each migration, or one for all of a run. */
+export type TransactionMode = "each" | "all";
+
+/** Who runs, for the history. */
+export interface Provenance {
+  /** The person or principal. */
+  readonly actor: string;
+  readonly origin: "cli" | "deploy" | "command";
+  /** Version of the migrations, such as a git commit. Absent when unknown. Read only when something runs. */
+  readonly revision?: string | undefined;
+  /** Hash of the compiled bundle. Absent outside a Lambda. */
+  readonly bundle?: string | undefined;
+  /** Name and version of this tool. */
+  readonly tool: string;
+}
+
+/** Settings of an engine; everything left out has the default that `DEFAULTS` documents. */
+export interface MigratorOptions {
+  /** Schemas put on the search path; the first holds the tables of the engine. */
+  readonly schema?: readonly string[];
+  /** Create the configured schemas when they do not exist. Default: they must exist. */
+  readonly createSchema?: boolean;
+  /** Schema of the engine's tables. Default: the first of `schema`. */
+  readonly migrationsSchema?: string;
+  readonly migrationsTable?: string;
+  /** Write camelCase names of the builder as snake_case, as node-pg-migrate's option does. Default: names stay. */
+  readonly decamelize?: boolean;
+  readonly order?: OrderPolicy;
+  readonly transaction?: TransactionMode;
+  /** Milliseconds. */
+  readonly lockWaitMs?: number;
+  /** Milliseconds. */
+  readonly lockTimeoutMs?: number;
+  /** Milliseconds; 0 means no limit. */
+  readonly statementTimeoutMs?: number;
+  /** Milliseconds. */
+  readonly connectTimeoutMs?: number;
+  /** Milliseconds. */
+  readonly startingWaitMs?: number;
+}
+
+/** Options with every default filled in. */
+export type ResolvedOptions = Required<Omit<MigratorOptions, "schema">> & {
+  readonly schema: readonly [string, ...string[]];
+};
+
+export function resolveOptions(options: MigratorOptions): ResolvedOptions {
+  const [first = DEFAULTS.schema, ...rest] = options.schema ?? [];
+  const resolved: ResolvedOptions = {
+    createSchema: false,
+    decamelize: false,
+    migrationsTable: DEFAULTS.migrationsTable,
+    order: DEFAULTS.order,
+    transaction: DEFAULTS.transaction,
+    lockWaitMs: DEFAULTS.lockWaitMs,
+    lockTimeoutMs: DEFAULTS.lockTimeoutMs,
+    statementTimeoutMs: DEFAULTS.statementTimeoutMs,
+    connectTimeoutMs: DEFAULTS.connectTimeoutMs,
+    startingWaitMs: DEFAULTS.startingWaitMs,
+    ...options,
+    migrationsSchema: options.migrationsSchema ?? first,
+    schema: [first, ...rest],
+  };
+  for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
+    requireIdentifier(name);
+  }
+  return resolved;
+}
+
+/** Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */
+const LONGEST_NAME = 63 - "_history".length;
+
+function requireIdentifier(name: string): void {
+  if (name !== "" && Buffer.byteLength(name) <= LONGEST_NAME && !name.includes("\0")) return;
+  throw new MigrationError("USAGE", `schema or table name "${name}" must have 1 to ${LONGEST_NAME} bytes`);
+}

@@ -1,0 +1,89 @@
+import { type ErrorCode, MigrationError } from "../errors.ts";
+import type { OrderPolicy } from "../options.ts";
+import { type Classified, type MigrationState, outOfOrder } from "./states.ts";
+
+/** Something about the migrations that a run has to stop for, or has to say. */
+export interface Finding {
+  readonly code: ErrorCode;
+  readonly migrations: readonly string[];
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface Gate {
+  /** Reasons not to run, gravest first. */
+  readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+/** Whether `up` may run on what the database and the files say together. */
+export function gateUp(classified: readonly Classified[], order: OrderPolicy): Gate {
+  const inState = (state: MigrationState) => classified.flatMap((m) => (m.state === state ? [m.name] : []));
+  const always = [
+    finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
+    finding("CHANGED", inState("changed"), CHANGED_TEXT),
+  ];
+  const byOrder = [
+    finding("MISSING", inState("missing"), MISSING_TEXT),
+    finding("ORDER", outOfOrder(classified), ORDER_TEXT),
+  ];
+  const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
+  const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
+  return {
+    refusals: present([...always, ...(order === "strict" ? byOrder : [])]),
+    warnings: present([...(order === "warn" ? byOrder : []), ahead]),
+  };
+}
+
+/** Whether `down` may run: not while a migration is half-done. */
+export function gateDown(classified: readonly Classified[]): Gate {
+  const partial = classified.flatMap((m) => (m.state === "partial" ? [m.name] : []));
+  const refusal = finding("PARTIAL", partial, PARTIAL_TEXT);
+  return { refusals: refusal === undefined ? [] : [refusal], warnings: [] };
+}
+
+/** @throws MigrationError with the code of the gravest refusal */
+export function requirePassage(gate: Gate): void {
+  const [refusal] = gate.refusals;
+  if (refusal === undefined) return;
+  const [migration] = refusal.migrations;
+  throw new MigrationError(refusal.code, refusal.message, {
+    hint: refusal.hint,
+    ...(migration === undefined ? {} : { migration }),
+  });
+}
+
+interface Text {
+  readonly message: (names: string) => string;
+  readonly hint: string;
+}
+
+const PARTIAL_TEXT: Text = {
+  message: (names) => `stopped half-way, outside a transaction: ${names}`,
+  hint: "Look at what its statements left behind, then settle it with `resolve`.",
+};
+const CHANGED_TEXT: Text = {
+  message: (names) => `changed after it was applied: ${names}`,
+  hint: "Restore the file and put the change into a new migration; `repair` accepts a change that is known to be harmless.",
+};
+const MISSING_TEXT: Text = {
+  message: (names) => `applied to the database, but the file is gone: ${names}`,
+  hint: "Bring the file back (was it renamed?), or go on without it with --order warn.",
+};
+const ORDER_TEXT: Text = {
+  message: (names) => `not applied, and older than what is: ${names}`,
+  hint: "Give it a newer timestamp (rename the file), or apply it where it is with --order allow.",
+};
+const AHEAD_TEXT: Text = {
+  message: (names) => `the database is ahead of these files: ${names}`,
+  hint: "Newer code has been here. Nothing is undone.",
+};
+
+const SHOWN = 5;
+
+function finding(code: ErrorCode, migrations: readonly string[], text: Text): Finding | undefined {
+  if (migrations.length === 0) return undefined;
+  const more = migrations.length > SHOWN ? ` and ${migrations.length - SHOWN} more` : "";
+  const names = migrations.slice(0, SHOWN).join(", ") + more;
+  return { code, migrations, message: text.message(names), hint: text.hint };
+}

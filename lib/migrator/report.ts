@@ -1,0 +1,55 @@
+import type { Finding } from "./plan/gate.ts";
+import type { Direction } from "./plan/select.ts";
+import type { MigrationState } from "./plan/states.ts";
+import type { Completed } from "./run/run.ts";
+
+/** One migration in a status report. */
+export interface MigrationStatus {
+  readonly name: string;
+  readonly state: MigrationState;
+  /** When it was applied, UTC, ISO 8601; null when it is not. Rows of plain node-pg-migrate may hold local time. */
+  readonly appliedAt: string | null;
+  /** For `partial`: how many of its statements finished. */
+  readonly statement?: number;
+}
+
+export interface StatusReport {
+  /** In running order. */
+  readonly migrations: readonly MigrationStatus[];
+  /** Newest applied name in running order; null when nothing is applied. */
+  readonly head: string | null;
+  readonly counts: Readonly<Record<MigrationState, number>>;
+  /** What would make `up` refuse, and what it would only say. */
+  readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+/** The SQL of one migration that a run would send. */
+export interface PlannedMigration {
+  readonly migration: string;
+  readonly direction: Direction;
+  /** The texts as they would be sent, one after the other; null when they depend on earlier migrations of the plan. */
+  readonly sql: readonly string[] | null;
+  /** Whether they would run in a transaction; null when unknown. */
+  readonly transactional: boolean | null;
+  /** True when the SQL comes from what the database answers while it is built, and may differ when it runs. */
+  readonly dynamic: boolean;
+}
+
+export interface PlanReport {
+  readonly steps: readonly PlannedMigration[];
+  readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+export interface RunReport {
+  /** Identifies the run in the history; null when there was nothing to do. */
+  readonly run: string | null;
+  readonly completed: readonly Completed[];
+  readonly head: string | null;
+  /** Pending names after the run, in running order. */
+  readonly pending: readonly string[];
+  /** Names of the tables in the configured schemas after the run, the engine's own left out; null when nothing ran. */
+  readonly tables: readonly string[] | null;
+  readonly warnings: readonly Finding[];
+}

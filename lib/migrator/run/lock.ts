@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Session } from "../connection/session.ts";
+import { MIGRATION_LOCK_ID } from "../defaults.ts";
+import { MigrationError } from "../errors.ts";
+import type { Observer, SessionInfo } from "../events.ts";
+
+export interface LockOptions {
+  /** Milliseconds to wait for another run. */
+  readonly waitMs: number;
+  readonly observe: Observer;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Does `work` with the migration lock held. The lock is polled: a session that blocks on it holds a snapshot, and
+ * `CREATE INDEX CONCURRENTLY` in the other run would wait for that snapshot for ever.
+ * @throws MigrationError `LOCK_HELD`, naming the holder, when the other run does not end in time
+ */
+export async function withMigrationLock<T>(
+  session: Session,
+  options: LockOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  await acquire(session, options);
+  try {
+    return await work();
+  } finally {
+    await session.cleanUp(`SELECT pg_catalog.pg_advisory_unlock(${MIGRATION_LOCK_ID})`);
+  }
+}
+
+async function acquire(session: Session, { waitMs, observe, signal }: LockOptions): Promise<void> {
+  const giveUpAt = performance.now() + waitMs;
+  let told: number | null | undefined;
+  for (;;) {
+    const text = `SELECT pg_catalog.pg_try_advisory_lock(${MIGRATION_LOCK_ID}) AS acquired`;
+    const [row] = await session.rows<{ acquired: boolean }>(text);
+    if (row?.acquired) return;
+    const holder = await findHolder(session);
+    const leftMs = giveUpAt - performance.now();
+    if (leftMs <= 0) throw lockHeld(holder, waitMs);
+    if (told !== (holder?.pid ?? null)) observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
+    told = holder?.pid ?? null;
+    // Jitter, so that many waiters do not ask in step.
+    await sleep(Math.min(leftMs, 100 + Math.random() * 200), undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Who holds the lock; null when it was let go in the meantime. A bigint key is shown as two 32-bit halves. */
+async function findHolder(session: Session): Promise<SessionInfo | null> {
+  const [holder] = await session.rows<SessionInfo>(
+    `SELECT a.pid, a.usename AS "user", a.application_name AS application, pg_catalog.host(a.client_addr) AS client,
+            (extract(epoch FROM pg_catalog.clock_timestamp() - COALESCE(a.xact_start, a.query_start)) * 1000)::bigint::float8 AS "sinceMs",
+            a.state
+     FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
+     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+       AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`,
+  );
+  return holder ?? null;
+}
+
+function lockHeld(holder: SessionInfo | null, waitMs: number): MigrationError {
+  const who = holder === null ? "another run" : describeSession(holder);
+  const seconds = Math.round(waitMs / 100) / 10;
+  const end = holder === null ? "" : `, or end that session: SELECT pg_terminate_backend(${holder.pid});`;
+  return new MigrationError(
+    "LOCK_HELD",
+    `the migration lock is still held by ${who} after ${seconds} s of waiting`,
+    {
+      hint: `Wait for that run and try again (--lock-wait gives more time)${end}`,
+    },
+  );
+}
+
+/** One line about another session, for messages. */
+export function describeSession(session: SessionInfo): string {
+  const from = session.client === null ? "" : ` from ${session.client}`;
+  const application = session.application ? `"${session.application}", ` : "";
+  const user = session.user ?? "unknown user";
+  return `${application}pid ${session.pid}, user ${user}${from}`;
+}

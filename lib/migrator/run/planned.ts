@@ -1,0 +1,12 @@
+import type { BuildContext, Built } from "../build/build.ts";
+import type { Direction } from "../plan/select.ts";
+
+/** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
+export interface Planned {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly context: BuildContext;
+  readonly built: Built;
+  /** Digest of its files, for the history. */
+  readonly sourceDigest?: string | undefined;
+}

@@ -1,0 +1,44 @@
+import { buildWithDatabase } from "../build/build.ts";
+import type { Session } from "../connection/session.ts";
+import type { BuiltSteps, MigrationDb } from "../engine.ts";
+import { MigrationError } from "../errors.ts";
+import type { PlannedMigration } from "../report.ts";
+import type { Planned } from "./planned.ts";
+
+/**
+ * What the planned migrations would send. The session must be read-only: a dynamic migration is built against the
+ * database as it is now, and may not change it.
+ */
+export async function previewMigrations(
+  session: Session,
+  planned: readonly Planned[],
+): Promise<PlannedMigration[]> {
+  const previews: PlannedMigration[] = [];
+  for (const next of planned) {
+    const dynamic = next.built.kind === "dynamic";
+    const built = next.built.kind === "static" ? next.built : await buildReadOnly(session, next);
+    previews.push({
+      migration: next.name,
+      direction: next.direction,
+      sql: built?.steps ?? null,
+      transactional: built?.transactional ?? null,
+      dynamic,
+    });
+  }
+  return previews;
+}
+
+/** Undefined when the migration cannot be built yet: it reads what an earlier one creates, or writes while building. */
+async function buildReadOnly(session: Session, planned: Planned): Promise<BuiltSteps | undefined> {
+  const db = (): MigrationDb => ({ query: (text, values) => session.query(text, values) });
+  await session.run("BEGIN READ ONLY");
+  try {
+    return await buildWithDatabase(planned.context, planned.direction, db);
+  } catch (error) {
+    if (error instanceof MigrationError && (error.code === "SQL" || error.code === "MIGRATION"))
+      return undefined;
+    throw error;
+  } finally {
+    await session.cleanUp("ROLLBACK");
+  }
+}

@@ -1,0 +1,64 @@
+import { MigrationError } from "../errors.ts";
+import type { execute, executeFake, RunContext } from "./execute.ts";
+import type { Planned } from "./planned.ts";
+
+/** One migration of a run that was completed. */
+export interface Completed {
+  readonly migration: string;
+  readonly direction: "up" | "down";
+  readonly durationMs: number;
+}
+
+/**
+ * Runs the planned migrations in the order given and commits.
+ * @throws MigrationError with what was kept in `applied` and what is left in `remaining`; the session is rolled back
+ */
+export async function runAll(
+  run: RunContext,
+  planned: readonly Planned[],
+  perform: typeof execute | typeof executeFake,
+): Promise<Completed[]> {
+  const completed: Completed[] = [];
+  let current: Planned | undefined;
+  try {
+    for (const next of planned) {
+      if (current !== undefined) await run.session.restore();
+      current = next;
+      completed.push(await runOne(run, next, perform));
+    }
+    await run.batch.flush();
+    return completed;
+  } catch (error) {
+    throw await failed(run, planned, current, error);
+  }
+}
+
+async function runOne(run: RunContext, planned: Planned, perform: typeof execute): Promise<Completed> {
+  const { name: migration, direction } = planned;
+  const startedAt = performance.now();
+  run.observe({ type: "started", migration, direction });
+  await perform(run, planned);
+  const durationMs = Math.round(performance.now() - startedAt);
+  run.observe({ type: "finished", migration, direction, durationMs });
+  return { migration, direction, durationMs };
+}
+
+async function failed(
+  { session, ledger, batch, observe }: RunContext,
+  planned: readonly Planned[],
+  current: Planned | undefined,
+  error: unknown,
+): Promise<MigrationError> {
+  await session.cleanUp("ROLLBACK");
+  const typed =
+    error instanceof MigrationError
+      ? error
+      : new MigrationError("MIGRATION", String(error), { cause: error });
+  const applied = [...batch.kept];
+  const remaining = planned.slice(applied.length).map(({ name }) => name);
+  if (current === undefined) return typed.with({ applied, remaining });
+  const { name: migration, direction: action } = current;
+  observe({ type: "failed", migration, direction: action });
+  await session.record(ledger.recordFailure({ migration, action, state: "failed", errorCode: typed.code }));
+  return typed.with({ migration, applied, remaining });
+}

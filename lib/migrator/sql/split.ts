@@ -1,0 +1,118 @@
+import { isKeyword, isMark, type Token, tokenize } from "./lexer.ts";
+
+/**
+ * One statement: from its first token to its last. Comments and white space around it and its `;` are left
+ * out (comments inside it are in), so `text` is `sql.slice(start, end)`. Offsets are UTF-16 code units.
+ */
+export interface Statement {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** How far the beginning of a statement reads like CREATE [OR REPLACE] FUNCTION | PROCEDURE. */
+type Head = "start" | "create" | "or" | "replace" | "routine" | "else";
+
+interface Nesting {
+  parentheses: number;
+  /** Bodies of SQL-standard routines that are open; PostgreSQL refuses more than one, but parses them. */
+  bodies: number;
+  head: Head;
+  previous: Token | undefined;
+}
+
+/** Cuts SQL at the semicolons that end statements. There are no empty statements. */
+export function splitStatements(sql: string): Statement[] {
+  const statements: Statement[] = [];
+  for (const tokens of statementTokens(sql)) {
+    const start = tokens[0]?.start ?? 0;
+    const end = tokens.at(-1)?.end ?? start;
+    statements.push({ text: sql.slice(start, end), start, end });
+  }
+  return statements;
+}
+
+/** The tokens of each statement, without comments and without the `;` that ends it; never an empty list. */
+export function statementTokens(sql: string): Token[][] {
+  const statements: Token[][] = [];
+  let current: Token[] = [];
+  let nesting = outermost();
+  for (const token of tokenize(sql)) {
+    if (token.kind === "comment") continue;
+    if (isSeparator(sql, token, nesting)) {
+      if (current.length > 0) statements.push(current);
+      current = [];
+      nesting = outermost();
+    } else {
+      current.push(token);
+      advance(sql, token, nesting);
+    }
+  }
+  if (current.length > 0) statements.push(current);
+  return statements;
+}
+
+function outermost(): Nesting {
+  return { parentheses: 0, bodies: 0, head: "start", previous: undefined };
+}
+
+function isSeparator(sql: string, token: Token, nesting: Nesting): boolean {
+  return nesting.parentheses === 0 && nesting.bodies === 0 && isMark(sql, token, ";");
+}
+
+function advance(sql: string, token: Token, nesting: Nesting): void {
+  if (token.kind === "punctuation") {
+    advanceMark(sql, token, nesting);
+  } else if (nesting.parentheses === 0) {
+    advanceWord(sql, token, nesting);
+  }
+  nesting.previous = token;
+}
+
+function advanceMark(sql: string, token: Token, nesting: Nesting): void {
+  if (isMark(sql, token, "(")) {
+    nesting.parentheses++;
+  } else if (isMark(sql, token, ")")) {
+    nesting.parentheses = Math.max(0, nesting.parentheses - 1);
+  }
+  // The statement that begins after a `;` here is one of a body: elsewhere that `;` was a separator.
+  if (nesting.parentheses === 0 && isMark(sql, token, ";")) nesting.head = "start";
+}
+
+/**
+ * A body's END is the one word END that begins a statement: CASE ... END and a column labelled `end` stand
+ * inside one, and the END that commits is no statement a body may hold. So nothing needs to be counted.
+ */
+function advanceWord(sql: string, token: Token, nesting: Nesting): void {
+  if (nesting.head === "routine") {
+    if (isKeyword(sql, token, "atomic") && isKeyword(sql, nesting.previous, "begin")) {
+      nesting.bodies++;
+      nesting.head = "start";
+    }
+  } else if (nesting.bodies > 0 && nesting.head === "start" && isKeyword(sql, token, "end")) {
+    nesting.bodies--;
+    nesting.head = "else";
+  } else {
+    nesting.head = nextHead(sql, token, nesting.head);
+  }
+}
+
+function nextHead(sql: string, token: Token, head: Head): Head {
+  switch (head) {
+    case "start":
+      return isKeyword(sql, token, "create") ? "create" : "else";
+    case "create":
+      if (isKeyword(sql, token, "or")) return "or";
+      return isRoutine(sql, token) ? "routine" : "else";
+    case "or":
+      return isKeyword(sql, token, "replace") ? "replace" : "else";
+    case "replace":
+      return isRoutine(sql, token) ? "routine" : "else";
+    default:
+      return "else";
+  }
+}
+
+function isRoutine(sql: string, token: Token): boolean {
+  return isKeyword(sql, token, "function") || isKeyword(sql, token, "procedure");
+}

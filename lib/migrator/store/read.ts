@@ -1,0 +1,80 @@
+import type { Session } from "../connection/session.ts";
+import type { Existing, Tables } from "./tables.ts";
+
+/** One row of the table of applied migrations, with what history knows of it. */
+export interface AppliedMigration {
+  readonly name: string;
+  /** When it was applied, as the table has it (UTC for rows written by this engine), ISO 8601 without a zone. */
+  readonly appliedAt: string;
+  /** Digests recorded when it was applied; null for migrations that plain node-pg-migrate applied. */
+  readonly sourceDigest: string | null;
+  readonly sqlDigest: string | null;
+  readonly digestVersion: number | null;
+}
+
+/** A no-transaction migration that stopped half-way. */
+export interface PartialMigration {
+  readonly name: string;
+  readonly direction: "up" | "down";
+  /** Number of statements that finished. */
+  readonly statement: number;
+  readonly errorCode: string | null;
+  readonly at: string;
+}
+
+/** What the database says, read without a lock. */
+export interface Stored {
+  /** In the order of application. */
+  readonly applied: readonly AppliedMigration[];
+  readonly partial: readonly PartialMigration[];
+  /** The latest `run_on`, which need not be that of the last row; null when nothing is applied. */
+  readonly newestRunOn: string | null;
+}
+
+export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
+  if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
+  const applied = await session.rows<AppliedMigration>(selectApplied(tables, existing));
+  const partial = existing.history ? await session.rows<PartialMigration>(selectPartial(tables)) : [];
+  const newestRunOn =
+    applied
+      .map((row) => row.appliedAt)
+      .sort()
+      .at(-1) ?? null;
+  return { applied: newestOfEachName(applied), partial, newestRunOn };
+}
+
+/**
+ * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
+ * server in different zones would disagree about which migration came last.
+ */
+function selectApplied(tables: Tables, existing: Existing): string {
+  const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
+  if (!existing.history) {
+    return `SELECT m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"
+            FROM ${tables.applied} AS m ORDER BY m.id`;
+  }
+  return `SELECT m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
+                 h.digest_version AS "digestVersion"
+          FROM ${tables.applied} AS m LEFT JOIN LATERAL (
+            SELECT source_digest, sql_digest, digest_version FROM ${tables.history}
+            WHERE migration = m.name AND state = 'finished' AND action <> 'down'
+            ORDER BY id DESC LIMIT 1
+          ) AS h ON true ORDER BY m.id`;
+}
+
+/** A stop is settled by any later row of the same migration. `statement` is null when nothing was left behind. */
+function selectPartial(tables: Tables): string {
+  return `SELECT h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
+                 pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
+          FROM ${tables.history} AS h
+          WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM ${tables.history} AS later
+                            WHERE later.migration = h.migration AND later.id > h.id)
+          ORDER BY h.id`;
+}
+
+/** node-pg-migrate's table has no unique name: a name that is there twice counts where it came last. */
+function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigration[] {
+  const last = new Map(applied.map((row, index) => [row.name, index]));
+  return applied.filter((row, index) => last.get(row.name) === index);
+}

@@ -1,0 +1,66 @@
+import { findChanged } from "./build/compare.ts";
+import { inOrder } from "./build/load.ts";
+import type { Session } from "./connection/session.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { type Classified, classify, type MigrationState } from "./plan/states.ts";
+import type { StatusReport } from "./report.ts";
+import type { MigrationSource } from "./source.ts";
+import { readStored, type Stored } from "./store/read.ts";
+import { type Existing, findTables, type Tables } from "./store/tables.ts";
+
+/** What the database and the files say together at one moment. */
+export interface Survey {
+  readonly existing: Existing;
+  readonly stored: Stored;
+  readonly classified: readonly Classified[];
+}
+
+/** Reads both sides. Takes no lock and writes nothing. */
+export async function survey(
+  session: Session,
+  source: MigrationSource,
+  tables: Tables,
+  options: ResolvedOptions,
+): Promise<Survey> {
+  const existing = await findTables(session, tables);
+  const stored = await readStored(session, tables, existing);
+  const changed = await findChanged(source, stored.applied, {
+    decamelize: options.decamelize,
+    warn: () => {},
+  });
+  const classified = classify({
+    entries: source.entries,
+    applied: stored.applied.map((m) => m.name),
+    changed,
+    partial: new Set(stored.partial.map((m) => m.name)),
+  });
+  return { existing, stored, classified };
+}
+
+export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {
+  return classified.flatMap((m) => (m.state === state ? [m.name] : []));
+}
+
+/** Newest applied name in running order. */
+export function headOf({ stored, classified }: Survey): string | null {
+  const applied = new Set(stored.applied.map((m) => m.name));
+  return classified.findLast((m) => applied.has(m.name))?.name ?? null;
+}
+
+/** Names of the migrations at hand, in running order. */
+export function knownNames(source: MigrationSource): string[] {
+  return inOrder(source).map((entry) => entry.name);
+}
+
+export function describeSurvey(found: Survey): Pick<StatusReport, "migrations" | "head" | "counts"> {
+  const applied = new Map(found.stored.applied.map((m) => [m.name, m.appliedAt]));
+  const partial = new Map(found.stored.partial.map((m) => [m.name, m.statement]));
+  const counts = { applied: 0, pending: 0, changed: 0, partial: 0, missing: 0, ahead: 0 };
+  for (const { state } of found.classified) counts[state] += 1;
+  const migrations = found.classified.map(({ name, state }) => {
+    const [at, statement] = [applied.get(name), partial.get(name)];
+    const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
+    return { name, state, appliedAt, ...(statement === undefined ? {} : { statement }) };
+  });
+  return { migrations, head: headOf(found), counts };
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "@jest/globals";
+import { selectDown, selectUp } from "../../../lib/migrator/plan/select.ts";
+
+const known = ["1_a", "2_b", "3_c", "4_d"];
+
+describe("what up takes", () => {
+  it.each([
+    ["everything", {}, ["2_b", "4_d"]],
+    ["the first", { count: 1 }, ["2_b"]],
+    ["more than there is", { count: 9 }, ["2_b", "4_d"]],
+    ["as far as a pending name", { to: "2_b" }, ["2_b"]],
+    ["as far as an applied name", { to: "3_c" }, ["2_b"]],
+    ["as far as an applied name before all", { to: "1_a" }, []],
+  ])("%s", (_name, extent, expected) => {
+    expect(selectUp(["2_b", "4_d"], known, extent)).toEqual(expected);
+  });
+
+  it.each([
+    [{ count: 0 }, "from 1 up, not 0"],
+    [{ count: -1 }, "not -1"],
+    [{ count: 1.5 }, "not 1.5"],
+    [{ count: Number.NaN }, "not NaN"],
+    [{ to: "5_e" }, 'no migration named "5_e"'],
+    [{ count: 1, to: "2_b" }, "exclude each other"],
+  ])("refuses %j", (extent, message) => {
+    expect(() => selectUp(["2_b"], known, extent)).toThrow(message);
+  });
+});
+
+describe("what down takes", () => {
+  // 2_b came last although it sorts in the middle: down goes by what was done last.
+  const applied = ["1_a", "3_c", "2_b"];
+  it.each([
+    ["the last one", {}, ["2_b"]],
+    ["the last two, newest first", { count: 2 }, ["2_b", "3_c"]],
+    ["more than there is", { count: 9 }, ["2_b", "3_c", "1_a"]],
+    ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
+    ["nothing after the last", { to: "2_b" }, []],
+  ])("%s", (_name, extent, expected) => {
+    expect(selectDown(applied, extent)).toEqual(expected);
+  });
+
+  it.each([[{ count: 0 }], [{ count: -1 }], [{ to: "4_d" }], [{ count: 1, to: "1_a" }]])(
+    "refuses %j",
+    (extent) => {
+      expect(() => selectDown(applied, extent)).toThrow();
+    },
+  );
+
+  it("finds nothing to undo in an empty database", () => {
+    expect(selectDown([], {})).toEqual([]);
+  });
+
+  it("suggests names that look alike", () => {
+    expect(() => selectDown(applied, { to: "3" })).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ hint: "Did you mean 3_c?" }) }),
+    );
+  });
+});
