@@ -1,0 +1,33 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/**
+ * Writes a file that others may be reading or writing at the same moment: they see all of it or what was
+ * there before.
+ */
+export function writeAtomically(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${randomUUID()}.tmp`;
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}
+
+/** Removes the folder's files that nobody has written or touched for so long. */
+export function sweep(dir: string, olderThanMs: number): void {
+  const limit = Date.now() - olderThanMs;
+  for (const name of readdirSync(dir)) {
+    const path = join(dir, name);
+    try {
+      const stats = statSync(path);
+      if (stats.isFile() && stats.mtimeMs < limit) rmSync(path, { force: true });
+    } catch {
+      // Another process swept it first.
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { property } from "../unknown.ts";
+import { MIXED } from "./adapt.ts";
+
+const MIGRATION_EXPORTS = ["up", "down", "shorthands"];
+
+/**
+ * What a module exports as one plain object, with what a migration needs at the top however it was exported:
+ * by name, as properties of the default export, or through `module.exports`.
+ */
+export function plainExports(namespace: unknown): Readonly<Record<string, unknown>> {
+  const commonJs = property(property(namespace, MIXED), "exports");
+  const assigned = ownEntries(commonJs);
+  // `module.exports = …` replaces what the file exported besides, as it would in Node.
+  const named = ownEntries(namespace).filter(([key]) => key !== MIXED && key !== "default");
+  const exported = new Map(assigned.length > 0 ? assigned : named);
+  const whole = property(assigned.length > 0 ? commonJs : namespace, "default");
+  for (const key of MIGRATION_EXPORTS) {
+    if (exported.has(key) || !has(whole, key)) continue;
+    exported.set(key, property(whole, key));
+  }
+  return Object.fromEntries(exported);
+}
+
+function ownEntries(value: unknown): [string, unknown][] {
+  return isHolder(value) ? Object.entries(value) : [];
+}
+
+/** Also true for what a class instance inherits. */
+function has(value: unknown, key: string): boolean {
+  return isHolder(value) && Reflect.has(value, key);
+}
+
+function isHolder(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}

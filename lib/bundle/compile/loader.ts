@@ -1,0 +1,122 @@
+import { FolderError } from "../errors.ts";
+import type { FolderEntry } from "../listing.ts";
+import { errorMessage, property } from "../unknown.ts";
+import { compileModules } from "./compile.ts";
+import { plainExports } from "./exports.ts";
+import { modulesOf } from "./imports.ts";
+import { type CompiledModule, compiledModule, placeModule } from "./place.ts";
+import type { ModuleFile } from "./plugin.ts";
+
+/** One module of a folder, evaluated. */
+export interface LoadedModule {
+  readonly kind: "module";
+  readonly path: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+/** Compiles and evaluates modules; helpers that several of them import are evaluated once, as in Node. */
+export interface ModuleLoader {
+  load(entries: readonly FolderEntry[]): Promise<ReadonlyMap<string, LoadedModule>>;
+  /** A new evaluation of the module and of all it imports from the project. */
+  reload(entry: FolderEntry): Promise<LoadedModule>;
+}
+
+/** Modules that were compiled together, and which copy of them a migration was last taken from. */
+interface Copies {
+  readonly compiled: CompiledModule;
+  readonly latest: number;
+}
+
+type Compile = (modules: readonly ModuleFile[]) => Promise<CompiledModule>;
+
+export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
+  const loaded = new Map<string, Copies>();
+  const compile: Compile = async (modules) => compiledModule(cacheDir, await compileModules(dir, modules));
+  const load = async (entries: readonly FolderEntry[]) => {
+    const modules = modulesOf(dir, entries);
+    const compiled = await compile(modules);
+    const results = await evaluate(await importFirst(compiled, modules, compile), modules);
+    for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
+    return results;
+  };
+  const reload = async (entry: FolderEntry) => {
+    const modules = modulesOf(dir, [entry]);
+    const known = loaded.get(entry.name);
+    const compiled = known?.compiled ?? (await compile(modules));
+    const latest = (known?.latest ?? 0) + 1;
+    loaded.set(entry.name, { compiled, latest });
+    // The second copy of everything serves the first reload of each of its modules.
+    const results = await evaluate(await importCopy(placeModule(compiled), latest), modules);
+    const result = results.get(entry.name);
+    if (result === undefined) throw new TypeError(`compiled migrations lack ${entry.name}`);
+    return result;
+  };
+  return { load, reload };
+}
+
+async function importFirst(
+  compiled: CompiledModule,
+  modules: readonly ModuleFile[],
+  compile: Compile,
+): Promise<unknown> {
+  const url = placeModule(compiled);
+  try {
+    return await importCopy(url, 0);
+  } catch (cause) {
+    // A package failed before any migration was reached: only the code of one migration tells whose it is.
+    throw loadError(await findCulprit(modules, compile), cause);
+  }
+}
+
+/** Halves the modules until one is left whose code cannot be imported; undefined where it now can. */
+async function findCulprit(
+  modules: readonly ModuleFile[],
+  compile: Compile,
+): Promise<ModuleFile | undefined> {
+  const middle = Math.ceil(modules.length / 2);
+  const front = modules.slice(0, middle);
+  const url = placeModule(await compile(front));
+  const failed = await importCopy(url, 0).then(
+    () => false,
+    () => true,
+  );
+  if (modules.length === 1) return failed ? front[0] : undefined;
+  return findCulprit(failed ? front : modules.slice(middle), compile);
+}
+
+async function importCopy(url: string, copy: number): Promise<unknown> {
+  const namespace: unknown = await import(copy === 0 ? url : `${url}?copy=${copy}`);
+  return property(namespace, "migrations");
+}
+
+/** One after another, in the order asked for: a module may count on what those before it set up. */
+async function evaluate(
+  migrations: unknown,
+  modules: readonly ModuleFile[],
+): Promise<ReadonlyMap<string, LoadedModule>> {
+  if (!isFactories(migrations)) throw new TypeError("compiled migrations export no map");
+  const results = new Map<string, LoadedModule>();
+  for (const module of modules) {
+    try {
+      const namespace = await migrations.get(module.name)?.();
+      results.set(module.name, { kind: "module", path: module.path, exports: plainExports(namespace) });
+    } catch (cause) {
+      throw loadError(module, cause);
+    }
+  }
+  return results;
+}
+
+function isFactories(value: unknown): value is ReadonlyMap<string, () => Promise<unknown>> {
+  return typeof property(value, "get") === "function";
+}
+
+function loadError(module: ModuleFile | undefined, cause: unknown): FolderError {
+  const message = errorMessage(cause);
+  const what = module === undefined ? "a migration" : module.path;
+  return new FolderError("MIGRATION", `${what} throws when it is loaded: ${message}`, {
+    problems: module === undefined ? [] : [{ file: module.path, message }],
+    hint: "move its statements into up and down: what stands outside them runs whenever the file is loaded",
+    cause,
+  });
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import { dirname, extname } from "node:path";
+import { nearest } from "../cache-dir.ts";
+import { property } from "../unknown.ts";
+
+/** Whether Node takes an installed file for an ES module: by its extension, else by its package. */
+export function isEsModule(path: string): boolean {
+  const extension = extname(path);
+  if (extension === ".mjs") return true;
+  if (extension !== ".js" && extension !== "") return false;
+  const manifest = nearest(dirname(path), "package.json");
+  if (manifest === undefined) return false;
+  try {
+    const content: unknown = JSON.parse(readFileSync(manifest, "utf8"));
+    return property(content, "type") === "module";
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,58 @@
+import { createHash } from "node:crypto";
+import { statSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { sweep, writeAtomically } from "../cache-files.ts";
+import { FolderError } from "../errors.ts";
+import { errorMessage } from "../unknown.ts";
+
+/** Far longer than any process takes between placing a module and importing it. */
+const UNUSED_AFTER_MS = 60 * 60 * 1000;
+
+/** Compiled code and where it belongs. */
+export interface CompiledModule {
+  readonly code: string;
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/**
+ * A module's file is named by what it holds: two processes can only ever write the same, and an old one is
+ * never taken for a new one.
+ */
+export function compiledModule(cacheDir: string, code: string): CompiledModule {
+  const name = createHash("sha256").update(code).digest("hex").slice(0, 32);
+  return { code, path: join(cacheDir, "compiled", `${name}.mjs`), size: Buffer.byteLength(code) };
+}
+
+/** Sees to it that the file is there, and returns its URL. Files nobody has asked for lately are removed. */
+export function placeModule({ code, path, size }: CompiledModule): string {
+  if (!keepExisting(path, size)) write(path, code);
+  return pathToFileURL(path).href;
+}
+
+function write(path: string, code: string): void {
+  try {
+    writeAtomically(path, code);
+    sweep(dirname(path), UNUSED_AFTER_MS);
+  } catch (cause) {
+    const hint = "give another folder for the cache, or make room in this one";
+    throw new FolderError("USAGE", `cannot write compiled migrations: ${errorMessage(cause)}`, {
+      hint,
+      cause,
+    });
+  }
+}
+
+/** Saves the file from others' sweeping. One cut short by a crash of the machine does not count. */
+function keepExisting(path: string, size: number): boolean {
+  try {
+    if (statSync(path).size !== size) return false;
+    const now = new Date();
+    utimesSync(path, now, now);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,70 @@
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { FolderError } from "../errors.ts";
+import { classifyFileName, numericPrefix } from "../file-names.ts";
+import { errorCode, errorMessage } from "../unknown.ts";
+import { migrationStem } from "./name.ts";
+import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
+
+export interface CreateMigrationOptions {
+  /** Made if it is not there. */
+  readonly dir: string;
+  /** What the migration does, in words: "add user table" becomes add-user-table. */
+  readonly name: string;
+  /** @default "ts" */
+  readonly language?: MigrationLanguage;
+  /** @default - the current time */
+  readonly now?: Date;
+}
+
+export interface CreatedMigration {
+  /** Absolute path of the new file. */
+  readonly file: string;
+  /** The migration's name, number included. */
+  readonly name: string;
+}
+
+/**
+ * Writes a new migration from a template. Its number is the time in milliseconds, or one more than that of
+ * the newest migration where a colleague's clock was ahead: it always sorts last.
+ * @throws FolderError "USAGE" where a file of that name could not be loaded or not be written.
+ */
+export async function createMigration(options: CreateMigrationOptions): Promise<CreatedMigration> {
+  const { language = "ts", now = new Date() } = options;
+  const dir = resolve(options.dir);
+  const stem = migrationStem(options.name);
+  try {
+    await mkdir(dir, { recursive: true });
+    const name = `${nextPrefix(await readdir(dir), now)}_${stem}`;
+    const file = join(dir, `${name}.${language}`);
+    // Never over a file that someone made in this moment.
+    await writeFile(file, migrationTemplate(language), { flag: "wx" });
+    return { file, name };
+  } catch (cause) {
+    throw cause instanceof FolderError ? cause : cannotWrite(dir, cause);
+  }
+}
+
+function nextPrefix(fileNames: readonly string[], now: Date): number {
+  const used = fileNames
+    .filter((fileName) => classifyFileName(fileName).kind === "migration")
+    .map((fileName) => ({ fileName, prefix: numericPrefix(fileName) }));
+  const newest = used.reduce((a, b) => (b.prefix > a.prefix ? b : a), { fileName: "", prefix: -1 });
+  const prefix = Math.max(now.valueOf(), newest.prefix + 1);
+  if (Number.isSafeInteger(prefix)) return prefix;
+  throw new FolderError("USAGE", `no number comes after that of ${newest.fileName}`, {
+    hint: "give that file a smaller number: a time in milliseconds, or a UTC date of 17 digits",
+  });
+}
+
+function cannotWrite(dir: string, cause: unknown): FolderError {
+  const code = errorCode(cause);
+  const hint =
+    code === "ENOTDIR" || code === "EEXIST"
+      ? "something else has that name; choose another folder or try again"
+      : "check that the folder may be written to";
+  return new FolderError("USAGE", `cannot create a migration in ${dir}: ${errorMessage(cause)}`, {
+    hint,
+    cause,
+  });
+}

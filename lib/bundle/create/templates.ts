@@ -1,0 +1,95 @@
+/** Languages a migration can be written in, by their extension. */
+export const MIGRATION_LANGUAGES = ["ts", "js", "mjs", "cjs", "mts", "sql"] as const;
+
+export type MigrationLanguage = (typeof MIGRATION_LANGUAGES)[number];
+
+const GUIDE = `// up makes a change to the database, down takes it back. Both run in a transaction.
+//
+//   pgm.createTable("users", { id: "id", email: { type: "text", notNull: true, unique: true } });
+//   pgm.addColumns("users", { name: { type: "text" } });
+//   pgm.createIndex("users", "email");
+//   pgm.addConstraint("orders", "orders_user_fk", {
+//     foreignKeys: { columns: "user_id", references: "users(id)", onDelete: "CASCADE" },
+//   });
+//   pgm.sql("UPDATE users SET name = email WHERE name IS NULL");
+//
+// Without the transaction, for what Postgres refuses inside one (the statements then run one by one):
+//   pgm.noTransaction();
+//   pgm.createIndex("users", "email", { concurrently: true });
+//
+// Leave down out, and it is worked out from up where every call can be turned round. If there is no way
+// back, say so: export "down = false".
+//
+// All calls: https://salsita.github.io/node-pg-migrate/migrations/
+`;
+
+const UP = "// What this migration changes.";
+const DOWN = "// The same, taken back.";
+
+const TYPESCRIPT = `import type { MigrationBuilder } from "node-pg-migrate";
+
+${GUIDE}
+export async function up(pgm: MigrationBuilder): Promise<void> {
+  ${UP}
+}
+
+export async function down(pgm: MigrationBuilder): Promise<void> {
+  ${DOWN}
+}
+`;
+
+const PARAMETER = '/** @param {import("node-pg-migrate").MigrationBuilder} pgm */';
+
+const MODULE = `${GUIDE}
+${PARAMETER}
+export async function up(pgm) {
+  ${UP}
+}
+
+${PARAMETER}
+export async function down(pgm) {
+  ${DOWN}
+}
+`;
+
+const COMMONJS = `${GUIDE}
+${PARAMETER}
+exports.up = async (pgm) => {
+  ${UP}
+};
+
+${PARAMETER}
+exports.down = async (pgm) => {
+  ${DOWN}
+};
+`;
+
+const SQL = `-- The section "Up Migration" makes a change to the database, "Down Migration" takes it back. Each runs
+-- in a transaction. Without the second heading the migration cannot be undone.
+--
+-- For what Postgres refuses inside a transaction (CREATE INDEX CONCURRENTLY, ALTER TYPE … ADD VALUE in old
+-- versions) make this the first line of the file; the statements then run one by one:
+-- "-- migrate: no-transaction"
+
+-- Up Migration
+-- CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE);
+
+-- Down Migration
+-- DROP TABLE users;
+`;
+
+/** What a new migration starts with: a short guide, and nothing that would run. */
+export function migrationTemplate(language: MigrationLanguage): string {
+  switch (language) {
+    case "sql":
+      return SQL;
+    case "ts":
+    case "mts":
+      return TYPESCRIPT;
+    case "cjs":
+      return COMMONJS;
+    case "js":
+    case "mjs":
+      return MODULE;
+  }
+}

@@ -1,0 +1,93 @@
+import { extname } from "node:path";
+import type { FolderProblem } from "./errors.ts";
+
+export const MODULE_EXTENSIONS: readonly string[] = [".ts", ".js", ".mjs", ".cjs", ".mts", ".cts"];
+export const MIGRATION_EXTENSIONS: readonly string[] = [...MODULE_EXTENSIONS, ".sql"];
+
+/** `pgmigrations.name` is a varchar(255). */
+const LONGEST_NAME = 255;
+const EDITOR_JUNK = /(?:~|\.sw[a-z]|\.orig|\.bak|\.rej|\.map|\.d\.[cm]?ts|\.d\.[^.]+\.ts)$|^#.*#$/i;
+/** Notes and data people keep beside migrations, numbered like them. */
+const COMPANIONS = new Set([".md", ".txt", ".json"]);
+// Control characters, separators no editor shows, and what Node puts where a name is not UTF-8.
+const UNREADABLE = /[\p{Cc}\u2028\u2029\ufffd]/u;
+
+/** What one file of a folder is, by its name alone. */
+export type FileClass =
+  | { readonly kind: "ignored" }
+  | { readonly kind: "problem"; readonly problem: FolderProblem }
+  | { readonly kind: "migration"; readonly name: string; readonly role: FileRole };
+
+/** A whole migration as a module or as SQL, or one half of a pair. */
+export type FileRole = "module" | "sql" | "up" | "down";
+
+/**
+ * The number a file name begins with, as node-pg-migrate orders by it: 17 digits are a UTC date
+ * (YYYYMMDDHHMMSSmmm), anything else is the number itself. NaN where there is none.
+ */
+export function numericPrefix(fileName: string): number {
+  const digits = /^\d+/.exec(fileName)?.[0] ?? "";
+  if (digits.length !== 17) return digits === "" ? Number.NaN : Number(digits);
+  const date = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/, "$1-$2-$3T$4:$5:$6.$7Z");
+  return new Date(date).valueOf();
+}
+
+/** Decides what a file is. Every way a name can be wrong says how to put it right. */
+export function classifyFileName(fileName: string): FileClass {
+  if (fileName.startsWith(".") || EDITOR_JUNK.test(fileName)) return { kind: "ignored" };
+  const extension = extname(fileName);
+  const kind = extension.toLowerCase();
+  const numbered = /^\d/.test(fileName);
+  if (!MIGRATION_EXTENSIONS.includes(kind)) {
+    if (!numbered || COMPANIONS.has(kind)) return { kind: "ignored" };
+    return problem(
+      fileName,
+      `has ${extension === "" ? "no extension" : `the unknown extension "${extension}"`}`,
+      `use one of ${MIGRATION_EXTENSIONS.join(" ")}, or move the file out of the folder`,
+    );
+  }
+  if (!numbered) {
+    return problem(
+      fileName,
+      "has no numeric prefix, so its place in the order is unknown",
+      `rename it to <number>_${fileName}, or move it to a subfolder if migrations import it`,
+    );
+  }
+  return classifyMigration(fileName, fileName.slice(0, -extension.length), kind);
+}
+
+function classifyMigration(fileName: string, stem: string, extension: string): FileClass {
+  const half = extension === ".sql" ? /\.(up|down)$/i.exec(stem) : null;
+  const name = half === null ? stem : stem.slice(0, half.index);
+  const wrong = nameProblem(name) ?? prefixProblem(fileName);
+  if (wrong !== undefined) return problem(fileName, ...wrong);
+  if (half !== null)
+    return { kind: "migration", name, role: half[1]?.toLowerCase() === "up" ? "up" : "down" };
+  return { kind: "migration", name, role: extension === ".sql" ? "sql" : "module" };
+}
+
+/** What keeps a name out of the table, with what to do about it. */
+export function nameProblem(name: string): readonly [message: string, hint: string] | undefined {
+  // The column counts characters, of which a string may have fewer than its length.
+  const length = name.length > LONGEST_NAME ? [...name].length : name.length;
+  if (length > LONGEST_NAME) {
+    return [`has a name of ${length} characters; the migrations table holds ${LONGEST_NAME}`, "shorten it"];
+  }
+  if (UNREADABLE.test(name)) {
+    return [`has characters in its name that cannot be read: ${JSON.stringify(name)}`, "rename it"];
+  }
+  return undefined;
+}
+
+function prefixProblem(fileName: string): readonly [message: string, hint: string] | undefined {
+  // Neither NaN nor infinity can be ordered: node-pg-migrate would put such files anywhere.
+  if (Number.isFinite(numericPrefix(fileName))) return undefined;
+  return [
+    `begins with ${/^\d+/.exec(fileName)?.[0]}, which is neither a number nor a UTC date (YYYYMMDDHHMMSSmmm)`,
+    "correct the prefix",
+  ];
+}
+
+function problem(file: string, message: string, hint: string): FileClass {
+  return { kind: "problem", problem: { file, message, hint } };
+}

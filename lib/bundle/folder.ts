@@ -1,0 +1,146 @@
+import { createHash } from "node:crypto";
+import { readFile, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { defaultCacheDir } from "./cache-dir.ts";
+import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
+import { FolderError } from "./errors.ts";
+import { gatherFacts } from "./facts.ts";
+import { type FolderEntry, type ReadFolderOptions, readFolder } from "./listing.ts";
+import { errorMessage } from "./unknown.ts";
+
+export interface OpenFolderOptions extends ReadFolderOptions {
+  /**
+   * Where compiled migrations and digests are kept. What lies there is executed: nobody else may write to it.
+   * @default - node_modules/.cache/cdk-pg-migrate of the package the folder is in, else a private temporary folder
+   */
+  readonly cacheDir?: string;
+}
+
+/** One SQL file as it was read. */
+export interface SqlText {
+  readonly path: string;
+  readonly text: string;
+}
+
+export type LoadedFile =
+  | LoadedModule
+  | { readonly kind: "sql"; readonly file: SqlText }
+  | { readonly kind: "pair"; readonly up: SqlText; readonly down?: SqlText };
+
+/** A folder of migrations, listed and checked; what else is asked for is asked for by name. */
+export interface MigrationFolder {
+  /** Absolute path, symbolic links resolved. */
+  readonly dir: string;
+  readonly entries: readonly FolderEntry[];
+  /**
+   * SHA-256 (hex) of each named migration's own text and of the local files it imports: the same on every
+   * machine. Loads no migration; looks at each file once and reads those that changed since the last time.
+   */
+  digests(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Names of the migrations that may export `shorthands`: some need not, none is left out. */
+  shorthandNames(): Promise<readonly string[]>;
+  /** Compiles the named migrations in one go and evaluates them in the order named; reads those in SQL. */
+  load(names: readonly string[]): Promise<ReadonlyMap<string, LoadedFile>>;
+  /** Evaluates a module anew, with all it imports from the project; reads SQL again. */
+  reload(name: string): Promise<LoadedFile>;
+}
+
+/** Lists a folder (see `readFolder`) as a source of migrations. */
+export async function openFolder(dir: string, options: OpenFolderOptions = {}): Promise<MigrationFolder> {
+  const listing = await readFolder(dir, options);
+  const { entries } = listing;
+  // esbuild resolves links: paths relative to the folder must start from the same place.
+  const folder = await realpath(listing.dir);
+  const cacheDir = once(() => options.cacheDir ?? defaultCacheDir(folder));
+  const loader = once(() => makeLoader(folder, cacheDir()));
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const facts = (asked: readonly FolderEntry[]) => gatherFacts(folder, asked, factsFile(cacheDir(), folder));
+  return {
+    dir: folder,
+    entries,
+    digests: async (names) => {
+      const found = await facts(pick(byName, folder, names));
+      return new Map([...found].map(([name, { digest }]) => [name, digest]));
+    },
+    shorthandNames: async () => {
+      const found = await facts(entries.filter((entry) => entry.kind === "module"));
+      return entries.map(({ name }) => name).filter((name) => found.get(name)?.shorthands);
+    },
+    load: (names) => loadEntries(folder, pick(byName, folder, names), loader),
+    reload: async (name) => {
+      const [entry] = pick(byName, folder, [name]);
+      if (entry === undefined) throw unknownName(folder, name);
+      return entry.kind === "module" ? (await loader()).reload(entry) : readSql(folder, entry);
+    },
+  };
+}
+
+/** Only what loads a module pays for loading the compiler. */
+async function makeLoader(dir: string, cacheDir: string): Promise<ModuleLoader> {
+  const { createModuleLoader } = await import("./compile/loader.ts");
+  return createModuleLoader(dir, cacheDir);
+}
+
+function factsFile(cacheDir: string, folder: string): string {
+  const id = createHash("sha256").update(folder).digest("hex").slice(0, 16);
+  return join(cacheDir, "facts", `${id}.json`);
+}
+
+function pick(
+  byName: ReadonlyMap<string, FolderEntry>,
+  folder: string,
+  names: readonly string[],
+): readonly FolderEntry[] {
+  return [...new Set(names)].map((name) => {
+    const entry = byName.get(name);
+    if (entry === undefined) throw unknownName(folder, name);
+    return entry;
+  });
+}
+
+function unknownName(folder: string, name: string): FolderError {
+  return new FolderError("USAGE", `no migration is called "${name}" in ${folder}`, {
+    hint: "a migration's name is its file name without the extension",
+  });
+}
+
+async function loadEntries(
+  folder: string,
+  entries: readonly FolderEntry[],
+  loader: () => Promise<ModuleLoader>,
+): Promise<ReadonlyMap<string, LoadedFile>> {
+  const modules = entries.filter((entry) => entry.kind === "module");
+  const compiled =
+    modules.length > 0 ? await (await loader()).load(modules) : new Map<string, LoadedModule>();
+  const loaded = new Map<string, LoadedFile>();
+  for (const entry of entries) {
+    loaded.set(entry.name, compiled.get(entry.name) ?? (await readSql(folder, entry)));
+  }
+  return loaded;
+}
+
+async function readSql(folder: string, entry: FolderEntry): Promise<LoadedFile> {
+  const texts = await Promise.all(entry.files.map((file) => readText(join(folder, file))));
+  const [first, second] = texts;
+  if (first === undefined) throw unknownName(folder, entry.name);
+  if (entry.kind === "sql") return { kind: "sql", file: first };
+  return second === undefined ? { kind: "pair", up: first } : { kind: "pair", up: first, down: second };
+}
+
+async function readText(path: string): Promise<SqlText> {
+  try {
+    const text = await readFile(path, "utf8");
+    return { path, text: text.replace(/^\ufeff/, "") };
+  } catch (cause) {
+    const message = `a migration cannot be read: ${errorMessage(cause)}`;
+    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

@@ -1,0 +1,16 @@
+/**
+ * A folder of migrations → a checked list, digests, compiled files. Runs no migration, knows no database.
+ *
+ * `openFolder` is what an engine is given; `readFolder` only lists; `createMigration` adds a file.
+ */
+export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create/create.ts";
+export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./create/templates.ts";
+export { FolderError, type FolderErrorDetails, type FolderProblem } from "./errors.ts";
+export {
+  type LoadedFile,
+  type MigrationFolder,
+  type OpenFolderOptions,
+  openFolder,
+  type SqlText,
+} from "./folder.ts";
+export { type FolderEntry, type FolderListing, type ReadFolderOptions, readFolder } from "./listing.ts";

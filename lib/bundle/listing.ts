@@ -1,0 +1,184 @@
+import type { Dirent } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
+import { classifyFileName, type FileRole, numericPrefix } from "./file-names.ts";
+import { errorCode, errorMessage } from "./unknown.ts";
+
+/** One migration as its folder lists it. */
+export interface FolderEntry {
+  /** File name without its extension (a pair's without `.up.sql`/`.down.sql`): what `pgmigrations.name` holds. */
+  readonly name: string;
+  /** File name with its extension; of a pair, the name both would have as one file. Decides the order. */
+  readonly fileName: string;
+  /** The file, or a pair's up file followed by its down file if it has one. */
+  readonly files: readonly string[];
+  readonly kind: "module" | "sql" | "pair";
+}
+
+export interface FolderListing {
+  /** Absolute path of the folder. */
+  readonly dir: string;
+  readonly entries: readonly FolderEntry[];
+}
+
+export interface ReadFolderOptions {
+  /**
+   * Regular expression over whole file names (`^…$` is put around it, as node-pg-migrate does). What it
+   * matches is neither listed nor complained about.
+   * @default - only what is never a migration is ignored: dotfiles, subfolders, notes, editors' leftovers
+   */
+  readonly ignorePattern?: string;
+}
+
+interface NamedFile {
+  readonly fileName: string;
+  readonly name: string;
+  readonly role: FileRole;
+}
+
+/**
+ * Lists a folder's migrations by their file names; opens none of them.
+ * @throws FolderError with every problem that was found: files that look like migrations and cannot be, and
+ * names that two migrations would share.
+ */
+export async function readFolder(dir: string, options: ReadFolderOptions = {}): Promise<FolderListing> {
+  const folder = resolve(dir);
+  const ignored = ignoreRule(options.ignorePattern);
+  const problems: FolderProblem[] = [];
+  const files: NamedFile[] = [];
+  for (const dirent of await readEntries(folder)) {
+    if (ignored(dirent.name)) continue;
+    const found = classifyFileName(dirent.name);
+    if (found.kind === "ignored" || !(dirent.isFile() || (await leadsToFile(folder, dirent)))) continue;
+    if (found.kind === "problem") problems.push(found.problem);
+    else files.push({ fileName: dirent.name, name: found.name, role: found.role });
+  }
+  const groups = groupByName(files);
+  const entries = [...groups.values()].flatMap((group) => toEntry(group, problems));
+  problems.push(...sameButForCase([...groups.keys()]));
+  if (problems.length > 0) throw refusal(folder, problems);
+  return { dir: folder, entries: inOrder(entries) };
+}
+
+async function readEntries(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === "ENOENT") {
+      const hint =
+        "create the first migration, which makes the folder, or name another one with --migrations-dir";
+      throw new FolderError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
+    }
+    if (code === "ENOTDIR") {
+      const hint = "name the folder that holds the migrations, not a file in it";
+      throw new FolderError("USAGE", `not a folder: ${folder}`, { hint, cause });
+    }
+    throw new FolderError("USAGE", `migrations folder cannot be read: ${errorMessage(cause)}`, { cause });
+  }
+}
+
+/** Symbolic links count as what they lead to, as for node-pg-migrate; a broken one fails when it is loaded. */
+async function leadsToFile(folder: string, dirent: Dirent): Promise<boolean> {
+  if (!dirent.isSymbolicLink()) return false;
+  try {
+    return (await stat(join(folder, dirent.name))).isFile();
+  } catch {
+    return true;
+  }
+}
+
+function ignoreRule(pattern: string | undefined): (fileName: string) => boolean {
+  if (pattern === undefined || pattern === "") return () => false;
+  try {
+    const rule = new RegExp(`^${pattern}$`);
+    return (fileName) => rule.test(fileName);
+  } catch (cause) {
+    const hint = "it is a regular expression over file names, such as .*\\.test\\.ts";
+    throw new FolderError("USAGE", `ignore pattern is not a regular expression: ${pattern}`, { hint, cause });
+  }
+}
+
+function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly NamedFile[]> {
+  const groups = new Map<string, NamedFile[]>();
+  for (const file of files) {
+    const group = groups.get(file.name);
+    if (group === undefined) groups.set(file.name, [file]);
+    else group.push(file);
+  }
+  return groups;
+}
+
+/** Makes one migration of the files that share a name; reports why where they cannot be one. */
+function toEntry(group: readonly NamedFile[], problems: FolderProblem[]): FolderEntry[] {
+  const ups = group.filter((file) => file.role === "up");
+  const downs = group.filter((file) => file.role === "down");
+  const whole = group.filter((file) => file.role === "module" || file.role === "sql");
+  const [first, second] = group;
+  const [up] = ups;
+  const [down] = downs;
+  if (first === undefined) return [];
+  if (second !== undefined && (whole.length > 0 || ups.length > 1 || downs.length > 1)) {
+    problems.push(sharedName(group));
+    return [];
+  }
+  if (whole.length === 1) {
+    const kind = first.role === "sql" ? "sql" : "module";
+    return [{ name: first.name, fileName: first.fileName, files: [first.fileName], kind }];
+  }
+  if (up === undefined) {
+    problems.push({
+      file: first.fileName,
+      message: "is a down file without its up file",
+      hint: `add ${first.name}.up.sql, or remove it`,
+    });
+    return [];
+  }
+  const files = down === undefined ? [up.fileName] : [up.fileName, down.fileName];
+  return [{ name: up.name, fileName: `${up.name}.sql`, files, kind: "pair" }];
+}
+
+function sharedName(group: readonly NamedFile[]): FolderProblem {
+  const files = group.map((file) => file.fileName).toSorted();
+  return {
+    file: files.join(", "),
+    message: `would be one migration, "${group[0]?.name}"`,
+    hint: "keep one of them, or give the others another number or name",
+  };
+}
+
+/** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
+function sameButForCase(names: readonly string[]): FolderProblem[] {
+  const folded = new Map<string, string[]>();
+  for (const name of names) {
+    const key = name.normalize("NFC").toLowerCase();
+    folded.set(key, [...(folded.get(key) ?? []), name]);
+  }
+  return [...folded.values()]
+    .filter((same) => same.length > 1)
+    .map((same) => ({
+      file: same.toSorted().join(", "),
+      message: "differ only by upper and lower case, or by how accents are encoded",
+      hint: "rename all but one: macOS and Windows cannot tell them apart",
+    }));
+}
+
+function inOrder(entries: readonly FolderEntry[]): FolderEntry[] {
+  return entries
+    .map((entry) => ({ entry, prefix: numericPrefix(entry.fileName) }))
+    .toSorted((a, b) => a.prefix - b.prefix || (a.entry.fileName < b.entry.fileName ? -1 : 1))
+    .map(({ entry }) => entry);
+}
+
+function refusal(folder: string, problems: readonly FolderProblem[]): FolderError {
+  const [first, ...others] = problems.toSorted((a, b) => (a.file < b.file ? -1 : 1));
+  if (first !== undefined && others.length === 0) {
+    const message = `a file in ${folder} cannot be a migration: ${first.file} ${first.message}`;
+    const details = first.hint === undefined ? {} : { hint: first.hint };
+    return new FolderError("MIGRATION", message, { ...details, problems });
+  }
+  const lines = severalLines(problems);
+  const message = [`${problems.length} problems in the migrations folder ${folder}:`, ...lines].join("\n");
+  return new FolderError("MIGRATION", message, { problems });
+}

@@ -1,0 +1,62 @@
+import { isBuiltin } from "node:module";
+
+/**
+ * Questions about a migration's text that are answered without parsing it. Each may err in one direction
+ * only, and says which.
+ */
+
+/**
+ * The text without the comments that begin a line. Comments further right stay: finding them takes a
+ * parser, since `"https://…"` and a regular expression may look like one.
+ */
+function withoutLeadingComments(text: string): string {
+  return text.replace(/^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm, "");
+}
+
+const TYPE_IMPORT = /\bimport\s+type\s+(?!from\b)[^;'"]*?\bfrom\s*(["'])[^'"]*\1/g;
+const NAMED_IMPORT = /\b(?:import\b[^;'"()]*?|\bfrom\s*|(?:import|require)\s*\(\s*)(["'])([^'"]*)\1/g;
+const REEXPORT = /\bexport\s*(?:type\s*)?(?:\*|\{[^}]*\}\s*(?:from\b|\/))/;
+
+/**
+ * Whether a module may import a file of the project. A false "yes" costs one question to esbuild; a "no"
+ * is certain.
+ */
+export function mayImportLocalFiles(text: string): boolean {
+  const rest = withoutLeadingComments(text)
+    .replace(TYPE_IMPORT, "")
+    .replace(/\bimport\s*\.\s*meta\b/g, "")
+    .replace(NAMED_IMPORT, (found, _quote: string, specifier: string) => (isForeign(specifier) ? "" : found));
+  return /\b(?:import|require)\b/.test(rest) || REEXPORT.test(rest);
+}
+
+/** A tsconfig path or a workspace may make any other name a file of the project. */
+function isForeign(specifier: string): boolean {
+  return isBuiltin(specifier) || specifier === "node-pg-migrate";
+}
+
+const TEMPLATE_LINES =
+  /^[ \t]*(?:(?:module\.)?exports\.shorthands\s*=\s*undefined|export\s+(?:const|let|var)\s+shorthands\s*(?::[^=;]*)?=\s*undefined)[ \t]*(?:;|$)/gm;
+const WHOLE_EXPORT = String.raw`\b(?:export\s+default\b|module\.exports\s*=|export\s*=)`;
+/** Exports whose names cannot be seen: everything of another module, a call, a variable, a spread. */
+const OPAQUE_EXPORT = new RegExp(
+  [
+    String.raw`\bexport\s*\*`,
+    String.raw`${WHOLE_EXPORT}(?!\s*(?:\{|function\b|async\s+function\b|class\b))`,
+    String.raw`${WHOLE_EXPORT}\s*\{[^;]*?\.\.\.`,
+  ].join("|"),
+);
+
+/**
+ * Whether a module exports `shorthands`. A false "yes" costs loading the file when something is pending;
+ * a "no" is certain. The line that templates begin with, `shorthands = undefined`, is no export.
+ */
+export function mayExportShorthands(text: string): boolean {
+  const rest = withoutLeadingComments(text).replace(TEMPLATE_LINES, "");
+  return /\bshorthands\b/.test(rest) || OPAQUE_EXPORT.test(rest);
+}
+
+/** Line endings and a byte order mark say nothing about a text. Works on bytes held as latin1. */
+export function normalizeLines(text: string): string {
+  const bare = text.startsWith("\u00ef\u00bb\u00bf") ? text.slice(3) : text;
+  return bare.includes("\r") ? bare.replace(/\r\n?/g, "\n") : bare;
+}
