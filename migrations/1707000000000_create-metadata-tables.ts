@@ -1,0 +1,138 @@
+import type { ColumnDefinition, MigrationBuilder } from "node-pg-migrate";
+
+/**
+ * The three tables that describe an application's data: which fields exist, which objects exist, and which
+ * fields each object has.
+ */
+export async function up(pgm: MigrationBuilder): Promise<void> {
+  createUpdatedAtFunction(pgm);
+  createFieldDefinitions(pgm);
+  createObjectDefinitions(pgm);
+  createObjectFields(pgm);
+}
+
+/**
+ * The referencing table goes first, so that no CASCADE is needed: a table of somebody else that came to depend on
+ * one of these stops the migration instead of being damaged by it. Triggers, indexes and comments go with their table.
+ */
+export async function down(pgm: MigrationBuilder): Promise<void> {
+  pgm.dropTable("object_fields");
+  pgm.dropTable("object_definitions");
+  pgm.dropTable("field_definitions");
+  pgm.dropFunction("set_updated_at", []);
+}
+
+/** One function for every table with `updated_at`. Its search path is fixed, so that nobody can slip in another `now()`. */
+function createUpdatedAtFunction(pgm: MigrationBuilder): void {
+  pgm.createFunction(
+    "set_updated_at",
+    [],
+    {
+      returns: "trigger",
+      language: "plpgsql",
+      set: [{ configurationParameter: "search_path", value: "pg_catalog" }],
+    },
+    `
+BEGIN
+  NEW.updated_at := now();
+  RETURN NEW;
+END;
+`,
+  );
+}
+
+function createFieldDefinitions(pgm: MigrationBuilder): void {
+  pgm.createTable(
+    "field_definitions",
+    {
+      id: generatedId(pgm),
+      short_name: { type: "varchar", notNull: true, unique: true, comment: "Internal identifier" },
+      display_name: { type: "varchar", notNull: true, comment: "User-facing label" },
+      description: { type: "text", comment: "Help text" },
+      datatype: { type: "varchar", notNull: true, comment: "Type of the values the field holds" },
+      datatype_properties: { type: "jsonb", default: "{}", comment: "Type-specific configuration" },
+      validation_rules: { type: "jsonb", default: "[]", comment: "Array of validation rules" },
+      created_at: timestamp(pgm, "When the row was created"),
+      updated_at: timestamp(pgm, "When the row was last changed; kept by a trigger"),
+    },
+    { comment: "Reusable field definitions that can be used across objects" },
+  );
+  pgm.addConstraint("field_definitions", "field_definitions_validation_rules_check", {
+    check: "jsonb_typeof(validation_rules) = 'array'",
+  });
+  keepUpdatedAt(pgm, "field_definitions");
+}
+
+function createObjectDefinitions(pgm: MigrationBuilder): void {
+  pgm.createTable(
+    "object_definitions",
+    {
+      id: generatedId(pgm),
+      short_name: { type: "varchar", notNull: true, unique: true, comment: "Internal identifier" },
+      display_name: { type: "varchar", notNull: true, comment: "User-facing label" },
+      description: { type: "text", comment: "Help text" },
+      display_properties: { type: "jsonb", default: "{}", comment: "How the object is displayed" },
+      // No default: null says that the object has no wizard, which an empty configuration would not.
+      wizard_config: { type: "jsonb", comment: "Wizard configuration; null when the object has no wizard" },
+      created_at: timestamp(pgm, "When the row was created"),
+      updated_at: timestamp(pgm, "When the row was last changed; kept by a trigger"),
+    },
+    { comment: "Objects that describe application entities" },
+  );
+  keepUpdatedAt(pgm, "object_definitions");
+}
+
+function createObjectFields(pgm: MigrationBuilder): void {
+  pgm.createTable(
+    "object_fields",
+    {
+      id: generatedId(pgm),
+      object_id: {
+        type: "uuid",
+        notNull: true,
+        references: "object_definitions",
+        onDelete: "CASCADE",
+        comment: "Object that has the field; its rows here go with it",
+      },
+      field_id: {
+        type: "uuid",
+        notNull: true,
+        references: "field_definitions",
+        onDelete: "RESTRICT",
+        comment: "Field the object has; it cannot be deleted while an object uses it",
+      },
+      mandatory: { type: "boolean", notNull: true, default: false, comment: "Whether the field is required" },
+      display_order: { type: "integer", notNull: true, default: 0, comment: "Order in forms" },
+      created_at: timestamp(pgm, "When the row was created"),
+    },
+    { comment: "Which fields an object has" },
+  );
+  pgm.addConstraint("object_fields", "object_fields_object_id_field_id_key", {
+    unique: ["object_id", "field_id"],
+  });
+  // The unique constraint starts with object_id: it cannot serve the check that no object uses a deleted field.
+  pgm.createIndex("object_fields", "field_id", { name: "object_fields_field_id_idx" });
+}
+
+/** `gen_random_uuid()` is part of Postgres since 13: no extension, hence no right to create one, is needed. */
+function generatedId(pgm: MigrationBuilder): ColumnDefinition {
+  return {
+    type: "uuid",
+    primaryKey: true,
+    default: pgm.func("gen_random_uuid()"),
+    comment: "Generated by the database",
+  };
+}
+
+function timestamp(pgm: MigrationBuilder, comment: string): ColumnDefinition {
+  return { type: "timestamp", notNull: true, default: pgm.func("now()"), comment };
+}
+
+function keepUpdatedAt(pgm: MigrationBuilder, table: string): void {
+  pgm.createTrigger(table, `${table}_set_updated_at`, {
+    when: "BEFORE",
+    operation: "UPDATE",
+    level: "ROW",
+    function: "set_updated_at",
+  });
+}
