@@ -1,0 +1,107 @@
+import { createHash, randomBytes } from "node:crypto";
+import { chmod, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ifPresent } from "./failure.ts";
+import type { LocalFolder } from "./folder.ts";
+import { openOutside, outsideFolders } from "./outside.ts";
+import { giveToServerUser, ownUid, serverUser, serverUserCan } from "./server-user.ts";
+import type { State } from "./state.ts";
+
+const DATA = "data";
+/** Begins the name of everything that is not finished: swept away by the next start. */
+export const UNFINISHED = "data.new-";
+
+/** Every folder that may hold this project's data, so that nothing else is ever run from or deleted. */
+function homes(folder: LocalFolder): readonly string[] {
+  const name = createHash("sha256").update(folder.projectDir).digest("hex").slice(0, 16);
+  return [folder.path, ...outsideFolders().map((outside) => join(outside, name))];
+}
+
+/** Where the data is: what the state says, if that is a place of ours (the project may have been moved). */
+export async function findData(folder: LocalFolder, state: State): Promise<string | undefined> {
+  const places = homes(folder).map((home) => join(home, DATA));
+  const first = places.filter((place) => place === state.dataDir);
+  for (const place of [...first, ...places]) {
+    if ((await ifPresent(stat(place)))?.isDirectory()) return place;
+  }
+  return undefined;
+}
+
+/** Every data folder of the project that exists, whatever the state says. */
+export async function allData(folder: LocalFolder): Promise<readonly string[]> {
+  const places = homes(folder).map((home) => join(home, DATA));
+  const infos = await Promise.all(places.map((place) => ifPresent(stat(place))));
+  return places.filter((_, index) => infos[index] !== undefined);
+}
+
+export function isInProject(folder: LocalFolder, data: string): boolean {
+  return data === join(folder.path, DATA);
+}
+
+/** Chooses where new data will be. */
+export async function chooseData(folder: LocalFolder): Promise<string> {
+  if (await canHoldData(folder.path)) return join(folder.path, DATA);
+  const outside = await openOutside(canHoldData);
+  const home = homes(folder).find((candidate) => candidate.startsWith(join(outside, "/")));
+  if (home === undefined) throw new Error(`no home for ${folder.projectDir} in ${outside}`);
+  await mkdir(home, { recursive: true });
+  if (serverUser() !== undefined) await chmod(home, 0o755);
+  return join(home, DATA);
+}
+
+/** An empty folder beside `data`, fit for initdb: renamed to it when it is complete. */
+export async function makeUnfinished(data: string): Promise<string> {
+  return makePrivate(join(data, "..", `${UNFINISHED}${randomBytes(4).toString("hex")}`));
+}
+
+async function makePrivate(path: string): Promise<string> {
+  await mkdir(path, { mode: 0o700 });
+  await giveToServerUser(path);
+  return path;
+}
+
+/**
+ * Tried out rather than reasoned about: mounts of another system (WSL, shared folders of a virtual machine)
+ * ignore modes and owners, and Postgres refuses a data folder that others can read.
+ */
+async function canHoldData(directory: string): Promise<boolean> {
+  if (process.platform === "win32") return true;
+  const trial = join(directory, `${UNFINISHED}${randomBytes(4).toString("hex")}`);
+  try {
+    await makePrivate(trial);
+    const { mode, uid } = await stat(trial);
+    const owner = serverUser()?.uid ?? ownUid();
+    return (mode & 0o777) === 0o700 && uid === owner && serverUserCan(trial, "test -w .");
+  } catch {
+    return false;
+  } finally {
+    await rm(trial, { recursive: true, force: true });
+  }
+}
+
+/** Removes what a killed start left behind. */
+export async function sweep(data: string): Promise<void> {
+  const home = join(data, "..");
+  for (const name of await readdir(home)) {
+    if (!name.startsWith(UNFINISHED)) continue;
+    // An initdb that outlived its parent may still write: what it leaves, the next sweep takes.
+    await rm(join(home, name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+export async function deleteData(folder: LocalFolder): Promise<void> {
+  for (const home of homes(folder)) {
+    if (home === folder.path) await deleteWithin(home);
+    else await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function deleteWithin(home: string): Promise<void> {
+  await rm(join(home, DATA), { recursive: true, force: true });
+  await sweep(join(home, DATA));
+}
+
+/** Major version of Postgres that made the data. */
+export async function majorOf(data: string): Promise<number> {
+  return Number.parseInt(await readFile(join(data, "PG_VERSION"), "utf8"), 10);
+}

