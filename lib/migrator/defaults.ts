@@ -14,6 +14,10 @@ export const DEFAULTS = {
   lockWaitMs: 60_000,
   /** Milliseconds one statement waits for a lock on a table before it gives up (Postgres `lock_timeout`). */
   lockTimeoutMs: 10_000,
+  /** How often a migration that met a lock timeout or a deadlock is tried again. */
+  lockRetries: 5,
+  /** Milliseconds before the first of those tries; doubled each time, with jitter, up to 30 seconds. */
+  lockRetryDelayMs: 1_000,
   /** Milliseconds one statement may run (Postgres `statement_timeout`); 0: no limit. */
   statementTimeoutMs: 0,
   /** Milliseconds for one connection attempt. */

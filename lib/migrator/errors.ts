@@ -46,6 +46,8 @@ export interface ErrorDetails {
   readonly applied?: readonly string[];
   /** Names of the migrations that this run still had to do, the failed one included. */
   readonly remaining?: readonly string[];
+  /** The sessions that kept the statement waiting, one line each. */
+  readonly blockers?: readonly string[];
   /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
   readonly cause?: unknown;

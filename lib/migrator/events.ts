@@ -10,6 +10,8 @@ export interface SessionInfo {
   /** Milliseconds since its current statement or transaction began. */
   readonly sinceMs: number | null;
   readonly state: string | null;
+  /** What it runs, or ran last; passwords masked, cut short. */
+  readonly query: string | null;
 }
 
 /** What a run tells while it works. Events are facts for display; nothing depends on their being heard. */
@@ -24,6 +26,15 @@ export type RunEvent =
       readonly durationMs: number;
     }
   | { readonly type: "failed"; readonly migration: string; readonly direction: Direction }
+  | { readonly type: "blocked"; readonly by: readonly SessionInfo[] }
+  | {
+      readonly type: "retry";
+      readonly migration: string;
+      /** Which try this will be; the first retry is 2. */
+      readonly attempt: number;
+      readonly waitMs: number;
+      readonly reason: string;
+    }
   | { readonly type: "notice"; readonly severity: string; readonly message: string }
   | { readonly type: "warning"; readonly message: string };
 

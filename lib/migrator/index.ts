@@ -1,19 +1,31 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
 export { fromSource } from "./build/load.ts";
+export type { DownOptions, Manner } from "./commands/run.ts";
+export type { Outcome } from "./commands/settle.ts";
+export { describeSession } from "./connection/activity.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection/settings.ts";
 export { DEFAULTS } from "./defaults.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, MigrationError } from "./errors.ts";
 export type { Observer, RunEvent, SessionInfo } from "./events.ts";
-export { type Manner, Migrator, type MigratorSetup } from "./migrator.ts";
+export { Migrator, type MigratorSetup } from "./migrator.ts";
 export type { MigratorOptions, OrderPolicy, Provenance, TransactionMode } from "./options.ts";
+export type { DownSource } from "./plan/down-source.ts";
 export type { Finding } from "./plan/gate.ts";
 export { compareMigrations } from "./plan/order.ts";
 export type { Direction, Extent } from "./plan/select.ts";
 export type { MigrationState } from "./plan/states.ts";
-export type { MigrationStatus, PlannedMigration, PlanReport, RunReport, StatusReport } from "./report.ts";
-export { describeSession } from "./run/lock.ts";
+export type {
+  HistoryReport,
+  MigrationStatus,
+  PlannedMigration,
+  PlanReport,
+  RunReport,
+  SettleReport,
+  StatusReport,
+} from "./report.ts";
 export type { Completed } from "./run/run.ts";
 export type { LoadedMigration, MigrationEntry, MigrationSource, SqlFile } from "./source.ts";
 export { maskSecrets } from "./sql/mask.ts";
 export { locate } from "./sql/position.ts";
+export type { HistoryFilter, HistoryRow } from "./store/history.ts";

@@ -37,6 +37,10 @@ export interface MigratorOptions {
   readonly lockWaitMs?: number;
   /** Milliseconds. */
   readonly lockTimeoutMs?: number;
+  /** Tries after the first one; 0: a lock timeout fails at once. */
+  readonly lockRetries?: number;
+  /** Milliseconds. */
+  readonly lockRetryDelayMs?: number;
   /** Milliseconds; 0 means no limit. */
   readonly statementTimeoutMs?: number;
   /** Milliseconds. */
@@ -60,6 +64,8 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     transaction: DEFAULTS.transaction,
     lockWaitMs: DEFAULTS.lockWaitMs,
     lockTimeoutMs: DEFAULTS.lockTimeoutMs,
+    lockRetries: DEFAULTS.lockRetries,
+    lockRetryDelayMs: DEFAULTS.lockRetryDelayMs,
     statementTimeoutMs: DEFAULTS.statementTimeoutMs,
     connectTimeoutMs: DEFAULTS.connectTimeoutMs,
     startingWaitMs: DEFAULTS.startingWaitMs,

@@ -1,7 +1,9 @@
+import type { DownSource } from "./plan/down-source.ts";
 import type { Finding } from "./plan/gate.ts";
 import type { Direction } from "./plan/select.ts";
 import type { MigrationState } from "./plan/states.ts";
 import type { Completed } from "./run/run.ts";
+import type { HistoryRow } from "./store/history.ts";
 
 /** One migration in a status report. */
 export interface MigrationStatus {
@@ -34,6 +36,8 @@ export interface PlannedMigration {
   readonly transactional: boolean | null;
   /** True when the SQL comes from what the database answers while it is built, and may differ when it runs. */
   readonly dynamic: boolean;
+  /** Whether it comes from the migration's file or from what was stored when it was applied. */
+  readonly source: DownSource;
 }
 
 export interface PlanReport {
@@ -52,4 +56,15 @@ export interface RunReport {
   /** Names of the tables in the configured schemas after the run, the engine's own left out; null when nothing ran. */
   readonly tables: readonly string[] | null;
   readonly warnings: readonly Finding[];
+}
+
+/** What a decision of a person changed: `repair`, `resolve`, `baseline`. */
+export interface SettleReport {
+  readonly migrations: readonly string[];
+  readonly head: string | null;
+}
+
+export interface HistoryReport {
+  /** Newest first. */
+  readonly entries: readonly HistoryRow[];
 }

@@ -2,6 +2,7 @@ import { findChanged } from "./build/compare.ts";
 import { inOrder } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
+import type { Situation } from "./plan/gate.ts";
 import { type Classified, classify, type MigrationState } from "./plan/states.ts";
 import type { StatusReport } from "./report.ts";
 import type { MigrationSource } from "./source.ts";
@@ -9,10 +10,9 @@ import { readStored, type Stored } from "./store/read.ts";
 import { type Existing, findTables, type Tables } from "./store/tables.ts";
 
 /** What the database and the files say together at one moment. */
-export interface Survey {
+export interface Survey extends Situation {
   readonly existing: Existing;
   readonly stored: Stored;
-  readonly classified: readonly Classified[];
 }
 
 /** Reads both sides. Takes no lock and writes nothing. */
@@ -34,7 +34,8 @@ export async function survey(
     changed,
     partial: new Set(stored.partial.map((m) => m.name)),
   });
-  return { existing, stored, classified };
+  const unmanaged = existing.occupied && !existing.applied && !existing.history;
+  return { existing, stored, classified, unmanaged };
 }
 
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {

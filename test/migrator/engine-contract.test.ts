@@ -4,7 +4,7 @@ import type pg from "pg";
 import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
-import { appliedNames, openMigrator } from "../support/migrator.ts";
+import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
 
 /** Plain node-pg-migrate over a folder, in a session of its own. */
 async function runPlain(
@@ -29,7 +29,7 @@ async function runPlain(
 /** The SQL that a migration itself is, without what the runner and the engine wrap around it. */
 function ownSql(logged: readonly string[]): string[] {
   const wrapping =
-    /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b|pgmigrations|pg_advisory|pg_try_advisory|set_config|^SET (search_path|default_transaction)|^RESET |information_schema|to_regclass|^SELECT 'ping'/;
+    /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b|pgmigrations|pg_advisory|pg_try_advisory|set_config|^SET (search_path|default_transaction)|^RESET |information_schema|to_regclass|pg_class/;
   return logged.map((text) => text.trim()).filter((text) => !wrapping.test(text));
 }
 
@@ -153,6 +153,25 @@ describe("a database that plain node-pg-migrate has migrated", () => {
       await runPlain(db, dir, "down");
       await (await openMigrator(db, dir)).down({ count: 2 });
       expect(await appliedNames(db)).toEqual([]);
+    }));
+
+  it("gets digests on first contact, so that later changes are noticed, and no batch", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
+      });
+      await runPlain(db, dir, "up");
+      expect(await (await openMigrator(db, dir)).up()).toMatchObject({ completed: [] });
+      const rows = await db.query(
+        "SELECT action, note, down_sql IS NOT NULL AS down FROM pgmigrations_history",
+      );
+      expect(rows).toEqual([{ action: "baseline", note: "taken over from node-pg-migrate", down: true }]);
+      addFiles(dir, {
+        "1_a.sql": "-- Up Migration\nCREATE TABLE a (x int);\n-- Down Migration\nDROP TABLE a;",
+      });
+      expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ changed: 1 });
+      const error = await failureOf((await openMigrator(db, dir)).down({ batch: true }));
+      expect(error.message).toContain("not recorded which run");
     }));
 
   it("in a zone ahead of UTC: later rows sort later for both, and down takes the last one", () =>

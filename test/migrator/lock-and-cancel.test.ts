@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "@jest/globals";
+import type pg from "pg";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
-import { writeFolder } from "../support/folders.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
 
 const LOCK = "SELECT pg_advisory_lock(7241865325823964)";
@@ -81,13 +82,13 @@ describe("the migration lock", () => {
 
   it("polling lets CREATE INDEX CONCURRENTLY of the other run finish", () =>
     withDatabase(async (db) => {
-      await db.query("CREATE TABLE t (a int)");
       const dir = writeFolder({
+        "0_t.sql": "CREATE TABLE t (a int)",
         "1_i.sql":
           "-- migrate: no-transaction\nSELECT pg_sleep(0.5);\nCREATE INDEX CONCURRENTLY t_a ON t (a);",
       });
       const runs = await Promise.all([1, 2, 3].map(async () => (await openMigrator(db, dir)).up()));
-      expect(runs.map((run) => run.completed.length).sort()).toEqual([0, 0, 1]);
+      expect(runs.map((run) => run.completed.length).sort()).toEqual([0, 0, 2]);
       expect(await db.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass")).toEqual([
         { indisvalid: true },
       ]);
@@ -188,16 +189,94 @@ describe("a lost connection", () => {
 });
 
 describe("a statement that waits for a table", () => {
-  it("gives up after the lock timeout and says so", () =>
+  /** A database with a table that another session holds. */
+  const withBusyTable = (test: (db: TestDatabase, holder: pg.Client, dir: string) => Promise<void>) =>
     withDatabase(async (db) => {
-      await db.query("CREATE TABLE busy (a int)");
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE busy (a int);" });
+      await (await openMigrator(db, dir)).up();
       const holder = await db.client();
+      await holder.query("SET application_name = 'nightly report'");
       await holder.query("BEGIN; LOCK TABLE busy");
-      const dir = writeFolder({ "1_a.sql": "ALTER TABLE busy ADD b int;" });
-      const error = await failureOf((await openMigrator(db, dir, { lockTimeoutMs: 100 })).up());
-      expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { sqlstate: "55P03", migration: "1_a" } });
+      addFiles(dir, { "2_b.sql": "ALTER TABLE busy ADD b int;", "3_c.sql": "CREATE TABLE c ();" });
+      await test(db, holder, dir);
+    });
+
+  it("names who blocks it, is tried again, and gives up after the last try", () =>
+    withBusyTable(async (db, holder, dir) => {
+      const options = { lockTimeoutMs: 150, lockRetries: 2, lockRetryDelayMs: 20 };
+      const migrator = await openMigrator(db, dir, options);
+      const error = await failureOf(migrator.up());
+      expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { sqlstate: "55P03", migration: "2_b" } });
+      expect(error.message).toMatch(/blocked by "nightly report", pid \d+, user \w+.*LOCK TABLE busy/);
+      expect(migrator.events.filter(({ type }) => type === "retry")).toMatchObject([
+        { attempt: 2, migration: "2_b" },
+        { attempt: 3 },
+      ]);
+      expect(migrator.events.filter(({ type }) => type === "blocked")).toHaveLength(3);
       await holder.query("ROLLBACK");
       await (await openMigrator(db, dir)).up();
-      expect(await appliedNames(db)).toEqual(["1_a"]);
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
+    }));
+
+  it.each(["each", "all"] as const)("%s: succeeds when the table is let go in time, once", (transaction) =>
+    withBusyTable(async (db, holder, dir) => {
+      const options = { lockTimeoutMs: 150, lockRetries: 20, lockRetryDelayMs: 50, transaction };
+      const migrator = await openMigrator(db, dir, options);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
+      await holder.query("ROLLBACK");
+      const { completed } = await running;
+      expect(completed.map(({ migration }) => migration)).toEqual(["2_b", "3_c"]);
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
+      const failed = await db.query("SELECT 1 FROM pgmigrations_history WHERE state = 'failed'");
+      expect(failed).toEqual([]);
+    }),
+  );
+
+  it("outside a transaction only the statement is tried again, and an invalid index goes first", () =>
+    withBusyTable(async (db, holder, dir) => {
+      addFiles(dir, {
+        "2_b.sql":
+          "-- migrate: no-transaction\nCREATE TABLE before ();\nCREATE INDEX CONCURRENTLY busy_a ON busy (a);",
+      });
+      await holder.query("ROLLBACK; BEGIN; INSERT INTO busy VALUES (1)");
+      const options = { lockTimeoutMs: 150, lockRetries: 30, lockRetryDelayMs: 50 };
+      const migrator = await openMigrator(db, dir, options);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
+      await holder.query("ROLLBACK");
+      await running;
+      const index = await db.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'busy_a'::regclass");
+      expect(index).toEqual([{ indisvalid: true }]);
+    }));
+});
+
+describe("a deadline", () => {
+  it("cancels the running statement, keeps what was done, and a second run goes on", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(30);" });
+      const error = await failureOf((await openMigrator(db, dir, {}, { deadline: Date.now() + 700 })).up());
+      expect(error).toMatchObject({ code: "DEADLINE", details: { applied: ["1_a"], remaining: ["2_b"] } });
+      expect(await isLocked(db)).toBe(false);
+      addFiles(dir, { "2_b.sql": "CREATE TABLE b ();" });
+      await (await openMigrator(db, dir, {}, { deadline: Date.now() + 60_000 })).up();
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
+    }));
+
+  it("limits statements in the server too, should this process be gone", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "CREATE TABLE a AS SELECT current_setting('statement_timeout') AS t;",
+      });
+      await (await openMigrator(db, dir, {}, { deadline: Date.now() + 60_000 })).up();
+      const [{ t } = { t: "" }] = await db.query<{ t: string }>("SELECT t FROM a");
+      expect(t).toMatch(/^(5\d+ms|5\ds|1min)$/);
+    }));
+
+  it("that has passed starts nothing", () =>
+    withDatabase(async (db) => {
+      const migrator = await openMigrator(db, writeFolder(ONE), {}, { deadline: Date.now() - 1 });
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "DEADLINE" });
+      expect(await userTables(db)).toEqual([]);
     }));
 });

@@ -2,7 +2,9 @@ import { types } from "node:util";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
+import { sqlDigest } from "../sql/digest.ts";
 import { chooseRecipe, type Recipe } from "./actions.ts";
+import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
 /** SQL that is known before anything runs, or the fact that it depends on what the database answers. */
 export type Built = ({ readonly kind: "static" } & BuiltSteps) | { readonly kind: "dynamic" };
@@ -55,11 +57,22 @@ export async function buildWithDatabase(
   }
 }
 
-/** The SQL that would undo this migration, for the history; undefined when it cannot be known beforehand. */
+/** Digest of the SQL of `up`; undefined when it cannot be known without a database. */
+export async function upDigest(context: BuildContext): Promise<string | undefined> {
+  const built = await buildWithoutDatabase(context, "up");
+  return built.kind === "static" ? sqlDigest(built.steps) : undefined;
+}
+
+/**
+ * The SQL that would undo this migration, for the history; undefined when it cannot be known beforehand. SQL that
+ * must run outside a transaction says so in its first line, as a file would.
+ */
 export async function renderDown(context: BuildContext): Promise<readonly string[] | undefined> {
   try {
     const built = await buildWithoutDatabase({ ...context, warn: () => {} }, "down");
-    return built.kind === "static" ? built.steps : undefined;
+    if (built.kind === "dynamic") return undefined;
+    const marked = built.transactional || asksForNoTransaction(built.steps[0] ?? "");
+    return marked ? built.steps : [NO_TRANSACTION, ...built.steps];
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 import type { MigrationSource } from "../source.ts";
-import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
+import { DIGEST_VERSION } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
-import { type BuildContext, buildWithoutDatabase } from "./build.ts";
+import { type BuildContext, upDigest } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
@@ -26,7 +26,7 @@ export async function findChanged(
   const changed = new Set<string>();
   for (const { name, sqlDigest: before } of differing) {
     const context = contexts.get(name);
-    if (context === undefined || (await digestOf(context)) === before) continue;
+    if (context === undefined || (await upDigest(context)) === before) continue;
     if (!(await isDynamic(source, context))) changed.add(name);
   }
   return changed;
@@ -37,15 +37,9 @@ function isComparable(migration: AppliedMigration): boolean {
   return migration.sqlDigest !== null && migration.digestVersion === DIGEST_VERSION;
 }
 
-/** Digest of the SQL of `up`; undefined when it cannot be known without a database. */
-async function digestOf(context: BuildContext): Promise<string | undefined> {
-  const built = await buildWithoutDatabase(context, "up");
-  return built.kind === "static" ? sqlDigest(built.steps) : undefined;
-}
-
 /** True for output that depends on the database, the clock, randomness or the environment. */
 async function isDynamic(source: MigrationSource, context: BuildContext): Promise<boolean> {
-  const build = async () => digestOf(await reloadContext(source, context));
+  const build = async () => upDigest(await reloadContext(source, context));
   const here = await build();
   if (here === undefined) return true;
   const elsewhere = await inAnotherWorld(build);

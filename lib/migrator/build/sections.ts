@@ -31,6 +31,9 @@ export function readSections(file: string): Sections {
   };
 }
 
+/** As the first line of SQL: run its statements one by one, outside a transaction. */
+export const NO_TRANSACTION = "-- migrate: no-transaction";
+
 /** True when the first line is `-- migrate: no-transaction`: statements then run one by one, outside a transaction. */
 export function asksForNoTransaction(file: string): boolean {
   const [firstLine = ""] = file.split(/\r?\n/, 1);

@@ -4,15 +4,15 @@ import type { ResolvedOptions } from "../options.ts";
 /**
  * One statement that puts the session into the state every migration may count on, and tells who we are. Settings
  * that a server does not have are left out by asking `pg_settings`; `client_connection_check_interval` exists but
- * cannot be set on Windows servers.
+ * cannot be set on Windows servers. With a deadline no statement may run beyond it, even when this process is gone.
  */
-export function applySettings(options: ResolvedOptions): string {
+export function applySettings(options: ResolvedOptions, leftMs: number | undefined): string {
   const settings: Record<string, string> = {
     TimeZone: "UTC",
     search_path: options.schema.map((schema) => pg.escapeIdentifier(schema)).join(", "),
     standard_conforming_strings: "on",
     lock_timeout: String(options.lockTimeoutMs),
-    statement_timeout: String(options.statementTimeoutMs),
+    statement_timeout: String(cap(options.statementTimeoutMs, leftMs)),
     // A client that stalls between two statements must not hold its locks for ever.
     idle_in_transaction_session_timeout: "300000",
     // A killed client's statement would otherwise run on, and could commit, with nobody to record it.
@@ -33,4 +33,11 @@ export function applySettings(options: ResolvedOptions): string {
     "WHERE wanted.name <> 'client_connection_check_interval' " +
     "OR pg_catalog.version() !~* '(windows|mingw|visual)'"
   );
+}
+
+/** The lower of a timeout (0: none) and the time that is left. */
+function cap(timeoutMs: number, leftMs: number | undefined): number {
+  if (leftMs === undefined) return timeoutMs;
+  const left = Math.max(1, Math.ceil(leftMs));
+  return timeoutMs === 0 ? left : Math.min(timeoutMs, left);
 }

@@ -1,23 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
-import type { Observer } from "../events.ts";
-import type { ResolvedOptions } from "../options.ts";
-import { maskQuoted, maskSecrets } from "../sql/mask.ts";
-import { createClient } from "./client.ts";
-import { connectionError, isConnectionLoss, isStarting, readFailure } from "./failure.ts";
+import { maskSecrets } from "../sql/mask.ts";
+import { describeSession } from "./activity.ts";
+import { BlockerWatch } from "./blocker-watch.ts";
+import { CancelOnAbort, cancelled } from "./cancel.ts";
+import { connect, connectOnce, type SessionOptions } from "./connect.ts";
+import { connectionError, isConnectionLoss, readFailure } from "./failure.ts";
 import { applySettings } from "./prepare.ts";
-import type { ConnectionSettings } from "./settings.ts";
-
-export interface SessionOptions {
-  readonly connection: ConnectionSettings;
-  readonly options: ResolvedOptions;
-  readonly applicationName: string;
-  readonly observe: Observer;
-  /** Cancels the running statement, and refuses the next. */
-  readonly signal?: AbortSignal | undefined;
-}
+import { sqlError } from "./sql-error.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one statement at a time. */
 export class Session {
@@ -25,6 +16,7 @@ export class Session {
   readonly serverMajor: number;
   readonly #client: pg.Client;
   readonly #setup: SessionOptions;
+  readonly #watch: BlockerWatch;
   #lost = false;
 
   private constructor(client: pg.Client, setup: SessionOptions, pid: number, serverMajor: number) {
@@ -32,6 +24,12 @@ export class Session {
     this.#setup = setup;
     this.pid = pid;
     this.serverMajor = serverMajor;
+    this.#watch = new BlockerWatch({
+      connect: () => connectOnce({ ...setup, signal: undefined }),
+      pid,
+      intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
+      onBlocked: (by) => setup.observe({ type: "blocked", by }),
+    });
   }
 
   /**
@@ -41,7 +39,7 @@ export class Session {
   static async open(setup: SessionOptions): Promise<Session> {
     const client = await connect(setup);
     try {
-      const text = applySettings(setup.options);
+      const text = applySettings(setup.options, leftUntil(setup.deadline));
       const { rows } = await client.query<{ pid: number; version: number }>(text);
       const [{ pid, version } = { pid: 0, version: 0 }] = rows;
       const major = Math.floor(version / 10_000);
@@ -84,12 +82,17 @@ export class Session {
     if (signal?.aborted) throw cancelled(signal);
     const cancel = new CancelOnAbort(signal, () => this.#cancelStatement());
     try {
-      return await this.#client.query<Row>(query, values);
+      return await this.#watch.during(() => this.#client.query<Row>(query, values));
     } catch (error) {
       throw this.#typed(error, typeof query === "string" ? query : query.text);
     } finally {
       await cancel.settled();
     }
+  }
+
+  /** Rolls back what is open, even after a cancel. */
+  async rollback(): Promise<void> {
+    if (this.#client.getTransactionStatus() !== "I") await this.cleanUp("ROLLBACK");
   }
 
   /** Runs clean-up SQL even after a cancel; a failure is of no consequence, because ending the session cleans up too. */
@@ -111,7 +114,9 @@ export class Session {
 
   /** Undoes whatever a migration did to the session, so that the next one starts as the first did. */
   async restore(): Promise<void> {
-    await this.run(`RESET SESSION AUTHORIZATION; RESET ALL; ${applySettings(this.#setup.options)}`);
+    await this.run(
+      `RESET SESSION AUTHORIZATION; RESET ALL; ${applySettings(this.#setup.options, leftUntil(this.#setup.deadline))}`,
+    );
   }
 
   /** From here on the server refuses whatever would write. */
@@ -120,6 +125,7 @@ export class Session {
   }
 
   async end(): Promise<void> {
+    await this.#watch.end();
     await this.#client.end().catch(() => {});
   }
 
@@ -133,66 +139,24 @@ export class Session {
         "CONNECTION",
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
-          statement,
+          statement: maskSecrets(statement),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",
         },
       );
     }
-    return sqlError(error, statement);
+    return sqlError(error, statement, this.#watch.blockers.map(describeSession));
   }
 
   /** Asks the server, over a second connection, to cancel; cuts the connection when that does not work. */
   async #cancelStatement(): Promise<void> {
-    const { connection, options, applicationName } = this.#setup;
-    const helper = createClient(connection, { applicationName, connectTimeoutMs: options.connectTimeoutMs });
     try {
-      await helper.connect();
+      const helper = await connectOnce({ ...this.#setup, signal: undefined });
       await helper.query("SELECT pg_catalog.pg_cancel_backend($1)", [this.pid]);
+      await helper.end();
     } catch {
       this.#lost = true;
       this.#client.connection.stream.destroy();
-    } finally {
-      await helper.end().catch(() => {});
-    }
-  }
-}
-
-/** Runs `onAbort` once if the signal fires while a query is under way. */
-class CancelOnAbort {
-  readonly #signal: AbortSignal | undefined;
-  #pending: Promise<void> = Promise.resolve();
-  readonly #listener: () => void;
-
-  constructor(signal: AbortSignal | undefined, onAbort: () => Promise<void>) {
-    this.#signal = signal;
-    this.#listener = () => {
-      this.#pending = onAbort();
-    };
-    signal?.addEventListener("abort", this.#listener, { once: true });
-  }
-
-  /** A cancel that was sent must have arrived before the session is used again: it would hit the next statement. */
-  async settled(): Promise<void> {
-    this.#signal?.removeEventListener("abort", this.#listener);
-    await this.#pending;
-  }
-}
-
-async function connect(setup: SessionOptions): Promise<pg.Client> {
-  const { connection, options, applicationName, observe, signal } = setup;
-  const giveUpAt = performance.now() + options.startingWaitMs;
-  for (;;) {
-    if (signal?.aborted) throw cancelled(signal);
-    const client = createClient(connection, { applicationName, connectTimeoutMs: options.connectTimeoutMs });
-    try {
-      await client.connect();
-      return client;
-    } catch (error) {
-      await client.end().catch(() => {});
-      if (!isStarting(error) || performance.now() > giveUpAt) throw connectionError(error, connection);
-      observe({ type: "server-starting", message: readFailure(error).message });
-      await sleep(250, undefined, { signal }).catch(() => {});
     }
   }
 }
@@ -204,22 +168,6 @@ function tooOld(major: number): MigrationError {
   );
 }
 
-export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError {
-  const reason: unknown = signal.reason;
-  const why = typeof reason === "string" ? ` (${reason})` : "";
-  return new MigrationError("CANCELLED", `cancelled${why}`, cause === undefined ? {} : { cause });
-}
-
-function sqlError(error: unknown, statement: string): MigrationError {
-  const { message, code, detail, hint, position, fromServer } = readFailure(error);
-  const masked = (text: string): string => maskQuoted(text, statement);
-  const lockWait = code === "55P03" || code === "40P01";
-  return new MigrationError(lockWait ? "LOCK_TIMEOUT" : "SQL", masked(message), {
-    statement: maskSecrets(statement),
-    cause: error,
-    ...(fromServer && code !== undefined ? { sqlstate: code } : {}),
-    ...(detail === undefined ? {} : { detail: masked(detail) }),
-    ...(hint === undefined ? {} : { hint: masked(hint) }),
-    ...(position === undefined ? {} : { position }),
-  });
+function leftUntil(deadline: number | undefined): number | undefined {
+  return deadline === undefined ? undefined : deadline - Date.now();
 }

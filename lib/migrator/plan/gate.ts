@@ -16,8 +16,15 @@ export interface Gate {
   readonly warnings: readonly Finding[];
 }
 
+/** What the gate looks at. */
+export interface Situation {
+  readonly classified: readonly Classified[];
+  /** True for a database with tables in it that no migration tool keeps a record of. */
+  readonly unmanaged: boolean;
+}
+
 /** Whether `up` may run on what the database and the files say together. */
-export function gateUp(classified: readonly Classified[], order: OrderPolicy): Gate {
+export function gateUp({ classified, unmanaged }: Situation, order: OrderPolicy): Gate {
   const inState = (state: MigrationState) => classified.flatMap((m) => (m.state === state ? [m.name] : []));
   const always = [
     finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
@@ -30,7 +37,7 @@ export function gateUp(classified: readonly Classified[], order: OrderPolicy): G
   const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
-    refusals: present([...always, ...(order === "strict" ? byOrder : [])]),
+    refusals: present([unmanaged ? UNMANAGED : undefined, ...always, ...(order === "strict" ? byOrder : [])]),
     warnings: present([...(order === "warn" ? byOrder : []), ahead]),
   };
 }
@@ -57,6 +64,13 @@ interface Text {
   readonly message: (names: string) => string;
   readonly hint: string;
 }
+
+const UNMANAGED: Finding = {
+  code: "UNMANAGED",
+  migrations: [],
+  message: "the database has tables in it, and no record of migrations",
+  hint: "Is it the right one? If it is: `baseline` says which migrations it already has (none, or as far as --to).",
+};
 
 const PARTIAL_TEXT: Text = {
   message: (names) => `stopped half-way, outside a transaction: ${names}`,

@@ -9,6 +9,11 @@ export interface Extent {
   readonly to?: string;
 }
 
+/** How much a `down` undoes: as for `up`, or everything that the last run applied. */
+export interface DownExtent extends Extent {
+  readonly batch?: boolean;
+}
+
 /** Pending names an `up` takes: all, the first `count`, or all as far as and including `to`. */
 export function selectUp(pending: readonly string[], known: readonly string[], extent: Extent): string[] {
   requireOne(extent);
@@ -21,26 +26,41 @@ export function selectUp(pending: readonly string[], known: readonly string[], e
 }
 
 /**
- * Applied names a `down` takes, newest first: the last one, the last `count`, or all that were applied after
- * `to`, which itself stays. `applied` is in the order of application.
+ * Applied names a `down` takes, newest first: the last one, the last `count`, all that were applied after `to`
+ * (which itself stays), or with `batch` all that the last run applied. `applied` is in the order of application.
  */
-export function selectDown(applied: readonly string[], extent: Extent): string[] {
+export function selectDown(
+  rows: readonly { name: string; run: string | null }[],
+  extent: DownExtent,
+): string[] {
   requireOne(extent);
+  const applied = rows.map(({ name }) => name);
+  if (extent.batch) return lastBatch(rows).reverse();
   if (extent.to === undefined) return applied.slice(-requireCount(extent.count ?? 1)).reverse();
   const target = applied.indexOf(extent.to);
   if (target < 0) throw unknownName(extent.to, applied);
   return applied.slice(target + 1).reverse();
 }
 
-function requireOne(extent: Extent): void {
-  if (extent.count === undefined || extent.to === undefined) return;
-  throw new MigrationError(
-    "USAGE",
-    `a count (${extent.count}) and a target ("${extent.to}") exclude each other`,
-    {
-      hint: "Give one of the two.",
-    },
-  );
+function lastBatch(rows: readonly { name: string; run: string | null }[]): string[] {
+  const last = rows.at(-1);
+  if (last === undefined) return [];
+  if (last.run !== null) return rows.filter(({ run }) => run === last.run).map(({ name }) => name);
+  throw new MigrationError("USAGE", `it is not recorded which run applied ${last.name}`, {
+    hint: "It was applied by plain node-pg-migrate: give a count, or a name with --to.",
+  });
+}
+
+function requireOne({ count, to, batch }: DownExtent): void {
+  const given = [
+    ...(count === undefined ? [] : [`a count (${count})`]),
+    ...(to === undefined ? [] : [`a target ("${to}")`]),
+    ...(batch ? ["the last batch"] : []),
+  ];
+  if (given.length < 2) return;
+  throw new MigrationError("USAGE", `${given.join(" and ")} exclude each other`, {
+    hint: "Give one of them.",
+  });
 }
 
 function requireCount(count: number): number {

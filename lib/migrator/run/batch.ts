@@ -12,6 +12,8 @@ export interface Batch {
   complete(name: string, bookkeeping: readonly string[]): Promise<void>;
   /** Commits what is open, so that a statement can run outside a transaction. */
   flush(): Promise<void>;
+  /** Rolls back what is open; what was kept stays. */
+  abandon(): Promise<void>;
   /** Notes a migration that was recorded outside a transaction of this batch. */
   keep(name: string): void;
   /** Names that stay applied (or undone) whatever happens next. */
@@ -41,6 +43,11 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
     },
     flush: async () => {
       if (open.transaction) await commit([]);
+    },
+    abandon: async () => {
+      await session.rollback();
+      open.transaction = false;
+      open.names.length = 0;
     },
     keep: (name) => {
       kept.push(name);

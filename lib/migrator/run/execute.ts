@@ -3,19 +3,24 @@ import type { Session } from "../connection/session.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
+import type { ResolvedOptions } from "../options.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { type Batch, LEAVE_ROLE } from "./batch.ts";
+import { dropInvalidIndex } from "./invalid-index.ts";
 import { createLiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
+import { Retries } from "./retries.ts";
 
 export interface RunContext {
   readonly session: Session;
   readonly ledger: Ledger;
   readonly batch: Batch;
   readonly observe: Observer;
+  readonly options: ResolvedOptions;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Runs one migration and records it. The caller rolls back on failure. */
@@ -32,7 +37,8 @@ export async function executeFake(run: RunContext, planned: Planned): Promise<vo
   await run.batch.complete(planned.name, await attempt.bookkeeping("fake", planned.built));
 }
 
-class Attempt {
+/** One try at one migration. */
+export class Attempt {
   readonly #run: RunContext;
   readonly #planned: Planned;
   readonly #startedAt = performance.now();
@@ -70,14 +76,17 @@ class Attempt {
     });
   }
 
-  /** Outside a transaction what is done stays done, so each statement is recorded as soon as it is. */
-  async statementByStatement(built: BuiltSteps): Promise<void> {
+  /**
+   * Outside a transaction what is done stays done, so each statement is recorded as soon as it is. The first `skip`
+   * statements were finished by an earlier try.
+   */
+  async statementByStatement(built: BuiltSteps, skip = 0): Promise<void> {
     const { session, ledger, batch } = this.#run;
     const { name, direction } = this.#planned;
-    await this.#startNoTransaction();
-    let done = 0;
-    for (const { text } of built.steps.flatMap((step) => splitStatements(step))) {
-      await session.run(text).catch((error: unknown) => this.#stopHalfWay(done, text, error));
+    await this.#startNoTransaction(skip);
+    let done = skip;
+    for (const { text } of built.steps.flatMap((step) => splitStatements(step)).slice(skip)) {
+      await this.#runStatement(text).catch((error: unknown) => this.#stopHalfWay(done, text, error));
       done += 1;
       await session.run(ledger.advance(name, { state: "started", statement: done }));
     }
@@ -89,6 +98,19 @@ class Attempt {
     });
     await session.run(["BEGIN", ...LEAVE_ROLE, mark, finished, "COMMIT"].join("; "));
     batch.keep(name);
+  }
+
+  async #runStatement(text: string): Promise<void> {
+    const { session } = this.#run;
+    const retries = new Retries(this.#run);
+    for (;;) {
+      try {
+        await dropInvalidIndex(session, text);
+        return await session.run(text);
+      } catch (error) {
+        await retries.wait(error, this.#planned);
+      }
+    }
   }
 
   /** The row for the table of applied migrations, then the one for the history. */
@@ -124,7 +146,7 @@ class Attempt {
     };
   }
 
-  async #startNoTransaction(): Promise<void> {
+  async #startNoTransaction(done = 0): Promise<void> {
     const { session, ledger, batch } = this.#run;
     await batch.flush();
     if (this.#noTransactionRecorded) return;
@@ -132,7 +154,7 @@ class Attempt {
     const entry = await this.#entry(this.#planned.built);
     const action = this.#planned.direction;
     await session.run(
-      ledger.record({ ...entry, action, state: "started", statement: 0, noTransaction: true }),
+      ledger.record({ ...entry, action, state: "started", statement: done, noTransaction: true }),
     );
   }
 

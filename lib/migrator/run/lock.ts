@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { describeSession, presentable, SESSION_COLUMNS } from "../connection/activity.ts";
 import type { Session } from "../connection/session.ts";
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
@@ -49,15 +50,13 @@ async function acquire(session: Session, { waitMs, observe, signal }: LockOption
 /** Who holds the lock; null when it was let go in the meantime. A bigint key is shown as two 32-bit halves. */
 async function findHolder(session: Session): Promise<SessionInfo | null> {
   const [holder] = await session.rows<SessionInfo>(
-    `SELECT a.pid, a.usename AS "user", a.application_name AS application, pg_catalog.host(a.client_addr) AS client,
-            (extract(epoch FROM pg_catalog.clock_timestamp() - COALESCE(a.xact_start, a.query_start)) * 1000)::bigint::float8 AS "sinceMs",
-            a.state
+    `SELECT ${SESSION_COLUMNS}
      FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
        AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
        AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`,
   );
-  return holder ?? null;
+  return holder === undefined ? null : presentable(holder);
 }
 
 function lockHeld(holder: SessionInfo | null, waitMs: number): MigrationError {
@@ -71,12 +70,4 @@ function lockHeld(holder: SessionInfo | null, waitMs: number): MigrationError {
       hint: `Wait for that run and try again (--lock-wait gives more time)${end}`,
     },
   );
-}
-
-/** One line about another session, for messages. */
-export function describeSession(session: SessionInfo): string {
-  const from = session.client === null ? "" : ` from ${session.client}`;
-  const application = session.application ? `"${session.application}", ` : "";
-  const user = session.user ?? "unknown user";
-  return `${application}pid ${session.pid}, user ${user}${from}`;
 }

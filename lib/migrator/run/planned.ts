@@ -1,4 +1,5 @@
 import type { BuildContext, Built } from "../build/build.ts";
+import type { DownSource } from "../plan/down-source.ts";
 import type { Direction } from "../plan/select.ts";
 
 /** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
@@ -7,6 +8,8 @@ export interface Planned {
   readonly direction: Direction;
   readonly context: BuildContext;
   readonly built: Built;
+  /** Where the SQL comes from: its file, or what was stored when it was applied. */
+  readonly source: DownSource;
   /** Digest of its files, for the history. */
   readonly sourceDigest?: string | undefined;
 }

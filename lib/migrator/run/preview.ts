@@ -23,6 +23,7 @@ export async function previewMigrations(
       sql: built?.steps ?? null,
       transactional: built?.transactional ?? null,
       dynamic,
+      source: next.source,
     });
   }
   return previews;

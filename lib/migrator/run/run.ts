@@ -1,6 +1,7 @@
 import { MigrationError } from "../errors.ts";
 import type { execute, executeFake, RunContext } from "./execute.ts";
 import type { Planned } from "./planned.ts";
+import { Retries } from "./retries.ts";
 
 /** One migration of a run that was completed. */
 export interface Completed {
@@ -10,7 +11,8 @@ export interface Completed {
 }
 
 /**
- * Runs the planned migrations in the order given and commits.
+ * Runs the planned migrations in the order given and commits. Where a lock timeout or a deadlock stops a
+ * transaction, it is tried again from its first migration: what it holds is let go meanwhile.
  * @throws MigrationError with what was kept in `applied` and what is left in `remaining`; the session is rolled back
  */
 export async function runAll(
@@ -19,18 +21,34 @@ export async function runAll(
   perform: typeof execute | typeof executeFake,
 ): Promise<Completed[]> {
   const completed: Completed[] = [];
+  const retries = new Retries(run);
   let current: Planned | undefined;
   try {
-    for (const next of planned) {
-      if (current !== undefined) await run.session.restore();
-      current = next;
-      completed.push(await runOne(run, next, perform));
+    while (run.batch.kept.length < planned.length) {
+      try {
+        for (const next of planned.slice(completed.length)) {
+          if (current !== undefined) await run.session.restore();
+          current = next;
+          completed.push(await runOne(run, next, perform));
+        }
+        await run.batch.flush();
+      } catch (error) {
+        await run.batch.abandon();
+        completed.length = run.batch.kept.length;
+        const next = planned[completed.length] ?? current;
+        // Statements outside a transaction have been tried again one by one.
+        if (next === undefined || runsOutsideTransaction(next)) throw error;
+        await retries.wait(error, next);
+      }
     }
-    await run.batch.flush();
     return completed;
   } catch (error) {
     throw await failed(run, planned, current, error);
   }
+}
+
+function runsOutsideTransaction({ built }: Planned): boolean {
+  return built.kind === "static" && !built.transactional;
 }
 
 async function runOne(run: RunContext, planned: Planned, perform: typeof execute): Promise<Completed> {
@@ -49,7 +67,6 @@ async function failed(
   current: Planned | undefined,
   error: unknown,
 ): Promise<MigrationError> {
-  await session.cleanUp("ROLLBACK");
   const typed =
     error instanceof MigrationError
       ? error

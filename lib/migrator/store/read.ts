@@ -43,6 +43,9 @@ export async function readStored(session: Session, tables: Tables, existing: Exi
   return { applied: newestOfEachName(applied), partial, newestRunOn };
 }
 
+/** Rows that tell what was applied. One that only settles a half-done `down` leaves what was recorded before. */
+const SAYS_WHAT = "state = 'finished' AND NOT (action = 'resolve' AND source_digest IS NULL)";
+
 /**
  * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
  * server in different zones would disagree about which migration came last.
@@ -57,7 +60,7 @@ function selectApplied(tables: Tables, existing: Existing): string {
                  h.digest_version AS "digestVersion"
           FROM ${tables.applied} AS m LEFT JOIN LATERAL (
             SELECT source_digest, sql_digest, digest_version FROM ${tables.history}
-            WHERE migration = m.name AND state = 'finished' AND action <> 'down'
+            WHERE migration = m.name AND ${SAYS_WHAT}
             ORDER BY id DESC LIMIT 1
           ) AS h ON true ORDER BY m.id`;
 }
@@ -77,4 +80,32 @@ function selectPartial(tables: Tables): string {
 function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigration[] {
   const last = new Map(applied.map((row, index) => [row.name, index]));
   return applied.filter((row, index) => last.get(row.name) === index);
+}
+
+/** SQL stored for undoing these migrations, of those that have some. */
+export async function readDownSql(
+  session: Session,
+  tables: Tables,
+  names: readonly string[],
+): Promise<Map<string, readonly string[]>> {
+  const rows = await session.rows<{ name: string; steps: string[] }>(
+    `SELECT wanted.name, h.down_sql AS steps FROM pg_catalog.unnest($1::text[]) AS wanted (name)
+     CROSS JOIN LATERAL (
+       SELECT down_sql FROM ${tables.history}
+       WHERE migration = wanted.name AND ${SAYS_WHAT}
+       ORDER BY id DESC LIMIT 1
+     ) AS h WHERE h.down_sql IS NOT NULL`,
+    [names],
+  );
+  return new Map(rows.map(({ name, steps }) => [name, steps]));
+}
+
+/** The applied migrations, in the order of application, each with the run that applied it as far as is recorded. */
+export function readRuns(session: Session, tables: Tables): Promise<{ name: string; run: string | null }[]> {
+  return session.rows(
+    `SELECT m.name, (SELECT run::text FROM ${tables.history}
+                     WHERE migration = m.name AND state = 'finished' AND action IN ('up', 'fake')
+                     ORDER BY id DESC LIMIT 1) AS run
+     FROM ${tables.applied} AS m ORDER BY m.id`,
+  );
 }

@@ -16,6 +16,8 @@ export interface Existing {
   readonly history: boolean;
   /** Names of configured schemas that do not exist. */
   readonly missingSchemas: readonly string[];
+  /** Whether the configured schemas hold anything of the users' own; what extensions brought does not count. */
+  readonly occupied: boolean;
 }
 
 export function nameTables(options: ResolvedOptions): Tables {
@@ -29,17 +31,30 @@ export function nameTables(options: ResolvedOptions): Tables {
 
 export async function findTables(session: Session, tables: Tables): Promise<Existing> {
   const schemas = [...new Set([...tables.options.schema, tables.options.migrationsSchema])];
-  const [row] = await session.rows<{ applied: boolean; history: boolean; missing: string[] }>(
+  const [row] = await session.rows<{
+    applied: boolean;
+    history: boolean;
+    missing: string[];
+    occupied: boolean;
+  }>(
     `SELECT pg_catalog.to_regclass($1) IS NOT NULL AS applied,
             pg_catalog.to_regclass($2) IS NOT NULL AS history,
             ARRAY(SELECT wanted FROM pg_catalog.unnest($3::text[]) AS wanted
-                  WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing`,
+                  WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
+            EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
+                    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))
+                                                FROM pg_catalog.unnest($3::text[]) AS s)
+                      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
+                                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied`,
     [tables.applied, tables.history, schemas],
   );
   return {
     applied: row?.applied ?? false,
     history: row?.history ?? false,
     missingSchemas: row?.missing ?? [],
+    occupied: row?.occupied ?? false,
   };
 }
 
@@ -98,6 +113,7 @@ function createHistory(tables: Tables): string[] {
       down_sql jsonb CHECK (pg_catalog.jsonb_typeof(down_sql) = 'array'),
       no_transaction boolean NOT NULL DEFAULT false,
       error_code text,
+      note text,
       duration_ms bigint,
       actor text NOT NULL,
       origin text NOT NULL CHECK (origin IN ('cli', 'deploy', 'command')),

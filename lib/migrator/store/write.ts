@@ -18,6 +18,8 @@ export interface HistoryEntry {
   readonly noTransaction?: boolean;
   readonly errorCode?: string;
   readonly durationMs?: number;
+  /** A person's reason, for what only a person can decide. */
+  readonly note?: string;
 }
 
 /**
@@ -82,6 +84,7 @@ export class Ledger {
       down_sql: entry.downSql === undefined ? undefined : JSON.stringify(entry.downSql),
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
+      note: entry.note,
       duration_ms: entry.durationMs === undefined ? undefined : Math.round(entry.durationMs),
       actor,
       origin,

@@ -29,26 +29,37 @@ describe("what up takes", () => {
 
 describe("what down takes", () => {
   // 2_b came last although it sorts in the middle: down goes by what was done last.
-  const applied = ["1_a", "3_c", "2_b"];
+  const names = ["1_a", "3_c", "2_b"];
+  const applied = names.map((name) => ({ name, run: name === "1_a" ? "first" : "second" }));
   it.each([
     ["the last one", {}, ["2_b"]],
     ["the last two, newest first", { count: 2 }, ["2_b", "3_c"]],
     ["more than there is", { count: 9 }, ["2_b", "3_c", "1_a"]],
     ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
     ["nothing after the last", { to: "2_b" }, []],
+    ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
   ])("%s", (_name, extent, expected) => {
     expect(selectDown(applied, extent)).toEqual(expected);
   });
 
-  it.each([[{ count: 0 }], [{ count: -1 }], [{ to: "4_d" }], [{ count: 1, to: "1_a" }]])(
-    "refuses %j",
-    (extent) => {
-      expect(() => selectDown(applied, extent)).toThrow();
-    },
-  );
+  it.each([
+    [{ count: 0 }],
+    [{ count: -1 }],
+    [{ to: "4_d" }],
+    [{ count: 1, to: "1_a" }],
+    [{ count: 1, batch: true }],
+    [{ to: "1_a", batch: true }],
+  ])("refuses %j", (extent) => {
+    expect(() => selectDown(applied, extent)).toThrow();
+  });
 
   it("finds nothing to undo in an empty database", () => {
     expect(selectDown([], {})).toEqual([]);
+  });
+
+  it("knows no batch of rows that plain node-pg-migrate wrote", () => {
+    expect(() => selectDown([{ name: "1_a", run: null }], { batch: true })).toThrow("not recorded which run");
+    expect(selectDown([], { batch: true })).toEqual([]);
   });
 
   it("suggests names that look alike", () => {

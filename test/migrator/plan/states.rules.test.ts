@@ -74,14 +74,19 @@ describe("whether up may run", () => {
     ["out of order, allow", list("1 pending", "2 applied"), "allow", [], []],
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
   ])("%s", (_name, given, order, refusals, warnings) => {
-    const gate = gateUp(given, order);
+    const gate = gateUp({ classified: given, unmanaged: false }, order);
     expect(gate.refusals.map(({ code }) => code)).toEqual(refusals);
     expect(gate.warnings.map(({ code }) => code)).toEqual(warnings);
   });
 
+  it("a database with tables and no record of migrations is refused first", () => {
+    const { refusals } = gateUp({ classified: list("1 partial"), unmanaged: true }, "allow");
+    expect(refusals.map(({ code }) => code)).toEqual(["UNMANAGED", "PARTIAL"]);
+  });
+
   it("names the migrations, few of many, and the way out", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
-    const [refusal] = gateUp(list(...many), "strict").refusals;
+    const [refusal] = gateUp({ classified: list(...many), unmanaged: false }, "strict").refusals;
     expect(refusal?.message).toContain("0, 1, 2, 3, 4 and 3 more");
     expect(refusal?.migrations).toHaveLength(8);
     expect(refusal?.hint).not.toBe("");

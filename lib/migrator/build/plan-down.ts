@@ -1,0 +1,140 @@
+import type { Session } from "../connection/session.ts";
+import { MigrationError } from "../errors.ts";
+import { type DownFacts, type DownSource, decideDown } from "../plan/down-source.ts";
+import type { Planned } from "../run/planned.ts";
+import type { MigrationSource } from "../source.ts";
+import { sqlDigest } from "../sql/digest.ts";
+import { type AppliedMigration, readDownSql } from "../store/read.ts";
+import type { Existing, Tables } from "../store/tables.ts";
+import { requireTrustedHistory } from "../store/trust.ts";
+import { type BuildContext, type Built, buildWithoutDatabase, upDigest } from "./build.ts";
+import { type LoadOptions, loadContexts } from "./load.ts";
+import { asksForNoTransaction } from "./sections.ts";
+
+export interface DownRequest {
+  readonly names: readonly string[];
+  /** Settles disagreements between files and history. */
+  readonly from?: DownSource | undefined;
+  readonly applied: readonly AppliedMigration[];
+  readonly existing: Existing;
+}
+
+/**
+ * Decides for every migration, before any is undone, where its SQL comes from: its file when that agrees with the
+ * history, the SQL stored when it was applied when there is no file.
+ * @throws MigrationError `MISSING`, `IRREVERSIBLE`, `CHANGED`, `UNTRUSTED_HISTORY`, `MIGRATION`
+ */
+export async function planDown(
+  session: Session,
+  tables: Tables,
+  source: MigrationSource,
+  request: DownRequest,
+  options: LoadOptions,
+): Promise<Planned[]> {
+  const { names, from, existing } = request;
+  const present = new Set(source.entries.map((entry) => entry.name));
+  await refuseRenamed(source, request, present, options);
+  const contexts = await loadContexts(
+    source,
+    names.filter((name) => present.has(name)),
+    options,
+  );
+  const stored = existing.history
+    ? await readDownSql(session, tables, names)
+    : new Map<string, readonly string[]>();
+  const planned: Planned[] = [];
+  for (const name of names) {
+    planned.push(await planOne(name, { file: contexts.get(name), stored: stored.get(name), from, options }));
+  }
+  if (planned.some((one) => one.source === "history")) await requireTrustedHistory(session, tables);
+  return planned;
+}
+
+interface Offers {
+  readonly file: BuildContext | undefined;
+  readonly stored: readonly string[] | undefined;
+  readonly from: DownSource | undefined;
+  readonly options: LoadOptions;
+}
+
+async function planOne(name: string, { file, stored, from, options }: Offers): Promise<Planned> {
+  const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
+  const facts: DownFacts = {
+    file: typeof fromFile === "string" ? fromFile : fromFile.kind,
+    history: stored === undefined ? "none" : "stored",
+    agree:
+      typeof fromFile === "object" &&
+      fromFile.kind === "static" &&
+      sqlDigest(fromFile.steps) === sqlDigest(stored ?? []),
+  };
+  const decision = decideDown(facts, from);
+  if ("refusal" in decision) {
+    const { refusal, reason, hint } = decision;
+    throw new MigrationError(refusal, `migration ${name} cannot be undone: ${reason}`, {
+      migration: name,
+      hint,
+    });
+  }
+  if (decision.source === "file" && file !== undefined && typeof fromFile === "object") {
+    return { name, direction: "down", context: file, built: fromFile, source: "file" };
+  }
+  const context = storedContext(name, stored ?? [], options);
+  return {
+    name,
+    direction: "down",
+    context,
+    built: await buildWithoutDatabase(context, "down"),
+    source: "history",
+  };
+}
+
+async function buildOrIrreversible(context: BuildContext): Promise<Built | "irreversible"> {
+  try {
+    return await buildWithoutDatabase(context, "down");
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return "irreversible";
+    throw error;
+  }
+}
+
+/** Stored SQL takes the way of every other migration, through the builder. */
+function storedContext(name: string, steps: readonly string[], options: LoadOptions): BuildContext {
+  const down = (pgm: { sql(text: string): void; noTransaction(): void }): void => {
+    if (asksForNoTransaction(steps[0] ?? "")) pgm.noTransaction();
+    for (const step of steps) pgm.sql(step);
+  };
+  return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
+}
+
+/** Undoing a renamed migration would leave its file behind as pending, to be applied again. */
+async function refuseRenamed(
+  source: MigrationSource,
+  request: DownRequest,
+  present: ReadonlySet<string>,
+  options: LoadOptions,
+): Promise<void> {
+  const gone = request.applied.filter(
+    (m) => request.names.includes(m.name) && !present.has(m.name) && m.sqlDigest !== null,
+  );
+  if (gone.length === 0) return;
+  const applied = new Set(request.applied.map((m) => m.name));
+  const pending = await loadContexts(
+    source,
+    [...present].filter((name) => !applied.has(name)),
+    options,
+  );
+  for (const context of pending.values()) {
+    const digest = await upDigest(context);
+    const before = gone.find((m) => m.sqlDigest === digest);
+    if (before === undefined) continue;
+    const { name } = before;
+    throw new MigrationError(
+      "MISSING",
+      `migration ${name} cannot be undone: its file was renamed to ${context.name}`,
+      {
+        migration: name,
+        hint: `Give the file its name back: ${name}.`,
+      },
+    );
+  }
+}

@@ -1,0 +1,28 @@
+import { MigrationError } from "../errors.ts";
+import type { Planned } from "../run/planned.ts";
+import type { MigrationSource } from "../source.ts";
+import { buildWithoutDatabase } from "./build.ts";
+import { fromSource, type LoadOptions, loadContexts } from "./load.ts";
+
+/**
+ * Loads and builds the named migrations before any of them runs, in the order given: what cannot be loaded or
+ * built is known while nothing has happened yet.
+ * @throws MigrationError `MIGRATION`
+ */
+export async function planUp(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<Planned[]> {
+  const contexts = await loadContexts(source, names, options);
+  const digests = await fromSource(() => source.digests(names));
+  const planned: Planned[] = [];
+  for (const name of names) {
+    const context = contexts.get(name);
+    if (context === undefined)
+      throw new MigrationError("MISSING", `there is no file of migration ${name}`, { migration: name });
+    const built = await buildWithoutDatabase(context, "up");
+    planned.push({ name, direction: "up", context, built, source: "file", sourceDigest: digests.get(name) });
+  }
+  return planned;
+}

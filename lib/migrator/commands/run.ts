@@ -1,0 +1,120 @@
+import { planDown } from "../build/plan-down.ts";
+import { planUp } from "../build/plan-up.ts";
+import type { DownSource } from "../plan/down-source.ts";
+import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
+import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
+import type { PlanReport, RunReport } from "../report.ts";
+import { createBatch } from "../run/batch.ts";
+import { execute, executeFake } from "../run/execute.ts";
+import type { Planned } from "../run/planned.ts";
+import { previewMigrations } from "../run/preview.ts";
+import { runAll } from "../run/run.ts";
+import { readRuns } from "../store/read.ts";
+import { listTables } from "../store/tables.ts";
+import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
+import { loadOptions, locked, look, openLedger, type Workspace } from "../workspace.ts";
+import { adopt, isAdopted } from "./adopt.ts";
+
+/** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
+export type Manner = "execute" | "fake";
+
+export interface DownOptions extends DownExtent {
+  /** Which SQL to undo with where file and history disagree. */
+  readonly from?: DownSource;
+}
+
+/** What a run will do. */
+interface Intent {
+  readonly gate: Gate;
+  readonly planned: readonly Planned[];
+}
+
+export async function up(workspace: Workspace, extent: Extent, manner: Manner): Promise<RunReport> {
+  const found = await look(workspace);
+  const { gate, names } = wantedUp(workspace, found, extent);
+  const nothingToDo = names.length === 0 && gate.refusals.length === 0 && !isAdopted(found);
+  if (nothingToDo) return nothingRun(found, gate);
+  return run(workspace, manner, (current) => intendUp(workspace, current, extent));
+}
+
+export function down(workspace: Workspace, options: DownOptions, manner: Manner): Promise<RunReport> {
+  return run(workspace, manner, (found) => intendDown(workspace, found, options));
+}
+
+export function redo(workspace: Workspace, options: DownOptions): Promise<RunReport> {
+  return run(workspace, "execute", async (found) => {
+    const { planned, gate } = await intendDown(workspace, found, options);
+    const names = planned.map(({ name }) => name).reverse();
+    return {
+      gate,
+      planned: [...planned, ...(await planUp(workspace.source, names, loadOptions(workspace)))],
+    };
+  });
+}
+
+export async function previewUp(workspace: Workspace, extent: Extent): Promise<PlanReport> {
+  return preview(workspace, await intendUp(workspace, await look(workspace), extent));
+}
+
+export async function previewDown(workspace: Workspace, options: DownOptions): Promise<PlanReport> {
+  return preview(workspace, await intendDown(workspace, await look(workspace), options));
+}
+
+function wantedUp({ source, options }: Workspace, found: Survey, extent: Extent) {
+  const names = selectUp(namesIn(found.classified, "pending"), knownNames(source), extent);
+  return { gate: gateUp(found, options.order), names };
+}
+
+/** Files are not even loaded when the gate is shut. */
+async function intendUp(workspace: Workspace, found: Survey, extent: Extent): Promise<Intent> {
+  const { gate, names } = wantedUp(workspace, found, extent);
+  return { gate, planned: await planUp(workspace.source, names, loadOptions(workspace)) };
+}
+
+async function intendDown(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
+  const { session, tables, source } = workspace;
+  const { applied } = found.stored;
+  const recorded = options.batch && found.existing.history;
+  const runs = recorded ? await readRuns(session, tables) : applied.map(({ name }) => ({ name, run: null }));
+  const request = { names: selectDown(runs, options), from: options.from, applied, existing: found.existing };
+  const planned = await planDown(session, tables, source, request, loadOptions(workspace));
+  return { gate: gateDown(found.classified), planned };
+}
+
+async function preview({ session }: Workspace, { gate, planned }: Intent): Promise<PlanReport> {
+  return { steps: await previewMigrations(session, planned), ...gate };
+}
+
+function run(
+  workspace: Workspace,
+  manner: Manner,
+  decide: (found: Survey) => Promise<Intent>,
+): Promise<RunReport> {
+  const { session, options, observe, tables } = workspace;
+  return locked(workspace, async (found) => {
+    const { gate, planned } = await decide(found);
+    requirePassage(gate);
+    if (planned.length === 0 && !isAdopted(found)) return nothingRun(found, gate);
+    const ledger = await openLedger(workspace, found);
+    if (isAdopted(found)) await adopt(workspace, ledger, found);
+    const context = {
+      session,
+      ledger,
+      batch: createBatch(session, options.transaction),
+      observe,
+      options,
+      signal: workspace.signal,
+    };
+    const completed = await runAll(context, planned, manner === "fake" ? executeFake : execute);
+    await session.restore();
+    const after = await look(workspace);
+    const pending = namesIn(after.classified, "pending");
+    const own = await listTables(session, tables);
+    return { run: ledger.run, completed, head: headOf(after), pending, tables: own, warnings: gate.warnings };
+  });
+}
+
+function nothingRun(found: Survey, { warnings }: Gate): RunReport {
+  const pending = namesIn(found.classified, "pending");
+  return { run: null, completed: [], head: headOf(found), pending, tables: null, warnings };
+}

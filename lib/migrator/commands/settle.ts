@@ -1,0 +1,156 @@
+import { type DescribedFile, describeFiles } from "../build/describe.ts";
+import { planUp } from "../build/plan-up.ts";
+import { MigrationError } from "../errors.ts";
+import type { SettleReport } from "../report.ts";
+import { createBatch } from "../run/batch.ts";
+import { Attempt } from "../run/execute.ts";
+import type { HistoryEntry, Ledger } from "../store/write.ts";
+import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
+import { loadOptions, locked, openLedger, type Workspace } from "../workspace.ts";
+
+/** What became of a migration that stopped half-way, or what is to become of it. */
+export type Outcome = "retry" | "applied" | "reverted";
+
+/** Accepts changed files: their present SQL counts as what was applied. Names none: all that are changed. */
+export function repair(workspace: Workspace, names: readonly string[], note?: string): Promise<SettleReport> {
+  return locked(workspace, async (found) => {
+    const changed = namesIn(found.classified, "changed");
+    const stranger = names.find((name) => !changed.includes(name));
+    if (stranger !== undefined) throw notChanged(stranger, found);
+    const wanted = names.length > 0 ? names : changed;
+    if (wanted.length === 0) return report(found, []);
+    const ledger = await openLedger(workspace, found);
+    const entries = await describeFiles(workspace.source, wanted, loadOptions(workspace));
+    const rows = entries.map((entry) =>
+      ledger.record({ ...entry, action: "repair", state: "finished", ...reason(note) }),
+    );
+    await write(workspace, rows);
+    return report(found, wanted);
+  });
+}
+
+/** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
+export function baseline(workspace: Workspace, to?: string, note?: string): Promise<SettleReport> {
+  return locked(workspace, async (found) => {
+    const { applied } = found.stored;
+    if (applied.length > 0) throw alreadyManaged(applied.length);
+    const names = asFarAs(knownNames(workspace.source), to);
+    const ledger = await openLedger(workspace, found);
+    const entries = await describeFiles(workspace.source, names, loadOptions(workspace));
+    const rows = entries.flatMap((entry) => [
+      ledger.markApplied(entry.migration),
+      ledger.record({ ...entry, action: "baseline", state: "finished", ...reason(note) }),
+    ]);
+    await write(workspace, rows);
+    return { ...report(found, names), head: names.at(-1) ?? null };
+  });
+}
+
+function asFarAs(known: readonly string[], to: string | undefined): readonly string[] {
+  if (to === undefined) return [];
+  const end = known.indexOf(to);
+  if (end >= 0) return known.slice(0, end + 1);
+  throw new MigrationError("USAGE", `there is no migration named "${to}" to be at`);
+}
+
+/** Settles a migration that stopped half-way: goes on after its last finished statement, or records how it ended. */
+export function resolve(
+  workspace: Workspace,
+  name: string,
+  outcome: Outcome,
+  note?: string,
+): Promise<SettleReport> {
+  return locked(workspace, async (found) => {
+    const partial = found.stored.partial.find((one) => one.name === name);
+    if (partial === undefined) throw notPartial(name, found);
+    const ledger = await openLedger(workspace, found);
+    if (outcome === "retry") {
+      await retry(workspace, ledger, partial);
+      return report(found, [name]);
+    }
+    const appliedNow = found.stored.applied.some((one) => one.name === name);
+    const entry = await resolution(workspace, { name, becomesApplied: outcome === "applied" && !appliedNow });
+    const mark = outcome === "applied" ? ledger.markApplied(name) : ledger.markUnapplied(name);
+    const moves = appliedNow === (outcome === "applied") ? [] : [mark];
+    const row = ledger.record({ ...entry, action: "resolve", state: "finished", ...reason(note ?? outcome) });
+    await write(workspace, [...moves, row]);
+    return report(found, [name]);
+  });
+}
+
+async function retry(
+  workspace: Workspace,
+  ledger: Ledger,
+  partial: Survey["stored"]["partial"][number],
+): Promise<void> {
+  const { session, source, options, observe } = workspace;
+  if (partial.direction === "down") throw retryOfDown(partial.name);
+  const [planned] = await planUp(source, [partial.name], loadOptions(workspace));
+  if (planned === undefined || planned.built.kind !== "static" || planned.built.transactional) {
+    throw new MigrationError(
+      "USAGE",
+      `migration ${partial.name} cannot be continued statement by statement`,
+      {
+        migration: partial.name,
+        hint: "Finish it by hand, then resolve it as --applied or --reverted.",
+      },
+    );
+  }
+  const context = {
+    session,
+    ledger,
+    batch: createBatch(session, options.transaction),
+    observe,
+    options,
+    signal: workspace.signal,
+  };
+  await new Attempt(context, planned).statementByStatement(planned.built, partial.statement);
+}
+
+async function resolution(
+  workspace: Workspace,
+  { name, becomesApplied }: { name: string; becomesApplied: boolean },
+): Promise<DescribedFile> {
+  const hasFile = workspace.source.entries.some((entry) => entry.name === name);
+  const [described] =
+    becomesApplied && hasFile ? await describeFiles(workspace.source, [name], loadOptions(workspace)) : [];
+  return described ?? { migration: name };
+}
+
+function write({ session }: Workspace, statements: readonly string[]): Promise<void> {
+  return session.run(["BEGIN", ...statements, "COMMIT"].join("; "));
+}
+
+const reason = (note: string | undefined): Partial<HistoryEntry> => (note === undefined ? {} : { note });
+
+function report(found: Survey, migrations: readonly string[]): SettleReport {
+  return { migrations, head: headOf(found) };
+}
+
+function notChanged(name: string, { classified }: Survey): MigrationError {
+  const state = classified.find((one) => one.name === name)?.state;
+  const what = state === undefined ? "is not known" : `is ${state}, not changed`;
+  return new MigrationError("USAGE", `migration ${name} ${what}: there is nothing to repair`);
+}
+
+function notPartial(name: string, { stored }: Survey): MigrationError {
+  const names = stored.partial.map((one) => one.name);
+  const hint = names.length === 0 ? "No migration is half-done." : `Half-done: ${names.join(", ")}.`;
+  return new MigrationError("USAGE", `migration ${name} did not stop half-way: there is nothing to resolve`, {
+    hint,
+  });
+}
+
+function alreadyManaged(count: number): MigrationError {
+  return new MigrationError(
+    "USAGE",
+    `this database has ${count} applied migrations already: it needs no baseline`,
+  );
+}
+
+function retryOfDown(name: string): MigrationError {
+  return new MigrationError("USAGE", `undoing ${name} stopped half-way, which cannot be continued`, {
+    migration: name,
+    hint: "Finish it by hand, then resolve it as --reverted; or put back what is gone, then as --applied.",
+  });
+}

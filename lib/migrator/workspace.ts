@@ -1,0 +1,43 @@
+import { randomUUID } from "node:crypto";
+import type { LoadOptions } from "./build/load.ts";
+import type { Session } from "./connection/session.ts";
+import type { Observer } from "./events.ts";
+import type { Provenance, ResolvedOptions } from "./options.ts";
+import { withMigrationLock } from "./run/lock.ts";
+import type { MigrationSource } from "./source.ts";
+import { ensureTables, type Tables } from "./store/tables.ts";
+import { Ledger } from "./store/write.ts";
+import { type Survey, survey } from "./survey.ts";
+
+/** One session with all that a command works with. */
+export interface Workspace {
+  readonly session: Session;
+  readonly source: MigrationSource;
+  readonly tables: Tables;
+  readonly options: ResolvedOptions;
+  readonly provenance: Provenance;
+  readonly observe: Observer;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
+  return survey(session, source, tables, options);
+}
+
+/** Does `work` with the migration lock held, on what the database says under that lock. */
+export function locked<T>(workspace: Workspace, work: (found: Survey) => Promise<T>): Promise<T> {
+  const { session, options, observe, signal } = workspace;
+  return withMigrationLock(session, { waitMs: options.lockWaitMs, observe, signal }, async () =>
+    work(await look(workspace)),
+  );
+}
+
+/** The engine's tables, made where they are missing, ready to be written to by a new run. */
+export async function openLedger({ session, tables, provenance }: Workspace, found: Survey): Promise<Ledger> {
+  await ensureTables(session, tables, found.existing);
+  return new Ledger(tables, provenance, randomUUID(), found.stored.newestRunOn);
+}
+
+export function loadOptions({ options, observe }: Workspace): LoadOptions {
+  return { decamelize: options.decamelize, warn: (message) => observe({ type: "warning", message }) };
+}

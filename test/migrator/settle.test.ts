@@ -1,0 +1,174 @@
+import { describe, expect, it } from "@jest/globals";
+import { withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
+
+const file = (table: string): string =>
+  `-- Up Migration\nCREATE TABLE ${table} ();\n-- Down Migration\nDROP TABLE ${table};`;
+
+describe("repair", () => {
+  it("accepts a changed file, with who and why, and down then follows the new file", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, {
+        "1_a.sql":
+          "-- Up Migration\nCREATE TABLE a (); SELECT 1;\n-- Down Migration\nDROP TABLE a; SELECT 2;",
+        "2_b.sql": file("b"),
+      });
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "CHANGED" });
+      expect(await (await openMigrator(db, dir)).repair([], "harmless")).toEqual({
+        migrations: ["1_a"],
+        head: "1_a",
+      });
+      const rows = await db.query(
+        "SELECT action, state, note, actor FROM pgmigrations_history ORDER BY id DESC LIMIT 1",
+      );
+      expect(rows).toEqual([{ action: "repair", state: "finished", note: "harmless", actor: "tester" }]);
+      await (await openMigrator(db, dir)).up();
+      await (await openMigrator(db, dir)).down({ count: 2 });
+      expect(await userTables(db)).toEqual([]);
+    }));
+
+  it("has nothing to do when nothing changed, and refuses names that did not", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      await (await openMigrator(db, dir)).up();
+      expect(await (await openMigrator(db, dir)).repair()).toMatchObject({ migrations: [] });
+      expect(await failureOf((await openMigrator(db, dir)).repair(["1_a"]))).toMatchObject({ code: "USAGE" });
+      expect(await failureOf((await openMigrator(db, dir)).repair(["nope"]))).toMatchObject({
+        code: "USAGE",
+      });
+    }));
+});
+
+describe("baseline", () => {
+  it("declares an existing database to be at a migration; the rest is pending; it can be undone later", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE TABLE a ()");
+      const dir = writeFolder({ "1_a.sql": file("a"), "2_b.sql": file("b") });
+      const migrator = await openMigrator(db, dir);
+      expect(await migrator.baseline("1_a", "made by hand in 2019")).toEqual({
+        migrations: ["1_a"],
+        head: "1_a",
+      });
+      expect(await migrator.up()).toMatchObject({ head: "2_b" });
+      await migrator.down({ count: 2 });
+      expect(await userTables(db)).toEqual([]);
+    }));
+
+  it("is what lets up run on a database with tables in it, whether any migration is there or not", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE TABLE theirs ()");
+      const migrator = await openMigrator(db, writeFolder({ "1_a.sql": file("a") }));
+      const error = await failureOf(migrator.up());
+      expect(error.code).toBe("UNMANAGED");
+      expect(error.details.hint).toContain("baseline");
+      expect(await migrator.baseline()).toEqual({ migrations: [], head: null });
+      await migrator.up();
+      expect(await userTables(db)).toEqual(["a", "theirs"]);
+    }));
+
+  it("is not needed for what extensions brought", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE EXTENSION hstore; CREATE EXTENSION citext");
+      await (await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up();
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }));
+
+  it("is refused in a managed database, and for an unknown name", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      const migrator = await openMigrator(db, dir);
+      expect(await failureOf(migrator.baseline("9_z"))).toMatchObject({ code: "USAGE" });
+      await migrator.up();
+      expect(await failureOf(migrator.baseline("1_a"))).toMatchObject({ code: "USAGE" });
+    }));
+});
+
+describe("resolve", () => {
+  const BROKEN = "-- migrate: no-transaction\nCREATE TABLE one ();\nSELECT 1/0;\nCREATE TABLE three ();";
+
+  it("--retry goes on after the last finished statement of the corrected file", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": BROKEN });
+      await failureOf((await openMigrator(db, dir)).up());
+      expect(await failureOf((await openMigrator(db, dir)).resolve("1_a", "retry"))).toMatchObject({
+        code: "SQL",
+      });
+      expect((await (await openMigrator(db, dir)).status()).migrations).toMatchObject([
+        { state: "partial", statement: 1 },
+      ]);
+      addFiles(dir, { "1_a.sql": BROKEN.replace("1/0", "1/1") });
+      await (await openMigrator(db, dir)).resolve("1_a", "retry");
+      expect(await userTables(db)).toEqual(["one", "three"]);
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }));
+
+  it.each([
+    ["applied", ["1_a"], "applied"],
+    ["reverted", [], "pending"],
+  ] as const)("--%s records how a person ended it", (outcome, applied, state) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": BROKEN });
+      await failureOf((await openMigrator(db, dir)).up());
+      await (await openMigrator(db, dir)).resolve("1_a", outcome, "by hand");
+      expect(await appliedNames(db)).toEqual(applied);
+      expect((await (await openMigrator(db, dir)).status()).migrations).toMatchObject([{ state }]);
+    }),
+  );
+
+  it.each([
+    ["applied", ["1_a"]],
+    ["reverted", []],
+  ] as const)("a half-done down ends --%s", (outcome, applied) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "-- migrate: no-transaction\n-- Up Migration\nCREATE TABLE one ();\n-- Down Migration\nDROP TABLE one; SELECT 1/0;",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await failureOf((await openMigrator(db, dir)).down())).toMatchObject({
+        details: { partial: 1 },
+      });
+      expect(await failureOf((await openMigrator(db, dir)).resolve("1_a", "retry"))).toMatchObject({
+        code: "USAGE",
+      });
+      await (await openMigrator(db, dir)).resolve("1_a", outcome);
+      expect(await appliedNames(db)).toEqual(applied);
+      expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ partial: 0, changed: 0 });
+    }),
+  );
+
+  it("is refused for a migration that is not half-done", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      await (await openMigrator(db, dir)).up();
+      expect(await failureOf((await openMigrator(db, dir)).resolve("1_a", "applied"))).toMatchObject({
+        code: "USAGE",
+      });
+    }));
+});
+
+describe("history", () => {
+  it("tells what happened, newest first, and takes filters", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a"), "2_b.sql": file("b"), "3_x.sql": "SELECT 1/0;" });
+      const migrator = await openMigrator(db, dir);
+      expect(await migrator.history()).toEqual({ entries: [] });
+      await failureOf(migrator.up());
+      await migrator.down();
+      const { entries } = await migrator.history();
+      expect(
+        entries.map(({ migration, action, state, errorCode }) => [migration, action, state, errorCode]),
+      ).toEqual([
+        ["2_b", "down", "finished", null],
+        ["3_x", "up", "failed", "SQL"],
+        ["2_b", "up", "finished", null],
+        ["1_a", "up", "finished", null],
+      ]);
+      expect((await migrator.history({ state: "failed" })).entries).toHaveLength(1);
+      expect((await migrator.history({ migration: "2_b", action: "up" })).entries).toHaveLength(1);
+      expect((await migrator.history({ limit: 2 })).entries).toHaveLength(2);
+    }));
+});
