@@ -28,6 +28,14 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** An applied migration whose SQL differs now. Passwords are masked. */
+export interface SqlChange {
+  readonly migration: string;
+  /** What was sent when it was applied; null when that was not recorded. */
+  readonly before: readonly string[] | null;
+  readonly after: readonly string[];
+}
+
 /** What is known about a failure beyond its message. Every field is absent when it does not apply. */
 export interface ErrorDetails {
   /** What to do about it, in one or two sentences, naming the command or setting. */
@@ -46,6 +54,8 @@ export interface ErrorDetails {
   readonly applied?: readonly string[];
   /** Names of the migrations that this run still had to do, the failed one included. */
   readonly remaining?: readonly string[];
+  /** For `CHANGED`: what differs. */
+  readonly changes?: readonly SqlChange[];
   /** The sessions that kept the statement waiting, one line each. */
   readonly blockers?: readonly string[];
   /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */

@@ -6,7 +6,7 @@ export type { Outcome } from "./commands/settle.ts";
 export { describeSession } from "./connection/activity.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection/settings.ts";
 export { DEFAULTS } from "./defaults.ts";
-export { ERROR_CODES, type ErrorCode, type ErrorDetails, MigrationError } from "./errors.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorDetails, MigrationError, type SqlChange } from "./errors.ts";
 export type { Observer, RunEvent, SessionInfo } from "./events.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
 export type { MigratorOptions, OrderPolicy, Provenance, TransactionMode } from "./options.ts";

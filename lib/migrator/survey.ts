@@ -13,6 +13,8 @@ import { type Existing, findTables, type Tables } from "./store/tables.ts";
 export interface Survey extends Situation {
   readonly existing: Existing;
   readonly stored: Stored;
+  /** SQL of the changed migrations as it is now. */
+  readonly changed: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Reads both sides. Takes no lock and writes nothing. */
@@ -31,11 +33,11 @@ export async function survey(
   const classified = classify({
     entries: source.entries,
     applied: stored.applied.map((m) => m.name),
-    changed,
+    changed: new Set(changed.keys()),
     partial: new Set(stored.partial.map((m) => m.name)),
   });
   const unmanaged = existing.occupied && !existing.applied && !existing.history;
-  return { existing, stored, classified, unmanaged };
+  return { existing, stored, classified, unmanaged, changed };
 }
 
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {

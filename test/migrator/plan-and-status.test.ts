@@ -191,7 +191,10 @@ describe("status", () => {
       addFiles(dir, { "1_a.sql": "SELECT 2;", "2_b.sql": "CREATE TABLE b ();" });
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({
         code: "CHANGED",
-        details: { migration: "1_a" },
+        details: {
+          migration: "1_a",
+          changes: [{ migration: "1_a", before: ["SELECT 1;"], after: ["SELECT 2;"] }],
+        },
       });
       expect(await appliedNames(db)).toEqual(["1_a"]);
     }));

@@ -2,7 +2,6 @@ import { types } from "node:util";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
-import { sqlDigest } from "../sql/digest.ts";
 import { chooseRecipe, type Recipe } from "./actions.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
@@ -57,10 +56,10 @@ export async function buildWithDatabase(
   }
 }
 
-/** Digest of the SQL of `up`; undefined when it cannot be known without a database. */
-export async function upDigest(context: BuildContext): Promise<string | undefined> {
+/** The SQL of `up`; undefined when it cannot be known without a database. */
+export async function renderUp(context: BuildContext): Promise<readonly string[] | undefined> {
   const built = await buildWithoutDatabase(context, "up");
-  return built.kind === "static" ? sqlDigest(built.steps) : undefined;
+  return built.kind === "static" ? built.steps : undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ import { sqlDigest } from "../sql/digest.ts";
 import { type AppliedMigration, readDownSql } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
-import { type BuildContext, type Built, buildWithoutDatabase, upDigest } from "./build.ts";
+import { type BuildContext, type Built, buildWithoutDatabase, renderUp } from "./build.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
@@ -124,8 +124,8 @@ async function refuseRenamed(
     options,
   );
   for (const context of pending.values()) {
-    const digest = await upDigest(context);
-    const before = gone.find((m) => m.sqlDigest === digest);
+    const steps = await renderUp(context);
+    const before = steps && gone.find((m) => m.sqlDigest === sqlDigest(steps));
     if (before === undefined) continue;
     const { name } = before;
     throw new MigrationError(

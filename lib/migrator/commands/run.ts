@@ -1,5 +1,6 @@
 import { planDown } from "../build/plan-down.ts";
 import { planUp } from "../build/plan-up.ts";
+import { MigrationError } from "../errors.ts";
 import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
@@ -9,7 +10,8 @@ import { execute, executeFake } from "../run/execute.ts";
 import type { Planned } from "../run/planned.ts";
 import { previewMigrations } from "../run/preview.ts";
 import { runAll } from "../run/run.ts";
-import { readRuns } from "../store/read.ts";
+import { maskSecrets } from "../sql/mask.ts";
+import { readRuns, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, type Workspace } from "../workspace.ts";
@@ -93,7 +95,7 @@ function run(
   const { session, options, observe, tables } = workspace;
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
-    requirePassage(gate);
+    await pass(workspace, gate, found);
     if (planned.length === 0 && !isAdopted(found)) return nothingRun(found, gate);
     const ledger = await openLedger(workspace, found);
     if (isAdopted(found)) await adopt(workspace, ledger, found);
@@ -112,6 +114,22 @@ function run(
     const own = await listTables(session, tables);
     return { run: ledger.run, completed, head: headOf(after), pending, tables: own, warnings: gate.warnings };
   });
+}
+
+/** @throws MigrationError for the gravest refusal; a changed migration's with what differs */
+async function pass({ session, tables }: Workspace, gate: Gate, found: Survey): Promise<void> {
+  try {
+    requirePassage(gate);
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== "CHANGED") throw error;
+    const before = await readUpSql(session, tables, [...found.changed.keys()]);
+    const changes = [...found.changed].map(([migration, after]) => ({
+      migration,
+      before: before.get(migration) ?? null,
+      after: after.map(maskSecrets),
+    }));
+    throw error.with({ changes });
+  }
 }
 
 function nothingRun(found: Survey, { warnings }: Gate): RunReport {

@@ -1,11 +1,11 @@
-import { buildWithDatabase, renderDown } from "../build/build.ts";
+import { buildWithDatabase } from "../build/build.ts";
+import { describeFile } from "../build/describe.ts";
 import type { Session } from "../connection/session.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
-import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { type Batch, LEAVE_ROLE } from "./batch.ts";
@@ -134,16 +134,8 @@ export class Attempt {
     const { name, direction, context, sourceDigest, built: planned } = this.#planned;
     const noTransaction = "transactional" in built && !built.transactional;
     if (direction === "down") return { migration: name, noTransaction };
-    const downSql = await renderDown(context);
     const steps = planned.kind === "static" ? planned.steps : undefined;
-    return {
-      migration: name,
-      noTransaction,
-      digestVersion: DIGEST_VERSION,
-      ...(sourceDigest === undefined ? {} : { sourceDigest }),
-      ...(steps === undefined ? {} : { sqlDigest: sqlDigest(steps) }),
-      ...(downSql === undefined ? {} : { downSql }),
-    };
+    return { ...(await describeFile(context, steps, sourceDigest)), noTransaction };
   }
 
   async #startNoTransaction(done = 0): Promise<void> {

@@ -83,18 +83,30 @@ function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigratio
 }
 
 /** SQL stored for undoing these migrations, of those that have some. */
-export async function readDownSql(
+export function readDownSql(session: Session, tables: Tables, names: readonly string[]): Promise<StoredSql> {
+  return readSql(session, tables, names, "down_sql");
+}
+
+/** SQL that these migrations sent when they were applied, passwords masked, of those of which it is known. */
+export function readUpSql(session: Session, tables: Tables, names: readonly string[]): Promise<StoredSql> {
+  return readSql(session, tables, names, "up_sql");
+}
+
+export type StoredSql = ReadonlyMap<string, readonly string[]>;
+
+async function readSql(
   session: Session,
   tables: Tables,
   names: readonly string[],
-): Promise<Map<string, readonly string[]>> {
+  column: "up_sql" | "down_sql",
+): Promise<StoredSql> {
   const rows = await session.rows<{ name: string; steps: string[] }>(
-    `SELECT wanted.name, h.down_sql AS steps FROM pg_catalog.unnest($1::text[]) AS wanted (name)
+    `SELECT wanted.name, h.${column} AS steps FROM pg_catalog.unnest($1::text[]) AS wanted (name)
      CROSS JOIN LATERAL (
-       SELECT down_sql FROM ${tables.history}
+       SELECT ${column} FROM ${tables.history}
        WHERE migration = wanted.name AND ${SAYS_WHAT}
        ORDER BY id DESC LIMIT 1
-     ) AS h WHERE h.down_sql IS NOT NULL`,
+     ) AS h WHERE h.${column} IS NOT NULL`,
     [names],
   );
   return new Map(rows.map(({ name, steps }) => [name, steps]));

@@ -110,6 +110,7 @@ function createHistory(tables: Tables): string[] {
       source_digest text,
       sql_digest text,
       digest_version smallint,
+      up_sql jsonb CHECK (pg_catalog.jsonb_typeof(up_sql) = 'array'),
       down_sql jsonb CHECK (pg_catalog.jsonb_typeof(down_sql) = 'array'),
       no_transaction boolean NOT NULL DEFAULT false,
       error_code text,

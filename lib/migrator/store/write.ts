@@ -14,6 +14,9 @@ export interface HistoryEntry {
   readonly sourceDigest?: string;
   readonly sqlDigest?: string;
   readonly digestVersion?: number;
+  /** What was sent, passwords masked: for people who ask what has changed since. */
+  readonly upSql?: readonly string[];
+  /** What would undo it, to be executed. */
   readonly downSql?: readonly string[];
   readonly noTransaction?: boolean;
   readonly errorCode?: string;
@@ -81,6 +84,7 @@ export class Ledger {
       source_digest: entry.sourceDigest,
       sql_digest: entry.sqlDigest,
       digest_version: entry.digestVersion,
+      up_sql: entry.upSql === undefined ? undefined : JSON.stringify(entry.upSql),
       down_sql: entry.downSql === undefined ? undefined : JSON.stringify(entry.downSql),
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
