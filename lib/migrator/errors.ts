@@ -42,7 +42,7 @@ export interface ErrorDetails {
   readonly hint?: string;
   /** Name of the migration that failed. */
   readonly migration?: string;
-  /** The SQL that the server refused, as it was sent (passwords in it are masked by whoever prints it). */
+  /** The SQL that the server refused, passwords masked; of very long SQL what is around the error. */
   readonly statement?: string;
   /** Five-character SQLSTATE of the server's answer. */
   readonly sqlstate?: string;

@@ -110,7 +110,7 @@ export class Migrator {
   async #session<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
     const { connection, provenance, source, deadline } = this.#setup;
     const options = this.#options;
-    const observe = this.#setup.observe ?? (() => {});
+    const observe = tolerant(this.#setup.observe);
     const { signal, clear } = withDeadline(this.#setup.signal, deadline);
     try {
       const applicationName = provenance.tool;
@@ -132,4 +132,15 @@ export class Migrator {
       clear();
     }
   }
+}
+
+/** Display must never decide about a migration: what an observer throws is dropped. */
+function tolerant(observe: Observer = () => {}): Observer {
+  return (event) => {
+    try {
+      observe(event);
+    } catch {
+      // Nobody to tell.
+    }
+  };
 }

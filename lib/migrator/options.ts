@@ -69,14 +69,30 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     statementTimeoutMs: DEFAULTS.statementTimeoutMs,
     connectTimeoutMs: DEFAULTS.connectTimeoutMs,
     startingWaitMs: DEFAULTS.startingWaitMs,
-    ...options,
+    ...withoutUndefined(options),
     migrationsSchema: options.migrationsSchema ?? first,
     schema: [first, ...rest],
   };
+  for (const key of [
+    "lockWaitMs",
+    "lockTimeoutMs",
+    "lockRetries",
+    "lockRetryDelayMs",
+    "statementTimeoutMs",
+  ] as const) {
+    const value = resolved[key];
+    if (Number.isFinite(value) && value >= 0) continue;
+    throw new MigrationError("USAGE", `${key} must be 0 or more, not ${value}`);
+  }
   for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
     requireIdentifier(name);
   }
   return resolved;
+}
+
+/** Callers hand on what they may not have; that must not put a default out of force. */
+function withoutUndefined(options: MigratorOptions): MigratorOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */

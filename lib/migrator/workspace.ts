@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { LoadOptions } from "./build/load.ts";
+import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
 import type { Observer } from "./events.ts";
 import type { Provenance, ResolvedOptions } from "./options.ts";
 import { withMigrationLock } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
 import { ensureTables, type Tables } from "./store/tables.ts";
+import { requireOwnTables } from "./store/trust.ts";
 import { Ledger } from "./store/write.ts";
 import { type Survey, survey } from "./survey.ts";
 
@@ -21,7 +23,7 @@ export interface Workspace {
 }
 
 export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
-  return survey(session, source, tables, options);
+  return asOwnSql("the record of migrations cannot be read", () => survey(session, source, tables, options));
 }
 
 /** Does `work` with the migration lock held, on what the database says under that lock. */
@@ -34,10 +36,14 @@ export function locked<T>(workspace: Workspace, work: (found: Survey) => Promise
 
 /** The engine's tables, made where they are missing, ready to be written to by a new run. */
 export async function openLedger({ session, tables, provenance }: Workspace, found: Survey): Promise<Ledger> {
-  await ensureTables(session, tables, found.existing);
+  await asOwnSql("the tables of the engine cannot be made", async () => {
+    await requireOwnTables(session, tables);
+    await ensureTables(session, tables, found.existing);
+  });
   return new Ledger(tables, provenance, randomUUID(), found.stored.newestRunOn);
 }
 
-export function loadOptions({ options, observe }: Workspace): LoadOptions {
-  return { decamelize: options.decamelize, warn: (message) => observe({ type: "warning", message }) };
+export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {
+  const warn = (message: string) => observe({ type: "warning", message });
+  return { decamelize: options.decamelize, warn, signal };
 }

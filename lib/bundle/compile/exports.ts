@@ -18,7 +18,14 @@ export function plainExports(namespace: unknown): Readonly<Record<string, unknow
     if (exported.has(key) || !has(whole, key)) continue;
     exported.set(key, property(whole, key));
   }
-  return Object.fromEntries(exported);
+  const holders = [whole, commonJs];
+  return Object.fromEntries([...exported].map(([key, value]) => [key, bound(key, value, holders)]));
+}
+
+/** `up` may be a method: it finds its own object as `this`, as under node-pg-migrate. */
+function bound(key: string, value: unknown, holders: readonly unknown[]): unknown {
+  const holder = holders.find((one) => has(one, key) && property(one, key) === value);
+  return typeof value === "function" && holder !== undefined ? value.bind(holder) : value;
 }
 
 function ownEntries(value: unknown): [string, unknown][] {

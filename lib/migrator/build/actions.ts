@@ -71,7 +71,7 @@ export function chooseRecipe(name: string, actions: Actions, direction: Directio
       hint: "Add a down section or function to it, or write a new migration that undoes it.",
     });
   }
-  const shown = action === undefined ? "nothing" : JSON.stringify(action);
+  const shown = action === undefined ? "nothing" : String(action);
   throw new MigrationError(
     "MIGRATION",
     `migration ${name} must export a function "${direction}", and exports ${shown}`,

@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { types } from "node:util";
+import { cancelled } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import { chooseRecipe, type Recipe } from "./actions.ts";
+import { withoutOwnTransaction } from "./own-transaction.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
 /** SQL that is known before anything runs, or the fact that it depends on what the database answers. */
@@ -18,6 +21,8 @@ export interface BuildContext {
   readonly shorthands: Shorthands;
   readonly decamelize: boolean;
   readonly warn: (message: string) => void;
+  /** Ends the waiting for code of the migration. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -30,11 +35,14 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
   const db: MigrationDb = {
     query: () => {
       asked = true;
-      return Promise.reject(new Error("the database is not asked while SQL is only being shown"));
+      const refused = Promise.reject(new Error("the database is not asked while SQL is only being shown"));
+      // A migration need not wait for its query; an unheard rejection would end the process.
+      refused.catch(() => {});
+      return refused;
     },
   };
   try {
-    const built = await build({ ...recipe, ...context, db: () => db });
+    const built = await build(context, { ...recipe, ...context, db: () => db });
     return asked ? { kind: "dynamic" } : { kind: "static", ...built };
   } catch (error) {
     if (asked) return { kind: "dynamic" };
@@ -50,7 +58,7 @@ export async function buildWithDatabase(
 ): Promise<BuiltSteps> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
   try {
-    return await build({ ...recipe, ...context, db });
+    return await build(context, { ...recipe, ...context, db });
   } catch (error) {
     throw await buildError(context, recipe, direction, error);
   }
@@ -77,9 +85,29 @@ export async function renderDown(context: BuildContext): Promise<readonly string
   }
 }
 
-async function build(request: BuildRequest): Promise<BuiltSteps> {
+async function build(context: BuildContext, request: BuildRequest): Promise<BuiltSteps> {
   const { buildSteps } = await loadEngine();
-  return buildSteps(request);
+  const built = await orAborted(buildSteps(request), context.signal);
+  const steps = built.transactional ? withoutOwnTransaction(context.name, built.steps) : built.steps;
+  const bad = steps.find((step) => step.includes("\0"));
+  if (bad === undefined) return { ...built, steps };
+  throw new MigrationError("MIGRATION", `migration ${context.name} has a NUL character in its SQL`);
+}
+
+/** A migration's own code may take its time, or never end: a cancel does not wait for it. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const stop = new AbortController();
+  const aborted = once(signal, "abort", { signal: stop.signal }).then(() => {
+    throw cancelled(signal);
+  });
+  aborted.catch(() => {});
+  try {
+    if (signal.aborted) throw cancelled(signal);
+    return await Promise.race([work, aborted]);
+  } finally {
+    stop.abort();
+  }
 }
 
 async function buildError(

@@ -1,3 +1,4 @@
+import { MigrationError } from "../errors.ts";
 import type { MigrationSource } from "../source.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
@@ -18,20 +19,30 @@ export async function findChanged(
   const recorded = applied.filter((m) => m.sourceDigest !== null && present.has(m.name));
   const digests = await fromSource(() => source.digests(recorded.map((m) => m.name)));
   const differing = recorded.filter((m) => isComparable(m) && digests.get(m.name) !== m.sourceDigest);
-  const contexts = await loadContexts(
-    source,
-    differing.map((m) => m.name),
-    { ...options, warn: () => {} },
-  );
   const changed = new Map<string, readonly string[]>();
   for (const { name, sqlDigest: before } of differing) {
-    const context = contexts.get(name);
-    if (context === undefined) continue;
-    const now = await renderUp(context);
-    if (now === undefined || sqlDigest(now) === before) continue;
-    if (!(await isDynamic(source, context))) changed.set(name, now);
+    const now = await currentSql(source, name, options);
+    if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
+    if (now === undefined) changed.set(name, []);
+    else if (!(await isDynamic(source, now.context))) changed.set(name, now.steps);
   }
   return changed;
+}
+
+/** Undefined for a file that cannot be built any more: that is a change too, and must not hide the others. */
+async function currentSql(
+  source: MigrationSource,
+  name: string,
+  options: LoadOptions,
+): Promise<{ context: BuildContext; steps: readonly string[] } | "dynamic" | undefined> {
+  try {
+    const context = (await loadContexts(source, [name], { ...options, warn: () => {} })).get(name);
+    const steps = context && (await renderUp(context));
+    return context === undefined || steps === undefined ? "dynamic" : { context, steps };
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
+    throw error;
+  }
 }
 
 /** Dynamic migrations have no SQL digest; other versions of the digest cannot be compared. */

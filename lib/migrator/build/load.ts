@@ -8,6 +8,7 @@ import type { BuildContext } from "./build.ts";
 export interface LoadOptions {
   readonly decamelize: boolean;
   readonly warn: (message: string) => void;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

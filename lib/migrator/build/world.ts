@@ -1,7 +1,7 @@
 const DAYS_400 = 400 * 24 * 3600 * 1000 + 3_725_000;
 
-/** Variables that Node and colour libraries read on their own. */
-const OWN_READS = /^(NODE_|FORCE_COLOR|NO_COLOR|COLORTERM|TERM|CI$|JEST_)/;
+/** Variables that Node (its module loader reads the first) and colour libraries read on their own. */
+const OWN_READS = /^(WATCH_REPORT_DEPENDENCIES$|NODE_|FORCE_COLOR|NO_COLOR|COLORTERM|TERM|CI$|JEST_)/;
 
 /**
  * Runs `work` with a clock that is more than a year ahead, and tells whether it read environment variables.

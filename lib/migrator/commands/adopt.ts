@@ -20,7 +20,9 @@ export async function adopt(workspace: Workspace, ledger: Ledger, { stored }: Su
   try {
     const files = await describeFiles(source, names, loadOptions(workspace));
     const note = "taken over from node-pg-migrate";
-    const rows = files.map((file) => ledger.record({ ...file, action: "baseline", state: "finished", note }));
+    const rows = files.map((file) =>
+      ledger.recordAbout({ ...file, action: "baseline", state: "finished", note }),
+    );
     if (rows.length > 0) await session.run(["BEGIN", ...rows, "COMMIT"].join("; "));
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;

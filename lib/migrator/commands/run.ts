@@ -40,7 +40,9 @@ export async function up(workspace: Workspace, extent: Extent, manner: Manner): 
 }
 
 export function down(workspace: Workspace, options: DownOptions, manner: Manner): Promise<RunReport> {
-  return run(workspace, manner, (found) => intendDown(workspace, found, options));
+  return run(workspace, manner, (found) =>
+    manner === "fake" ? intendForget(workspace, found, options) : intendDown(workspace, found, options),
+  );
 }
 
 export function redo(workspace: Workspace, options: DownOptions): Promise<RunReport> {
@@ -73,6 +75,30 @@ async function intendUp(workspace: Workspace, found: Survey, extent: Extent): Pr
   return { gate, planned: await planUp(workspace.source, names, loadOptions(workspace)) };
 }
 
+async function wantedDown(
+  { session, tables }: Workspace,
+  { existing, stored }: Survey,
+  options: DownOptions,
+) {
+  const recorded = options.batch && existing.history;
+  const runs = recorded
+    ? await readRuns(session, tables)
+    : stored.applied.map(({ name }) => ({ name, run: null }));
+  return selectDown(runs, options);
+}
+
+/** Only the record goes: whether and how a migration could be undone does not matter. */
+async function intendForget(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
+  const names = await wantedDown(workspace, found, options);
+  const built = { kind: "static", steps: [], transactional: true } as const;
+  const none = { up: undefined, down: undefined, shorthands: {} };
+  const planned = names.map((name): Planned => {
+    const context = { name, actions: none, shorthands: {}, ...loadOptions(workspace) };
+    return { name, direction: "down", context, built, source: "file" };
+  });
+  return { gate: gateDown(found.classified), planned };
+}
+
 async function intendDown(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
   const { session, tables, source } = workspace;
   const { applied } = found.stored;
@@ -92,7 +118,7 @@ function run(
   manner: Manner,
   decide: (found: Survey) => Promise<Intent>,
 ): Promise<RunReport> {
-  const { session, options, observe, tables } = workspace;
+  const { session, options, observe } = workspace;
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
@@ -108,12 +134,35 @@ function run(
       signal: workspace.signal,
     };
     const completed = await runAll(context, planned, manner === "fake" ? executeFake : execute);
-    await session.restore();
-    const after = await look(workspace);
-    const pending = namesIn(after.classified, "pending");
-    const own = await listTables(session, tables);
-    return { run: ledger.run, completed, head: headOf(after), pending, tables: own, warnings: gate.warnings };
+    return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
+}
+
+/**
+ * What the database is like after a run that succeeded. Reckoned, not asked: a cancel in this moment must not turn
+ * a finished run into a failed one.
+ */
+async function afterRun(
+  { session, source, tables }: Workspace,
+  found: Survey,
+  done: Pick<RunReport, "run" | "completed" | "warnings">,
+): Promise<RunReport> {
+  const applied = new Set(found.stored.applied.map(({ name }) => name));
+  for (const { migration, direction } of done.completed) {
+    if (direction === "up") applied.add(migration);
+    else applied.delete(migration);
+  }
+  const names = found.classified.map(({ name }) => name);
+  const own = await session
+    .enterEngine()
+    .then(() => listTables(session, tables))
+    .catch(() => null);
+  return {
+    ...done,
+    head: names.findLast((name) => applied.has(name)) ?? null,
+    pending: knownNames(source).filter((name) => !applied.has(name)),
+    tables: own,
+  };
 }
 
 /** @throws MigrationError for the gravest refusal; a changed migration's with what differs */

@@ -22,7 +22,7 @@ export function repair(workspace: Workspace, names: readonly string[], note?: st
     const ledger = await openLedger(workspace, found);
     const entries = await describeFiles(workspace.source, wanted, loadOptions(workspace));
     const rows = entries.map((entry) =>
-      ledger.record({ ...entry, action: "repair", state: "finished", ...reason(note) }),
+      ledger.recordAbout({ ...entry, action: "repair", state: "finished", ...reason(note) }),
     );
     await write(workspace, rows);
     return report(found, wanted);
@@ -37,10 +37,9 @@ export function baseline(workspace: Workspace, to?: string, note?: string): Prom
     const names = asFarAs(knownNames(workspace.source), to);
     const ledger = await openLedger(workspace, found);
     const entries = await describeFiles(workspace.source, names, loadOptions(workspace));
-    const rows = entries.flatMap((entry) => [
-      ledger.markApplied(entry.migration),
-      ledger.record({ ...entry, action: "baseline", state: "finished", ...reason(note) }),
-    ]);
+    const rows = entries.map((entry) =>
+      ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...reason(note) }),
+    );
     await write(workspace, rows);
     return { ...report(found, names), head: names.at(-1) ?? null };
   });
@@ -70,12 +69,16 @@ export function resolve(
     }
     const appliedNow = found.stored.applied.some((one) => one.name === name);
     const entry = await resolution(workspace, { name, becomesApplied: outcome === "applied" && !appliedNow });
-    const mark = outcome === "applied" ? ledger.markApplied(name) : ledger.markUnapplied(name);
-    const moves = appliedNow === (outcome === "applied") ? [] : [mark];
-    const row = ledger.record({ ...entry, action: "resolve", state: "finished", ...reason(note ?? outcome) });
-    await write(workspace, [...moves, row]);
+    const row = { ...entry, action: "resolve", state: "finished", ...reason(note ?? outcome) } as const;
+    await write(workspace, [moveTo(ledger, row, { from: appliedNow, to: outcome === "applied" })]);
     return report(found, [name]);
   });
+}
+
+/** Where the record says already how it ended, only the decision is noted. */
+function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to: boolean }): string {
+  if (applied.from === applied.to) return ledger.record(row);
+  return applied.to ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
 }
 
 async function retry(
@@ -104,6 +107,7 @@ async function retry(
     options,
     signal: workspace.signal,
   };
+  await session.enterMigration();
   await new Attempt(context, planned).statementByStatement(planned.built, partial.statement);
 }
 

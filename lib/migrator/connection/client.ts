@@ -22,8 +22,6 @@ export function createClient(settings: ConnectionSettings, options: ClientOption
     password: () => settings.password,
     ssl: tlsOptions(settings.tls),
     sslnegotiation: "postgres",
-    // One blank: no options, and `PGOPTIONS` is not read.
-    options: " ",
     client_encoding: "UTF8",
     application_name: options.applicationName,
     fallback_application_name: options.applicationName,
@@ -31,9 +29,11 @@ export function createClient(settings: ConnectionSettings, options: ClientOption
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });
-  // `PGBINARY` and `PGREPLICATION` have no value that means "not set".
+  // `PGBINARY`, `PGREPLICATION` and `PGOPTIONS` have no value that means "not set".
   Reflect.set(client, "binary", false);
   Reflect.set(client, "replication", undefined);
+  const parameters: unknown = Reflect.get(client, "connectionParameters");
+  if (typeof parameters === "object" && parameters !== null) Reflect.set(parameters, "options", undefined);
   // Without a listener, losing an idle connection would end the process; the next query reports the loss.
   client.on("error", () => {});
   return client;

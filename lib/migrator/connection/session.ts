@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
+import { MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
@@ -7,7 +7,7 @@ import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";
 import { connect, connectOnce, type SessionOptions } from "./connect.ts";
 import { connectionError, isConnectionLoss, readFailure } from "./failure.ts";
-import { applySettings } from "./prepare.ts";
+import { applySettings, ENGINE_PATH, ENGINE_SCOPE, migrationPath, type SessionState } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one statement at a time. */
@@ -18,6 +18,7 @@ export class Session {
   readonly #setup: SessionOptions;
   readonly #watch: BlockerWatch;
   #lost = false;
+  #readOnly = false;
 
   private constructor(client: pg.Client, setup: SessionOptions, pid: number, serverMajor: number) {
     this.#client = client;
@@ -39,7 +40,11 @@ export class Session {
   static async open(setup: SessionOptions): Promise<Session> {
     const client = await connect(setup);
     try {
-      const text = applySettings(setup.options, leftUntil(setup.deadline));
+      const text = applySettings(setup.options, {
+        searchPath: ENGINE_PATH,
+        leftMs: leftUntil(setup.deadline),
+        readOnly: false,
+      });
       const { rows } = await client.query<{ pid: number; version: number }>(text);
       const [{ pid, version } = { pid: 0, version: 0 }] = rows;
       const major = Math.floor(version / 10_000);
@@ -92,7 +97,7 @@ export class Session {
 
   /** Rolls back what is open, even after a cancel. */
   async rollback(): Promise<void> {
-    if (this.#client.getTransactionStatus() !== "I") await this.cleanUp("ROLLBACK");
+    if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
   }
 
   /** Runs clean-up SQL even after a cancel; a failure is of no consequence, because ending the session cleans up too. */
@@ -103,25 +108,51 @@ export class Session {
     });
   }
 
-  /** Runs bookkeeping that must happen even after a cancel, if the connection still allows it. */
-  async record(text: string): Promise<boolean> {
+  /** Runs bookkeeping of its own transaction, after a cancel too, if the connection still allows it. */
+  async record(statement: string): Promise<boolean> {
     if (!this.usable) return false;
-    return this.#client.query(text).then(
+    await this.rollback();
+    return this.#client.query(["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ")).then(
       () => true,
-      () => false,
+      () => this.rollback().then(() => false),
     );
   }
 
-  /** Undoes whatever a migration did to the session, so that the next one starts as the first did. */
-  async restore(): Promise<void> {
-    await this.run(
-      `RESET SESSION AUTHORIZATION; RESET ALL; ${applySettings(this.#setup.options, leftUntil(this.#setup.deadline))}`,
+  /**
+   * Puts the session into the state in which every migration starts, whatever the one before did to it.
+   * @throws MigrationError `LOCK_HELD` when that one has let the migration lock go
+   */
+  async enterMigration(): Promise<void> {
+    const { options } = this.#setup;
+    const results: unknown = await this.query(
+      [
+        ...LEAVE_STATE,
+        `SET search_path = ${ENGINE_PATH}`,
+        `SELECT ${holdsLock(MIGRATION_LOCK_ID)} AS held`,
+        applySettings(options, this.#state(migrationPath(options))),
+      ].join("; "),
     );
+    if (!this.#readOnly && !saysHeld(results)) throw lockLost();
+  }
+
+  /** Puts the session back into the state in which the engine's own SQL runs. */
+  async enterEngine(): Promise<void> {
+    await this.run([...LEAVE_STATE, applySettings(this.#setup.options, this.#state(ENGINE_PATH))].join("; "));
   }
 
   /** From here on the server refuses whatever would write. */
   async makeReadOnly(): Promise<void> {
-    await this.run("SET default_transaction_read_only = on");
+    this.#readOnly = true;
+    await this.enterEngine();
+  }
+
+  /** `I`: no transaction is open; `T`: one is; `E`: one is, and has failed. */
+  get transactionStatus(): "I" | "T" | "E" {
+    return this.#client.getTransactionStatus() ?? "I";
+  }
+
+  #state(searchPath: string): SessionState {
+    return { searchPath, leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly };
   }
 
   async end(): Promise<void> {
@@ -170,4 +201,32 @@ function tooOld(major: number): MigrationError {
 
 function leftUntil(deadline: number | undefined): number | undefined {
   return deadline === undefined ? undefined : deadline - Date.now();
+}
+
+/** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
+const LEAVE_STATE = ["RESET SESSION AUTHORIZATION", "RESET ALL", "DEALLOCATE ALL", "UNLISTEN *"] as const;
+
+/** An advisory lock's bigint key is shown as two 32-bit halves. */
+function holdsLock(id: number): string {
+  return (
+    "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 " +
+    `AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = ${id})`
+  );
+}
+
+/** Several statements in one text give an array of results, which the driver's types do not know. */
+function saysHeld(results: unknown): boolean {
+  if (!Array.isArray(results)) return false;
+  return results.some((result: unknown) => {
+    const rows: unknown =
+      typeof result === "object" && result !== null ? Reflect.get(result, "rows") : undefined;
+    const [row]: unknown[] = Array.isArray(rows) ? rows : [];
+    return typeof row === "object" && row !== null && Reflect.get(row, "held") === true;
+  });
+}
+
+function lockLost(): MigrationError {
+  return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
+    hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",
+  });
 }

@@ -7,13 +7,15 @@ export function sqlError(error: unknown, statement: string, blockers: readonly s
   const { message, code, detail, hint, position, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, statement);
   const isLock = code === "55P03" || code === "40P01";
+  const shown = excerptOf(maskSecrets(statement), position);
+  maskRaw(error, masked);
   const details = {
-    statement: maskSecrets(statement),
+    statement: shown.text,
     cause: error,
     ...(fromServer && code !== undefined ? { sqlstate: code } : {}),
     ...(detail === undefined ? {} : { detail: masked(detail) }),
     ...(hint === undefined ? {} : { hint: masked(hint) }),
-    ...(position === undefined ? {} : { position }),
+    ...(shown.position === undefined ? {} : { position: shown.position }),
   };
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const by = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
@@ -22,4 +24,26 @@ export function sqlError(error: unknown, statement: string, blockers: readonly s
     ...details,
     ...(blockers.length === 0 ? {} : { blockers }),
   });
+}
+
+const LONGEST_STATEMENT = 20_000;
+
+/** A statement of megabytes is cut to what is around the error. */
+function excerptOf(
+  text: string,
+  position: number | undefined,
+): { text: string; position: number | undefined } {
+  if (text.length <= LONGEST_STATEMENT) return { text, position };
+  const start = Math.max(0, (position ?? 1) - 1 - LONGEST_STATEMENT / 2);
+  const cut = text.slice(start, start + LONGEST_STATEMENT);
+  return { text: cut, position: position === undefined ? undefined : position - start };
+}
+
+/** The driver's error goes along as the cause, and whoever prints a cause prints all of it. */
+function maskRaw(error: unknown, masked: (text: string) => string): void {
+  if (typeof error !== "object" || error === null) return;
+  for (const key of ["message", "detail", "hint", "where", "internalQuery", "stack"]) {
+    const value: unknown = Reflect.get(error, key);
+    if (typeof value === "string" && masked(value) !== value) Reflect.set(error, key, masked(value));
+  }
 }

@@ -1,3 +1,4 @@
+import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import type { TransactionMode } from "../options.ts";
 
@@ -37,7 +38,8 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
     },
     complete: async (name, bookkeeping) => {
       open.names.push(name);
-      const statements = [...LEAVE_ROLE, ...bookkeeping];
+      // Deferred constraints are checked now: with one transaction for all, a later migration would be blamed.
+      const statements = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...bookkeeping];
       if (mode === "each") await commit(statements);
       else await session.run(statements.join("; "));
     },
@@ -54,6 +56,3 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
     },
   };
 }
-
-/** A migration may have changed its role; the engine's tables belong to the user who connected. */
-export const LEAVE_ROLE = ["RESET SESSION AUTHORIZATION", "RESET ROLE"] as const;

@@ -1,5 +1,6 @@
 import { buildWithDatabase } from "../build/build.ts";
 import { describeFile } from "../build/describe.ts";
+import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
@@ -8,7 +9,7 @@ import type { ResolvedOptions } from "../options.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
-import { type Batch, LEAVE_ROLE } from "./batch.ts";
+import type { Batch } from "./batch.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
 import { createLiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
@@ -32,9 +33,7 @@ export async function execute(run: RunContext, planned: Planned): Promise<void> 
 
 /** Records a migration without running it. */
 export async function executeFake(run: RunContext, planned: Planned): Promise<void> {
-  const attempt = new Attempt(run, planned);
-  await run.batch.begin();
-  await run.batch.complete(planned.name, await attempt.bookkeeping("fake", planned.built));
+  await new Attempt(run, planned).fake();
 }
 
 /** One try at one migration. */
@@ -57,10 +56,13 @@ export class Attempt {
       leaveTransaction: () => this.#startNoTransaction(),
     });
     try {
-      return await buildWithDatabase(this.#planned.context, this.#planned.direction, live.db);
+      const built = await buildWithDatabase(this.#planned.context, this.#planned.direction, live.db);
+      await live.settled();
+      return built;
     } catch (error) {
-      const cause = error instanceof MigrationError ? error.details.cause : error;
-      throw live.typedError(cause) ?? error;
+      const cause = error instanceof MigrationError ? error.cause : error;
+      const typed = live.typedError(cause) ?? error;
+      throw this.#noTransactionRecorded ? await this.#stopHalfWay(0, "", typed) : typed;
     }
   }
 
@@ -69,34 +71,46 @@ export class Attempt {
     const { name, direction } = this.#planned;
     await batch.begin();
     for (const step of built.steps) await session.run(step);
-    const bookkeeping = await this.bookkeeping(direction, built);
-    await batch.complete(name, bookkeeping).catch((error: unknown) => {
-      // The statement would be our bookkeeping; what fails here is a deferred constraint of the migration's data.
-      throw error instanceof MigrationError ? withoutStatement(error) : error;
+    if (session.transactionStatus !== "T") throw endedTransaction(name);
+    await batch.complete(name, [await this.#bookkeeping(direction, true)]).catch((error: unknown) => {
+      throw error instanceof MigrationError && error.code === "SQL" ? atCommit(error) : error;
     });
+  }
+
+  /** Only the record of it, no SQL. */
+  async fake(): Promise<void> {
+    const { batch } = this.#run;
+    await batch.begin();
+    await batch.complete(this.#planned.name, [await this.#bookkeeping("fake", true)]);
   }
 
   /**
    * Outside a transaction what is done stays done, so each statement is recorded as soon as it is. The first `skip`
-   * statements were finished by an earlier try.
+   * statements were finished by an earlier try. A transaction that the migration opens itself counts when it ends.
    */
   async statementByStatement(built: BuiltSteps, skip = 0): Promise<void> {
     const { session, ledger, batch } = this.#run;
     const { name, direction } = this.#planned;
     await this.#startNoTransaction(skip);
-    let done = skip;
-    for (const { text } of built.steps.flatMap((step) => splitStatements(step)).slice(skip)) {
-      await this.#runStatement(text).catch((error: unknown) => this.#stopHalfWay(done, text, error));
-      done += 1;
-      await session.run(ledger.advance(name, { state: "started", statement: done }));
+    const statements = built.steps.flatMap((step) => splitStatements(step));
+    let recorded = skip;
+    let last = "";
+    try {
+      for (const [index, { text }] of statements.entries()) {
+        if (index < skip) continue;
+        last = text;
+        await this.#runStatement(text);
+        if (session.transactionStatus !== "I") continue;
+        await session.run(own(ledger.advance(name, { state: "started", statement: index + 1 })));
+        recorded = index + 1;
+        last = "";
+      }
+      if (session.transactionStatus !== "I") throw endedTransaction(name);
+      const end = { state: "finished", statement: recorded, durationMs: this.#elapsed() } as const;
+      await session.run(own(ledger.finish(name, direction, end)));
+    } catch (error) {
+      throw await this.#stopHalfWay(recorded, last, error);
     }
-    const [mark] = await this.bookkeeping(direction, built);
-    const finished = ledger.advance(name, {
-      state: "finished",
-      statement: done,
-      durationMs: this.#elapsed(),
-    });
-    await session.run(["BEGIN", ...LEAVE_ROLE, mark, finished, "COMMIT"].join("; "));
     batch.keep(name);
   }
 
@@ -113,28 +127,18 @@ export class Attempt {
     }
   }
 
-  /** The row for the table of applied migrations, then the one for the history. */
-  async bookkeeping(action: "up" | "down" | "fake", built: BuiltSteps | Planned["built"]): Promise<string[]> {
+  async #bookkeeping(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
     const { ledger } = this.#run;
-    const { name, direction } = this.#planned;
-    return [
-      direction === "up" ? ledger.markApplied(name) : ledger.markUnapplied(name),
-      ledger.record({
-        ...(await this.#entry(built)),
-        action,
-        state: "finished",
-        durationMs: this.#elapsed(),
-      }),
-    ];
+    const entry = await this.#entry(transactional);
+    const row = { ...entry, action, state: "finished", durationMs: this.#elapsed() } as const;
+    return this.#planned.direction === "up" ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
   }
 
-  async #entry(
-    built: BuiltSteps | Planned["built"],
-  ): Promise<Pick<HistoryEntry, "migration"> & Partial<HistoryEntry>> {
-    const { name, direction, context, sourceDigest, built: planned } = this.#planned;
-    const noTransaction = "transactional" in built && !built.transactional;
+  async #entry(transactional: boolean): Promise<Pick<HistoryEntry, "migration"> & Partial<HistoryEntry>> {
+    const { name, direction, context, sourceDigest, built } = this.#planned;
+    const noTransaction = !transactional;
     if (direction === "down") return { migration: name, noTransaction };
-    const steps = planned.kind === "static" ? planned.steps : undefined;
+    const steps = built.kind === "static" ? built.steps : undefined;
     return { ...(await describeFile(context, steps, sourceDigest)), noTransaction };
   }
 
@@ -142,28 +146,22 @@ export class Attempt {
     const { session, ledger, batch } = this.#run;
     await batch.flush();
     if (this.#noTransactionRecorded) return;
-    this.#noTransactionRecorded = true;
-    const entry = await this.#entry(this.#planned.built);
+    const entry = await this.#entry(false);
     const action = this.#planned.direction;
-    await session.run(
-      ledger.record({ ...entry, action, state: "started", statement: done, noTransaction: true }),
-    );
+    await session.run(own(ledger.record({ ...entry, action, state: "started", statement: done })));
+    this.#noTransactionRecorded = true;
   }
 
-  async #stopHalfWay(done: number, text: string, error: unknown): Promise<never> {
+  /** Only a clean refusal of the first statement leaves nothing behind; a lost connection tells nothing. */
+  async #stopHalfWay(done: number, text: string, error: unknown): Promise<unknown> {
     const { session, ledger } = this.#run;
-    const errorCode = error instanceof MigrationError ? error.code : "SQL";
-    const nothingLeft = done === 0 && !mayLeaveResidue(text);
+    if (!(error instanceof MigrationError)) return error;
+    const clean = error.code === "SQL" || error.code === "LOCK_TIMEOUT";
+    const nothingLeft = done === 0 && clean && text !== "" && !mayLeaveResidue(text);
+    const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
     const reached = nothingLeft ? {} : { statement: done };
-    await session.record(
-      ledger.advance(this.#planned.name, {
-        state: "failed",
-        errorCode,
-        durationMs: this.#elapsed(),
-        ...reached,
-      }),
-    );
-    throw error instanceof MigrationError && !nothingLeft ? error.with({ partial: done }) : error;
+    await session.record(ledger.advance(this.#planned.name, { ...change, ...reached }));
+    return nothingLeft ? error : error.with({ partial: done });
   }
 
   #elapsed(): number {
@@ -171,7 +169,25 @@ export class Attempt {
   }
 }
 
-function withoutStatement(error: MigrationError): MigrationError {
-  const { statement: _, position: __, ...details } = error.details;
-  return new MigrationError(error.code, `at commit: ${error.message}`, details);
+/** One statement of the engine's own in a transaction of its own. */
+function own(statement: string): string {
+  return ["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ");
+}
+
+/** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */
+function atCommit(error: MigrationError): MigrationError {
+  const { statement: _, position: __, sqlstate = "", ...details } = error.details;
+  const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
+  return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
+}
+
+function endedTransaction(migration: string): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${migration} ended the transaction it runs in, or left one open`,
+    {
+      migration,
+      hint: "Take BEGIN, COMMIT and ROLLBACK out of it, or let it run outside a transaction (-- migrate: no-transaction).",
+    },
+  );
 }

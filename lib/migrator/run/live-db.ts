@@ -2,9 +2,13 @@ import type pg from "pg";
 import type { Session } from "../connection/session.ts";
 import type { MigrationDb } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
+import { transactionControl } from "../sql/classify.ts";
+import { splitStatements } from "../sql/split.ts";
 
 export interface LiveDb {
   readonly db: (usesTransaction: () => boolean) => MigrationDb;
+  /** When every query has ended, also those the migration did not wait for. */
+  settled(): Promise<void>;
   /** The typed error behind what a query of the migration threw, when it is that. */
   typedError(error: unknown): MigrationError | undefined;
 }
@@ -32,22 +36,44 @@ export function createLiveDb(session: Session, hooks: LiveDbHooks): LiveDb {
     } catch (error) {
       if (!(error instanceof MigrationError) || error.code === "CANCELLED" || !session.usable) throw error;
       if (inTransaction) await session.run(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-      const cause = error.details.cause;
+      const { cause } = error;
       if (typeof cause !== "object" || cause === null) throw error;
       typed.set(cause, error);
       throw cause;
     }
   };
+  // One after the other: they share the savepoint, and one connection has room for one statement.
+  let queue: Promise<unknown> = Promise.resolve();
   return {
     db: (usesTransaction) => ({
-      query: async (text, values) => {
-        const inTransaction = usesTransaction();
-        await (inTransaction ? hooks.begin() : hooks.leaveTransaction());
-        return query(inTransaction, text, values);
+      query: (text, values) => {
+        const next = queue.then(async () => {
+          const inTransaction = usesTransaction();
+          if (inTransaction) refuseTransactionControl(typeof text === "string" ? text : text.text);
+          await (inTransaction ? hooks.begin() : hooks.leaveTransaction());
+          return query(inTransaction, text, values);
+        });
+        queue = next.catch(() => {});
+        return next;
       },
     }),
+    settled: async () => {
+      await queue;
+    },
     typedError: (error) => (typeof error === "object" && error !== null ? typed.get(error) : undefined),
   };
+}
+
+function refuseTransactionControl(text: string): void {
+  const [first] = splitStatements(text);
+  if (first === undefined || transactionControl(first.text) === undefined) return;
+  throw new MigrationError(
+    "MIGRATION",
+    `pgm.db cannot run ${first.text.slice(0, 40)} inside the migration's transaction`,
+    {
+      hint: "Call pgm.noTransaction() first: then the migration is in charge of its transactions.",
+    },
+  );
 }
 
 const SAVEPOINT = "cdk_pg_migrate_query";

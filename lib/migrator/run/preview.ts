@@ -3,6 +3,7 @@ import type { Session } from "../connection/session.ts";
 import type { BuiltSteps, MigrationDb } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { PlannedMigration } from "../report.ts";
+import { createLiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 
 /**
@@ -31,7 +32,9 @@ export async function previewMigrations(
 
 /** Undefined when the migration cannot be built yet: it reads what an earlier one creates, or writes while building. */
 async function buildReadOnly(session: Session, planned: Planned): Promise<BuiltSteps | undefined> {
-  const db = (): MigrationDb => ({ query: (text, values) => session.query(text, values) });
+  const live = createLiveDb(session, { begin: async () => {}, leaveTransaction: async () => {} });
+  const db = (): MigrationDb => live.db(() => true);
+  await session.enterMigration();
   await session.run("BEGIN READ ONLY");
   try {
     return await buildWithDatabase(planned.context, planned.direction, db);
@@ -40,6 +43,6 @@ async function buildReadOnly(session: Session, planned: Planned): Promise<BuiltS
       return undefined;
     throw error;
   } finally {
-    await session.cleanUp("ROLLBACK");
+    await session.rollback();
   }
 }

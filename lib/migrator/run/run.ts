@@ -27,8 +27,8 @@ export async function runAll(
     while (run.batch.kept.length < planned.length) {
       try {
         for (const next of planned.slice(completed.length)) {
-          if (current !== undefined) await run.session.restore();
           current = next;
+          await run.session.enterMigration();
           completed.push(await runOne(run, next, perform));
         }
         await run.batch.flush();

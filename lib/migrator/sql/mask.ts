@@ -35,10 +35,26 @@ function secretLiterals(sql: string): Span[] {
   for (const { kind, start, end } of tokenize(sql)) {
     if (kind === "comment") continue;
     const text = sql.slice(start, end);
-    if (kind === "string" && (afterPassword || /password\s*=|:\/\/[^\s/]*:[^\s/]*@/i.test(text))) {
-      found.push({ start, end });
-    }
+    const named = kind === "string" || kind === "word" || kind === "quoted";
+    if (afterPassword && named && !/^null$/i.test(text)) found.push({ start, end });
+    else if (kind === "string") found.push(...secretsInside(text).map((span) => shift(span, start)));
     afterPassword = /^"?password"?$/i.test(text);
   }
   return found;
+}
+
+/** A connection string is secret as a whole. A quoted body of code is looked through as SQL. */
+function secretsInside(literal: string): Span[] {
+  if (/password\s*=\s*[^\s']|:\/\/[^\s/]*:[^\s/]*@/i.test(literal))
+    return [{ start: 0, end: literal.length }];
+  if (!/password/i.test(literal)) return [];
+  const [open = ""] = /^(\$\w*\$|[eEuU&]*')/.exec(literal) ?? [];
+  if (open.startsWith("$"))
+    return secretLiterals(literal.slice(open.length, -open.length)).map((span) => shift(span, open.length));
+  // Quotes inside quotes are doubled: too intricate to take apart, so nothing of it is shown.
+  return /password\s+''/i.test(literal) ? [{ start: 0, end: literal.length }] : [];
+}
+
+function shift({ start, end }: Span, by: number): Span {
+  return { start: start + by, end: end + by };
 }

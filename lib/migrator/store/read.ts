@@ -43,10 +43,10 @@ export async function readStored(session: Session, tables: Tables, existing: Exi
   return { applied: newestOfEachName(applied), partial, newestRunOn };
 }
 
-/** Rows that tell what was applied. One that only settles a half-done `down` leaves what was recorded before. */
-const SAYS_WHAT = "state = 'finished' AND NOT (action = 'resolve' AND source_digest IS NULL)";
-
 /**
+ * A row of the history belongs to the row of applied migrations it points to: plain node-pg-migrate may have undone
+ * and applied a migration again since.
+ *
  * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
  * server in different zones would disagree about which migration came last.
  */
@@ -60,7 +60,7 @@ function selectApplied(tables: Tables, existing: Existing): string {
                  h.digest_version AS "digestVersion"
           FROM ${tables.applied} AS m LEFT JOIN LATERAL (
             SELECT source_digest, sql_digest, digest_version FROM ${tables.history}
-            WHERE migration = m.name AND ${SAYS_WHAT}
+            WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
             ORDER BY id DESC LIMIT 1
           ) AS h ON true ORDER BY m.id`;
 }
@@ -101,12 +101,12 @@ async function readSql(
   column: "up_sql" | "down_sql",
 ): Promise<StoredSql> {
   const rows = await session.rows<{ name: string; steps: string[] }>(
-    `SELECT wanted.name, h.${column} AS steps FROM pg_catalog.unnest($1::text[]) AS wanted (name)
+    `SELECT m.name, h.${column} AS steps FROM ${tables.applied} AS m
      CROSS JOIN LATERAL (
        SELECT ${column} FROM ${tables.history}
-       WHERE migration = wanted.name AND ${SAYS_WHAT}
+       WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
        ORDER BY id DESC LIMIT 1
-     ) AS h WHERE h.${column} IS NOT NULL`,
+     ) AS h WHERE m.name = ANY ($1::text[]) AND h.${column} IS NOT NULL ORDER BY m.id`,
     [names],
   );
   return new Map(rows.map(({ name, steps }) => [name, steps]));
@@ -116,7 +116,7 @@ async function readSql(
 export function readRuns(session: Session, tables: Tables): Promise<{ name: string; run: string | null }[]> {
   return session.rows(
     `SELECT m.name, (SELECT run::text FROM ${tables.history}
-                     WHERE migration = m.name AND state = 'finished' AND action IN ('up', 'fake')
+                     WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
                      ORDER BY id DESC LIMIT 1) AS run
      FROM ${tables.applied} AS m ORDER BY m.id`,
   );

@@ -77,12 +77,13 @@ export async function ensureTables(session: Session, tables: Tables, existing: E
 /** The users' own tables in the configured schemas; outside the first schema with its name. */
 export async function listTables(session: Session, { applied, history, options }: Tables): Promise<string[]> {
   const rows = await session.rows<{ name: string }>(
-    `SELECT c.oid::pg_catalog.regclass::text AS name FROM pg_catalog.pg_class AS c
+    `SELECT CASE WHEN n.nspname = $4 THEN '' ELSE pg_catalog.quote_ident(n.nspname) || '.' END || pg_catalog.quote_ident(c.relname) AS name
+     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
        AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s)) FROM pg_catalog.unnest($1::text[]) AS s)
        AND c.oid NOT IN ($2::pg_catalog.regclass, $3::pg_catalog.regclass)
      ORDER BY 1`,
-    [options.schema, applied, history],
+    [options.schema, applied, history, options.schema[0]],
   );
   return rows.map((row) => row.name);
 }
@@ -104,6 +105,7 @@ function createHistory(tables: Tables): string[] {
       format smallint NOT NULL DEFAULT 1,
       run uuid NOT NULL,
       migration text NOT NULL,
+      applied_id integer,
       action text NOT NULL CHECK (action IN ('up', 'down', 'fake', 'baseline', 'repair', 'resolve')),
       state text NOT NULL CHECK (state IN ('started', 'finished', 'failed')),
       statement integer,

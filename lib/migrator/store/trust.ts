@@ -54,3 +54,36 @@ function reasonAgainst(trust: Trust | undefined): string | undefined {
   if (trust.writers.length > 0) return `others may write it: ${trust.writers.join(", ")}`;
   return undefined;
 }
+
+interface Found {
+  readonly name: string;
+  readonly kind: string;
+  readonly trusted: boolean;
+}
+
+/**
+ * Refuses tables that somebody else put in the place of the engine's: what is written to them runs their triggers
+ * with our rights. An owner is trusted who could do the same anyway: a role of ours, a superuser, the owner of the
+ * database or of the schema. (A superuser counts as a member of every role; that is no sign of trust.)
+ * @throws MigrationError `UNTRUSTED_HISTORY`
+ */
+export async function requireOwnTables(session: Session, tables: Tables): Promise<void> {
+  const found = await session.rows<Found>(
+    `SELECT c.relname::text AS name, c.relkind::text AS kind,
+            (r.rolname = current_user OR r.rolsuper OR c.relowner IN (n.nspowner, d.datdba)
+             OR (NOT me.rolsuper AND pg_catalog.pg_has_role(me.oid, c.relowner, 'MEMBER'))) AS trusted
+     FROM pg_catalog.pg_class AS c
+     JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner
+     JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
+     WHERE c.oid IN (pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid)`,
+    [tables.applied, tables.history],
+  );
+  const bad = found.find(({ kind, trusted }) => !trusted || (kind !== "r" && kind !== "p"));
+  if (bad === undefined) return;
+  const reason = bad.trusted ? "is not a table" : "belongs to another user";
+  throw new MigrationError("UNTRUSTED_HISTORY", `"${bad.name}" ${reason}: nothing is written to it`, {
+    hint: "Give it to the user who migrates, or name another table with --migrations-table.",
+  });
+}

@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { Provenance } from "../options.ts";
+import type { Direction } from "../plan/select.ts";
 import type { Tables } from "./tables.ts";
 
 export type HistoryAction = "up" | "down" | "fake" | "baseline" | "repair" | "resolve";
@@ -25,6 +26,9 @@ export interface HistoryEntry {
   readonly note?: string;
 }
 
+/** How far a no-transaction migration has come. */
+export type Progress = Pick<HistoryEntry, "state" | "statement" | "durationMs" | "errorCode">;
+
 /**
  * Writes both tables as SQL text with literals: the two rows and the COMMIT travel in one message, so that there
  * is no moment in which one of them exists without the other.
@@ -43,17 +47,39 @@ export class Ledger {
   }
 
   /**
-   * `run_on` never goes back behind the rows that are there: plain node-pg-migrate orders by it, and an adopted
-   * table may hold local times from a zone ahead of UTC.
+   * Counts a migration as applied: its row and the history's, which points to it, in one statement. `run_on` never
+   * goes back behind the rows that are there: plain node-pg-migrate orders by it, and an adopted table may hold
+   * local times from a zone ahead of UTC.
    */
-  markApplied(name: string): string {
+  recordApplied(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    return (
+      `WITH marked AS (${this.#insertApplied(entry.migration)}) ` +
+      `INSERT INTO ${this.#tables.history} (${names}, applied_id) SELECT ${values}, marked.id FROM marked`
+    );
+  }
+
+  /** Counts a migration as not applied any more. */
+  recordUnapplied(entry: HistoryEntry): string {
+    return `${this.#deleteApplied(entry.migration)}; ${this.record(entry)}`;
+  }
+
+  /** A row about a migration that is applied and stays so. */
+  recordAbout(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    const { applied, history } = this.#tables;
+    const id = `(SELECT max(id) FROM ${applied} WHERE name = ${pg.escapeLiteral(entry.migration)})`;
+    return `INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
+  }
+
+  #insertApplied(name: string): string {
     const now = "pg_catalog.timezone('UTC', pg_catalog.clock_timestamp())";
     const newest = this.#newestRunOn;
     const runOn = newest === null ? now : `GREATEST(${now}, ${pg.escapeLiteral(newest)}::timestamp)`;
-    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES (${pg.escapeLiteral(name)}, ${runOn})`;
+    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES (${pg.escapeLiteral(name)}, ${runOn}) RETURNING id`;
   }
 
-  markUnapplied(name: string): string {
+  #deleteApplied(name: string): string {
     return `DELETE FROM ${this.#tables.applied} WHERE name = ${pg.escapeLiteral(name)}`;
   }
 
@@ -105,19 +131,31 @@ export class Ledger {
   }
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
-  advance(
-    migration: string,
-    change: Pick<HistoryEntry, "state" | "statement" | "durationMs" | "errorCode">,
-  ): string {
-    const set = [
-      `state = ${pg.escapeLiteral(change.state)}`,
-      `statement = ${change.statement ?? "NULL"}`,
-      ...(change.durationMs === undefined ? [] : [`duration_ms = ${Math.round(change.durationMs)}`]),
-      ...(change.errorCode === undefined ? [] : [`error_code = ${pg.escapeLiteral(change.errorCode)}`]),
-    ].join(", ");
+  advance(migration: string, change: Progress): string {
+    return `UPDATE ${this.#tables.history} SET ${this.#changes(change)} WHERE ${this.#ownStarted(migration)}`;
+  }
+
+  /** As `advance`, at the end of the migration: it counts as applied, or not any more. */
+  finish(migration: string, direction: Direction, change: Progress): string {
+    const { history } = this.#tables;
+    const where = this.#ownStarted(migration);
+    if (direction === "down") return `${this.#deleteApplied(migration)}; ${this.advance(migration, change)}`;
     return (
-      `UPDATE ${this.#tables.history} SET ${set} WHERE run = ${pg.escapeLiteral(this.run)} ` +
-      `AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`
+      `WITH marked AS (${this.#insertApplied(migration)}) ` +
+      `UPDATE ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
     );
+  }
+
+  #changes({ state, statement, durationMs, errorCode }: Progress): string {
+    return [
+      `state = ${pg.escapeLiteral(state)}`,
+      `statement = ${statement ?? "NULL"}`,
+      ...(durationMs === undefined ? [] : [`duration_ms = ${Math.round(durationMs)}`]),
+      ...(errorCode === undefined ? [] : [`error_code = ${pg.escapeLiteral(errorCode)}`]),
+    ].join(", ");
+  }
+
+  #ownStarted(migration: string): string {
+    return `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`;
   }
 }

@@ -1,0 +1,265 @@
+import { describe, expect, it } from "@jest/globals";
+import pg from "pg";
+import type { ConnectionSettings } from "../../lib/migrator/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
+
+const file = (table: string): string =>
+  `-- Up Migration\nCREATE TABLE ${table} ();\n-- Down Migration\nDROP TABLE ${table};`;
+
+/** Does `test` with a role that may log in and nothing else. */
+async function withRole(
+  db: TestDatabase,
+  test: (role: string, connection: ConnectionSettings) => Promise<void>,
+): Promise<void> {
+  const role = `weak_${db.name}`;
+  await db.query(`CREATE ROLE ${role} LOGIN PASSWORD 'weak'`);
+  try {
+    await test(role, { ...db.connection, user: role, password: "weak" });
+  } finally {
+    await db.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+  }
+}
+
+describe("a role that may create objects on the search path", () => {
+  it("gets none of its operators run by the engine", () =>
+    withDatabase((db) =>
+      withRole(db, async (role, connection) => {
+        await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
+        const evil = new pg.Client({ ...connection, ssl: false });
+        await evil.connect();
+        for (const [left, right] of [
+          ["text", "varchar"],
+          ["varchar", "varchar"],
+          ["varchar", "text"],
+          ["oid", "regnamespace"],
+          ["oid", "regclass"],
+          ["numeric", "int4"],
+          ["bigint", "int4"],
+        ]) {
+          await evil.query(
+            `CREATE FUNCTION public.op(${left}, ${right}) RETURNS boolean LANGUAGE plpgsql AS
+             'BEGIN EXECUTE ''ALTER ROLE ${role} CREATEROLE''; RETURN true; END';
+             CREATE OPERATOR public.= (LEFTARG = ${left}, RIGHTARG = ${right}, FUNCTION = public.op)`,
+          );
+        }
+        await evil.end();
+        const dir = writeFolder({
+          "1_a.sql": file("a"),
+          "2_b.sql": "-- migrate: no-transaction\nCREATE TABLE b ();",
+        });
+        const migrator = await openMigrator(db, dir);
+        await migrator.baseline();
+        await migrator.up();
+        await migrator.status();
+        await migrator.history({ migration: "1_a" });
+        await migrator.down({}, "fake");
+        await migrator.down();
+        const [attacker] = await db.query(`SELECT rolcreaterole FROM pg_roles WHERE rolname = '${role}'`);
+        expect(attacker).toEqual({ rolcreaterole: false });
+      }),
+    ));
+
+  it("cannot put a table of its own in the place of the engine's", () =>
+    withDatabase((db) =>
+      withRole(db, async (role) => {
+        await db.query(
+          `CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar(255), run_on timestamp); ALTER TABLE pgmigrations OWNER TO ${role}`,
+        );
+        const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up());
+        expect(error).toMatchObject({ code: "UNTRUSTED_HISTORY" });
+        expect(await userTables(db)).toEqual([]);
+      }),
+    ));
+});
+
+describe("a user with few rights", () => {
+  it("learns which right is missing, not which statement of ours failed", () =>
+    withDatabase((db) =>
+      withRole(db, async (_role, connection) => {
+        await db.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+        const migrator = await openMigrator(db, writeFolder({ "1_a.sql": file("a") }), {}, { connection });
+        const error = await failureOf(migrator.up());
+        expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "42501" } });
+        expect(error.message).toBe(
+          "the tables of the engine cannot be made: permission denied for schema public",
+        );
+        expect(error.details.statement).toBeUndefined();
+        expect(error.details.hint).toContain("CREATE");
+      }),
+    ));
+
+  it("learns that the database is read-only", () =>
+    withDatabase(async (db) => {
+      await db.query(`ALTER DATABASE ${db.name} SET default_transaction_read_only = on`);
+      const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up());
+      expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "25006" } });
+      expect(error.details.hint).toContain("read-only");
+    }));
+
+  it("owns a database without being a superuser, and everything works", () =>
+    withDatabase((db) =>
+      withRole(db, async (role, connection) => {
+        await db.query(`ALTER DATABASE ${db.name} OWNER TO ${role}; GRANT ALL ON SCHEMA public TO ${role}`);
+        const dir = writeFolder({ "1_a.sql": file("a"), "2_b.sql": file("b") });
+        const migrator = await openMigrator(db, dir, {}, { connection });
+        await migrator.up();
+        await migrator.redo();
+        const empty = await openMigrator(db, writeFolder({}), {}, { connection });
+        expect(await empty.down({ count: 2 })).toMatchObject({ head: null });
+        await db.query(`ALTER DATABASE ${db.name} OWNER TO CURRENT_USER`);
+      }),
+    ));
+});
+
+describe("a migration that meddles with the engine", () => {
+  it.each([["SELECT pg_advisory_unlock_all();"], ["-- migrate: no-transaction\nDISCARD ALL;"]])(
+    "by letting the lock go stops the run: %j",
+    (sql) =>
+      withDatabase(async (db) => {
+        const dir = writeFolder({ "1_a.sql": sql, "2_b.sql": file("b") });
+        const error = await failureOf((await openMigrator(db, dir)).up());
+        expect(error).toMatchObject({ code: "LOCK_HELD", details: { applied: ["1_a"], remaining: ["2_b"] } });
+        await (await openMigrator(db, dir)).up();
+        expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
+      }),
+  );
+
+  it("with BEGIN and COMMIT around it runs as if they were not there", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "-- for psql\nBEGIN;\nCREATE TABLE a ();\nCOMMIT;\n",
+        "2_b.sql": "begin; CREATE TABLE b (); SELECT 1/0; commit",
+      });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error).toMatchObject({ code: "SQL", details: { migration: "2_b", sqlstate: "22012" } });
+      expect(await userTables(db)).toEqual(["a"]);
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }));
+
+  it.each([
+    "CREATE TABLE a (); COMMIT; CREATE TABLE b ();",
+    "CREATE TABLE a (); ROLLBACK;",
+    "BEGIN; CREATE TABLE a ();",
+  ])("with transaction control in the middle is refused before it runs: %s", (sql) =>
+    withDatabase(async (db) => {
+      const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": sql }))).up());
+      expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
+      expect(error.details.hint).toContain("no-transaction");
+      expect(await userTables(db)).toEqual([]);
+    }),
+  );
+
+  it("outside a transaction may have transactions of its own, which count when they end", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "-- migrate: no-transaction\nCREATE TABLE z (); BEGIN; CREATE TABLE a (); CREATE TABLE b (); SELECT 1/0; COMMIT;",
+      });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error.details.partial).toBe(1);
+      expect(await userTables(db)).toEqual(["z"]);
+      const rows = await db.query("SELECT state, statement FROM pgmigrations_history");
+      expect(rows).toEqual([{ state: "failed", statement: 1 }]);
+      addFiles(dir, {
+        "1_a.sql":
+          "-- migrate: no-transaction\nCREATE TABLE z (); BEGIN; CREATE TABLE a (); CREATE TABLE b (); SELECT 1; COMMIT;",
+      });
+      await (await openMigrator(db, dir)).resolve("1_a", "retry");
+      expect(await userTables(db)).toEqual(["a", "b", "z"]);
+    }));
+
+  it("outside a transaction may take another role: the record is written all the same", () =>
+    withDatabase((db) =>
+      withRole(db, async (role) => {
+        const dir = writeFolder({
+          "1_a.sql": `-- migrate: no-transaction\nSET ROLE ${role}; SELECT 1; RESET ROLE; CREATE TABLE a ();`,
+        });
+        await (await openMigrator(db, dir)).up();
+        expect(await userTables(db)).toEqual(["a"]);
+      }),
+    ));
+
+  it("with code that does not wait for its queries, or waits for all at once", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.js": "exports.up = (pgm) => { pgm.db.query('CREATE TABLE a ()'); };",
+        "2_b.js":
+          "exports.up = async (pgm) => { const r = await Promise.allSettled([pgm.db.query('CREATE TABLE b ()'), pgm.db.query('SELECT 1/0'), pgm.db.query('CREATE TABLE c ()')]); pgm.sql('SELECT ' + r.length); };",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await userTables(db)).toEqual(["a", "b", "c"]);
+    }));
+
+  it("by BEGIN through pgm.db is told how to do that", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.js": "exports.up = async (pgm) => { await pgm.db.query('BEGIN'); };" });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error).toMatchObject({ code: "MIGRATION" });
+      expect(error.details.hint).toContain("pgm.noTransaction()");
+    }));
+
+  it("by never ending its own code does not outlive a cancel", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.js": "exports.up = (pgm, run) => {};" });
+      const migrator = await openMigrator(db, dir, {}, { signal: AbortSignal.timeout(400) });
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "CANCELLED" });
+    }));
+
+  it("as a method finds its own object", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.cjs": "module.exports = { table: 'a', up(pgm) { pgm.createTable(this.table, {}); } };",
+        "2_b.mjs":
+          "class M { table = 'b'; up(pgm) { pgm.createTable(this.table, {}); } }\nexport default new M();",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await userTables(db)).toEqual(["a", "b"]);
+    }));
+
+  it("all: a deferred constraint is the failure of the migration that broke it", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO q VALUES (7);",
+        "2_b.sql": file("b"),
+      });
+      const error = await failureOf((await openMigrator(db, dir, { transaction: "all" })).up());
+      expect(error).toMatchObject({ details: { migration: "1_a", sqlstate: "23503" } });
+    }));
+});
+
+describe("after plain node-pg-migrate has undone and applied a migration again", () => {
+  it("what was recorded before does not count any more", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      await (await openMigrator(db, dir)).up();
+      await db.query(
+        "DELETE FROM pgmigrations; INSERT INTO pgmigrations (name, run_on) VALUES ('1_a', now())",
+      );
+      addFiles(dir, { "1_a.sql": file("something_else") });
+      expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ applied: 1, changed: 0 });
+    }));
+});
+
+describe("secrets", () => {
+  it.each([
+    ["ALTER ROLE x PASSWORD sesame NO SUCH", "sesame"],
+    ['ALTER ROLE x PASSWORD "sesame" NO SUCH', "sesame"],
+    ["DO $$ BEGIN EXECUTE 'ALTER ROLE x PASSWORD ''sesame'' NO SUCH'; END $$", "sesame"],
+    ["DO $x$ BEGIN CREATE ROLE nobody_x PASSWORD 'sesame' NO SUCH; END $x$", "sesame"],
+    ["CREATE SUBSCRIPTION s CONNECTION 'host=h password=sesame' NO SUCH", "sesame"],
+    ["SELECT 'postgres://u:sesame@h/d' NO SUCH", "sesame"],
+  ])("of %s are not shown", (sql, secret) =>
+    withDatabase(async (db) => {
+      const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": sql }))).up());
+      const { cause } = error;
+      const shown = JSON.stringify([error.message, error.stack, { ...error.details, cause: undefined }]);
+      expect(shown).not.toContain(secret);
+      expect(String(cause)).not.toContain(secret);
+      const [row] = await db.query("SELECT to_jsonb(h)::text AS row FROM pgmigrations_history AS h");
+      expect(JSON.stringify(row)).not.toContain(secret);
+    }),
+  );
+});
