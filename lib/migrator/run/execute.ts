@@ -1,28 +1,16 @@
 import { buildWithDatabase } from "../build/build.ts";
 import { describeFile } from "../build/describe.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
-import type { Session } from "../connection/session.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
-import type { Observer } from "../events.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
 import { splitStatements } from "../sql/split.ts";
-import type { HistoryEntry, Ledger } from "../store/write.ts";
-import type { Batch } from "./batch.ts";
+import type { HistoryEntry } from "../store/write.ts";
+import type { RunContext } from "./context.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
 import { createLiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
-
-export interface RunContext {
-  readonly session: Session;
-  readonly ledger: Ledger;
-  readonly batch: Batch;
-  readonly observe: Observer;
-  readonly options: ResolvedOptions;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** Runs one migration and records it. The caller rolls back on failure. */
 export async function execute(run: RunContext, planned: Planned): Promise<void> {

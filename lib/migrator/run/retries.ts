@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError } from "../errors.ts";
-import type { RunContext } from "./execute.ts";
+import type { RunContext } from "./context.ts";
 
 const LONGEST_DELAY_MS = 30_000;
 

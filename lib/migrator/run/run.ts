@@ -1,5 +1,6 @@
 import { MigrationError } from "../errors.ts";
-import type { execute, executeFake, RunContext } from "./execute.ts";
+import type { RunContext } from "./context.ts";
+import type { execute, executeFake } from "./execute.ts";
 import type { Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
 

@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { openFolder } from "../../bundle/index.ts";
+import { fromSource, MigrationError, Migrator, type MigratorOptions } from "../../migrator/index.ts";
+import { createPrinter, type Printer } from "../output/printer.ts";
+import { createProgress } from "../output/progress.ts";
+import { readProvenance } from "../provenance.ts";
+import { adviseOn } from "../settings/advise.ts";
+import { chooseTarget, type Target } from "../settings/target.ts";
+import type { Output, World } from "../world.ts";
+import type { DatabaseFlags } from "./flags.ts";
+
+/** What a command works with once the flags and settings are read. */
+export interface Context {
+  readonly migrator: Migrator;
+  readonly target: Target;
+  /** For the result. */
+  readonly printer: Printer;
+  /** For remarks about the work. */
+  readonly remarks: Printer;
+}
+
+/**
+ * Reads the folder, chooses the database and says which when it is not the configured one, then does the work.
+ * With `remarksTo: stderr`, stdout holds nothing but what the command itself writes.
+ */
+export async function withContext(
+  world: World,
+  flags: DatabaseFlags,
+  { remarksTo }: { readonly remarksTo: Output },
+  work: (context: Context) => Promise<number>,
+): Promise<number> {
+  const source = await fromSource(() => openFolder(resolve(world.cwd, flags.migrationsDir)));
+  const target = await chooseTarget(world, flags);
+  const remarks = createPrinter(world, remarksTo);
+  for (const note of target.notes) remarks.line(remarks.colors.dim(note));
+  const migrator = new Migrator({
+    connection: target.connection,
+    source,
+    provenance: readProvenance(source.dir),
+    options: engineOptions(flags),
+    observe: createProgress(world, remarksTo),
+    signal: world.signal,
+  });
+  try {
+    return await work({ migrator, target, printer: createPrinter(world, world.stdout), remarks });
+  } catch (error) {
+    throw error instanceof MigrationError ? adviseOn(error, target, world) : error;
+  }
+}
+
+function engineOptions(flags: DatabaseFlags): MigratorOptions {
+  const {
+    schema,
+    createSchema,
+    migrationsSchema,
+    migrationsTable,
+    decamelize,
+    order,
+    transaction,
+    lockRetries,
+  } = flags;
+  const milliseconds = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
+  const given = {
+    ...{
+      schema,
+      createSchema,
+      migrationsSchema,
+      migrationsTable,
+      decamelize,
+      order,
+      transaction,
+      lockRetries,
+    },
+    lockWaitMs: milliseconds(flags.lockWait),
+    lockTimeoutMs: milliseconds(flags.lockTimeout),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}

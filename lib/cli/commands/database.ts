@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { resolve as resolvePath } from "node:path";
+import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { readErrorCode } from "../failure.ts";
+import { resetLocal, startLocal, stopLocal } from "../local/index.ts";
+import { printJson } from "../output/json.ts";
+import { createPrinter } from "../output/printer.ts";
+import { chooseTarget } from "../settings/target.ts";
+import { readVariables } from "../settings/variables.ts";
+import { commandLine, EXIT, type World } from "../world.ts";
+
+export interface LocalFlags {
+  readonly json?: boolean;
+}
+
+/** `db:start`: starts the embedded Postgres, or finds it running. */
+export async function start(world: World, flags: LocalFlags): Promise<number> {
+  const server = await startLocal({ projectDir: world.cwd });
+  const { host, port, database, user } = server.connection;
+  if (flags.json) {
+    printJson(world, "db:start", {
+      started: server.started,
+      major: server.major,
+      host,
+      port,
+      database,
+      user,
+    });
+    return EXIT.done;
+  }
+  const printer = createPrinter(world, world.stdout);
+  const state = server.started ? "started" : "already runs";
+  printer.line(`Postgres ${server.major} ${state} on ${host}:${port} (database ${database}, user ${user}).`);
+  printer.line(`Its data is in ${server.dataDir}.`);
+  if (server.note !== undefined) printer.line(server.note);
+  printer.line(`${commandLine("up", "--local")} migrates it; ${commandLine("db:stop")} stops it.`);
+  return EXIT.done;
+}
+
+/** `db:stop`: stops the embedded Postgres; its data stays. */
+export async function stop(world: World, flags: LocalFlags): Promise<number> {
+  const { stopped } = await stopLocal({ projectDir: world.cwd });
+  if (flags.json) printJson(world, "db:stop", { stopped });
+  else createPrinter(world, world.stdout).line(stopped ? "Stopped. The data stays." : "It was not running.");
+  return EXIT.done;
+}
+
+/** `db:reset`: stops the embedded Postgres and deletes its data. No other database is ever touched. */
+export async function reset(world: World, flags: LocalFlags): Promise<number> {
+  await resetLocal({ projectDir: world.cwd });
+  if (flags.json) printJson(world, "db:reset", {});
+  else
+    createPrinter(world, world.stdout).line(
+      "The embedded database and its data are gone; the next start makes a new one.",
+    );
+  return EXIT.done;
+}
+
+/** `db:psql`: opens psql on the database that the other commands use. */
+export async function psql(
+  world: World,
+  args: readonly string[],
+  flags: { readonly local?: boolean },
+): Promise<number> {
+  const { connection, notes } = await chooseTarget(world, flags);
+  for (const note of notes) createPrinter(world, world.stderr).line(note);
+  const { host, port, database, user, password, tls } = connection;
+  // The password goes by the environment: arguments are visible to every user of the machine.
+  const env = {
+    ...world.env,
+    PGPASSWORD: password,
+    PGSSLMODE: tls.mode,
+    ...(tls.mode === "disable" ? {} : { PGSSLROOTCERT: caFile(world) }),
+  };
+  const where = ["-h", host, "-p", String(port), "-U", user, "-d", database];
+  // psql stops a query on Ctrl-C and stays.
+  world.leaveInterruptsToChild();
+  return new Promise((resolve, reject) => {
+    const child = spawn("psql", [...where, ...args], { stdio: "inherit", env });
+    child.once("error", (cause) =>
+      reject(readErrorCode(cause) === "ENOENT" ? notInstalled(connection, cause) : cause),
+    );
+    child.once("close", (code) => resolve(code ?? EXIT.failed));
+  });
+}
+
+/** `system`: what the machine trusts, as Node does without a file (psql 16 and newer). */
+function caFile(world: World): string {
+  const { environment, dotEnv } = readVariables(world.env, world.cwd);
+  const file = environment["DATABASE_SSL_CA"] ?? dotEnv["DATABASE_SSL_CA"];
+  return file === undefined ? "system" : resolvePath(world.cwd, file);
+}
+
+function notInstalled({ host, port, database, user }: ConnectionSettings, cause: unknown): MigrationError {
+  return new MigrationError(
+    "USAGE",
+    "psql is not installed on this machine (the embedded Postgres has none)",
+    {
+      hint: `Install the Postgres client, or connect another one to host ${host}, port ${port}, database ${database}, user ${user}.`,
+      cause,
+    },
+  );
+}

@@ -1,0 +1,119 @@
+import { type Command, InvalidArgumentError, Option } from "commander";
+import {
+  DEFAULTS,
+  type DownOptions,
+  type DownSource,
+  type Extent,
+  type MigratorOptions,
+} from "../../migrator/index.ts";
+
+/** Flags that every command on a database has. */
+export interface DatabaseFlags {
+  readonly migrationsDir: string;
+  readonly migrationsTable?: string;
+  readonly schema?: string[];
+  readonly createSchema?: boolean;
+  readonly migrationsSchema?: string;
+  readonly decamelize?: boolean;
+  readonly order?: NonNullable<MigratorOptions["order"]>;
+  readonly transaction?: NonNullable<MigratorOptions["transaction"]>;
+  /** Seconds. */
+  readonly lockWait?: number;
+  /** Seconds. */
+  readonly lockTimeout?: number;
+  readonly lockRetries?: number;
+  readonly local?: boolean;
+  readonly json?: boolean;
+}
+
+export function addFolderFlag(command: Command): Command {
+  return command.option("-m, --migrations-dir <folder>", "folder of the migrations", "migrations");
+}
+
+export function addJsonFlag(command: Command): Command {
+  return command.option("--json", "print one JSON object on stdout (everything else goes to stderr)");
+}
+
+/** Flags of commands that look at a database. */
+export function addDatabaseFlags(command: Command): Command {
+  return addJsonFlag(addFolderFlag(command))
+    .option("--local", "use the embedded Postgres of this project")
+    .option(
+      "-t, --migrations-table <name>",
+      `table of applied migrations (default: ${DEFAULTS.migrationsTable})`,
+    )
+    .option("-s, --schema <name...>", `schemas on the search path (default: ${DEFAULTS.schema})`)
+    .option("--migrations-schema <name>", "schema of the table (default: the first of --schema)")
+    .option("--decamelize", "write camelCase names as snake_case, as node-pg-migrate does")
+    .addOption(orderOption());
+}
+
+/** Flags of commands that change a database. */
+export function addRunFlags(command: Command): Command {
+  const { lockWaitMs, lockTimeoutMs, transaction } = DEFAULTS;
+  return addDatabaseFlags(command)
+    .option("--create-schema", "create the schemas that do not exist")
+    .addOption(
+      new Option(
+        "--transaction <mode>",
+        `a transaction for each migration or one for all (default: ${transaction})`,
+      ).choices(["each", "all"]),
+    )
+    .option("--lock-wait <seconds>", `wait for another run (default: ${lockWaitMs / 1000})`, seconds)
+    .option(
+      "--lock-timeout <seconds>",
+      `let a statement wait for a table (default: ${lockTimeoutMs / 1000})`,
+      seconds,
+    )
+    .option(
+      "--lock-retries <number>",
+      `tries after the first that meets a locked table (default: ${DEFAULTS.lockRetries})`,
+      wholeNumber,
+    );
+}
+
+function orderOption(): Option {
+  const text = `a pending migration older than an applied one is refused, mentioned or fine (default: ${DEFAULTS.order})`;
+  return new Option("--order <policy>", text).choices(["strict", "warn", "allow"]);
+}
+
+/** Flags that say how much a run does. */
+export interface ExtentFlags {
+  readonly to?: string;
+  readonly batch?: boolean;
+  readonly from?: DownSource;
+}
+
+/** How many migrations, or as far as which. The engine refuses several together. */
+export function extentOf(count: number | undefined, { to }: ExtentFlags): Extent {
+  return { ...(count === undefined ? {} : { count }), ...(to === undefined ? {} : { to }) };
+}
+
+/** The same for undoing. */
+export function downOptionsOf(count: number | undefined, flags: ExtentFlags): DownOptions {
+  const { batch, from } = flags;
+  return {
+    ...extentOf(count, flags),
+    ...(batch === undefined ? {} : { batch }),
+    ...(from === undefined ? {} : { from }),
+  };
+}
+
+/** A count of migrations on the command line. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError("It must be a whole number from 1 up; --to takes a name.");
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a whole number, 0 or more.");
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number of seconds, 0 or more.");
+}

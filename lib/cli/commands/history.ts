@@ -1,0 +1,28 @@
+import type { HistoryFilter } from "../../migrator/index.ts";
+import { printHistory } from "../output/history.ts";
+import { printJson } from "../output/json.ts";
+import { EXIT, type World } from "../world.ts";
+import { withContext } from "./context.ts";
+import type { DatabaseFlags } from "./flags.ts";
+
+export interface HistoryFlags extends DatabaseFlags {
+  readonly migration?: string;
+  readonly action?: NonNullable<HistoryFilter["action"]>;
+  readonly failed?: boolean;
+  readonly limit?: number;
+}
+
+export function history(world: World, flags: HistoryFlags): Promise<number> {
+  const remarksTo = flags.json ? world.stderr : world.stdout;
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+    const report = await migrator.history({
+      ...(flags.migration === undefined ? {} : { migration: flags.migration }),
+      ...(flags.action === undefined ? {} : { action: flags.action }),
+      ...(flags.failed ? { state: "failed" } : {}),
+      ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+    });
+    if (flags.json) printJson(world, "history", report);
+    else printHistory(printer, report);
+    return EXIT.done;
+  });
+}

@@ -1,0 +1,26 @@
+import { printFindings } from "../output/findings.ts";
+import { printJson } from "../output/json.ts";
+import { planAsJson, printPlan } from "../output/plan.ts";
+import { EXIT, type World } from "../world.ts";
+import { withContext } from "./context.ts";
+import { type DatabaseFlags, downOptionsOf, type ExtentFlags, extentOf } from "./flags.ts";
+
+export interface PlanFlags extends DatabaseFlags, ExtentFlags {
+  readonly down?: boolean;
+}
+
+/** Exit code 1 when the run would be refused, so that a pipeline can ask beforehand. */
+export function plan(world: World, count: number | undefined, flags: PlanFlags): Promise<number> {
+  return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, printer, remarks }) => {
+    const report = await (flags.down
+      ? migrator.planDown(downOptionsOf(count, flags))
+      : migrator.planUp(extentOf(count, flags)));
+    if (flags.json) {
+      printJson(world, "plan", planAsJson(report));
+    } else {
+      await printPlan(printer, report);
+      printFindings(remarks, report);
+    }
+    return report.refusals.length > 0 ? EXIT.failed : EXIT.done;
+  });
+}

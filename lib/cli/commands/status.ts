@@ -1,0 +1,31 @@
+import type { StatusReport } from "../../migrator/index.ts";
+import { printJson } from "../output/json.ts";
+import { printStatus } from "../output/status.ts";
+import { EXIT, type World } from "../world.ts";
+import { withContext } from "./context.ts";
+import type { DatabaseFlags } from "./flags.ts";
+
+export interface StatusFlags extends DatabaseFlags {
+  readonly check?: boolean;
+  readonly all?: boolean;
+}
+
+export function status(world: World, flags: StatusFlags): Promise<number> {
+  const remarksTo = flags.json ? world.stderr : world.stdout;
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer, target }) => {
+    const report = await migrator.status();
+    if (flags.json) {
+      printJson(world, "status", report);
+    } else {
+      const { host, port, database } = target.connection;
+      printer.line(`${printer.colors.bold(database)} on ${host}:${port}`);
+      printStatus(printer, report, { all: flags.all === true, width: world.stdout.columns });
+    }
+    return flags.check && hasWork(report) ? EXIT.workFound : EXIT.done;
+  });
+}
+
+/** Anything but applied migrations is work, except a database that newer code has taken ahead. */
+function hasWork({ counts }: StatusReport): boolean {
+  return counts.pending + counts.changed + counts.partial + counts.missing > 0;
+}

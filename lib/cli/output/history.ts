@@ -1,0 +1,25 @@
+import type { HistoryReport, HistoryRow } from "../../migrator/index.ts";
+import { duration } from "./duration.ts";
+import type { Colors, Printer } from "./printer.ts";
+
+/** Newest first: when, what, which, how it ended; below it who, from where, and why. */
+export function printHistory(printer: Printer, { entries }: HistoryReport): void {
+  if (entries.length === 0) printer.line("Nothing is recorded yet.");
+  for (const entry of entries) for (const line of describe(entry, printer.colors)) printer.line(line);
+}
+
+function describe(entry: HistoryRow, colors: Colors): string[] {
+  const { action, migration, durationMs, noTransaction, statement } = entry;
+  const paint = { finished: colors.green, failed: colors.red, started: colors.yellow }[entry.state];
+  const ending = entry.state === "failed" ? `failed ${entry.errorCode ?? ""}`.trim() : entry.state;
+  const took = durationMs === null ? "" : ` in ${duration(durationMs)}`;
+  const reached = noTransaction && statement !== null ? `, ${statement} statements done` : "";
+  const when = entry.at.slice(0, 19).replace("T", " ");
+  const origin = [entry.actor, entry.origin, entry.revision?.slice(0, 12), entry.tool].filter((part) => part);
+  const note = entry.note === null ? [] : [`    ${entry.note}`];
+  return [
+    `${colors.dim(`${when} UTC`)}  ${action.padEnd(8)} ${migration}  ${paint(ending)}${took}${reached}`,
+    colors.dim(`    ${origin.join(" · ")}`),
+    ...note,
+  ];
+}

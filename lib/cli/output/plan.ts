@@ -1,0 +1,44 @@
+import { maskSecrets, type PlannedMigration, type PlanReport } from "../../migrator/index.ts";
+import type { Printer } from "./printer.ts";
+
+/** The SQL of a plan with passwords masked. All else is comments: what is piped into a file can be run. */
+export async function printPlan(printer: Printer, report: PlanReport): Promise<void> {
+  const { colors } = printer;
+  const paint = colors.isColorSupported ? (await import("sql-highlight")).highlight : (sql: string) => sql;
+  if (report.steps.length === 0) printer.line(`-- ${nothing(report)}`);
+  for (const step of report.steps) {
+    printer.line(
+      colors.bold(`-- ${step.migration} (${step.direction}${transactionNote(step)}${sourceNote(step)})`),
+    );
+    if (step.dynamic) {
+      printer.line(
+        colors.yellow("-- dynamic: built from what the database answers, may differ when it runs"),
+      );
+    }
+    if (step.sql === null) {
+      printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
+    }
+    if (step.sql?.length === 0) printer.line(colors.dim("-- no SQL"));
+    for (const text of step.sql ?? []) printer.line(paint(maskSecrets(text.trim())));
+    printer.line();
+  }
+}
+
+function nothing({ refusals }: PlanReport): string {
+  return refusals.length > 0 ? "No SQL would run." : "Nothing to do: no SQL would run.";
+}
+
+function transactionNote({ transactional }: PlannedMigration): string {
+  return transactional === false ? ", no transaction" : "";
+}
+
+function sourceNote({ source }: PlannedMigration): string {
+  return source === "history" ? ", as stored when it was applied" : "";
+}
+
+export function planAsJson(report: PlanReport): PlanReport {
+  return {
+    ...report,
+    steps: report.steps.map((step) => ({ ...step, sql: step.sql?.map(maskSecrets) ?? null })),
+  };
+}

@@ -1,0 +1,85 @@
+import { describeSession, type Observer, type RunEvent } from "../../migrator/index.ts";
+import { isTerminal, type Output, type World, widthOf } from "../world.ts";
+import { duration } from "./duration.ts";
+import { type Colors, colorsFor } from "./printer.ts";
+import { clip } from "./width.ts";
+
+const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
+const ERASE_LINE = "\r\x1b[2K";
+
+/** Shows a run while it happens: one line a migration, on a terminal from its start and rewritten in place. */
+export function createProgress(world: World, output: Output): Observer {
+  const colors = colorsFor(world, output);
+  const live = isTerminal(world, output) ? createLiveLine(output, colors) : undefined;
+  const print = (text: string): void => {
+    live?.clear();
+    output.write(`${text}\n`);
+    live?.show();
+  };
+  world.signal.addEventListener("abort", () =>
+    print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)")),
+  );
+  return (event) => {
+    if (event.type === "started") {
+      live?.begin(`  … ${VERBS[event.direction][0]} ${event.migration}`);
+      return;
+    }
+    if (event.type === "finished" || event.type === "failed") live?.end();
+    print(describe(event, colors));
+  };
+}
+
+/** The line of what is being done now. It never wraps: only one line can be erased. */
+function createLiveLine(output: Output, colors: Colors) {
+  let current: { text: string; startedAt: number; timer: NodeJS.Timeout } | undefined;
+  const clear = () => {
+    if (current !== undefined) output.write(ERASE_LINE);
+  };
+  const show = () => {
+    if (current === undefined) return;
+    const elapsed = performance.now() - current.startedAt;
+    const time = elapsed < 1000 ? "" : ` ${duration(Math.floor(elapsed / 1000) * 1000)}`;
+    const text = clip(current.text, widthOf(output) - 1 - time.length);
+    output.write(`${ERASE_LINE}${colors.dim(text + time)}`);
+  };
+  return {
+    clear,
+    show,
+    begin: (text: string) => {
+      current = { text, startedAt: performance.now(), timer: setInterval(show, 1000).unref() };
+      show();
+    },
+    end: () => {
+      clear();
+      clearInterval(current?.timer);
+      current = undefined;
+    },
+  };
+}
+
+function describe(event: Exclude<RunEvent, { type: "started" }>, colors: Colors): string {
+  switch (event.type) {
+    case "finished": {
+      const verb = VERBS[event.direction][1];
+      return `  ${colors.green("✓")} ${verb} ${event.migration} ${colors.dim(duration(event.durationMs))}`;
+    }
+    case "failed":
+      return `  ${colors.red("✗")} ${event.migration}`;
+    case "lock-wait": {
+      const holder = event.holder === null ? "" : `: ${describeSession(event.holder)}`;
+      return colors.yellow(`  waiting at most ${duration(event.waitMs)} for another run to finish${holder}`);
+    }
+    case "blocked":
+      return colors.yellow(`  blocked by ${event.by.map(describeSession).join("; ")}`);
+    case "retry": {
+      const { migration, attempt, waitMs, reason } = event;
+      return colors.yellow(`  ${migration}: ${reason}; try ${attempt} in ${duration(waitMs)}`);
+    }
+    case "server-starting":
+      return colors.dim(`  waiting for the server: ${event.message}`);
+    case "notice":
+      return colors.dim(`  ${event.severity.toLowerCase()}: ${event.message.replaceAll("\n", "\n    ")}`);
+    case "warning":
+      return colors.yellow(`  warning: ${event.message}`);
+  }
+}

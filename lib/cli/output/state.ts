@@ -1,0 +1,92 @@
+import type { ErrorCode, MigrationError } from "../../migrator/index.ts";
+import { commandLine } from "../world.ts";
+import { listNames } from "./names.ts";
+
+/** What a tired person needs to know: what a failed run has left in the database, and how it goes on. */
+export function stateAfter(command: string, error: MigrationError): string[] {
+  const { applied, remaining } = error.details;
+  if (applied === undefined || remaining === undefined) {
+    if (error.code === "CANCELLED") return ["No migration was running; nothing is left half-done."];
+    return REFUSED_BEFORE.includes(error.code) && RUNS.includes(command) ? ["Nothing was run."] : [];
+  }
+  const run: StoppedRun = { error, applied, remaining };
+  const parts = command === "redo" ? redoParts(run) : oneWayParts(run, command === "down" ? DOWN : UP);
+  return [...parts.flatMap(([label, names]) => line(label, names)), ...outlook(command, error)];
+}
+
+const RUNS = ["up", "down", "redo"];
+/** Codes that are settled before the first statement, when no run is under way. */
+const REFUSED_BEFORE: readonly ErrorCode[] = [
+  "MIGRATION",
+  "LOCK_HELD",
+  "ORDER",
+  "CHANGED",
+  "MISSING",
+  "PARTIAL",
+  "IRREVERSIBLE",
+  "UNMANAGED",
+];
+
+interface StoppedRun {
+  readonly error: MigrationError;
+  readonly applied: readonly string[];
+  readonly remaining: readonly string[];
+}
+
+type Part = readonly [label: string, names: readonly string[]];
+
+const UP = { kept: "Applied and kept", rolledBack: "Rolled back", left: "Not started" };
+const DOWN = { kept: "Undone", rolledBack: "Rolled back, still applied", left: "Not started, still applied" };
+
+function oneWayParts({ error, applied, remaining }: StoppedRun, words: typeof UP): Part[] {
+  const { migration, partial } = error.details;
+  // With one transaction for all, those before the failed one went with it.
+  const started = remaining.slice(0, remaining.indexOf(migration ?? "") + 1);
+  const undecided = partial !== undefined || error.code === "CONNECTION";
+  return [
+    [words.kept, applied.length === 0 ? ["nothing"] : applied],
+    [words.rolledBack, undecided ? started.slice(0, -1) : started],
+    [words.left, remaining.slice(started.length)],
+  ];
+}
+
+/** A redo undoes all of its migrations, then applies them again: the first half of its work and the second. */
+function redoParts({ error, applied, remaining }: StoppedRun): Part[] {
+  if (applied.length === 0) return [["Undone", ["nothing"]]];
+  const half = (applied.length + remaining.length) / 2;
+  const again = applied.slice(half);
+  const { migration, partial } = error.details;
+  const undecided = partial !== undefined || error.code === "CONNECTION";
+  return [
+    ["Undone and applied again", again],
+    ["Undone, not applied now", applied.slice(0, half).filter((name) => !again.includes(name))],
+    ["Rolled back", migration === undefined || undecided ? [] : [migration]],
+  ];
+}
+
+const SHOWN_NAMES = 4;
+
+function line(label: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`${label}: ${listNames(names, SHOWN_NAMES)}.`];
+}
+
+function outlook(
+  command: string,
+  { code, details: { applied = [], migration, partial } }: MigrationError,
+): string[] {
+  if (partial !== undefined) {
+    const statements =
+      partial === 1
+        ? "1 of its statements is done and stays"
+        : `${partial} of its statements are done and stay`;
+    return [
+      `Half-done: ${migration} runs outside a transaction; ${statements}.`,
+      "No run goes past it until that is settled.",
+    ];
+  }
+  if (code === "CONNECTION")
+    return [`Not known: ${migration}. ${commandLine("status")} tells whether it is applied.`];
+  if (command === "redo" && applied.length > 0) return [`${commandLine("up")} applies what is not.`];
+  if (code !== "CANCELLED") return [];
+  return [`The lock is released; ${commandLine(command)} goes on from here.`];
+}

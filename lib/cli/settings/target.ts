@@ -1,0 +1,76 @@
+import { createConnection } from "node:net";
+import type { ConnectionSettings } from "../../migrator/index.ts";
+import { readErrorCode } from "../failure.ts";
+import type { World } from "../world.ts";
+import { readDatabaseSettings } from "./database.ts";
+import { readVariables, type Variables } from "./variables.ts";
+
+/** The database a command works on. */
+export interface Target {
+  readonly connection: ConnectionSettings;
+  /** Whether it is the embedded one. */
+  readonly local: boolean;
+  /** Said first when it is not the database of the settings. */
+  readonly notes: readonly string[];
+}
+
+export interface TargetFlags {
+  /** Use the embedded database whatever the settings say. */
+  readonly local?: boolean | undefined;
+}
+
+/**
+ * The embedded database on request; else the one of the settings. Only when nothing is set at all, on a machine
+ * that is neither CI nor production, and nothing listens on the default port, the embedded one steps in by itself.
+ */
+export async function chooseTarget(world: World, flags: TargetFlags): Promise<Target> {
+  if (flags.local) return useLocal(world, "The embedded");
+  const variables = readVariables(world.env, world.cwd);
+  const { connection, guessed } = readDatabaseSettings(variables, world.cwd);
+  const { host, port } = connection;
+  const mayStepIn = guessed && !world.env["CI"] && world.env["NODE_ENV"] !== "production";
+  if (mayStepIn && (await isRefused(host, port))) {
+    return useLocal(world, `No DATABASE_* is set and nothing listens on ${host}:${port}: the embedded`);
+  }
+  return { connection, local: false, notes: pgVariablesNote(variables) };
+}
+
+async function useLocal(world: World, lead: string): Promise<Target> {
+  const { startLocal } = await import("../local/index.ts");
+  const { connection, started, major, note } = await startLocal({ projectDir: world.cwd });
+  const { host, port, database } = connection;
+  const line = `${lead} Postgres ${major} ${started ? "was started" : "is used"} (database ${database} on ${host}:${port})`;
+  return { connection, local: true, notes: note === undefined ? [line] : [line, note] };
+}
+
+const NOT_READ = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
+
+/** People who know psql set these and wonder; they are not read, because a forgotten one would pick the database. */
+function pgVariablesNote({ environment, dotEnv }: Variables): string[] {
+  const set = NOT_READ.filter((name) => name in environment || name in dotEnv);
+  const ours = [environment, dotEnv].some((values) =>
+    Object.keys(values).some((name) => name.startsWith("DATABASE_")),
+  );
+  if (set.length === 0 || ours) return [];
+  const are = set.length === 1 ? "is" : "are";
+  return [`Note: ${set.join(", ")} ${are} not read here; set DATABASE_* or DATABASE_URL instead.`];
+}
+
+function isRefused(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host, port, timeout: 2000 });
+    const settle = (refused: boolean) => {
+      socket.destroy();
+      resolve(refused);
+    };
+    socket.once("connect", () => settle(false));
+    socket.once("timeout", () => settle(false));
+    socket.once("error", (error) => settle(saysRefused(error)));
+  });
+}
+
+/** A host with several addresses gives an AggregateError; where there is no IPv6 its first error is another one. */
+function saysRefused(error: Error): boolean {
+  const errors = error instanceof AggregateError ? error.errors : [error];
+  return errors.some((one) => readErrorCode(one) === "ECONNREFUSED");
+}

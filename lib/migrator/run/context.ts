@@ -1,0 +1,15 @@
+import type { Session } from "../connection/session.ts";
+import type { Observer } from "../events.ts";
+import type { ResolvedOptions } from "../options.ts";
+import type { Ledger } from "../store/write.ts";
+import type { Batch } from "./batch.ts";
+
+/** What the migrations of one run work with. */
+export interface RunContext {
+  readonly session: Session;
+  readonly ledger: Ledger;
+  readonly batch: Batch;
+  readonly observe: Observer;
+  readonly options: ResolvedOptions;
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "@jest/globals";
+import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { appliedNames, userTables } from "../support/migrator.ts";
+import {
+  environmentOf,
+  jsonOf,
+  type RunningCommand,
+  runCommand,
+  startCommand,
+  until,
+  writeProject,
+} from "./command.ts";
+
+const SLOW = writeProject({
+  "1_a.sql": "CREATE TABLE a (id int);",
+  "2_b.sql": "CREATE TABLE b (id int); SELECT pg_sleep(30);",
+  "3_c.sql": "CREATE TABLE c (id int);",
+});
+
+const sleepers = async (db: TestDatabase) =>
+  (
+    await db.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^[^-]*pg_sleep' AND state = 'active' AND pid <> pg_backend_pid()",
+    )
+  ).length;
+
+const locks = async (db: TestDatabase) =>
+  (
+    await db.query(
+      "SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database() AND locktype = 'advisory'",
+    )
+  ).length;
+
+/** Starts `up` and waits until the server is in the long statement. */
+async function startSlow(
+  db: TestDatabase,
+  args: readonly string[] = [],
+  project = SLOW,
+): Promise<RunningCommand> {
+  const command = startCommand(project, ["up", ...args], environmentOf(db.connection));
+  await until(async () => (await sleepers(db)) === 1, "the long statement");
+  return command;
+}
+
+async function expectClean(db: TestDatabase): Promise<void> {
+  await until(async () => (await sleepers(db)) + (await locks(db)) === 0, "the server to be quiet");
+}
+
+describe("Ctrl-C and SIGTERM", () => {
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "%s cancels the statement, rolls back, unlocks, says what is left",
+    (signal) =>
+      withDatabase(async (db) => {
+        const command = await startSlow(db);
+        const sentAt = Date.now();
+        command.send(signal);
+        const { code, stdout, stderr } = await command.ended;
+        expect(code).toBe(130);
+        expect(Date.now() - sentAt).toBeLessThan(5000);
+        await expectClean(db);
+        expect(stdout).toContain("cancelling");
+        expect(stderr).toContain(`Cancelled in 2_b\n  cancelled (${signal})`);
+        expect(stderr).toContain("Applied and kept: 1_a.\n  Rolled back: 2_b.\n  Not started: 3_c.\n");
+        expect(stderr).toContain("The lock is released; npm run migrate:up goes on from here.");
+        expect(await appliedNames(db)).toEqual(["1_a"]);
+        expect(await userTables(db)).toEqual(["a"]);
+      }),
+  );
+
+  it("with one transaction for all, nothing is kept", () =>
+    withDatabase(async (db) => {
+      const command = await startSlow(db, ["--transaction", "all"]);
+      command.send("SIGINT");
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(130);
+      expect(stderr).toContain("Applied and kept: nothing.\n  Rolled back: 1_a, 2_b.\n  Not started: 3_c.\n");
+      expect(await userTables(db)).toEqual([]);
+    }));
+
+  it("--json: one object that says the same", () =>
+    withDatabase(async (db) => {
+      const command = await startSlow(db, ["--json"]);
+      command.send("SIGINT");
+      const outcome = await command.ended;
+      expect(outcome.code).toBe(130);
+      expect(jsonOf(outcome)).toMatchObject({
+        ok: false,
+        error: { code: "CANCELLED", migration: "2_b", applied: ["1_a"], remaining: ["2_b", "3_c"] },
+      });
+    }));
+
+  it("a second one leaves at once; the server cleans up by itself", () =>
+    withDatabase(async (db) => {
+      const command = await startSlow(db);
+      command.send("SIGINT");
+      command.send("SIGTERM");
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(130);
+      expect(stderr).toContain("Left without waiting");
+      await expectClean(db);
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }));
+
+  it("while waiting for the migration lock", () =>
+    withDatabase(async (db) => {
+      const holder = await db.client();
+      await holder.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK_ID]);
+      const command = startCommand(SLOW, ["up"], environmentOf(db.connection));
+      await until(() => command.output().includes("for another run to finish"), "the wait");
+      expect(command.output()).toContain('"test", pid');
+      command.send("SIGINT");
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(130);
+      expect(stderr).toContain("No migration was running; nothing is left half-done.");
+    }));
+
+  it("during a no-transaction migration: half-done, and the next run says so", () =>
+    withDatabase(async (db) => {
+      const project = writeProject({
+        "1_a.sql": "CREATE TABLE a (id int);",
+        "2_b.sql": "-- migrate: no-transaction\nCREATE TABLE b (id int);\nSELECT pg_sleep(30);",
+      });
+      const command = await startSlow(db, [], project);
+      command.send("SIGINT");
+      const { code, stderr } = await command.ended;
+      expect(code).toBe(130);
+      expect(stderr).toContain(
+        "Applied and kept: 1_a.\n  Half-done: 2_b runs outside a transaction; 1 of its statements is done and stays.\n",
+      );
+      expect(stderr).not.toContain("goes on from here");
+      await expectClean(db);
+      const status = await runCommand(project, ["status", "--check"], environmentOf(db.connection));
+      expect([status.code, status.stdout]).toEqual([
+        3,
+        expect.stringMatching(/partial {2}2_b +1 statement done/),
+      ]);
+      const again = await runCommand(project, ["up"], environmentOf(db.connection));
+      expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_b")]);
+    }));
+});

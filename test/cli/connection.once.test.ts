@@ -1,0 +1,173 @@
+import { afterAll, describe, expect, it, test } from "@jest/globals";
+import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
+import { withDatabase } from "../support/database.ts";
+import { addFiles } from "../support/folders.ts";
+import { startTlsServer, type TlsServer } from "../support/tls.ts";
+import {
+  environmentOf,
+  jsonOf,
+  type Outcome,
+  runCommand,
+  startCommand,
+  until,
+  writeProject,
+} from "./command.ts";
+import { listen, pipeTo, STARTING_UP } from "./false-server.ts";
+
+const PROJECT = writeProject({ "1_a.sql": "SELECT 1" });
+const PASSWORD = "s3cret-p4ssword";
+const SOMEBODY = {
+  DATABASE_HOST: "127.0.0.1",
+  DATABASE_NAME: "some_database",
+  DATABASE_USER: "some_user",
+  DATABASE_PASSWORD: PASSWORD,
+};
+
+const servers: TlsServer[] = [];
+afterAll(async () => {
+  for (const server of servers) await server.stop();
+});
+
+/** Fails with this code, for people and as JSON; whoever reads it learns where, and nobody the password. */
+async function expectFailure(env: Record<string, string>, code: string): Promise<Outcome> {
+  const [text, json] = [
+    await runCommand(PROJECT, ["status"], env),
+    await runCommand(PROJECT, ["up", "--json"], env),
+  ];
+  expect([text.code, json.code]).toEqual([1, 1]);
+  expect(text.stderr).toContain(`Error ${code}`);
+  expect(text.stderr).toContain("What to do:");
+  expect(jsonOf(json)).toMatchObject({ ok: false, error: { code, hint: expect.any(String) } });
+  for (const name of ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER"]) {
+    expect(text.stderr).toContain(env[name]);
+    expect(json.stdout).toContain(env[name]);
+  }
+  expect(JSON.stringify([text, json])).not.toContain(env["DATABASE_PASSWORD"]);
+  return text;
+}
+
+describe("a connection that fails", () => {
+  it("refused: says how to start a database, and in CI does not", async () => {
+    const env = { ...SOMEBODY, DATABASE_PORT: "1" };
+    const { stderr } = await expectFailure(env, "CONNECTION");
+    expect(stderr).toContain("connection refused (some_user@127.0.0.1:1/some_database)");
+    expect(stderr).toContain("docker compose up -d --wait postgres");
+    expect((await expectFailure({ ...env, CI: "1" }, "CONNECTION")).stderr).not.toContain("docker");
+  });
+
+  it("wrong password", () =>
+    withDatabase(async ({ connection }) => {
+      const env = { ...environmentOf(connection), DATABASE_PASSWORD: PASSWORD };
+      const { stderr } = await expectFailure(env, "AUTH");
+      expect(stderr).toContain("(SQLSTATE 28P01)");
+      expect(stderr).toContain("DATABASE_PASSWORD");
+    }));
+
+  it("unknown user", () =>
+    withDatabase(async ({ connection }) => {
+      await expectFailure({ ...environmentOf(connection), DATABASE_USER: "nobody_here" }, "AUTH");
+    }));
+
+  it("missing database", () =>
+    withDatabase(async ({ connection }) => {
+      const env = { ...environmentOf(connection), DATABASE_NAME: "not_there" };
+      const { stderr } = await expectFailure(env, "DATABASE_NOT_FOUND");
+      expect(stderr).toContain('database "not_there" does not exist');
+    }));
+
+  it("TLS unavailable", () =>
+    withDatabase(async ({ connection }) => {
+      await expectFailure({ ...environmentOf(connection), DATABASE_SSL: "verify-full" }, "TLS_UNAVAILABLE");
+    }));
+
+  it("unresolvable host", async () => {
+    const env = { ...SOMEBODY, DATABASE_HOST: "no-such-host.invalid", DATABASE_PORT: "5432" };
+    const { stderr } = await expectFailure(env, "CONNECTION");
+    expect(stderr).toContain('host name "no-such-host.invalid" cannot be resolved');
+  });
+
+  it("a server that never answers: given up after ten seconds", async () => {
+    const port = await listen(() => undefined);
+    const startedAt = Date.now();
+    const { code, stderr } = await runCommand(PROJECT, ["status"], { ...SOMEBODY, DATABASE_PORT: port });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`no answer in time (some_user@127.0.0.1:${port}/some_database)`);
+    expect(stderr).toContain("firewall");
+    expect(Date.now() - startedAt).toBeLessThan(15_000);
+  });
+
+  it("something that is no Postgres", async () => {
+    const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    await expectFailure({ ...SOMEBODY, DATABASE_PORT: port }, "CONNECTION");
+  });
+});
+
+describe("a server that is starting up", () => {
+  it("is waited for, and said so", () =>
+    withDatabase(async ({ connection }) => {
+      let answers = 0;
+      const port = await listen((socket) => {
+        answers += 1;
+        if (answers > 3) pipeTo(connection, socket);
+        else socket.once("data", () => socket.end(STARTING_UP));
+      });
+      const env = { ...environmentOf(connection), DATABASE_PORT: port };
+      const { code, stdout } = await runCommand(PROJECT, ["up"], env);
+      expect(code).toBe(0);
+      expect(stdout).toContain("waiting for the server: the database system is starting up");
+      expect(stdout).toContain("Applied 1 migration");
+    }));
+
+  it("is not waited for once the user has had enough", async () => {
+    const port = await listen((socket) => socket.once("data", () => socket.end(STARTING_UP)));
+    const command = startCommand(PROJECT, ["up"], { ...SOMEBODY, DATABASE_PORT: port });
+    await until(() => command.output().includes("waiting for the server"), "the wait");
+    command.send("SIGINT");
+    const { code, stderr } = await command.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain("No migration was running");
+  });
+});
+
+describe("TLS", () => {
+  let required: TlsServer;
+  let elsewhere: TlsServer;
+
+  const envOf = (settings: ConnectionSettings) => ({
+    ...environmentOf(settings),
+    DATABASE_SSL: "verify-full",
+  });
+
+  it("works with the right authority", async () => {
+    required = await startTlsServer({ required: true });
+    servers.push(required);
+    addFiles(PROJECT, { "ca.pem": required.ca, "other.pem": required.otherCa });
+    const { code, stdout } = await runCommand(PROJECT, ["status"], {
+      ...envOf(required.connection),
+      DATABASE_SSL_CA: "ca.pem",
+    });
+    expect([code, stdout]).toEqual([0, expect.stringContaining("1 pending")]);
+  });
+
+  it("is required by the server", async () => {
+    const { stderr } = await expectFailure(environmentOf(required.plain), "TLS_REQUIRED");
+    expect(stderr).toContain("DATABASE_SSL=verify-full");
+  });
+
+  test.each(["other.pem", ""])("an authority that is not trusted (%p)", async (DATABASE_SSL_CA) => {
+    const { stderr } = await expectFailure(
+      { ...envOf(required.connection), DATABASE_SSL_CA },
+      "TLS_UNTRUSTED",
+    );
+    expect(stderr).toContain("Set DATABASE_SSL_CA");
+  });
+
+  it("a certificate for another host", async () => {
+    elsewhere = await startTlsServer({ certifiedFor: "elsewhere.example" });
+    servers.push(elsewhere);
+    addFiles(PROJECT, { "elsewhere.pem": elsewhere.ca });
+    const env = { ...envOf(elsewhere.connection), DATABASE_SSL_CA: "elsewhere.pem" };
+    const { stderr } = await expectFailure(env, "TLS_UNTRUSTED");
+    expect(stderr).toContain("Connect with the host name the certificate was issued for");
+  });
+});

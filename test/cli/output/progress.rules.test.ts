@@ -1,0 +1,92 @@
+import { describe, expect, it, test } from "@jest/globals";
+import { duration } from "../../../lib/cli/output/duration.ts";
+import { createProgress } from "../../../lib/cli/output/progress.ts";
+import type { World } from "../../../lib/cli/world.ts";
+import type { RunEvent } from "../../../lib/migrator/index.ts";
+import { createWorld } from "../world.ts";
+
+const LONG = `1_${"very-long-".repeat(20)}name`;
+const SHORT: RunEvent[] = [
+  { type: "started", migration: "1_a", direction: "up" },
+  { type: "notice", severity: "NOTICE", message: "two\nlines" },
+  { type: "finished", migration: "1_a", direction: "up", durationMs: 12 },
+  { type: "started", migration: "1_a", direction: "down" },
+  { type: "failed", migration: "1_a", direction: "down" },
+];
+
+function show(events: readonly RunEvent[], columns?: number, env: World["env"] = { NO_COLOR: "1" }): string {
+  const world = createWorld(columns, env);
+  const observe = createProgress(world, world.stdout);
+  for (const event of events) observe(event);
+  return world.written();
+}
+
+const ERASE = "\x1b[2K";
+
+/** What a terminal of so many columns would show at the end, by the two escape codes that are used. */
+function screen(text: string, columns: number): string[] {
+  const rows = [""];
+  for (const part of text.replaceAll(ERASE, "E").split(/(\r|\n|E)/)) {
+    if (part === "\n") rows.push("");
+    else if (part === "E") rows[rows.length - 1] = "";
+    else if (part !== "\r") {
+      const line = rows.pop() + part;
+      rows.push(...(line.match(new RegExp(`.{1,${columns}}`, "gu")) ?? [""]));
+    }
+  }
+  return rows;
+}
+
+describe("progress", () => {
+  it("is plain lines where nobody watches", () => {
+    expect(show(SHORT)).toBe("  notice: two\n    lines\n  ✓ applied 1_a 12 ms\n  ✗ 1_a\n");
+  });
+
+  it("is a live line on a terminal, which leaves nothing behind", () => {
+    const text = show(SHORT, 80);
+    expect(text).toContain("… applying 1_a");
+    expect(text).toContain("… undoing 1_a");
+    expect(screen(text, 80)).toEqual(["  notice: two", "    lines", "  ✓ applied 1_a 12 ms", "  ✗ 1_a", ""]);
+  });
+
+  test.each([80, 40, 20])("never wraps its live line in %p columns", (columns) => {
+    const text = show([{ type: "started", migration: LONG, direction: "up" }], columns);
+    expect(screen(text, columns)).toHaveLength(1);
+    const ended = show(
+      [
+        { type: "started", migration: LONG, direction: "up" },
+        { type: "failed", migration: "x", direction: "up" },
+      ],
+      columns,
+    );
+    expect(screen(ended, columns)).toEqual(["  ✗ x", ""]);
+  });
+
+  test.each<[string, number | undefined, World["env"], boolean]>([
+    ["a terminal", 80, {}, true],
+    ["NO_COLOR", 80, { NO_COLOR: "1" }, false],
+    ["a dumb terminal", 80, { TERM: "dumb" }, false],
+    ["no terminal", undefined, {}, false],
+    ["no terminal, FORCE_COLOR", undefined, { FORCE_COLOR: "1" }, false],
+  ])("colours: %s", (_, columns, env, coloured) => {
+    expect(show(SHORT, columns, env).includes("\x1b[32m")).toBe(coloured);
+  });
+
+  it("has no escape code of any kind on a dumb terminal", () => {
+    expect(show(SHORT, 80, { TERM: "dumb" })).not.toContain("\x1b");
+  });
+});
+
+test.each([
+  [0, "0 ms"],
+  [999, "999 ms"],
+  [1000, "1.0 s"],
+  [9949, "9.9 s"],
+  [9999, "10 s"],
+  [59_499, "59 s"],
+  [59_999, "1 min 0 s"],
+  [119_999, "2 min 0 s"],
+  [125_000, "2 min 5 s"],
+])("%p ms: %s", (ms, text) => {
+  expect(duration(ms)).toBe(text);
+});

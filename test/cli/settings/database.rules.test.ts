@@ -1,0 +1,198 @@
+import { describe, expect, it, test } from "@jest/globals";
+import { readDatabaseSettings } from "../../../lib/cli/settings/database.ts";
+import type { ConnectionSettings } from "../../../lib/migrator/connection/settings.ts";
+import { MigrationError } from "../../../lib/migrator/errors.ts";
+import { writeFolder } from "../../support/folders.ts";
+
+type Values = Record<string, string>;
+
+const DEFAULT: ConnectionSettings = {
+  host: "localhost",
+  port: 5432,
+  database: "aws_framework",
+  user: "framework_user",
+  password: "framework_password",
+  tls: { mode: "disable" },
+};
+
+function read(environment: Values, dotEnv: Values = {}, cwd = "/"): ConnectionSettings {
+  return readDatabaseSettings({ environment, dotEnv }, cwd).connection;
+}
+
+function refusalOf(environment: Values, dotEnv: Values = {}, cwd = "/"): MigrationError {
+  try {
+    read(environment, dotEnv, cwd);
+  } catch (error) {
+    if (error instanceof MigrationError) return error;
+    throw error;
+  }
+  throw new Error("it was expected to be refused");
+}
+
+describe("the parts", () => {
+  test.each<[string, Values, Values, Partial<ConnectionSettings>]>([
+    ["nothing is set", {}, {}, {}],
+    [
+      "the environment",
+      { DATABASE_HOST: "127.0.0.1", DATABASE_PORT: "1" },
+      {},
+      { host: "127.0.0.1", port: 1 },
+    ],
+    [".env", {}, { DATABASE_NAME: "n", DATABASE_USER: "u" }, { database: "n", user: "u" }],
+    [
+      "both: the environment wins",
+      { DATABASE_USER: "e" },
+      { DATABASE_USER: "d", DATABASE_PASSWORD: "p" },
+      { user: "e", password: "p" },
+    ],
+    ["the highest port", { DATABASE_PORT: "65535" }, {}, { port: 65535 }],
+  ])("%s", (_, environment, dotEnv, expected) => {
+    expect(read(environment, dotEnv)).toEqual({ ...DEFAULT, ...expected });
+  });
+
+  test.each(["0", "65536", "-1", "5432x", "5e3", " 5432", "1.5"])("port %p is refused", (port) => {
+    expect(refusalOf({ DATABASE_PORT: port })).toMatchObject({
+      code: "USAGE",
+      message: `DATABASE_PORT must be a number from 1 to 65535, not "${port}"`,
+    });
+  });
+});
+
+describe("the URL", () => {
+  test.each<[string, Partial<ConnectionSettings>]>([
+    ["postgres://u:p@127.0.0.1:1/d", { host: "127.0.0.1", port: 1, user: "u", password: "p", database: "d" }],
+    ["postgresql://u@localhost", { user: "u", password: "" }],
+    ["postgres://localhost/d", { database: "d", password: "" }],
+    ["postgres:///d", { database: "d", password: "" }],
+    [
+      "postgres://u%40x:p%2F%3F%23%40%25@localhost/d%2Fe",
+      { user: "u@x", password: "p/?#@%", database: "d/e" },
+    ],
+    ["postgres://u:p@ss@localhost/d", { user: "u", password: "p@ss", database: "d" }],
+    ["postgres://u:ü@localhost/d", { user: "u", password: "ü", database: "d" }],
+    ["postgres://u:p@[::1]:6/d", { host: "::1", port: 6, user: "u", password: "p", database: "d" }],
+    [
+      "postgres://u:p@localhost/d?sslmode=verify-full",
+      { user: "u", password: "p", database: "d", tls: { mode: "verify-full" } },
+    ],
+    [
+      "postgres://u:p@db.example/d?sslmode=disable",
+      { host: "db.example", user: "u", password: "p", database: "d" },
+    ],
+  ])("%s", (url, expected) => {
+    expect(read({ DATABASE_URL: url })).toEqual({ ...DEFAULT, ...expected });
+  });
+
+  test.each<[string, RegExp]>([
+    ["mysql://u:s3cret@h/d", /must begin with postgres:/],
+    ["u:s3cret@h/d", /must begin with postgres:/],
+    ["postgres://u:s3cret@h:port/d", /cannot be read/],
+    ["postgres://u:s3cret@h:99999/d", /cannot be read/],
+    ["postgres://u:s3cret@h:0/d", /port 0/],
+    ["postgres://u:s3cret/s3cret@h/d", /cannot be read/],
+    ["postgres://u:12/s3cret@h/d", /has a \/ \? or @/],
+    ["postgres://u:12?s3cret@h/d", /has a \/ \? or @/],
+    ["postgres://u:12#s3cret@h/d", /holds a #/],
+    ["postgres://u:s3cret%zz@h/d", /begins no valid escape/],
+    ["postgres://u:s3cret@h/d?sslcert=x", /"sslcert"/],
+    ["postgres://u:s3cret@h/d?sslmode=require", /"require"/],
+  ])("%s is refused without its password", (url, message) => {
+    const error = refusalOf({ DATABASE_URL: url });
+    expect(error).toMatchObject({ code: "USAGE", message: expect.stringMatching(message) });
+    expect(JSON.stringify([error.message, error.details, String(error.cause)])).not.toContain("s3cret");
+  });
+});
+
+describe("the URL and the parts", () => {
+  const url = { DATABASE_URL: "postgres://u:s3cret@localhost/d" };
+
+  test.each<[string, Values, Values]>([
+    ["both in the environment", { ...url, DATABASE_HOST: "h" }, {}],
+    ["both in .env", {}, { ...url, DATABASE_HOST: "h" }],
+    ["the parts in the environment, the URL in .env", { DATABASE_HOST: "h" }, url],
+    ["both in the environment, one of them in .env too", { ...url, DATABASE_PASSWORD: "x" }, url],
+  ])("%s: refused", (_, environment, dotEnv) => {
+    const error = refusalOf(environment, dotEnv);
+    expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("are both set") });
+    expect(error.message).not.toContain("s3cret");
+  });
+
+  it("says where each of the two stands", () => {
+    expect(refusalOf({ DATABASE_HOST: "h" }, url).message).toBe(
+      "DATABASE_URL (in .env) and DATABASE_HOST (in the environment) are both set",
+    );
+  });
+
+  it("lets the URL of the environment replace the parts of .env, and keeps what is no part", () => {
+    const dotEnv = { DATABASE_HOST: "h", DATABASE_PORT: "1", DATABASE_SSL: "verify-full" };
+    expect(read(url, dotEnv)).toMatchObject({ host: "localhost", port: 5432, tls: { mode: "verify-full" } });
+  });
+});
+
+describe("TLS", () => {
+  test.each<[string, "disable" | "verify-full"]>([
+    ["localhost", "disable"],
+    ["127.0.0.1", "disable"],
+    ["127.8.9.1", "disable"],
+    ["::1", "disable"],
+    ["/var/run/postgresql", "disable"],
+    ["localhost.example", "verify-full"],
+    ["127.example", "verify-full"],
+    ["10.0.0.1", "verify-full"],
+    ["db.example", "verify-full"],
+  ])("%s: %s", (host, mode) => {
+    expect(read({ DATABASE_HOST: host }).tls).toEqual({ mode });
+  });
+
+  test.each<[string, Values, string]>([
+    ["switched on for loopback", { DATABASE_SSL: "verify-full" }, "verify-full"],
+    ["switched off elsewhere", { DATABASE_HOST: "h", DATABASE_SSL: "disable" }, "disable"],
+    [
+      "DATABASE_SSL beats the URL",
+      { DATABASE_URL: "postgres://h/d?sslmode=verify-full", DATABASE_SSL: "disable" },
+      "disable",
+    ],
+  ])("%s", (_, environment, mode) => {
+    expect(read(environment).tls).toEqual({ mode });
+  });
+
+  test.each(["require", "prefer", "true", "verify-ca", "Disable"])("%p is refused", (mode) => {
+    expect(refusalOf({ DATABASE_SSL: mode })).toMatchObject({
+      code: "USAGE",
+      message: `DATABASE_SSL must be disable or verify-full, not "${mode}"`,
+    });
+  });
+
+  test.each<[string, string, RegExp]>([
+    ["is not there", "nowhere.pem", /cannot be read: nowhere\.pem/],
+    ["is a folder", ".", /cannot be read/],
+    ["holds no certificate", "ca.txt", /holds no PEM certificate: ca\.txt/],
+    ["is damaged", "damaged.pem", /damaged certificate: damaged\.pem/],
+  ])("a CA file that %s is refused", (_, file, message) => {
+    const cwd = writeFolder({
+      "ca.txt": "-----BEGIN PRIVATE KEY-----",
+      "damaged.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    });
+    const environment = { DATABASE_SSL: "verify-full", DATABASE_SSL_CA: file };
+    expect(refusalOf(environment, {}, cwd)).toMatchObject({
+      code: "USAGE",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it("does not look for a CA file that is not needed", () => {
+    expect(read({ DATABASE_SSL_CA: "nowhere.pem" }).tls).toEqual({ mode: "disable" });
+  });
+});
+
+describe("whether the defaults are only a guess", () => {
+  test.each<[boolean, Values, Values]>([
+    [true, {}, {}],
+    [true, { PATH: "x", PG_COLOR: "auto" }, { OTHER: "x" }],
+    [false, { DATABASE_SSL: "disable" }, {}],
+    [false, { PGHOST: "h" }, {}],
+    [false, {}, { DATABASE_NAME: "n" }],
+  ])("%p: %p, .env %p", (guessed, environment, dotEnv) => {
+    expect(readDatabaseSettings({ environment, dotEnv }, "/").guessed).toBe(guessed);
+  });
+});

@@ -1,0 +1,98 @@
+import { describe, expect, it, test } from "@jest/globals";
+import { COMMAND, jsonOf, runCommand, startProgram, writeProject } from "./command.ts";
+
+const PROJECT = writeProject({ "1_a.sql": "SELECT 1" });
+const NOWHERE = { DATABASE_HOST: "127.0.0.1", DATABASE_PORT: "1" };
+
+describe("--help", () => {
+  test.each(["up", "down", "redo", "create", "status", "plan", "db:start", "db:stop", "db:reset", "db:psql"])(
+    "of %s goes to stdout and exits 0",
+    async (command) => {
+      const { code, stdout, stderr } = await runCommand(PROJECT, [command, "--help"]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`Usage: cdk-pg-migrate ${command}`);
+      expect(stdout).toContain("--help");
+    },
+  );
+
+  it("lists every command", async () => {
+    const { code, stdout } = await runCommand(PROJECT, ["--help"]);
+    expect(code).toBe(0);
+    for (const command of ["up", "down", "redo", "create", "status", "plan", "db:start", "db:psql"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    }
+  });
+
+  it("is what no command at all leads to, as a usage error", async () => {
+    const { code, stdout, stderr } = await runCommand(PROJECT, []);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain("Usage:");
+  });
+});
+
+describe("a usage error", () => {
+  test.each<[string, string[], RegExp]>([
+    ["an unknown command", ["frobnicate"], /unknown command 'frobnicate'/],
+    ["a mistyped command", ["stauts"], /Did you mean status/],
+    ["an unknown flag", ["up", "--frob"], /unknown option '--frob'/],
+    ["a count of 0", ["up", "0"], /whole number from 1 up/],
+    ["a name in place of a count", ["down", "1_a"], /--to takes a name/],
+    ["a choice that is none", ["up", "--order", "lax"], /strict, warn, allow/],
+    ["a time that is none", ["up", "--lock-wait", "soon"], /number of seconds/],
+    ["no name to create", ["create"], /missing required argument/],
+    ["a language that is none", ["create", "x", "-j", "cts"], /ts, js, mjs/],
+    ["a missing folder", ["status", "-m", "nowhere"], /migrations folder not found/],
+    ["a bad port", ["status"], /DATABASE_PORT must be/],
+  ])("%s: exit 2, on stderr; with --json also one object on stdout", async (_, args, message) => {
+    const env = { DATABASE_PORT: "x" };
+    const { code, stdout, stderr } = await runCommand(PROJECT, args, env);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(message);
+    const inJson = await runCommand(PROJECT, [...args, "--json"], env);
+    expect(inJson.code).toBe(2);
+    if (args[0] !== "frobnicate" && args[0] !== "stauts") {
+      expect(jsonOf(inJson)).toMatchObject({ ok: false, error: { code: "USAGE" } });
+      expect(inJson.stdout).toMatch(message);
+    }
+  });
+
+  it("is one JSON object for an unknown command too", async () => {
+    expect(jsonOf(await runCommand(PROJECT, ["frobnicate", "--json"]))).toMatchObject({
+      ok: false,
+      error: { code: "USAGE" },
+    });
+  });
+});
+
+describe("flags that npm took for itself", () => {
+  test.each<[string, string[], Record<string, string>]>([
+    ["--dry-run", ["up"], { npm_config_dry_run: "true" }],
+    ["--to", ["down"], { npm_config_token_description: "1_a" }],
+    ["--migrations-dir", ["status"], { npm_config_migrations_dir: "x" }],
+    ["--fake", ["up"], { npm_config_fake: "true" }],
+    ["--check", ["status"], { npm_config_check: "true" }],
+  ])("%s is refused: nothing must run without it", async (flag, args, config) => {
+    const env = { ...NOWHERE, ...config, npm_lifecycle_event: `migrate:${args[0]}` };
+    const { code, stderr } = await runCommand(PROJECT, args, env);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`npm took ${flag} for itself`);
+    expect(stderr).toContain(`npm run migrate:${args[0]} -- ${flag}`);
+  });
+
+  it("are no concern where the flag has arrived, or another script was started", async () => {
+    const config = { ...NOWHERE, npm_config_dry_run: "true" };
+    const arrived = await runCommand(PROJECT, ["up", "--dry-run"], {
+      ...config,
+      npm_lifecycle_event: "migrate:up",
+    });
+    const other = await runCommand(PROJECT, ["up"], { ...config, npm_lifecycle_event: "test" });
+    expect([arrived.code, other.code]).toEqual([1, 1]);
+  });
+});
+
+it("survives a reader that goes away, on both outputs", async () => {
+  const command = `"$0" "$1" --help 2>&1 | head -1; exit "\${PIPESTATUS[0]}"`;
+  const { code, stdout } = await startProgram(PROJECT, "bash", ["-c", command, process.execPath, COMMAND])
+    .ended;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: "Usage: cdk-pg-migrate [options] [command]\n" });
+});

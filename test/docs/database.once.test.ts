@@ -1,0 +1,102 @@
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
+import { appliedNames, openMigrator, userTables } from "../support/migrator.ts";
+import { blocks, firstBlock, REPOSITORY, readPage, section, tableRows } from "./markdown.ts";
+
+const readme = readPage("README.md").text;
+const MIGRATIONS = join(REPOSITORY, "migrations");
+
+describe("the README on the database", () => {
+  test("shows the columns that the first migration makes, their types, and which may be null", async () => {
+    await withMigrated(async (db) => {
+      const rows = await db.query<{ line: string }>(
+        `SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod),
+                          CASE WHEN NOT attnotnull THEN 'null' END) AS line
+         FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid = ANY ($1::regclass[])`,
+        [await userTables(db)],
+      );
+      const columns = describedColumns();
+      const types = await db.query<{ full: string }>(
+        "SELECT type::regtype::text AS full FROM unnest($1::text[]) WITH ORDINALITY AS t (type, n) ORDER BY n",
+        [columns.map(({ type }) => type)],
+      );
+      const shown = columns.map(({ relation, name, nullable }, index) =>
+        [relation, name, types[index]?.full, ...(nullable ? ["null"] : [])].join(" "),
+      );
+      expect(shown.toSorted()).toEqual(rows.map(({ line }) => line).toSorted());
+    });
+  });
+
+  test("shows a query that answers as it says, and tables that are there", async () => {
+    const text = section(readme, "Look at the result with psql");
+    await withMigrated(async (db) => {
+      const client = await db.client();
+      const { fields, rows } = await client.query<{ id: number; name: string }>(firstBlock(text, "sql"));
+      const [head = "", , first = ""] = firstBlock(text, "text").split("\n");
+      expect(cells(head)).toEqual(fields.map(({ name }) => name));
+      expect(rows.map(({ id, name }) => [String(id), name])).toEqual([cells(first).slice(0, 2)]);
+      const described = [...text.matchAll(/\\d (\w+)/g)].map(([, table = ""]) => table);
+      expect(described).toEqual(["field_definitions"]);
+      expect(await userTables(db)).toEqual(expect.arrayContaining(described));
+    });
+  });
+});
+
+test("every example of docs/migrations.md goes up, down and up again", async () => {
+  const files = examples();
+  const names = Object.keys(files).filter((name) => dirname(name) === ".");
+  const migrations = [...new Set(names.map((name) => name.replace(/(?:\.(?:up|down))?\.\w+$/, "")))];
+  await withDatabase(async (db) => {
+    const migrator = await openMigrator(db, writeFolder(files));
+    const { completed } = await migrator.up();
+    expect(completed.map(({ migration }) => migration)).toEqual(migrations.toSorted());
+    await migrator.redo({ count: migrations.length });
+    await migrator.down({ count: migrations.length });
+    expect(await appliedNames(db)).toEqual([]);
+    expect(await userTables(db)).toEqual([]);
+  });
+});
+
+async function withMigrated(test: (db: TestDatabase) => Promise<void>): Promise<void> {
+  await withDatabase(async (db) => {
+    await (await openMigrator(db, MIGRATIONS)).up();
+    await test(db);
+  });
+}
+
+interface DescribedColumn {
+  readonly relation: string;
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+/** Rows of the schema's tables, each under a line that begins with the table's name. */
+function describedColumns(): DescribedColumn[] {
+  const parts = section(readme, "The schema").split(/^(?=`\w+`:)/m);
+  return parts.flatMap((part) => {
+    const [, relation] = /^`(\w+)`:/.exec(part) ?? [];
+    if (relation === undefined) return [];
+    return tableRows(part).map(([name = "", type = "", notes = ""]) => ({
+      relation,
+      name: name.replaceAll("`", ""),
+      type: type.replaceAll("`", ""),
+      nullable: notes.includes("null"),
+    }));
+  });
+}
+
+function cells(line: string): string[] {
+  return line.split("|").map((cell) => cell.trim());
+}
+
+/** Blocks that say under which name they are a file. */
+function examples(): Record<string, string> {
+  const found = blocks(readPage("docs/migrations.md").text).flatMap(({ lead, text }) => {
+    const name = /(?:^|\n)`([\w./-]+)`:$/.exec(lead)?.[1];
+    return name === undefined ? [] : [[name, text] as const];
+  });
+  return Object.fromEntries(found);
+}

@@ -1,0 +1,151 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { VERSION } from "../../lib/cli/version.ts";
+import { ERROR_CODES } from "../../lib/migrator/errors.ts";
+import { commandNames, flagsIn, help } from "./commands.ts";
+import {
+  allPages,
+  anchor,
+  blocks,
+  codeSpans,
+  firstBlock,
+  headings,
+  type Page,
+  REPOSITORY,
+  readPage,
+  relativeLinks,
+  resolveLink,
+  section,
+  tableRows,
+} from "./markdown.ts";
+
+const pages = allPages();
+const readme = readPage("README.md");
+const troubleshooting = readPage("docs/troubleshooting.md");
+const manifest: { version: string; scripts: Record<string, string> } = JSON.parse(
+  readFileSync(join(REPOSITORY, "package.json"), "utf8"),
+);
+
+describe.each(pages.map((page) => [page.path, page] as const))("%s", (_path, page) => {
+  test("links to files and headings that exist", () => {
+    expect(relativeLinks(page).filter((link) => !leadsSomewhere(page, link))).toEqual([]);
+  });
+
+  test("names scripts of package.json", () => {
+    const named = [...page.text.matchAll(/npm run ([\w:-]+)/g)].map(([, script = ""]) => script);
+    // `npm run migrate:*` means all of them.
+    expect(named.filter((script) => !script.endsWith(":") && !(script in manifest.scripts))).toEqual([]);
+  });
+});
+
+function leadsSomewhere(page: Page, link: string): boolean {
+  const { path, anchor: wanted } = resolveLink(page, link);
+  if (!existsSync(join(REPOSITORY, path))) return false;
+  return wanted === "" || headings(readPage(path).text).map(anchor).includes(wanted);
+}
+
+describe("the commands", () => {
+  const flags = new Map<string, Set<string>>();
+  beforeAll(async () => {
+    for (const name of await commandNames()) flags.set(name, flagsIn(await help(name)));
+  });
+
+  test("are all in the README, and are scripts", () => {
+    const listed = tableRows(section(readme.text, "Commands"))
+      .map(([cell = ""]) => /^`npm run (?:migrate:)?([\w:]+)/.exec(cell)?.[1])
+      .filter((name) => name !== undefined);
+    expect(listed.toSorted()).toEqual([...flags.keys()].toSorted());
+    const scripts = Object.keys(manifest.scripts).filter((name) => /^(migrate|db):/.test(name));
+    expect(scripts.map((name) => name.replace("migrate:", "")).toSorted()).toEqual(listed.toSorted());
+  });
+
+  test.each(pages.map((page) => [page.path, page] as const))(
+    "have the flags that %s shows",
+    (_path, page) => {
+      expect(shownFlags(page).filter(({ command, flag }) => !hasFlag(command, flag))).toEqual([]);
+    },
+  );
+
+  /** Flags of other programs that the pages name. */
+  const others = new Set(["--ignore-scripts"]);
+
+  function hasFlag(command: string | undefined, flag: string): boolean {
+    if (others.has(flag)) return true;
+    const own = command === undefined ? undefined : flags.get(command);
+    return own === undefined ? [...flags.values()].some((known) => known.has(flag)) : own.has(flag);
+  }
+});
+
+/** Flags in commands and in running text, with the command they are given to where that is said. */
+function shownFlags({ text }: Page): { command: string | undefined; flag: string }[] {
+  const lines = blocks(text).flatMap((block) => (block.language === "sh" ? block.text.split(/\n|&&/) : []));
+  return [...codeSpans(text), ...lines].flatMap((shown) => {
+    const [, command, rest = ""] =
+      /^(?:npm run (?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create)\b)(.*)$/.exec(shown.trim()) ??
+      [];
+    const isFlag = /^--?[a-z]/.test(shown);
+    if (command === undefined && rest === "" && !isFlag) return [];
+    const found = [...(isFlag ? shown : rest).matchAll(/(?<=^|[\s,])--?[a-z][\w-]*/g)];
+    return found.map(([flag]) => ({
+      command: command ?? /^(up|down|redo|status|plan|create)\b/.exec(shown)?.[1],
+      flag,
+    }));
+  });
+}
+
+describe("the DATABASE_* variables", () => {
+  const inCode = [...new Set(sourceOf("lib/cli").match(/(?<=")DATABASE_[A-Z_]+(?=")/g))]
+    .filter((name) => !ERROR_CODES.some((code) => code === name))
+    .toSorted();
+
+  test("of the code are those of the README", () => {
+    const cells = tableRows(section(readme.text, "Which database")).map(([cell = ""]) => cell);
+    expect(cells.map((cell) => cell.replaceAll("`", "")).toSorted()).toEqual(inCode);
+  });
+
+  test("of the code are those of .env.example", () => {
+    const text = readFileSync(join(REPOSITORY, ".env.example"), "utf8");
+    const names = [...text.matchAll(/^(?:# )?(DATABASE_[A-Z_]+)=/gm)].map(([, name = ""]) => name);
+    expect(names.toSorted()).toEqual(inCode);
+  });
+});
+
+describe("the error codes", () => {
+  const entries = headings(troubleshooting.text).filter((heading) => /^[A-Z_]+$/.test(heading));
+  const later = codeSpans(section(troubleshooting.text, "Not used yet")).filter((s) => /^[A-Z_]+$/.test(s));
+
+  test("all have their entry, and nothing else has", () => {
+    expect([...entries, ...later].toSorted()).toEqual([...ERROR_CODES].toSorted());
+  });
+
+  test("that have an entry are used in the code", () => {
+    const source = sourceOf("lib", "lib/migrator/errors.ts");
+    expect(entries.filter((code) => !source.includes(`"${code}"`))).toEqual([]);
+  });
+
+  test("head the examples of their own entries", () => {
+    const wrong = entries.filter(
+      (code) => !firstBlock(section(troubleshooting.text, code), "text").startsWith(titleOf(code)),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+/** What somebody cancelled is not shown as an error. */
+function titleOf(code: string): string {
+  return code === "CANCELLED" ? "Cancelled" : `Error ${code}`;
+}
+
+/** All source text in a folder, one file left out where it is named. */
+function sourceOf(folder: string, except?: string): string {
+  return readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => path.endsWith(".ts") && path !== except)
+    .map((path) => readFileSync(join(REPOSITORY, path), "utf8"))
+    .join("\n");
+}
+
+test("the program says the version of package.json", () => {
+  expect(VERSION).toBe(manifest.version);
+});
