@@ -34,13 +34,22 @@ export function locked<T>(workspace: Workspace, work: (found: Survey) => Promise
   );
 }
 
-/** The engine's tables, made where they are missing, ready to be written to by a new run. */
-export async function openLedger({ session, tables, provenance }: Workspace, found: Survey): Promise<Ledger> {
+/**
+ * The engine's tables, made where they are missing, ready to be written to by a new run. `firstRows` are written in
+ * the transaction that makes them.
+ */
+export async function openLedger(
+  { session, tables, provenance }: Workspace,
+  found: Survey,
+  firstRows: (ledger: Ledger) => Promise<readonly string[]> = async () => [],
+): Promise<Ledger> {
+  const ledger = new Ledger(tables, provenance, randomUUID(), found.stored.newestRunOn);
+  const rows = await firstRows(ledger);
   await asOwnSql("the tables of the engine cannot be made", async () => {
     await requireOwnTables(session, tables);
-    await ensureTables(session, tables, found.existing);
+    await ensureTables(session, tables, found.existing, rows);
   });
-  return new Ledger(tables, provenance, randomUUID(), found.stored.newestRunOn);
+  return ledger;
 }
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {

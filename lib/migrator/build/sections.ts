@@ -26,7 +26,7 @@ export function readSections(file: string): Sections {
     offset: start,
   });
   return {
-    up: cut(Math.max(up, 0), down),
+    up: up < 0 && down === 0 ? { text: "", offset: 0 } : cut(Math.max(up, 0), down),
     ...(down < 0 ? {} : { down: cut(down, up) }),
   };
 }

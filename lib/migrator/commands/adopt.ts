@@ -13,22 +13,24 @@ export function isAdopted({ existing, stored }: Survey): boolean {
  * First contact: the files as they are now are taken for what was applied, so that later changes are noticed. A
  * file that cannot be read any more is left out: it ran long ago, and must not stop what is new.
  */
-export async function adopt(workspace: Workspace, ledger: Ledger, { stored }: Survey): Promise<void> {
-  const { session, source, observe } = workspace;
+export async function adoptionRows(
+  workspace: Workspace,
+  { stored }: Survey,
+  ledger: Ledger,
+): Promise<string[]> {
+  const { source, observe } = workspace;
   const present = new Set(source.entries.map((entry) => entry.name));
   const names = stored.applied.map((m) => m.name).filter((name) => present.has(name));
   try {
     const files = await describeFiles(source, names, loadOptions(workspace));
     const note = "taken over from node-pg-migrate";
-    const rows = files.map((file) =>
-      ledger.recordAbout({ ...file, action: "baseline", state: "finished", note }),
-    );
-    if (rows.length > 0) await session.run(["BEGIN", ...rows, "COMMIT"].join("; "));
+    return files.map((file) => ledger.recordAbout({ ...file, action: "baseline", state: "finished", note }));
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;
     observe({
       type: "warning",
       message: `changes to files applied before cannot be noticed: ${error.message}`,
     });
+    return [];
   }
 }

@@ -15,7 +15,7 @@ import { readRuns, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, type Workspace } from "../workspace.ts";
-import { adopt, isAdopted } from "./adopt.ts";
+import { adoptionRows, isAdopted } from "./adopt.ts";
 
 /** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
 export type Manner = "execute" | "fake";
@@ -123,8 +123,9 @@ function run(
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
     if (planned.length === 0 && !isAdopted(found)) return nothingRun(found, gate);
-    const ledger = await openLedger(workspace, found);
-    if (isAdopted(found)) await adopt(workspace, ledger, found);
+    const ledger = await openLedger(workspace, found, async (fresh) =>
+      isAdopted(found) ? adoptionRows(workspace, found, fresh) : [],
+    );
     const context = {
       session,
       ledger,

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { SessionInfo } from "../events.ts";
 import { findBlockers } from "./activity.ts";
+import { endClient } from "./connect.ts";
 
 export interface BlockerWatchSetup {
   readonly connect: () => Promise<pg.Client>;
@@ -34,7 +36,8 @@ export class BlockerWatch {
       return await work();
     } finally {
       clearInterval(timer);
-      await look;
+      // A look that is under way may name the blocker; one that gets no answer is not worth waiting for.
+      await Promise.race([look, sleep(500, undefined, { ref: false })]);
     }
   }
 
@@ -44,7 +47,7 @@ export class BlockerWatch {
   }
 
   async end(): Promise<void> {
-    await this.#client?.then((client) => client.end()).catch(() => {});
+    await this.#client?.then(endClient).catch(() => {});
   }
 
   /** Knowing who blocks is a courtesy: a server without a connection to spare must not fail the run. */

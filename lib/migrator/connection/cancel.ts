@@ -8,16 +8,28 @@ export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError 
   return new MigrationError("CANCELLED", `cancelled${why}`, cause === undefined ? {} : { cause });
 }
 
-/** Runs `onAbort` once if the signal fires while a query is under way. */
+/** Milliseconds for a statement to end after it was cancelled; a dead connection never tells. */
+const GRACE_MS = 3_000;
+
+export interface CancelHooks {
+  /** Asks the server to stop the statement. */
+  readonly cancel: () => Promise<void>;
+  /** Ends the connection, when asking did not help. */
+  readonly cut: () => void;
+}
+
+/** Cancels a query once if the signal fires while it is under way. */
 export class CancelOnAbort {
   readonly #signal: AbortSignal | undefined;
-  #pending: Promise<void> = Promise.resolve();
   readonly #listener: () => void;
+  #pending: Promise<void> = Promise.resolve();
+  #grace: NodeJS.Timeout | undefined;
 
-  constructor(signal: AbortSignal | undefined, onAbort: () => Promise<void>) {
+  constructor(signal: AbortSignal | undefined, { cancel, cut }: CancelHooks) {
     this.#signal = signal;
     this.#listener = () => {
-      this.#pending = onAbort();
+      this.#pending = cancel();
+      this.#grace = setTimeout(cut, GRACE_MS);
     };
     signal?.addEventListener("abort", this.#listener, { once: true });
   }
@@ -25,6 +37,7 @@ export class CancelOnAbort {
   /** A cancel that was sent must have arrived before the session is used again: it would hit the next statement. */
   async settled(): Promise<void> {
     this.#signal?.removeEventListener("abort", this.#listener);
+    clearTimeout(this.#grace);
     await this.#pending;
   }
 }

@@ -6,6 +6,8 @@ export interface ClientOptions {
   readonly applicationName: string;
   /** Milliseconds for the connection attempt. */
   readonly connectTimeoutMs: number;
+  /** Milliseconds after which a query without an answer fails. Default: it is waited for. */
+  readonly queryTimeoutMs?: number | undefined;
 }
 
 /**
@@ -26,6 +28,7 @@ export function createClient(settings: ConnectionSettings, options: ClientOption
     application_name: options.applicationName,
     fallback_application_name: options.applicationName,
     connectionTimeoutMillis: options.connectTimeoutMs,
+    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });

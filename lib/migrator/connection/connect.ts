@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly observe: Observer;
   /** Cancels the running statement, and refuses the next. */
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for a query of a helping connection; the run's own has no such limit. */
+  readonly queryTimeoutMs?: number;
   /** Milliseconds since the epoch; statements are limited to what is left until then. */
   readonly deadline?: number | undefined;
 }
@@ -36,24 +38,49 @@ export async function connect(setup: SessionOptions): Promise<pg.Client> {
 }
 
 /** One try. An abort ends it at once: a host that does not answer would keep the user waiting. */
-export async function connectOnce({
-  connection,
-  options,
-  applicationName,
-  signal,
-}: SessionOptions): Promise<pg.Client> {
-  const client = createClient(connection, { applicationName, connectTimeoutMs: options.connectTimeoutMs });
-  const giveUp = (): void => {
-    client.connection.stream.destroy();
-  };
-  signal?.addEventListener("abort", giveUp, { once: true });
+export async function connectOnce(setup: SessionOptions): Promise<pg.Client> {
+  const { connection, options, applicationName, queryTimeoutMs } = setup;
+  const { connectTimeoutMs } = options;
+  const client = createClient(connection, { applicationName, connectTimeoutMs, queryTimeoutMs });
   try {
-    await client.connect();
+    await cuttingOnAbort(client, setup.signal, () => client.connect());
     return client;
   } catch (error) {
-    await client.end().catch(() => {});
+    await endClient(client);
     throw error;
-  } finally {
-    signal?.removeEventListener("abort", giveUp);
   }
+}
+
+/** A second connection, for looking and cancelling: what it asks is answered soon or not at all. */
+export function connectHelper(setup: SessionOptions): Promise<pg.Client> {
+  return connectOnce({ ...setup, signal: undefined, queryTimeoutMs: 5_000 });
+}
+
+/** Does `work`, and cuts the connection when the user has had enough of it. */
+export async function cuttingOnAbort<T>(
+  client: pg.Client,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const cut = (): void => cutConnection(client);
+  signal?.addEventListener("abort", cut, { once: true });
+  try {
+    return await work();
+  } finally {
+    signal?.removeEventListener("abort", cut);
+  }
+}
+
+/** Ends the connection at once: what waits for an answer fails, and the server rolls back when it notices. */
+export function cutConnection(client: pg.Client): void {
+  client.connection.stream.destroy();
+}
+
+const GOODBYE_MS = 1_000;
+
+/** Says goodbye, and does not wait for an answer that may never come. */
+export async function endClient(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cutConnection(client), GOODBYE_MS);
+  await client.end().catch(() => {});
+  clearTimeout(timer);
 }

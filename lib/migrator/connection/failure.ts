@@ -128,10 +128,3 @@ function notReached({ code = "", message }: Failure, settings: ConnectionSetting
   const hint = `Check that a Postgres server answers on ${host}:${port}.`;
   return ["CONNECTION", `the connection failed: ${message}`, hint];
 }
-
-/** SQLSTATE classes and messages that mean the session is gone, not that the statement was wrong. */
-export function isConnectionLoss(error: unknown): boolean {
-  const { code = "", fromServer, message } = readFailure(error);
-  if (fromServer) return code.startsWith("08") || code === "57P01" || code === "57P02" || code === "25P03";
-  return /^(ECONN|EPIPE|ETIMEDOUT)/.test(code) || /connection|not queryable/i.test(message);
-}

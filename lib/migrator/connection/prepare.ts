@@ -43,6 +43,8 @@ export function applySettings(options: ResolvedOptions, state: SessionState): st
     idle_in_transaction_session_timeout: "300000",
     // A killed client's statement would otherwise run on, and could commit, with nobody to record it.
     client_connection_check_interval: "2000",
+    // A client that vanished while it was being answered would hold the migration lock for a quarter of an hour.
+    tcp_user_timeout: "30000",
     tcp_keepalives_idle: "15",
     tcp_keepalives_interval: "5",
     tcp_keepalives_count: "3",

@@ -5,8 +5,15 @@ import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
 import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";
-import { connect, connectOnce, type SessionOptions } from "./connect.ts";
-import { connectionError, isConnectionLoss, readFailure } from "./failure.ts";
+import {
+  connect,
+  connectHelper,
+  cutConnection,
+  cuttingOnAbort,
+  endClient,
+  type SessionOptions,
+} from "./connect.ts";
+import { connectionError, type Failure, readFailure } from "./failure.ts";
 import { applySettings, ENGINE_PATH, ENGINE_SCOPE, migrationPath, type SessionState } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
 
@@ -26,7 +33,7 @@ export class Session {
     this.pid = pid;
     this.serverMajor = serverMajor;
     this.#watch = new BlockerWatch({
-      connect: () => connectOnce({ ...setup, signal: undefined }),
+      connect: () => connectHelper(setup),
       pid,
       intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
       onBlocked: (by) => setup.observe({ type: "blocked", by }),
@@ -45,7 +52,8 @@ export class Session {
         leftMs: leftUntil(setup.deadline),
         readOnly: false,
       });
-      const { rows } = await client.query<{ pid: number; version: number }>(text);
+      const ask = () => client.query<{ pid: number; version: number }>(text);
+      const { rows } = await cuttingOnAbort(client, setup.signal, ask);
       const [{ pid, version } = { pid: 0, version: 0 }] = rows;
       const major = Math.floor(version / 10_000);
       if (major < OLDEST_SERVER_MAJOR) throw tooOld(major);
@@ -54,7 +62,8 @@ export class Session {
       );
       return new Session(client, setup, pid, major);
     } catch (error) {
-      await client.end().catch(() => {});
+      await endClient(client);
+      if (setup.signal?.aborted) throw cancelled(setup.signal, error);
       throw error instanceof MigrationError ? error : connectionError(error, setup.connection);
     }
   }
@@ -85,11 +94,14 @@ export class Session {
   ): Promise<pg.QueryResult<Row>> {
     const { signal } = this.#setup;
     if (signal?.aborted) throw cancelled(signal);
-    const cancel = new CancelOnAbort(signal, () => this.#cancelStatement());
+    const cancel = new CancelOnAbort(signal, {
+      cancel: () => this.#cancelStatement(),
+      cut: () => this.#cut(),
+    });
     try {
       return await this.#watch.during(() => this.#client.query<Row>(query, values));
     } catch (error) {
-      throw this.#typed(error, typeof query === "string" ? query : query.text);
+      throw await this.#typed(error, typeof query === "string" ? query : query.text);
     } finally {
       await cancel.settled();
     }
@@ -102,20 +114,34 @@ export class Session {
 
   /** Runs clean-up SQL even after a cancel; a failure is of no consequence, because ending the session cleans up too. */
   async cleanUp(text: string): Promise<void> {
-    if (!this.usable) return;
-    await this.#client.query(text).catch((error: unknown) => {
-      if (isConnectionLoss(error)) this.#lost = true;
-    });
+    await this.#atLast(text);
   }
 
   /** Runs bookkeeping of its own transaction, after a cancel too, if the connection still allows it. */
-  async record(statement: string): Promise<boolean> {
-    if (!this.usable) return false;
+  async record(statement: string): Promise<void> {
     await this.rollback();
-    return this.#client.query(["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ")).then(
-      () => true,
-      () => this.rollback().then(() => false),
-    );
+    const done = await this.#atLast(["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; "));
+    if (!done) await this.rollback();
+  }
+
+  /** One of the last queries of a session: a server that does not answer must not keep the user waiting. */
+  async #atLast(text: string): Promise<boolean> {
+    if (!this.usable) return false;
+    const timer = setTimeout(() => this.#cut(), LAST_WORDS_MS);
+    try {
+      await this.#client.query(text);
+      return true;
+    } catch (error) {
+      if (!readFailure(error).fromServer) this.#lost = true;
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #cut(): void {
+    this.#lost = true;
+    cutConnection(this.#client);
   }
 
   /**
@@ -157,13 +183,13 @@ export class Session {
 
   async end(): Promise<void> {
     await this.#watch.end();
-    await this.#client.end().catch(() => {});
+    await endClient(this.#client);
   }
 
-  #typed(error: unknown, statement: string): MigrationError {
+  async #typed(error: unknown, statement: string): Promise<MigrationError> {
     const { signal, connection } = this.#setup;
     const failure = readFailure(error);
-    if (isConnectionLoss(error)) this.#lost = true;
+    if (!(await this.#survived(failure))) this.#lost = true;
     if (signal?.aborted) return cancelled(signal, error);
     if (this.#lost) {
       return new MigrationError(
@@ -179,15 +205,23 @@ export class Session {
     return sqlError(error, statement, this.#watch.blockers.map(describeSession));
   }
 
-  /** Asks the server, over a second connection, to cancel; cuts the connection when that does not work. */
+  /**
+   * Whether the connection is still there after an error. Codes do not tell: any code can be raised by SQL, and the
+   * severity is written in the language of the server.
+   */
+  async #survived({ fromServer, code = "" }: Failure): Promise<boolean> {
+    if (!fromServer) return false;
+    return /^(08|57P|25P03)/.test(code) ? this.#atLast("") : true;
+  }
+
+  /** Asks the server, over a second connection, to cancel; cuts the connection when that cannot be asked. */
   async #cancelStatement(): Promise<void> {
     try {
-      const helper = await connectOnce({ ...this.#setup, signal: undefined });
+      const helper = await connectHelper(this.#setup);
       await helper.query("SELECT pg_catalog.pg_cancel_backend($1)", [this.pid]);
-      await helper.end();
+      await endClient(helper);
     } catch {
-      this.#lost = true;
-      this.#client.connection.stream.destroy();
+      this.#cut();
     }
   }
 }
@@ -202,6 +236,9 @@ function tooOld(major: number): MigrationError {
 function leftUntil(deadline: number | undefined): number | undefined {
   return deadline === undefined ? undefined : deadline - Date.now();
 }
+
+/** Milliseconds for the last queries of a session. */
+const LAST_WORDS_MS = 3_000;
 
 /** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
 const LEAVE_STATE = ["RESET SESSION AUTHORIZATION", "RESET ALL", "DEALLOCATE ALL", "UNLISTEN *"] as const;

@@ -59,10 +59,15 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
 }
 
 /**
- * Creates what is missing, in one transaction. Call with the migration lock held.
+ * Creates what is missing, and writes the first rows with it, in one transaction. Call with the migration lock held.
  * @throws MigrationError `USAGE` when a schema is missing and `createSchema` is off
  */
-export async function ensureTables(session: Session, tables: Tables, existing: Existing): Promise<void> {
+export async function ensureTables(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+  firstRows: readonly string[],
+): Promise<void> {
   const statements = existing.missingSchemas.map((schema) => {
     if (tables.options.createSchema) return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
     throw new MigrationError("USAGE", `schema "${schema}" does not exist`, {
@@ -71,6 +76,7 @@ export async function ensureTables(session: Session, tables: Tables, existing: E
   });
   if (!existing.applied) statements.push(createApplied(tables));
   if (!existing.history) statements.push(...createHistory(tables));
+  statements.push(...firstRows);
   if (statements.length > 0) await session.run(`BEGIN; ${statements.join("; ")}; COMMIT`);
 }
 

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { writeFolder } from "../support/folders.ts";
+import { appliedNames } from "../support/migrator.ts";
+import { expectRecovery } from "./every-request.ts";
+import { hitting, type Stage, setStage, throughProxy, typed } from "./faulty-run.ts";
+import type { Fate } from "./proxy.ts";
+import { empty } from "./state.ts";
+import { TEN_NAMES } from "./ten.ts";
+import { until } from "./until.ts";
+
+const OPTIONS = { connectTimeoutMs: 150 };
+/** How long a run may take to end after it was cancelled: the three seconds that a last query is waited for, twice. */
+const BOUND_MS = 7_000;
+
+/** The end of a run, or the fact that it does not come. */
+const endOf = (run: Promise<unknown>): Promise<unknown> =>
+  Promise.race([run, sleep(BOUND_MS, undefined, { ref: false }).then(() => "it does not end")]);
+
+/** Freezes at the n-th request, cancels the run then, and waits for it to end. @returns its error */
+async function cancelFrozen({ db, dir }: Stage, n: number, fate: Fate): Promise<unknown> {
+  await empty(db);
+  const { decide, hit } = hitting(n, () => fate);
+  const cancel = new AbortController();
+  const setup = { signal: cancel.signal };
+  return throughProxy({ db, dir, decide, options: OPTIONS, setup }, async (run) => {
+    const reached = until(() => hit() !== undefined, `request ${n}`);
+    await Promise.race([reached, run.then((error) => Promise.reject(error))]);
+    await sleep(10);
+    cancel.abort("SIGINT");
+    return endOf(run);
+  });
+}
+
+describe("a network that freezes", () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await setStage();
+  });
+  afterAll(() => stage.db.drop());
+
+  it.each<[string, Fate, number]>([
+    ["before the server has the request", "freeze", 0],
+    ["before the answer comes", "freeze-answer", 3],
+  ])(
+    "%s: a cancelled run ends soon, and a second run ends where an undisturbed one does",
+    async (_, fate, phase) => {
+      // The first request and the last two are below.
+      const chosen = stage.requests.slice(1, -2).filter(({ n }) => n % 6 === phase);
+      for (const { n, text } of chosen) {
+        const error = await cancelFrozen(stage, n, fate);
+        // What is cancelled when all is done has succeeded.
+        if (error === undefined) expect(await appliedNames(stage.db)).toEqual(TEN_NAMES);
+        else expect([n, text, typed(error).code]).toEqual([n, text, "CANCELLED"]);
+        await expectRecovery(stage, n);
+      }
+    },
+    60_000,
+  );
+
+  it("at the first request of all: a cancelled run ends soon", async () => {
+    expect(typed(await cancelFrozen(stage, 1, "freeze")).code).toBe("CANCELLED");
+  });
+
+  it("when the lock is let go: a cancelled run ends soon", async () => {
+    const unlock = stage.requests.find(({ text }) => text.includes("pg_advisory_unlock"));
+    expect(await cancelFrozen(stage, unlock?.n ?? 0, "freeze")).not.toBe("it does not end");
+  });
+
+  it("when the session says goodbye: a cancelled run ends soon", async () => {
+    expect(await cancelFrozen(stage, stage.requests.length, "freeze")).not.toBe("it does not end");
+  });
+
+  it("for one connection only, so that the server can be told to cancel: a cancelled run ends soon", async () => {
+    expect(typed(await cancelFrozen(stage, 10, "freeze-link")).code).toBe("CANCELLED");
+  });
+
+  it("while a statement is watched for what blocks it: a cancelled run ends soon", async () => {
+    const { db } = stage;
+    await empty(db);
+    const dir = writeFolder({ "1_slow.sql": "SELECT pg_sleep(2);" });
+    const cancel = new AbortController();
+    const options = { ...OPTIONS, lockTimeoutMs: 60 };
+    const passage = { db, dir, options, setup: { signal: cancel.signal }, decide: () => "pass" as const };
+    const error = await throughProxy(passage, async (run, proxy) => {
+      await until(() => proxy.requests.some(({ link }) => link === 1), "the watching connection");
+      proxy.freeze();
+      await sleep(50);
+      cancel.abort("SIGINT");
+      return endOf(run);
+    });
+    expect(typed(error).code).toBe("CANCELLED");
+  });
+});

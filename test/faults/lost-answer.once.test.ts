@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { appliedNames } from "../support/migrator.ts";
+import { atEveryRequest, expectRecovery } from "./every-request.ts";
+import { type Stage, setStage, typed, upWithFault } from "./faulty-run.ts";
+
+describe("a connection that breaks before the answer comes", () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await setStage();
+  });
+  afterAll(() => stage.db.drop());
+
+  it(
+    "to any request of a run of ten migrations: a second run ends where an undisturbed one does",
+    () => atEveryRequest(stage, () => "lose-answer"),
+    120_000,
+  );
+
+  it("to COMMIT: the run does not claim the migration, which is applied; the next run knows", async () => {
+    const commit = stage.requests.find(({ text }) => /INSERT .*'02_people'.*COMMIT$/s.test(text));
+    const { error } = await upWithFault(stage, commit?.n ?? 0, () => "lose-answer");
+    expect(typed(error)).toMatchObject({
+      code: "CONNECTION",
+      details: { migration: "02_people", applied: ["01_log"] },
+    });
+    expect(await appliedNames(stage.db)).toEqual(["01_log", "02_people"]);
+  });
+
+  it("with one transaction for all: a second run ends where an undisturbed one does", async () => {
+    // Every request that may commit something.
+    const commits = stage.requests.filter(({ text }) => /INSERT|COMMIT$/.test(text));
+    for (const { n } of commits.filter((_, index) => index % 2 === 0)) {
+      await upWithFault(stage, n, () => "lose-answer", { transaction: "all" });
+      await expectRecovery(stage, n);
+    }
+  }, 60_000);
+});
