@@ -75,6 +75,26 @@ function addLookingCommands(program: Command, world: World, finish: Finish): voi
     .action(async (number, flags) =>
       finish(await (await import("./commands/plan.ts")).plan(world, number, flags)),
     );
+  addDatabaseFlags(program.command("lint"))
+    .description(
+      "look for what is dangerous in the SQL of pending migrations (needs squawk-cli and libpg-query)",
+    )
+    .addOption(
+      new Option("--format <format>", "for people, or as annotations of GitHub (default: text)").choices([
+        "text",
+        "github",
+      ]),
+    )
+    .action(async (flags) => finish(await (await import("./commands/lint.ts")).lint(world, flags)));
+  addDatabaseFlags(program.command("verify"))
+    .description("prove on a scratch database that every migration can be undone")
+    .option("--keep", "leave the scratch database for a look at it")
+    .action(async (flags) => finish(await (await import("./commands/verify.ts")).verify(world, flags)));
+  addDatabaseFlags(program.command("dump"))
+    .description("write the schema of the database to a file, the same for the same schema")
+    .option("--output <file>", "where to", "schema.sql")
+    .option("--check", "write nothing; exit with 1 when the file is not what would be written")
+    .action(async (flags) => finish(await (await import("./commands/dump.ts")).dump(world, flags)));
   addJsonFlag(addFolderFlag(program.command("create")))
     .description("write a new migration from a template")
     .argument("<name...>", "what it does, such as add-user-table")

@@ -16,6 +16,8 @@ export { compareMigrations } from "./plan/order.ts";
 export type { Direction, Extent } from "./plan/select.ts";
 export type { MigrationState } from "./plan/states.ts";
 export type {
+  DownForecast,
+  Forecast,
   HistoryReport,
   MigrationStatus,
   PlannedMigration,

@@ -1,3 +1,4 @@
+import { forecast } from "./commands/forecast.ts";
 import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
 import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
 import { withDeadline } from "./connection/deadline.ts";
@@ -7,7 +8,7 @@ import type { Observer } from "./events.ts";
 import { type MigratorOptions, type Provenance, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
-import type { HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
+import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
 import type { MigrationSource } from "./source.ts";
 import { type HistoryFilter, readHistory } from "./store/history.ts";
 import { findTables, nameTables } from "./store/tables.ts";
@@ -60,6 +61,11 @@ export class Migrator {
   /** The SQL that `down` would send, without sending it. */
   planDown(options: DownOptions = {}): Promise<PlanReport> {
     return this.#reading((workspace) => previewDown(workspace, options));
+  }
+
+  /** What the pending migrations would send, and how each would be undone. */
+  forecast(): Promise<Forecast> {
+    return this.#reading(forecast);
   }
 
   /** What was done to this database, newest first. */

@@ -68,3 +68,18 @@ export interface HistoryReport {
   /** Newest first. */
   readonly entries: readonly HistoryRow[];
 }
+
+/** How a pending migration would be undone, as far as its file tells. */
+export type DownForecast =
+  | { readonly kind: "static"; readonly sql: readonly string[]; readonly transactional: boolean }
+  | { readonly kind: "dynamic" }
+  | { readonly kind: "irreversible" };
+
+/** The pending migrations, for review. */
+export interface Forecast {
+  readonly steps: readonly PlannedMigration[];
+  /** By name. */
+  readonly downs: ReadonlyMap<string, DownForecast>;
+  readonly head: string | null;
+  readonly serverMajor: number;
+}

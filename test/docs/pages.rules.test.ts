@@ -68,7 +68,7 @@ describe("the commands", () => {
   );
 
   /** Flags of other programs that the pages name. */
-  const others = new Set(["--ignore-scripts"]);
+  const others = new Set(["--ignore-scripts", "-c"]);
 
   function hasFlag(command: string | undefined, flag: string): boolean {
     if (others.has(flag)) return true;
@@ -82,13 +82,15 @@ function shownFlags({ text }: Page): { command: string | undefined; flag: string
   const lines = blocks(text).flatMap((block) => (block.language === "sh" ? block.text.split(/\n|&&/) : []));
   return [...codeSpans(text), ...lines].flatMap((shown) => {
     const [, command, rest = ""] =
-      /^(?:npm run (?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create)\b)(.*)$/.exec(shown.trim()) ??
-      [];
+      /^(?:npm run (?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create|repair|resolve|baseline|history)\b)(.*)$/.exec(
+        shown.trim(),
+      ) ?? [];
     const isFlag = /^--?[a-z]/.test(shown);
     if (command === undefined && rest === "" && !isFlag) return [];
     const found = [...(isFlag ? shown : rest).matchAll(/(?<=^|[\s,])--?[a-z][\w-]*/g)];
     return found.map(([flag]) => ({
-      command: command ?? /^(up|down|redo|status|plan|create)\b/.exec(shown)?.[1],
+      command:
+        command ?? /^(up|down|redo|status|plan|create|repair|resolve|baseline|history)\b/.exec(shown)?.[1],
       flag,
     }));
   });

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { openFolder } from "../../bundle/index.ts";
+import { type MigrationFolder, openFolder } from "../../bundle/index.ts";
 import { fromSource, MigrationError, Migrator, type MigratorOptions } from "../../migrator/index.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
@@ -12,6 +12,7 @@ import type { DatabaseFlags } from "./flags.ts";
 /** What a command works with once the flags and settings are read. */
 export interface Context {
   readonly migrator: Migrator;
+  readonly source: MigrationFolder;
   readonly target: Target;
   /** For the result. */
   readonly printer: Printer;
@@ -42,13 +43,14 @@ export async function withContext(
     signal: world.signal,
   });
   try {
-    return await work({ migrator, target, printer: createPrinter(world, world.stdout), remarks });
+    return await work({ migrator, source, target, printer: createPrinter(world, world.stdout), remarks });
   } catch (error) {
     throw error instanceof MigrationError ? adviseOn(error, target, world) : error;
   }
 }
 
-function engineOptions(flags: DatabaseFlags): MigratorOptions {
+/** The flags that the engine has options for. */
+export function engineOptions(flags: DatabaseFlags): MigratorOptions {
   const {
     schema,
     createSchema,

@@ -1,3 +1,4 @@
+import { MigrationError } from "../../migrator/index.ts";
 import { printFindings } from "../output/findings.ts";
 import { printJson } from "../output/json.ts";
 import { planAsJson, printPlan } from "../output/plan.ts";
@@ -10,7 +11,13 @@ export interface PlanFlags extends DatabaseFlags, ExtentFlags {
 }
 
 /** Exit code 1 when the run would be refused, so that a pipeline can ask beforehand. */
-export function plan(world: World, count: number | undefined, flags: PlanFlags): Promise<number> {
+export async function plan(world: World, count: number | undefined, flags: PlanFlags): Promise<number> {
+  const downOnly = flags.batch ? "--batch" : flags.from && "--from";
+  if (!flags.down && downOnly) {
+    throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
+      hint: "Add --down, or leave it out.",
+    });
+  }
   return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, printer, remarks }) => {
     const report = await (flags.down
       ? migrator.planDown(downOptionsOf(count, flags))

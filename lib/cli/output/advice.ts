@@ -2,8 +2,9 @@ import { commandLine } from "../world.ts";
 
 /** The engine names commands by their word; here they become what can be typed. */
 export function adviceFor(hint: string): string {
-  return hint.replace(
-    /`(up|down|redo|status|plan|create|repair|resolve|baseline|history)`/g,
-    (_, command: string) => commandLine(command),
+  return hint.replace(COMMAND, (_, command: string, flags = "") =>
+    commandLine(command, String(flags).trim()),
   );
 }
+
+const COMMAND = /`(up|down|redo|status|plan|create|repair|resolve|baseline|history)( --[^`]*)?`/g;

@@ -13,7 +13,7 @@ function describe(entry: HistoryRow, colors: Colors): string[] {
   const paint = { finished: colors.green, failed: colors.red, started: colors.yellow }[entry.state];
   const ending = entry.state === "failed" ? `failed ${entry.errorCode ?? ""}`.trim() : entry.state;
   const took = durationMs === null ? "" : ` in ${duration(durationMs)}`;
-  const reached = noTransaction && statement !== null ? `, ${statement} statements done` : "";
+  const reached = noTransaction && statement !== null ? `, statements done: ${statement}` : "";
   const when = entry.at.slice(0, 19).replace("T", " ");
   const origin = [entry.actor, entry.origin, entry.revision?.slice(0, 12), entry.tool].filter((part) => part);
   const note = entry.note === null ? [] : [`    ${entry.note}`];

@@ -50,6 +50,16 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
   }
 }
 
+/** The SQL to undo by the file, or the fact that the file has no way down. */
+export async function buildOrIrreversible(context: BuildContext): Promise<Built | "irreversible"> {
+  try {
+    return await buildWithoutDatabase(context, "down");
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return "irreversible";
+    throw error;
+  }
+}
+
 /** Builds a dynamic migration against the given database. Errors of its queries pass through as they are. */
 export async function buildWithDatabase(
   context: BuildContext,

@@ -7,7 +7,7 @@ import { sqlDigest } from "../sql/digest.ts";
 import { type AppliedMigration, readDownSql } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
-import { type BuildContext, type Built, buildWithoutDatabase, renderUp } from "./build.ts";
+import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
@@ -86,15 +86,6 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
     built: await buildWithoutDatabase(context, "down"),
     source: "history",
   };
-}
-
-async function buildOrIrreversible(context: BuildContext): Promise<Built | "irreversible"> {
-  try {
-    return await buildWithoutDatabase(context, "down");
-  } catch (error) {
-    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return "irreversible";
-    throw error;
-  }
 }
 
 /** Stored SQL takes the way of every other migration, through the builder. */

@@ -1,5 +1,6 @@
 import { type DescribedFile, describeFiles } from "../build/describe.ts";
 import { planUp } from "../build/plan-up.ts";
+import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import { MigrationError } from "../errors.ts";
 import type { SettleReport } from "../report.ts";
 import { createBatch } from "../run/batch.ts";
@@ -65,6 +66,13 @@ export function resolve(
     const ledger = await openLedger(workspace, found);
     if (outcome === "retry") {
       await retry(workspace, ledger, partial);
+      const row = {
+        migration: name,
+        action: "resolve",
+        state: "finished",
+        ...reason(note ?? outcome),
+      } as const;
+      await write(workspace, [ledger.record(row)]);
       return report(found, [name]);
     }
     const appliedNow = found.stored.applied.some((one) => one.name === name);
@@ -122,7 +130,7 @@ async function resolution(
 }
 
 function write({ session }: Workspace, statements: readonly string[]): Promise<void> {
-  return session.run(["BEGIN", ...statements, "COMMIT"].join("; "));
+  return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
 }
 
 const reason = (note: string | undefined): Partial<HistoryEntry> => (note === undefined ? {} : { note });
@@ -148,7 +156,7 @@ function notPartial(name: string, { stored }: Survey): MigrationError {
 function alreadyManaged(count: number): MigrationError {
   return new MigrationError(
     "USAGE",
-    `this database has ${count} applied migrations already: it needs no baseline`,
+    `migrations are applied to this database already (${count}): it needs no baseline`,
   );
 }
 

@@ -55,5 +55,5 @@ const IRREVERSIBLE = {
 const DISAGREE = {
   refusal: "CHANGED",
   reason: "its file would undo it otherwise than was recorded when it was applied",
-  hint: "Look at both with `plan --down --from file` and `--from history`, then say which one.",
+  hint: "Look at both with `plan --down --from file` and `plan --down --from history`, then say which one to `down`.",
 } as const;

@@ -43,9 +43,9 @@ export function readHistory(
     `SELECT id::text, run::text, migration, action, state, statement, no_transaction AS "noTransaction",
             error_code AS "errorCode", note, duration_ms::float8 AS "durationMs", actor, origin, revision, bundle, tool,
             pg_catalog.to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
-     FROM ${history}
+     FROM ${history} AS h
      WHERE ($1::text IS NULL OR migration = $1) AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR state = $3)
-     ORDER BY id DESC LIMIT $4`,
+     ORDER BY h.id DESC LIMIT $4`,
     [filter.migration ?? null, filter.action ?? null, filter.state ?? null, filter.limit ?? USUAL_LIMIT],
   );
 }

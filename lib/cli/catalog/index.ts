@@ -1,0 +1,6 @@
+/** What a database holds, as text that can be compared, and put in order to be made again. */
+export { connectTo } from "./connect.ts";
+export { diffCatalogs } from "./diff.ts";
+export { type Address, addressOf, type Entry, statementsOf } from "./entry.ts";
+export { compare, inSnapshot, readCatalog, readEntries, toCatalog } from "./read.ts";
+export type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./types.ts";

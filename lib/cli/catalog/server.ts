@@ -1,0 +1,33 @@
+import pg from "pg";
+import type { OwnTables } from "./types.ts";
+
+/** What the other queries must know beforehand. */
+export interface Server {
+  readonly major: number;
+  readonly currentUser: string;
+  /** Oid of the catalogue of column defaults. */
+  readonly defaultsCatalog: number;
+  /** Oids of the engine's tables and their sequences. */
+  readonly own: readonly number[];
+}
+
+const QUERY = `
+  WITH own AS (SELECT to_regclass(name)::oid AS oid FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL)
+  SELECT current_setting('server_version_num')::int / 10000 AS major, current_user::text AS "currentUser",
+    'pg_attrdef'::regclass::oid AS "defaultsCatalog",
+    ARRAY(SELECT oid FROM own UNION SELECT d.objid FROM pg_depend AS d JOIN own ON own.oid = d.refobjid
+          WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')) AS own`;
+
+export async function readServer(client: pg.Client, exclude: OwnTables | undefined): Promise<Server> {
+  const values = [exclude === undefined ? [] : namesOf(exclude)];
+  const { rows } = await client.query<Server>({ name: "catalog-server", text: QUERY, values });
+  const [server] = rows;
+  if (server === undefined) throw new Error("the server did not say what it is");
+  return server;
+}
+
+function namesOf({ migrationsSchema = "public", migrationsTable = "pgmigrations" }: OwnTables): string[] {
+  return [migrationsTable, `${migrationsTable}_history`].map(
+    (table) => `${pg.escapeIdentifier(migrationsSchema)}.${pg.escapeIdentifier(table)}`,
+  );
+}

@@ -1,0 +1,27 @@
+import { printJson } from "../output/json.ts";
+import { EXIT, type World, widthOf } from "../world.ts";
+import { withContext } from "./context.ts";
+import type { DatabaseFlags } from "./flags.ts";
+
+export interface LintFlags extends DatabaseFlags {
+  readonly format?: "text" | "github";
+}
+
+/** Exit code 1 when an error is found; warnings alone pass. */
+export function lint(world: World, flags: LintFlags): Promise<number> {
+  return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, source, printer }) => {
+    const { lintMigrations, renderGithub, renderLint } = await import("../lint/index.ts");
+    const { steps, downs, head, serverMajor } = await migrator.forecast();
+    const github = flags.format === "github";
+    const report = await lintMigrations({
+      ...{ steps, downs, folder: source, postgresMajor: serverMajor, signal: world.signal },
+      newestApplied: flags.order === "allow" ? null : head,
+      // Annotations are placed from the root of the repository.
+      relativeTo: (github ? world.env["GITHUB_WORKSPACE"] : undefined) ?? world.cwd,
+    });
+    if (flags.json) printJson(world, "lint", report);
+    else if (github) world.stdout.write(renderGithub(report));
+    else printer.line(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
+    return report.ok ? EXIT.done : EXIT.failed;
+  });
+}

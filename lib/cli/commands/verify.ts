@@ -1,0 +1,32 @@
+import { resolve } from "node:path";
+import { openFolder } from "../../bundle/index.ts";
+import { fromSource } from "../../migrator/index.ts";
+import { printJson } from "../output/json.ts";
+import { createPrinter } from "../output/printer.ts";
+import { chooseScratch, renderVerify, verifyMigrations } from "../verify/index.ts";
+import { EXIT, type World } from "../world.ts";
+import { engineOptions } from "./context.ts";
+import type { DatabaseFlags } from "./flags.ts";
+
+export interface VerifyFlags extends DatabaseFlags {
+  readonly keep?: boolean;
+}
+
+/** Exit code 1 when a migration cannot be undone, or its undoing leaves something behind. */
+export async function verify(world: World, flags: VerifyFlags): Promise<number> {
+  const source = await fromSource(() => openFolder(resolve(world.cwd, flags.migrationsDir)));
+  const remarks = createPrinter(world, flags.json ? world.stderr : world.stdout);
+  const { scratch, notes } = await chooseScratch(world, flags);
+  for (const note of notes) remarks.line(remarks.colors.dim(note));
+  const report = await verifyMigrations({
+    scratch,
+    source,
+    options: engineOptions(flags),
+    signal: world.signal,
+    keep: flags.keep === true,
+    onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
+  });
+  if (flags.json) printJson(world, "verify", report);
+  else for (const line of renderVerify(report, remarks.colors)) remarks.line(line);
+  return report.ok ? EXIT.done : EXIT.failed;
+}

@@ -1,0 +1,67 @@
+import { applyOptOuts } from "./accept.ts";
+import type { Draft } from "./draft.ts";
+import { groupBy } from "./group.ts";
+import { locateDraft } from "./locate.ts";
+import { type ReadMigration, readMigration } from "./migration.ts";
+import { loadParser } from "./parser.ts";
+import type { AcceptedFinding, LintFinding, LintReport } from "./report.ts";
+import type { LintRequest } from "./request.ts";
+import { OWN_RULES } from "./rules/index.ts";
+import { findSquawk, runSquawk } from "./squawk.ts";
+import { readComplaints, writeSquawkScript } from "./squawk-findings.ts";
+
+/**
+ * Judges pending migrations by the SQL they would send: squawk's rules, in one call for all, and our own.
+ * @throws MigrationError `USAGE` when squawk-cli or libpg-query is not installed
+ */
+export async function lintMigrations(request: LintRequest): Promise<LintReport> {
+  const program = findSquawk();
+  const parser = await loadParser();
+  const migrations: ReadMigration[] = [];
+  for (const step of request.steps) migrations.push(await readMigration(parser, request, step));
+  const bySquawk = await askSquawk(program, migrations, request);
+  const findings: LintFinding[] = [];
+  const accepted: AcceptedFinding[] = [];
+  for (const migration of migrations) {
+    const drafts = [
+      ...OWN_RULES.flatMap((rule) => rule(migration, request)),
+      ...(bySquawk.get(migration.name) ?? []),
+    ];
+    const located = drafts.map((draft) => locateDraft(migration, draft));
+    const judged = applyOptOuts(migration, located);
+    findings.push(...judged.findings.toSorted(inReadingOrder(migration)));
+    accepted.push(...judged.accepted);
+  }
+  const ok = findings.every(({ severity }) => severity !== "error");
+  return { findings, accepted, migrations: migrations.length, ok };
+}
+
+async function askSquawk(
+  program: string,
+  migrations: readonly ReadMigration[],
+  { postgresMajor, signal }: LintRequest,
+): Promise<Map<string, Draft[]>> {
+  const asked = migrations.flatMap((migration, index) => {
+    const script = writeSquawkScript(migration);
+    // A number for a name: a migration's own may hold what a pattern or a file system minds.
+    return script === undefined ? [] : [{ migration, script, file: `${index}.sql` }];
+  });
+  const scripts = new Map(asked.map(({ file, script }) => [file, script.text]));
+  const complaints = groupBy(
+    await runSquawk({ program, scripts, postgresMajor, signal }),
+    ({ file }) => file,
+  );
+  return new Map(
+    asked.map(({ migration, script, file }) => [
+      migration.name,
+      readComplaints(migration, script, complaints.get(file) ?? []),
+    ]),
+  );
+}
+
+/** As the files are read; what has no line comes first. */
+function inReadingOrder({ files }: ReadMigration) {
+  const rank = ({ file }: LintFinding): number => files.findIndex(({ path }) => path === file);
+  return (a: LintFinding, b: LintFinding): number =>
+    rank(a) - rank(b) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+}

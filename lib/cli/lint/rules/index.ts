@@ -1,0 +1,34 @@
+import type { Draft } from "../draft.ts";
+import type { ReadMigration } from "../migration.ts";
+import { brokenSql } from "./broken-sql.ts";
+import { concurrentlyInTransaction } from "./concurrently-in-transaction.ts";
+import type { RuleContext } from "./context.ts";
+import { ddlWithData } from "./ddl-with-data.ts";
+import { downDropsData } from "./down-drops-data.ts";
+import { missingDown } from "./missing-down.ts";
+import { notLinted } from "./not-linted.ts";
+import { olderThanApplied } from "./older-than-applied.ts";
+
+export type Rule = (migration: ReadMigration, context: RuleContext) => Draft[];
+
+/** What squawk cannot see, or not as well. */
+export const OWN_RULES: readonly Rule[] = [
+  notLinted,
+  brokenSql,
+  missingDown,
+  olderThanApplied,
+  concurrentlyInTransaction,
+  ddlWithData,
+  downDropsData,
+];
+
+export const OWN_RULE_NAMES: readonly string[] = [
+  "not-linted",
+  "syntax-error",
+  "missing-down",
+  "older-than-applied",
+  "concurrently-in-transaction",
+  "ddl-with-data",
+  "down-drops-data",
+  "useless-ignore",
+];

@@ -1,0 +1,171 @@
+import type { Severity } from "./report.ts";
+
+/** A rule of squawk that is used here. */
+export interface SquawkRule {
+  readonly severity: Severity;
+  /** Also on tables that the same migration creates: nobody else uses them yet, so most rules do not matter there. */
+  readonly onNewTables?: true;
+  /** Not said when one of these is said of the same statement: they are the same problem, with better advice. */
+  readonly unless?: readonly string[];
+  /** In place of squawk's own help. */
+  readonly help: string;
+  /** How a migration that uses the builder says it. */
+  readonly pgm: string;
+}
+
+const NO_TRANSACTION_PGM = "In a migration of its own, with pgm.noTransaction() first:";
+const NO_TRANSACTION_SQL = "In a migration of its own, with `-- migrate: no-transaction` as its first line";
+const VALIDATE = "Check the rows there are in a later migration: ALTER TABLE … VALIDATE CONSTRAINT …";
+
+/**
+ * Which of squawk's rules are used, and what to write instead. `error`: it fails on a table with rows, or it keeps
+ * others waiting for as long as the table is big. `warning`: quick, but code that is still running may miss something.
+ */
+export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
+  "require-concurrent-index-creation": {
+    severity: "error",
+    help: `${NO_TRANSACTION_SQL}: CREATE INDEX CONCURRENTLY …`,
+    pgm: `${NO_TRANSACTION_PGM} pgm.createIndex(table, columns, { concurrently: true }).`,
+  },
+  "require-concurrent-index-deletion": {
+    severity: "warning",
+    help: `${NO_TRANSACTION_SQL}: DROP INDEX CONCURRENTLY …`,
+    pgm: `${NO_TRANSACTION_PGM} pgm.dropIndex(table, columns, { concurrently: true }).`,
+  },
+  "require-concurrent-reindex": {
+    severity: "error",
+    help: `${NO_TRANSACTION_SQL}: REINDEX … CONCURRENTLY …`,
+    pgm: `${NO_TRANSACTION_PGM} pgm.sql("REINDEX TABLE CONCURRENTLY …").`,
+  },
+  "require-concurrent-partition-detach": {
+    severity: "error",
+    help: `${NO_TRANSACTION_SQL}: ALTER TABLE … DETACH PARTITION … CONCURRENTLY`,
+    pgm: `${NO_TRANSACTION_PGM} pgm.sql("ALTER TABLE … DETACH PARTITION … CONCURRENTLY").`,
+  },
+  "adding-foreign-key-constraint": {
+    severity: "error",
+    help: `Add it with NOT VALID: new rows are checked at once, and nobody waits. ${VALIDATE}`,
+    pgm: `Use pgm.sql("ALTER TABLE … ADD CONSTRAINT … FOREIGN KEY … NOT VALID"): the builder has no NOT VALID. ${VALIDATE}`,
+  },
+  "constraint-missing-not-valid": {
+    severity: "error",
+    unless: ["adding-foreign-key-constraint", "disallowed-unique-constraint"],
+    help: `Add it with NOT VALID: new rows are checked at once, and nobody waits. ${VALIDATE}`,
+    pgm: `Use pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (…) NOT VALID"): the builder has no NOT VALID. ${VALIDATE}`,
+  },
+  "disallowed-unique-constraint": {
+    severity: "error",
+    help: "Create a unique index CONCURRENTLY in a no-transaction migration, then ADD CONSTRAINT … UNIQUE USING INDEX in the next one.",
+    pgm: 'Create a unique index first: pgm.createIndex(table, columns, { unique: true, concurrently: true }) after pgm.noTransaction(); in the next migration pgm.sql("ALTER TABLE … ADD CONSTRAINT … UNIQUE USING INDEX …").',
+  },
+  "adding-serial-primary-key-field": {
+    severity: "error",
+    help: "Create a unique index CONCURRENTLY in a no-transaction migration, then ADD CONSTRAINT … PRIMARY KEY USING INDEX in the next one.",
+    pgm: 'Create a unique index first: pgm.createIndex(table, columns, { unique: true, concurrently: true }) after pgm.noTransaction(); in the next migration pgm.sql("ALTER TABLE … ADD CONSTRAINT … PRIMARY KEY USING INDEX …").',
+  },
+  "adding-required-field": {
+    severity: "error",
+    help: "Give it a DEFAULT that is not volatile (such as a constant or now()), or let it be null and fill it first. A table with rows in it refuses it as it is.",
+    pgm: "Add default: … to the column, or leave notNull out and fill it first. A table with rows in it refuses it as it is.",
+  },
+  "adding-field-with-default": {
+    severity: "error",
+    help: "The whole table is rewritten. Add the column without the default, SET DEFAULT for new rows, and fill the old ones in batches.",
+    pgm: "The whole table is rewritten. Use pgm.addColumn without default, pgm.alterColumn(table, column, { default: … }) for new rows, and fill the old ones in batches.",
+  },
+  "adding-not-nullable-field": {
+    severity: "error",
+    help: `The whole table is read while nobody else can use it. First ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID, then VALIDATE CONSTRAINT in a later migration; after that SET NOT NULL is instant.`,
+    pgm: `The whole table is read while nobody else can use it. First pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID"), in a later migration pgm.sql("ALTER TABLE … VALIDATE CONSTRAINT …"); after that pgm.alterColumn(…, { notNull: true }) is instant.`,
+  },
+  "changing-column-type": {
+    severity: "error",
+    help: "Most changes rewrite the table while nobody can use it: add a new column, fill it in batches, then swap. Only widening (varchar(10) to varchar(20) or text) is instant: then say so in a lint comment.",
+    pgm: "Most changes rewrite the table while nobody can use it: pgm.addColumn, fill it in batches, then swap. Only widening (varchar(10) to varchar(20) or text) is instant: then say so in a lint comment.",
+  },
+  "ban-alter-domain-with-add-constraint": {
+    severity: "error",
+    help: "Every table with a column of the domain is read while it is locked. Put the constraint on the columns, with NOT VALID.",
+    pgm: "Every table with a column of the domain is read while it is locked. Put the constraint on the columns, with NOT VALID.",
+  },
+  "ban-truncate-cascade": {
+    severity: "error",
+    onNewTables: true,
+    help: "Name every table that is to be emptied; CASCADE also empties those that refer to them.",
+    pgm: "Name every table that is to be emptied; CASCADE also empties those that refer to them.",
+  },
+  "ban-drop-database": {
+    severity: "error",
+    onNewTables: true,
+    help: "A migration belongs to one database. Drop another with an administrator's tool.",
+    pgm: "A migration belongs to one database. Drop another with an administrator's tool.",
+  },
+  "ban-uncommitted-transaction": {
+    severity: "error",
+    onNewTables: true,
+    help: "End the transaction with COMMIT, or take the BEGIN out.",
+    pgm: "End the transaction with COMMIT, or take the BEGIN out.",
+  },
+  "prefer-repack": {
+    severity: "warning",
+    help: "The table is rewritten while nobody can use it. pg_repack does it beside the running application.",
+    pgm: "The table is rewritten while nobody can use it. pg_repack does it beside the running application.",
+  },
+  "identifier-too-long": {
+    severity: "warning",
+    onNewTables: true,
+    help: "Postgres cuts it at 63 bytes without an error. Give it a shorter name.",
+    pgm: "Postgres cuts it at 63 bytes without an error. Give it a shorter one, with the option `name` where the builder made it up.",
+  },
+  "renaming-column": {
+    severity: "warning",
+    help: "Code that is still running asks for the old name. Add a column, write both, move the readers, then drop the old one.",
+    pgm: "Code that is still running asks for the old name. pgm.addColumn, write both, move the readers, then pgm.dropColumn.",
+  },
+  "renaming-table": {
+    severity: "warning",
+    help: "Code that is still running asks for the old name. Leave a view with the old name behind until it is gone.",
+    pgm: "Code that is still running asks for the old name. Leave a view behind, pgm.createView(old name, …), until it is gone.",
+  },
+  "ban-drop-column": {
+    severity: "warning",
+    help: "Its data is gone, and code that still names it fails. When no running code does, say so in a lint comment.",
+    pgm: "Its data is gone, and code that still names it fails. When no running code does, say so in a lint comment.",
+  },
+  "ban-drop-table": {
+    severity: "warning",
+    help: "Its data is gone, and code that still names it fails. When no running code does, say so in a lint comment.",
+    pgm: "Its data is gone, and code that still names it fails. When no running code does, say so in a lint comment.",
+  },
+};
+
+/** Which of squawk's rules are not used, and why. */
+export const UNUSED_SQUAWK_RULES: Readonly<Record<string, string>> = {
+  // Every session of the engine has lock_timeout and statement_timeout, and a lock timeout is retried.
+  "require-timeout-settings": "the engine sets both timeouts",
+  "require-lock-timeout": "the engine sets lock_timeout",
+  "require-statement-timeout": "the engine sets statement_timeout",
+  // A transaction undoes a failed migration; without one, the engine goes on at the statement it had reached. IF NOT
+  // EXISTS would be worse: it takes a table that is there, and is another, for the one that was asked for.
+  "prefer-robust-stmts": "the engine makes migrations repeatable",
+  // Types are a choice of those who own the schema; none of these stops anybody.
+  "prefer-bigint-over-int": "types are yours to choose",
+  "prefer-bigint-over-smallint": "types are yours to choose",
+  "prefer-identity": "types are yours to choose",
+  "prefer-text-field": "types are yours to choose",
+  "prefer-timestamp-tz": "types are yours to choose",
+  "ban-char-field": "types are yours to choose",
+  "ban-create-domain-with-constraint": "types are yours to choose",
+  // Quick, and code that never wrote a null never reads one.
+  "ban-drop-not-null": "it is quick and breaks nothing by itself",
+  // The end is where a new value mostly belongs.
+  "require-enum-value-ordering": "the end is the usual place",
+  // node-pg-migrate leaves the schema to the search path, which the engine sets from --schema.
+  "require-table-schema": "the search path is set from --schema",
+  // Ours knows how the migration will run, and covers DROP INDEX, REINDEX and DETACH PARTITION too.
+  "ban-concurrent-index-creation-in-transaction": "concurrently-in-transaction says it",
+  // Also misled by the transaction that is put around the SQL for squawk.
+  "transaction-nesting": "the engine refuses such a migration",
+  // Squawk's own comments are not honoured: they ask for no reason.
+  "unused-ignore": "its comments are not used",
+};

@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as v from "valibot";
+import { MigrationError } from "../../migrator/index.ts";
+
+/** What squawk says, in its own counting: lines from 0, columns in UTF-8 bytes from 0. */
+const Complaint = v.object({
+  file: v.string(),
+  line: v.number(),
+  column: v.number(),
+  message: v.string(),
+  help: v.nullable(v.string()),
+  rule_name: v.string(),
+});
+const Output = v.pipe(v.string(), v.parseJson(), v.array(Complaint));
+
+export type SquawkComplaint = v.InferOutput<typeof Complaint>;
+
+const INSTALL = "Install it: npm install --save-dev squawk-cli libpg-query";
+
+/**
+ * The program of this platform, which npm keeps in a package of its own.
+ * @throws MigrationError `USAGE` when it is not installed
+ */
+export function findSquawk(
+  resolve: (request: string, from?: string) => string = resolveInstalled,
+  platform = `${process.platform}-${process.arch}`,
+): string {
+  let shim: string;
+  try {
+    shim = resolve("squawk-cli/package.json");
+  } catch (cause) {
+    throw new MigrationError("USAGE", "lint needs the package squawk-cli, which is not installed", {
+      hint: INSTALL,
+      cause,
+    });
+  }
+  try {
+    return resolve(`@squawk-cli/${platform}/bin/squawk${platform.startsWith("win32") ? ".exe" : ""}`, shim);
+  } catch (cause) {
+    throw new MigrationError("USAGE", `squawk-cli is installed without its program for ${platform}`, {
+      hint: "Install it with optional dependencies: npm install --include=optional. Version 2.53 or newer is needed.",
+      cause,
+    });
+  }
+}
+
+function resolveInstalled(request: string, from: string = import.meta.url): string {
+  return createRequire(from).resolve(request);
+}
+
+export interface SquawkRun {
+  readonly program: string;
+  /** Texts by file name. */
+  readonly scripts: ReadonlyMap<string, string>;
+  readonly postgresMajor: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** All texts in one call, in a folder of their own. */
+export async function runSquawk(run: SquawkRun): Promise<SquawkComplaint[]> {
+  if (run.scripts.size === 0) return [];
+  const folder = await mkdtemp(join(tmpdir(), "cdk-pg-migrate-lint-"));
+  try {
+    // Of its own, and empty: else squawk looks for one in every folder above, which on a shared machine is anybody's.
+    await writeFile(join(folder, "squawk.toml"), "");
+    await Promise.all([...run.scripts].map(([name, text]) => writeFile(join(folder, name), text)));
+    return readOutput(await call(run, folder));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function call({ program, postgresMajor, signal }: SquawkRun, cwd: string): Promise<string> {
+  const flags = ["--reporter", "json", "--config", "squawk.toml", "--pg-version", String(postgresMajor)];
+  return new Promise((resolve, reject) => {
+    // A pattern, since the names of many files do not fit into a command line everywhere.
+    const child = spawn(program, [...flags, "*.sql"], {
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+      ...(signal ? { signal } : {}),
+    });
+    const [out, err]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+    child.on("error", (cause) => reject(startFailure(cause, program, signal)));
+    child.on("close", (code) => {
+      // 1 is its way to say that it found something.
+      if (code === 0 || code === 1) resolve(Buffer.concat(out).toString());
+      else reject(callFailure(code, Buffer.concat(err).toString()));
+    });
+  });
+}
+
+function startFailure(cause: Error, program: string, signal: AbortSignal | undefined): MigrationError {
+  if (signal?.aborted) return new MigrationError("CANCELLED", "lint was cancelled", { cause });
+  return new MigrationError("USAGE", `squawk cannot be started: ${cause.message}`, {
+    hint: `Its program is ${program}. It needs glibc: it does not run on Alpine.`,
+    cause,
+  });
+}
+
+function callFailure(code: number | null, stderr: string): MigrationError {
+  const said = stderr.trim().split("\n", 1)[0] ?? "";
+  return new MigrationError("USAGE", `squawk ended with ${code ?? "a signal"}: ${said}`, {
+    hint: "Version 2.66 or newer of squawk-cli is needed: npm install --save-dev squawk-cli@latest",
+  });
+}
+
+function readOutput(text: string): SquawkComplaint[] {
+  const read = v.safeParse(Output, text);
+  if (read.success) return read.output;
+  throw new MigrationError("USAGE", `squawk's answer is not understood: ${read.issues[0].message}`, {
+    hint: "Install the version this tool was tested with: npm install --save-dev squawk-cli@2.66.0",
+  });
+}

@@ -1,0 +1,37 @@
+import { MigrationError } from "../../migrator/index.ts";
+import { readDatabaseSettings } from "../settings/database.ts";
+import { chooseTarget, type TargetFlags } from "../settings/target.ts";
+import { readVariables } from "../settings/variables.ts";
+import type { World } from "../world.ts";
+import { type ScratchProvider, scratchOn } from "./scratch.ts";
+import { shadowAt } from "./shadow.ts";
+
+export interface ChosenScratch {
+  readonly scratch: ScratchProvider;
+  /** Said first when it is not the configured server. */
+  readonly notes: readonly string[];
+}
+
+/** `SHADOW_DATABASE_URL` if it is set and `--local` is not given; else the server that the other commands use. */
+export async function chooseScratch(world: World, flags: TargetFlags): Promise<ChosenScratch> {
+  const { environment, dotEnv } = readVariables(world.env, world.cwd);
+  const url = environment["SHADOW_DATABASE_URL"] ?? dotEnv["SHADOW_DATABASE_URL"];
+  if (url !== undefined && !flags.local) {
+    return { scratch: shadowAt(readShadow(url, { ...dotEnv, ...environment }, world.cwd)), notes: [] };
+  }
+  const { connection, notes } = await chooseTarget(world, flags);
+  return { scratch: scratchOn(connection), notes };
+}
+
+/** Read as `DATABASE_URL` is, with the same certificates. */
+function readShadow(url: string, variables: Readonly<Record<string, string>>, cwd: string) {
+  const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
+  const environment = { ...Object.fromEntries(tls), DATABASE_URL: url };
+  try {
+    return readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const message = error.message.replace(/\bDATABASE_URL\b/, "SHADOW_DATABASE_URL");
+    throw new MigrationError(error.code, message, error.details);
+  }
+}

@@ -1,0 +1,54 @@
+import { createColors } from "picocolors";
+import { duration } from "../output/duration.ts";
+import { amount } from "../output/names.ts";
+import type { Colors } from "../output/printer.ts";
+import type { VerifiedMigration, VerifyReport } from "./report.ts";
+
+/** The result for people, line by line. */
+export function renderVerify(report: VerifyReport, colors: Colors = createColors(false)): string[] {
+  const { migrations, kept } = report;
+  return [
+    ...migrations.filter(({ status }) => status === "failed").flatMap((one) => renderFailure(one, colors)),
+    ...migrations
+      .filter(({ status }) => status === "irreversible")
+      .map(({ name, reason }) => `${colors.yellow("irreversible")} ${name}: ${reason}`),
+    summary(report, colors),
+    ...(kept === undefined
+      ? []
+      : [`The scratch database was kept: ${kept.database} on ${kept.host}:${kept.port}.`]),
+  ];
+}
+
+function renderFailure({ name, diff, error }: VerifiedMigration, colors: Colors): string[] {
+  return [
+    `${colors.red("FAILED")} ${colors.bold(name)}`,
+    ...(diff ?? "").split("\n").flatMap((line) => (line === "" ? [] : [`  ${colorLine(line, colors)}`])),
+    ...(error === undefined
+      ? []
+      : [
+          `  ${error.step}: ${colors.red(error.code)} ${error.message}`,
+          ...(error.hint === undefined ? [] : [`  ${error.hint}`]),
+        ]),
+    "",
+  ];
+}
+
+function colorLine(line: string, colors: Colors): string {
+  if (/^( {4})?\+/.test(line)) return colors.green(line);
+  if (/^( {4})?-/.test(line)) return colors.red(line);
+  return /^~/.test(line) ? colors.yellow(line) : line;
+}
+
+function summary({ migrations, ok, durationMs }: VerifyReport, colors: Colors): string {
+  const count = (status: VerifiedMigration["status"]): number =>
+    migrations.filter((one) => one.status === status).length;
+  const parts = [
+    [count("reversible"), "can be undone"],
+    [count("irreversible"), "declared irreversible"],
+    [count("failed"), "failed"],
+    [count("unchecked"), "not reached"],
+  ] as const;
+  const told = parts.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]));
+  const line = `${[amount(migrations.length), ...told].join(", ")} (${duration(durationMs)}).`;
+  return ok ? colors.green(line) : colors.red(line);
+}

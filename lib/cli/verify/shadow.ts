@@ -1,0 +1,89 @@
+import type pg from "pg";
+import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import {
+  type Catalog,
+  connectTo,
+  diffCatalogs,
+  type Entry,
+  inSnapshot,
+  readEntries,
+  toCatalog,
+} from "../catalog/index.ts";
+import { readErrorCode } from "../failure.ts";
+import type { ScratchProvider } from "./scratch.ts";
+
+/** A given database used as scratch database, where none may be created. It must be empty, and is emptied afterwards. */
+export function shadowAt(connection: ConnectionSettings): ScratchProvider {
+  return {
+    async create() {
+      const empty = await withClient(connection, (client) => requireEmpty(client, connection));
+      return {
+        connection,
+        drop: () => withClient(connection, (client) => makeEmpty(client, empty, connection)),
+      };
+    },
+  };
+}
+
+async function withClient<T>(
+  connection: ConnectionSettings,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await connectTo(connection);
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function requireEmpty(client: pg.Client, connection: ConnectionSettings): Promise<Catalog> {
+  const catalog = toCatalog(await readAll(client));
+  const found = catalog.objects.filter((object) => !mayBeThere(object));
+  if (found.length === 0) return catalog;
+  const named = found.slice(0, 3).map(({ kind, name }) => `${kind} ${name}`);
+  throw new MigrationError(
+    "USAGE",
+    `the shadow database ${connection.database} on ${connection.host}:${connection.port} is not empty: it has ${named.join(", ")}${found.length > 3 ? " and more" : ""}`,
+    {
+      hint: "SHADOW_DATABASE_URL must name a database for this purpose alone: everything in it is deleted afterwards. Drop and create it anew.",
+    },
+  );
+}
+
+/** What an administrator sets up before handing a database over. */
+function mayBeThere({ kind, name }: { readonly kind: string; readonly name: string }): boolean {
+  return (
+    (kind === "schema" && name === "public") ||
+    ["extension", "database settings", "default privileges"].includes(kind)
+  );
+}
+
+/** Goes with something else, or cannot be dropped. */
+const NOT_DROPPED =
+  /constraint|foreign key|index|trigger|rule|policy|statistics|user mapping|privileges|settings/;
+const FIRST = ["event trigger", "publication", "extension"];
+/** It went with something dropped before. */
+const GONE = ["42P01", "42704", "42883", "3F000", "2BP01", "42809"];
+
+/** It was empty when we came: all it holds is ours. */
+async function makeEmpty(client: pg.Client, empty: Catalog, { database }: ConnectionSettings): Promise<void> {
+  const kept = new Set(empty.objects.map(({ kind, name }) => `${kind} ${name}`));
+  const entries = (await readAll(client)).filter(({ kind, name }) => !kept.has(`${kind} ${name}`));
+  const droppable = entries.filter(({ kind }) => FIRST.includes(kind) || !NOT_DROPPED.test(kind));
+  const order = (entry: Entry): number => (FIRST.includes(entry.kind) ? 0 : 1);
+  for (const { subject } of droppable.sort((a, b) => order(a) - order(b))) {
+    await client.query(`DROP ${subject} CASCADE`).catch((error: unknown) => {
+      if (!GONE.includes(readErrorCode(error) ?? "")) throw error;
+    });
+  }
+  const rest = diffCatalogs(empty, toCatalog(await readAll(client)));
+  if (rest === "") return;
+  throw new MigrationError("USAGE", `the shadow database ${database} could not be emptied:\n${rest}`, {
+    hint: "Drop and create it anew before the next use.",
+  });
+}
+
+function readAll(client: pg.Client): Promise<Entry[]> {
+  return inSnapshot(client, () => readEntries(client, {}));
+}

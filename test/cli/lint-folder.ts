@@ -1,0 +1,67 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openFolder } from "../../lib/bundle/index.ts";
+import { type DownForecast, type LintReport, lintMigrations } from "../../lib/cli/lint/index.ts";
+import { type BuildContext, buildWithoutDatabase } from "../../lib/migrator/build/build.ts";
+import { loadContexts } from "../../lib/migrator/build/load.ts";
+import { MigrationError, type PlannedMigration } from "../../lib/migrator/index.ts";
+import { writeFolder } from "../support/folders.ts";
+
+export interface FolderOptions {
+  readonly postgresMajor?: number;
+  readonly newestApplied?: string;
+}
+
+/** Lints a folder as if all of it were pending, without a database. */
+export async function lintFolder(dir: string, options: FolderOptions = {}): Promise<LintReport> {
+  const cacheDir = join(tmpdir(), "cdk-pg-migrate-test-cache", String(process.pid));
+  const folder = await openFolder(dir, { cacheDir });
+  const names = folder.entries.map(({ name }) => name);
+  const contexts = await loadContexts(folder, names, { decamelize: false, warn: () => {} });
+  const steps: PlannedMigration[] = [];
+  const downs = new Map<string, DownForecast>();
+  for (const context of contexts.values()) {
+    steps.push(await planned(context));
+    downs.set(context.name, await forecast(context));
+  }
+  return lintMigrations({
+    steps,
+    downs,
+    folder,
+    relativeTo: folder.dir,
+    postgresMajor: options.postgresMajor ?? 17,
+    newestApplied: options.newestApplied ?? null,
+  });
+}
+
+/** Lints these files. */
+export function lintFiles(
+  files: Readonly<Record<string, string>>,
+  options?: FolderOptions,
+): Promise<LintReport> {
+  return lintFolder(writeFolder(files), options);
+}
+
+async function planned(context: BuildContext): Promise<PlannedMigration> {
+  const built = await buildWithoutDatabase(context, "up");
+  const isStatic = built.kind === "static";
+  return {
+    migration: context.name,
+    direction: "up",
+    sql: isStatic ? built.steps : null,
+    transactional: isStatic ? built.transactional : null,
+    dynamic: !isStatic,
+    source: "file",
+  };
+}
+
+async function forecast(context: BuildContext): Promise<DownForecast> {
+  try {
+    const built = await buildWithoutDatabase(context, "down");
+    if (built.kind === "dynamic") return { kind: "dynamic" };
+    return { kind: "static", sql: built.steps, transactional: built.transactional };
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return { kind: "irreversible" };
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "@jest/globals";
+import { openFolder } from "../../lib/bundle/index.ts";
+import { type LintReport, lintMigrations } from "../../lib/cli/lint/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { openMigrator } from "../support/migrator.ts";
+
+/** As the command does it: what `up` would run on this database. */
+async function lintPending(db: TestDatabase, dir: string): Promise<LintReport> {
+  const migrator = await openMigrator(db, dir);
+  const folder = await openFolder(dir);
+  const [{ steps }, { head }] = [await migrator.planUp(), await migrator.status()];
+  return lintMigrations({
+    steps,
+    downs: new Map(),
+    folder,
+    relativeTo: folder.dir,
+    postgresMajor: 17,
+    newestApplied: head,
+  });
+}
+
+describe("lint against a database", () => {
+  it("judges what is pending, and nothing that is applied", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "5_a.sql": "CREATE TABLE a (id int); CREATE TABLE b (id int); DROP TABLE b;",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await lintPending(db, dir)).toEqual({ findings: [], accepted: [], migrations: 0, ok: true });
+      addFiles(dir, { "4_old.sql": "SELECT 1;", "6_new.sql": "CREATE INDEX i ON a (id);" });
+      const { findings } = await lintPending(db, dir);
+      expect(findings.map(({ rule, file }) => `${rule} ${file}`)).toEqual([
+        "older-than-applied 4_old.sql",
+        "require-concurrent-index-creation 6_new.sql",
+      ]);
+    }));
+
+  it("judges a dynamic migration as the database stands, and says when it cannot", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE TABLE names AS SELECT 'x' AS name");
+      const dir = writeFolder({
+        "1_now.ts":
+          "export const up = async (pgm: any) => { for (const { name } of await pgm.db.select('SELECT name FROM names')) pgm.dropTable(name); };\nexport const down = false;",
+        "2_later.ts":
+          "export const up = async (pgm: any) => { await pgm.db.query('SELECT id FROM y'); pgm.sql('SELECT 2'); };",
+      });
+      const { findings } = await lintPending(db, dir);
+      expect(findings.map(({ rule, file, statement }) => [rule, file, statement])).toEqual([
+        ["ban-drop-table", "1_now.ts", 'DROP TABLE "x"'],
+        ["not-linted", "2_later.ts", undefined],
+      ]);
+    }));
+});

@@ -1,0 +1,288 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "@jest/globals";
+import { openFolder } from "../../lib/bundle/index.ts";
+import {
+  renderVerify,
+  type ScratchProvider,
+  scratchOn,
+  shadowAt,
+  type VerifiedMigration,
+  type VerifyReport,
+  type VerifySetup,
+  verifyMigrations,
+} from "../../lib/cli/verify/index.ts";
+import type { ConnectionSettings } from "../../lib/migrator/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
+import { failureOf } from "../support/migrator.ts";
+import { CORPUS, type Piece, RARE } from "./catalog-corpus.ts";
+
+const PROJECT = fileURLToPath(new URL("../../migrations", import.meta.url));
+const PIECES = [...CORPUS, ...RARE];
+
+describe("verify", () => {
+  test(
+    "a migration for every kind of object, all undone as they should be",
+    () =>
+      withDatabase(async (db) => {
+        const report = await verify(
+          db,
+          folderOf(PIECES, ({ down }) => down),
+        );
+        expect(report.migrations.filter(({ status }) => status !== "reversible")).toEqual([]);
+        expect(report.ok).toBe(true);
+      }),
+    120_000,
+  );
+
+  test(
+    "a careless down for every kind of object is found, with what it left or lost",
+    () =>
+      withDatabase(async (db) => {
+        const report = await verify(
+          db,
+          folderOf(PIECES, ({ wrong }) => wrong.down),
+        );
+        expect(report.ok).toBe(false);
+        for (const [n, { name, wrong }] of PIECES.entries()) {
+          const { status, diff = "", error } = report.migrations[n] ?? { status: "unchecked" };
+          expect([name, status, error?.step === "down"]).toEqual([name, "failed", false]);
+          const missing = wrong.shows.filter((line) => !diff.includes(line));
+          expect({ name, diff, missing }).toEqual({ name, diff, missing: [] });
+        }
+      }),
+    240_000,
+  );
+
+  test("this project's own migrations", () =>
+    withDatabase(async (db) => {
+      const report = await verify(db, PROJECT);
+      expect(report.ok).toBe(true);
+    }));
+
+  test("no-transaction, dynamic and pair migrations", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.up.sql": "CREATE TABLE a (id int)",
+        "1_a.down.sql": "DROP TABLE a",
+        "2_index.sql":
+          "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n-- Down Migration\nDROP INDEX CONCURRENTLY a_id;",
+        "3_dynamic.js": `
+          export async function up(pgm) {
+            const rows = await pgm.db.select("SELECT 'made_' || count(*) AS name FROM pg_class WHERE relname = 'a'");
+            pgm.createTable(rows[0].name, { id: "id" });
+          }
+          export const down = (pgm) => pgm.dropTable("made_1");`,
+        "4_inferred.js": 'export const up = (pgm) => pgm.createTable("inferred", { id: "id" });',
+        "5_left.sql":
+          "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY a_two ON a (id, id);\n-- Down Migration\nSELECT 1;",
+      });
+      expect(statuses(await verify(db, dir))).toEqual([
+        "1_a reversible",
+        "2_index reversible",
+        "3_dynamic reversible",
+        "4_inferred reversible",
+        "5_left failed",
+      ]);
+    }));
+
+  test("what cannot be undone needs a reason", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_module.js":
+          'export const irreversible = "the letters are sent";\nexport const up = (pgm) => pgm.createTable("a", { id: "id" });\nexport const down = false;',
+        "2_sql.sql": "-- irreversible: data is gone  \r\nCREATE TABLE b ();",
+        "3_pair.up.sql": "-- irreversible: a pair of one\nCREATE TABLE c ();",
+        "4_bare.js":
+          'export const up = (pgm) => pgm.createTable("d", { id: "id" });\nexport const down = false;',
+        "5_bare.sql": "-- irreversible:\nCREATE TABLE e ();",
+        "6_fine.sql": "CREATE TABLE f ();\n-- Down Migration\nDROP TABLE f;",
+      });
+      const report = await verify(db, dir);
+      expect(
+        report.migrations.map(({ name, status, reason, error }) => [name, status, reason ?? error?.code]),
+      ).toEqual([
+        ["1_module", "irreversible", "the letters are sent"],
+        ["2_sql", "irreversible", "data is gone"],
+        ["3_pair", "irreversible", "a pair of one"],
+        ["4_bare", "failed", "IRREVERSIBLE"],
+        ["5_bare", "failed", "IRREVERSIBLE"],
+        ["6_fine", "reversible", undefined],
+      ]);
+      expect(report.migrations[3]?.error?.hint).toContain("export const irreversible");
+    }));
+
+  test("goes on behind a failed down, and stops at a failed up", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_left.sql": "CREATE TABLE a (id int);\n-- Down Migration\nSELECT 1;",
+        "2_broken_down.sql": "CREATE TABLE b (id int);\n-- Down Migration\nDROP TABLE nobody;",
+        "3_half_down.sql":
+          "-- migrate: no-transaction\nCREATE TABLE c (id int);\n-- Down Migration\nDROP TABLE c; DROP TABLE nobody;",
+        "4_fine.sql":
+          "CREATE VIEW d AS SELECT * FROM a, b, c AS c (n);\n-- Down Migration\nDROP VIEW d;".replace(
+            "SELECT * FROM a, b, c AS c (n)",
+            "SELECT a.id FROM a, b, c",
+          ),
+        "5_other_the_second_time.sql":
+          "CREATE TABLE IF NOT EXISTS e (id int);\n-- Down Migration\nALTER TABLE e RENAME COLUMN id TO old;",
+        "6_broken_up.sql": "CREATE TABLE a ();",
+        "7_after.sql": "CREATE TABLE g ();",
+      });
+      const report = await verify(db, dir);
+      expect(report.migrations.map(({ name, status, error }) => [name, status, error?.step])).toEqual([
+        ["1_left", "failed", "up again"],
+        ["2_broken_down", "failed", "down"],
+        ["3_half_down", "failed", "down"],
+        ["4_fine", "reversible", undefined],
+        ["5_other_the_second_time", "failed", undefined],
+        ["6_broken_up", "failed", "up"],
+        ["7_after", "unchecked", undefined],
+      ]);
+      expect(report.migrations[4]?.diff).toContain("After down and up again, unlike after the first up:");
+      const lines = renderVerify(report);
+      expect(lines.join("\n")).toContain(
+        "FAILED 1_left\n  After down, unlike before up:\n  + table public.a\n      CREATE TABLE public.a (",
+      );
+      expect(lines.at(-1)).toMatch(/^7 migrations, 1 can be undone, 5 failed, 1 not reached \(.+\)\.$/);
+    }));
+
+  test("tells its progress, and its scratch databases are gone afterwards", () =>
+    withDatabase(async (db) => {
+      const made: string[] = [];
+      const seen: [string, number, number][] = [];
+      await verify(
+        db,
+        folderOf(CORPUS.slice(0, 2), ({ wrong }) => wrong.down),
+        {
+          scratch: recording(scratchOn(db.connection), made),
+          onProgress: ({ name }: VerifiedMigration, done, total) => void seen.push([name, done, total]),
+        },
+      );
+      expect(seen.map(([, done, total]) => `${done}/${total}`)).toEqual(["1/2", "2/2"]);
+      expect(made.length).toBeGreaterThan(1);
+      expect(await existing(db, made)).toEqual([]);
+    }));
+
+  test("--keep leaves the database", () =>
+    withDatabase(async (db) => {
+      const scratch = scratchOn(db.connection);
+      const { kept } = await verify(db, PROJECT, { keep: true, scratch });
+      const name = kept?.database ?? "";
+      expect(await existing(db, [name])).toEqual([name]);
+      await db.query(`DROP DATABASE ${name}`);
+    }));
+
+  test("schemas and tables of other names", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id serial);\n-- Down Migration\nDROP TABLE a;" });
+      const options = { schema: ["app", "public"], migrationsSchema: "Ours", migrationsTable: "done" };
+      expect((await verify(db, dir, { options })).migrations).toEqual([
+        { name: "1_a", status: "reversible" },
+      ]);
+    }));
+
+  test("a user who may not create databases is told what to do", () =>
+    withDatabase(async (db) => {
+      const user = `plain_${db.name}`;
+      await db.query(`CREATE ROLE ${user} LOGIN PASSWORD 'plain'`);
+      try {
+        const scratch = scratchOn({ ...db.connection, user, password: "plain" });
+        const error = await failureOf(verify(db, PROJECT, { scratch }));
+        expect(error).toMatchObject({
+          code: "USAGE",
+          message: expect.stringContaining(`${user} may not create`),
+        });
+        expect(error.details.hint).toContain("SHADOW_DATABASE_URL");
+      } finally {
+        await db.query(`DROP ROLE ${user}`);
+      }
+    }));
+
+  test("connection failures are the engine's", () =>
+    withDatabase(async (db) => {
+      const scratch = scratchOn({ ...db.connection, password: "wrong" });
+      expect((await failureOf(verify(db, PROJECT, { scratch }))).code).toBe("AUTH");
+      const closed: ConnectionSettings = { ...db.connection, port: 1 };
+      expect((await failureOf(verify(db, PROJECT, { scratch: scratchOn(closed) }))).code).toBe("CONNECTION");
+    }));
+
+  test("a cancelled verify leaves nothing", () =>
+    withDatabase(async (db) => {
+      const made: string[] = [];
+      const abort = new AbortController();
+      const work = verify(
+        db,
+        folderOf(CORPUS, ({ down }) => down),
+        {
+          scratch: recording(scratchOn(db.connection), made),
+          signal: abort.signal,
+          onProgress: (_, done) => {
+            if (done === 3) abort.abort();
+          },
+        },
+      );
+      expect((await failureOf(work)).code).toBe("CANCELLED");
+      expect(await existing(db, made)).toEqual([]);
+    }));
+});
+
+describe("a shadow database", () => {
+  test(
+    "must be empty, and is empty again afterwards",
+    () =>
+      withDatabase(async (db) => {
+        const scratch = shadowAt(db.connection);
+        const dir = folderOf(
+          PIECES.filter(({ name }) => !/privileges|settings/.test(name)),
+          ({ down }) => down,
+        );
+        for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
+        await db.query("CREATE TABLE mine ()");
+        const error = await failureOf(verify(db, dir, { scratch }));
+        expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("table public.mine") });
+        expect(await db.query("SELECT FROM mine")).toEqual([]);
+      }),
+    240_000,
+  );
+});
+
+async function verify(
+  db: TestDatabase,
+  dir: string,
+  setup: Partial<VerifySetup> = {},
+): Promise<VerifyReport> {
+  const cacheDir = join(tmpdir(), "cdk-pg-migrate-test-cache", String(process.pid));
+  const source = await openFolder(dir, { cacheDir });
+  return verifyMigrations({ scratch: scratchOn(db.connection), source, ...setup });
+}
+
+function folderOf(pieces: readonly Piece[], down: (piece: Piece) => string): string {
+  const file = (piece: Piece) => `${piece.up};\n-- Down Migration\n${down(piece)};\n`;
+  return writeFolder(Object.fromEntries(pieces.map((piece, n) => [`${n + 1}_piece.sql`, file(piece)])));
+}
+
+function statuses({ migrations }: VerifyReport): string[] {
+  return migrations.map(({ name, status }) => `${name} ${status}`);
+}
+
+/** Writes down the names of the databases it makes. */
+function recording(provider: ScratchProvider, names: string[]): ScratchProvider {
+  return {
+    async create() {
+      const made = await provider.create();
+      names.push(made.connection.database);
+      return made;
+    },
+  };
+}
+
+async function existing(db: TestDatabase, names: readonly string[]): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    "SELECT datname::text AS name FROM pg_database WHERE datname = ANY ($1)",
+    [names],
+  );
+  return rows.map(({ name }) => name);
+}
