@@ -1,23 +1,12 @@
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
-import { openFolder } from "../../lib/bundle/index.ts";
-import {
-  renderVerify,
-  type ScratchProvider,
-  scratchOn,
-  shadowAt,
-  type VerifiedMigration,
-  type VerifyReport,
-  type VerifySetup,
-  verifyMigrations,
-} from "../../lib/cli/verify/index.ts";
+import { renderVerify, scratchOn, type VerifiedMigration } from "../../lib/cli/verify/index.ts";
 import type { ConnectionSettings } from "../../lib/migrator/index.ts";
-import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { failureOf } from "../support/migrator.ts";
-import { CORPUS, type Piece, RARE } from "./catalog-corpus.ts";
+import { CORPUS, RARE } from "./catalog-corpus.ts";
+import { existing, folderOf, recording, statuses, verify } from "./verify-run.ts";
 
 const PROJECT = fileURLToPath(new URL("../../migrations", import.meta.url));
 const PIECES = [...CORPUS, ...RARE];
@@ -35,25 +24,6 @@ describe("verify", () => {
         expect(report.ok).toBe(true);
       }),
     120_000,
-  );
-
-  test(
-    "a careless down for every kind of object is found, with what it left or lost",
-    () =>
-      withDatabase(async (db) => {
-        const report = await verify(
-          db,
-          folderOf(PIECES, ({ wrong }) => wrong.down),
-        );
-        expect(report.ok).toBe(false);
-        for (const [n, { name, wrong }] of PIECES.entries()) {
-          const { status, diff = "", error } = report.migrations[n] ?? { status: "unchecked" };
-          expect([name, status, error?.step === "down"]).toEqual([name, "failed", false]);
-          const missing = wrong.shows.filter((line) => !diff.includes(line));
-          expect({ name, diff, missing }).toEqual({ name, diff, missing: [] });
-        }
-      }),
-    240_000,
   );
 
   test("this project's own migrations", () =>
@@ -228,61 +198,3 @@ describe("verify", () => {
       expect(await existing(db, made)).toEqual([]);
     }));
 });
-
-describe("a shadow database", () => {
-  test(
-    "must be empty, and is empty again afterwards",
-    () =>
-      withDatabase(async (db) => {
-        const scratch = shadowAt(db.connection);
-        const dir = folderOf(
-          PIECES.filter(({ name }) => !/privileges|settings/.test(name)),
-          ({ down }) => down,
-        );
-        for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
-        await db.query("CREATE TABLE mine ()");
-        const error = await failureOf(verify(db, dir, { scratch }));
-        expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("table public.mine") });
-        expect(await db.query("SELECT FROM mine")).toEqual([]);
-      }),
-    240_000,
-  );
-});
-
-async function verify(
-  db: TestDatabase,
-  dir: string,
-  setup: Partial<VerifySetup> = {},
-): Promise<VerifyReport> {
-  const cacheDir = join(tmpdir(), "cdk-pg-migrate-test-cache", String(process.pid));
-  const source = await openFolder(dir, { cacheDir });
-  return verifyMigrations({ scratch: scratchOn(db.connection), source, ...setup });
-}
-
-function folderOf(pieces: readonly Piece[], down: (piece: Piece) => string): string {
-  const file = (piece: Piece) => `${piece.up};\n-- Down Migration\n${down(piece)};\n`;
-  return writeFolder(Object.fromEntries(pieces.map((piece, n) => [`${n + 1}_piece.sql`, file(piece)])));
-}
-
-function statuses({ migrations }: VerifyReport): string[] {
-  return migrations.map(({ name, status }) => `${name} ${status}`);
-}
-
-/** Writes down the names of the databases it makes. */
-function recording(provider: ScratchProvider, names: string[]): ScratchProvider {
-  return {
-    async create() {
-      const made = await provider.create();
-      names.push(made.connection.database);
-      return made;
-    },
-  };
-}
-
-async function existing(db: TestDatabase, names: readonly string[]): Promise<string[]> {
-  const rows = await db.query<{ name: string }>(
-    "SELECT datname::text AS name FROM pg_database WHERE datname = ANY ($1)",
-    [names],
-  );
-  return rows.map(({ name }) => name);
-}

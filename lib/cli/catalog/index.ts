@@ -2,5 +2,6 @@
 export { connectTo } from "./connect.ts";
 export { diffCatalogs } from "./diff.ts";
 export { type Address, addressOf, type Entry, statementsOf } from "./entry.ts";
+export { typed } from "./failure.ts";
 export { compare, inSnapshot, readCatalog, readEntries, toCatalog } from "./read.ts";
 export type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./types.ts";

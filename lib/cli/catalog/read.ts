@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { commentStatement, grantStatement, ownerStatements, type Roles } from "./attributes.ts";
 import { addressOf, type Entry, statementsOf } from "./entry.ts";
+import { typed } from "./failure.ts";
 import { everything } from "./queries/all.ts";
 import { COMMENTS, GRANTS } from "./queries/rights.ts";
 import type { CommentRow, GrantRow, ObjectRow } from "./rows.ts";
@@ -22,21 +23,27 @@ export function toCatalog(entries: readonly Entry[]): Catalog {
   return { objects: objects.sort((a, b) => compare(a.kind, b.kind) || compare(a.name, b.name)) };
 }
 
+const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+  SET LOCAL search_path = ''; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
+  SET LOCAL "DateStyle" = 'ISO, YMD'; SET LOCAL "IntervalStyle" = postgres; SET LOCAL "TimeZone" = 'UTC';
+  SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL quote_all_identifiers = off;
+  SET LOCAL standard_conforming_strings = on`;
+
 /**
  * One moment of the database, with every setting that the server's own texts depend on: without a search path, all
  * names are qualified. Compiling such a wide query to machine code, or planning it twice, would take longer than
  * running it.
  */
 export async function inSnapshot<T>(client: pg.Client, read: () => Promise<T>): Promise<T> {
-  await client.query(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-    SET LOCAL search_path = ''; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL "DateStyle" = 'ISO, YMD'; SET LOCAL "IntervalStyle" = postgres;
-    SET LOCAL "TimeZone" = 'UTC'; SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex;
-    SET LOCAL quote_all_identifiers = off; SET LOCAL standard_conforming_strings = on`);
-  try {
-    return await read();
-  } finally {
-    await client.query("ROLLBACK");
-  }
+  return typed("the catalogue cannot be read", async () => {
+    await client.query(BEGIN);
+    try {
+      return await read();
+    } finally {
+      // A session that is lost needs no rollback, and has an error already.
+      await client.query("ROLLBACK").catch(() => undefined);
+    }
+  });
 }
 
 /** Every object, in no order; to be called in a snapshot. */

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { type MigrationSource, Migrator, type MigratorOptions } from "../../migrator/index.ts";
-import { type Catalog, connectTo, readCatalog } from "../catalog/index.ts";
+import { type Catalog, connectTo, readCatalog, typed } from "../catalog/index.ts";
 import { TOOL } from "../version.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
@@ -71,7 +71,8 @@ export class Bench {
     const { schema = [], migrationsSchema = "public" } = this.#options;
     for (const name of new Set([...schema, migrationsSchema])) {
       if (name === "public") continue;
-      await this.#client.query(`CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(name)}`);
+      const text = `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(name)}`;
+      await typed(`schema ${name} in the scratch database`, () => this.#client.query(text));
     }
   }
 }

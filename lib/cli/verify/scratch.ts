@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
-import { connectTo } from "../catalog/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { connectTo, typed } from "../catalog/index.ts";
 
 /** An empty database to try migrations on. */
 export interface ScratchDatabase {
@@ -37,12 +36,16 @@ export function scratchOn(server: ConnectionSettings): ScratchProvider {
 async function asAdmin(server: ConnectionSettings, statement: string): Promise<void> {
   const client = await connectAnywhere(server);
   try {
-    await client.query(statement);
+    await typed("a scratch database", () => client.query(statement));
   } catch (error) {
-    throw readErrorCode(error) === "42501" ? mayNotCreate(server, error) : error;
+    throw isRefusal(error) ? mayNotCreate(server, error) : error;
   } finally {
     await client.end();
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof MigrationError && error.details.sqlstate === "42501";
 }
 
 /** The configured database need not exist yet. */

@@ -8,6 +8,7 @@ import {
   inSnapshot,
   readEntries,
   toCatalog,
+  typed,
 } from "../catalog/index.ts";
 import { readErrorCode } from "../failure.ts";
 import type { ScratchProvider } from "./scratch.ts";
@@ -31,7 +32,7 @@ async function withClient<T>(
 ): Promise<T> {
   const client = await connectTo(connection);
   try {
-    return await work(client);
+    return await typed("the shadow database", () => work(client));
   } finally {
     await client.end();
   }
