@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -31,7 +32,8 @@ async function makeWithLibrary(files: Files): Promise<Project> {
 
 /** Runs `body` as a module in a process of its own; gives the JSON it prints. */
 async function run(project: Project, body: string): Promise<unknown> {
-  const script = join(project.root, "script.js");
+  // Of its own: another process may be reading this one's while it is being written.
+  const script = join(project.root, `script-${randomUUID()}.js`);
   const open = `openFolder(${JSON.stringify(project.dir)}, { cacheDir: ${JSON.stringify(project.cacheDir)} })`;
   writeFileSync(
     script,

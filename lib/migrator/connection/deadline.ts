@@ -22,7 +22,8 @@ export function withDeadline(signal: AbortSignal | undefined, at: number | undef
   return { signal: AbortSignal.any(signals), clear: () => clearTimeout(timer) };
 }
 
-function timeIsUp(): MigrationError {
+/** The error for a run that has used up its time. */
+export function timeIsUp(): MigrationError {
   return new MigrationError("DEADLINE", "the time for this run is up", {
     hint: "Run again: it goes on where this run stopped. A single statement that needs longer needs a run with more time.",
   });

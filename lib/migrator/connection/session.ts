@@ -13,6 +13,7 @@ import {
   endClient,
   type SessionOptions,
 } from "./connect.ts";
+import { timeIsUp } from "./deadline.ts";
 import { connectionError, type Failure, readFailure } from "./failure.ts";
 import { applySettings, ENGINE_PATH, ENGINE_SCOPE, migrationPath, type SessionState } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
@@ -177,6 +178,12 @@ export class Session {
     return this.#client.getTransactionStatus() ?? "I";
   }
 
+  /** The server's limit and our timer end at the same moment, and either may be first. */
+  #isTimeUp(): boolean {
+    const left = leftUntil(this.#setup.deadline);
+    return left !== undefined && left < 100;
+  }
+
   #state(searchPath: string): SessionState {
     return { searchPath, leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly };
   }
@@ -191,6 +198,7 @@ export class Session {
     const failure = readFailure(error);
     if (!(await this.#survived(failure))) this.#lost = true;
     if (signal?.aborted) return cancelled(signal, error);
+    if (failure.code === QUERY_CANCELED && this.#isTimeUp()) return timeIsUp();
     if (this.#lost) {
       return new MigrationError(
         "CONNECTION",
@@ -236,6 +244,9 @@ function tooOld(major: number): MigrationError {
 function leftUntil(deadline: number | undefined): number | undefined {
   return deadline === undefined ? undefined : deadline - Date.now();
 }
+
+/** SQLSTATE of a statement that was cancelled or ran into `statement_timeout`. */
+const QUERY_CANCELED = "57014";
 
 /** Milliseconds for the last queries of a session. */
 const LAST_WORDS_MS = 3_000;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { findLocal, resetLocal, startLocal, stopLocal } from "../../../lib/cli/local/index.ts";
 import { isAlive } from "../../../lib/cli/local/processes.ts";
+import { until } from "../../faults/until.ts";
 import { ask, command, withProjects } from "../../support/launcher.ts";
 
 describe("startLocal", () => {
@@ -62,7 +63,7 @@ describe("startLocal", () => {
       const first = await startLocal({ projectDir });
       await ask(first, "CREATE TABLE kept AS SELECT 42 AS n");
       expect(await stopLocal({ projectDir })).toEqual({ stopped: true });
-      expect(isAlive(first.pid)).toBe(false);
+      await until(() => !isAlive(first.pid), "the end of the server");
       expect(await findLocal({ projectDir })).toBeUndefined();
       expect(await stopLocal({ projectDir })).toEqual({ stopped: false });
       const second = await startLocal({ projectDir });
@@ -159,7 +160,7 @@ describe("startLocal", () => {
       await expect(refused).rejects.toMatchObject({ code: "USAGE" });
       await expect(refused).rejects.not.toThrow(connection.password);
       await resetLocal({ projectDir });
-      expect(isAlive(pid)).toBe(false);
+      await until(() => !isAlive(pid), "the end of the server");
       expect(await startLocal({ projectDir })).toMatchObject({ started: true });
     });
   });
