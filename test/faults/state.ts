@@ -22,8 +22,9 @@ interface Recorded {
   readonly name: string;
   /** Rows that say how this very row of `pgmigrations` came to be. */
   readonly origins: number;
-  /** The newest row of it. */
+  /** The newest row of its name. */
   readonly last: string;
+  /** Whether the row it came from has digests. */
   readonly digest: boolean;
 }
 
@@ -35,7 +36,7 @@ export async function expectConsistentHistory(db: TestDatabase): Promise<void> {
              WHERE h.applied_id = m.id AND h.migration = m.name AND state = 'finished') AS origins,
             (SELECT state FROM pgmigrations_history AS h WHERE h.migration = m.name ORDER BY id DESC LIMIT 1) AS last,
             (SELECT source_digest IS NOT NULL FROM pgmigrations_history AS h
-             WHERE h.migration = m.name ORDER BY id DESC LIMIT 1) AS digest
+             WHERE h.applied_id = m.id ORDER BY id DESC LIMIT 1) AS digest
      FROM pgmigrations AS m ORDER BY m.id`,
   );
   expect(rows).toEqual(rows.map(({ name }) => ({ name, origins: 1, last: "finished", digest: true })));
