@@ -133,6 +133,7 @@ function createHistory(tables: Tables): string[] {
     )`,
     `COMMENT ON TABLE ${history} IS 'What migrations did here, and the SQL to undo them. Written by cdk-pg-migrate only.'`,
     `CREATE INDEX ON ${history} (migration, id)`,
+    `CREATE INDEX ON ${history} (applied_id, id) WHERE applied_id IS NOT NULL`,
     `CREATE INDEX ON ${history} (id) WHERE no_transaction AND state <> 'finished'`,
     `DO ${pg.escapeLiteral(revokeFromOthers(history))}`,
   ];
