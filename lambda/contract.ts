@@ -1,0 +1,163 @@
+/**
+ * What the constructs and the Lambdas have agreed on: names of environment variables, properties of the custom
+ * resource, payloads, and where things lie in the asset. Types and constants only, so that synth pays for nothing else.
+ */
+export { DEFAULTS } from "../lib/migrator/defaults.ts";
+export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/migrator/options.ts";
+
+/** Environment variables of the three functions. None holds a secret. */
+export const ENV = {
+  host: "DATABASE_HOST",
+  port: "DATABASE_PORT",
+  database: "DATABASE_NAME",
+  /** ARN of a secret whose JSON has `username` and `password`; all else in it is ignored. */
+  secretArn: "DATABASE_SECRET_ARN",
+  /**
+   * File with the certificates to trust, absolute or relative to the asset. Absent: Node's own list and the
+   * Amazon certificates of the Lambda runtime.
+   */
+  caFile: "CA_FILE",
+  /** JSON of `MigratorOptions` without what has its default; absent: all defaults. */
+  options: "MIGRATE_OPTIONS",
+  /** Deploy only: `keep` or `down`. */
+  onRollback: "ON_ROLLBACK",
+  /** Operate only: "true" or "false". */
+  allowDown: "ALLOW_DOWN",
+  /** Version of the migrations for the history, such as a git commit; absent when unknown. */
+  revision: "MIGRATIONS_REVISION",
+} as const;
+
+/** Where things lie in the asset, relative to its root. */
+export const ASSET = {
+  /** Entry points, as Lambda's `handler` setting names them. */
+  deployHandler: "on-deploy.handler",
+  statusHandler: "on-status.handler",
+  operateHandler: "on-operate.handler",
+  manifest: "migrations/manifest.json",
+  /** Compiled modules: exports `migrations`, a Map from name to a function that evaluates the module. */
+  modules: "migrations/modules.mjs",
+  /** SQL files under the names they have in the migrations folder. */
+  sql: "migrations/sql",
+  ca: "ca.pem",
+} as const;
+
+/** What a stack rollback does to the database: nothing, or undo what the deploy had applied. */
+export type OnRollback = "keep" | "down";
+
+/** Values the constructs and the functions share; times in seconds. */
+export const LIMITS = {
+  /** Of the functions: as long as a synchronous custom resource may take (CDK's provider framework adds a minute). */
+  functionTimeout: 14 * 60,
+  /** CloudFormation stops waiting for an answer. */
+  serviceTimeout: 16 * 60,
+  /** Postgres is told to stop so long before Lambda would. */
+  reserve: 30,
+} as const;
+
+/** CloudWatch: every function writes these in the embedded metric format, with the dimension `Function`. */
+export const METRICS = {
+  namespace: "CdkPgMigrate",
+  /** 1 when a deploy or an operator's command failed, or a rollback could not undo; else 0. */
+  failed: "MigrationFailed",
+  /** How many migrations the invocation applied or undid. */
+  completed: "MigrationsCompleted",
+  /** Milliseconds. */
+  duration: "RunDuration",
+} as const;
+
+/**
+ * Properties of the custom resource. CloudFormation calls the function only when one of them differs, and
+ * `cdk diff` shows them: they say what a deploy would run. All are strings by the time they arrive.
+ */
+export interface DeployProperties {
+  /** Hash of the bundle's manifest: differs when the text of any migration, or of a file one imports, does. */
+  readonly MigrationsHash: string;
+  readonly MigrationCount: string;
+  /** Newest migration of the bundle. */
+  readonly Head: string;
+  /** Names of the newest migrations, newest last; bounded, because templates and events are. */
+  readonly Newest: readonly string[];
+  /** Options that differ from their defaults, as JSON with sorted keys; "{}" when none does. */
+  readonly Options: string;
+  /** Any text; a change runs the migrations again though nothing else differs. */
+  readonly ForceRun?: string;
+}
+
+/** Of the names in `DeployProperties.Newest`: at most so many, and so many bytes together. */
+export const NEWEST_BOUND = { names: 20, bytes: 2_000 } as const;
+
+/** Attributes of the custom resource (`Fn::GetAtt`), always all four, as strings; "unknown" when nobody asked the database. */
+export interface DeployData {
+  readonly Head: string;
+  readonly AppliedCount: string;
+  readonly PendingCount: string;
+  readonly AheadCount: string;
+}
+
+/** One migration of the manifest. */
+export interface ManifestMigration {
+  readonly name: string;
+  readonly fileName: string;
+  readonly kind: "module" | "sql" | "pair";
+  /** Of `sql` the file, of `pair` the up file and its down file if there is one; of `module` none. */
+  readonly files: readonly string[];
+  /** SHA-256 (hex) of its own text and of the local files it imports. */
+  readonly digest: string;
+  /** Whether it may export `shorthands`. */
+  readonly shorthands: boolean;
+}
+
+/** `manifest.json` of the asset. */
+export interface Manifest {
+  readonly format: 1;
+  /** SHA-256 (hex) over everything the migrations are made of: the same on every machine. */
+  readonly hash: string;
+  /** In running order; at least one. */
+  readonly migrations: readonly ManifestMigration[];
+}
+
+/** Payload of the status function. */
+export type StatusRequest =
+  | { readonly action: "status" }
+  | {
+      readonly action: "plan";
+      /** Default: up. */
+      readonly direction?: "up" | "down";
+      readonly to?: string;
+      readonly count?: number;
+      readonly batch?: boolean;
+      readonly from?: "file" | "history";
+    }
+  | {
+      readonly action: "history";
+      readonly migration?: string;
+      readonly state?: "started" | "finished" | "failed";
+      readonly limit?: number;
+    };
+
+interface Confirmed {
+  /** The database's name: what is at stake, said out loud. */
+  readonly confirm: string;
+}
+
+/** Payload of the operate function. */
+export type OperateRequest = Confirmed &
+  (
+    | { readonly action: "up"; readonly to?: string; readonly count?: number }
+    | {
+        readonly action: "down";
+        readonly to?: string;
+        readonly count?: number;
+        readonly batch?: boolean;
+        readonly from?: "file" | "history";
+      }
+    | { readonly action: "redo"; readonly count?: number }
+    | { readonly action: "repair"; readonly migrations?: readonly string[]; readonly note?: string }
+    | {
+        readonly action: "resolve";
+        readonly migration: string;
+        readonly outcome: "retry" | "applied" | "reverted";
+        readonly note?: string;
+      }
+    | { readonly action: "baseline"; readonly to?: string; readonly note?: string }
+  );
