@@ -53,6 +53,8 @@ export interface RunReport {
   readonly head: string | null;
   /** Pending names after the run, in running order. */
   readonly pending: readonly string[];
+  /** After the run. */
+  readonly counts: Readonly<Record<MigrationState, number>>;
   /** Names of the tables in the configured schemas after the run, the engine's own left out; null when nothing ran. */
   readonly tables: readonly string[] | null;
   readonly warnings: readonly Finding[];

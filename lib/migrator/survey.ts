@@ -6,7 +6,8 @@ import type { Situation } from "./plan/gate.ts";
 import { type Classified, classify, type MigrationState } from "./plan/states.ts";
 import type { StatusReport } from "./report.ts";
 import type { MigrationSource } from "./source.ts";
-import { readStored, type Stored } from "./store/read.ts";
+import { sqlDigest } from "./sql/digest.ts";
+import { readAccepted, readStored, type Stored } from "./store/read.ts";
 import { type Existing, findTables, type Tables } from "./store/tables.ts";
 
 /** What the database and the files say together at one moment. */
@@ -30,6 +31,8 @@ export async function survey(
     decamelize: options.decamelize,
     warn: () => {},
   });
+  const digests = new Map([...changed].map(([name, steps]) => [name, sqlDigest(steps)]));
+  const superseded = digests.size > 0 ? await readAccepted(session, tables, digests) : new Set<string>();
   const classified = classify({
     entries: source.entries,
     applied: stored.applied.map((m) => m.name),
@@ -37,7 +40,7 @@ export async function survey(
     partial: new Set(stored.partial.map((m) => m.name)),
   });
   const unmanaged = existing.occupied && !existing.applied && !existing.history;
-  return { existing, stored, classified, unmanaged, changed };
+  return { existing, stored, classified, unmanaged, changed, superseded };
 }
 
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {
@@ -58,12 +61,17 @@ export function knownNames(source: MigrationSource): string[] {
 export function describeSurvey(found: Survey): Pick<StatusReport, "migrations" | "head" | "counts"> {
   const applied = new Map(found.stored.applied.map((m) => [m.name, m.appliedAt]));
   const partial = new Map(found.stored.partial.map((m) => [m.name, m.statement]));
-  const counts = { applied: 0, pending: 0, changed: 0, partial: 0, missing: 0, ahead: 0 };
-  for (const { state } of found.classified) counts[state] += 1;
   const migrations = found.classified.map(({ name, state }) => {
     const [at, statement] = [applied.get(name), partial.get(name)];
     const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
     return { name, state, appliedAt, ...(statement === undefined ? {} : { statement }) };
   });
-  return { migrations, head: headOf(found), counts };
+  return { migrations, head: headOf(found), counts: countStates(found.classified) };
+}
+
+/** How many migrations are in each state. */
+export function countStates(classified: readonly Classified[]): Record<MigrationState, number> {
+  const counts = { applied: 0, pending: 0, changed: 0, partial: 0, missing: 0, ahead: 0 };
+  for (const { state } of classified) counts[state] += 1;
+  return counts;
 }

@@ -6,6 +6,8 @@ import { appliedNames, failureOf, openMigrator, userTables } from "../support/mi
 const file = (table: string): string =>
   `-- Up Migration\nCREATE TABLE ${table} ();\n-- Down Migration\nDROP TABLE ${table};`;
 
+const edited = (value: number): string => file("a").replace("();", `(); SELECT ${value};`);
+
 describe("repair", () => {
   it("accepts a changed file, with who and why, and down then follows the new file", () =>
     withDatabase(async (db) => {
@@ -28,6 +30,20 @@ describe("repair", () => {
       await (await openMigrator(db, dir)).up();
       await (await openMigrator(db, dir)).down({ count: 2 });
       expect(await userTables(db)).toEqual([]);
+    }));
+
+  it("takes the file of an earlier commit for what it is: no reason to stop", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": file("a") });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "1_a.sql": edited(2) });
+      await (await openMigrator(db, dir)).repair();
+      addFiles(dir, { "1_a.sql": file("a"), "2_b.sql": file("b") });
+      const report = await (await openMigrator(db, dir)).up();
+      expect(report.warnings).toMatchObject([{ code: "CHANGED", migrations: ["1_a"] }]);
+      expect(report.counts).toMatchObject({ changed: 1, applied: 1, pending: 0 });
+      addFiles(dir, { "1_a.sql": edited(3) });
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "CHANGED" });
     }));
 
   it("has nothing to do when nothing changed, and refuses names that did not", () =>

@@ -1,7 +1,7 @@
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError, maskedPlan } from "../../migrator/index.ts";
 import { printFindings } from "../output/findings.ts";
 import { printJson } from "../output/json.ts";
-import { planAsJson, printPlan } from "../output/plan.ts";
+import { printPlan } from "../output/plan.ts";
 import { EXIT, type World } from "../world.ts";
 import { withContext } from "./context.ts";
 import { type DatabaseFlags, downOptionsOf, type ExtentFlags, extentOf } from "./flags.ts";
@@ -23,7 +23,7 @@ export async function plan(world: World, count: number | undefined, flags: PlanF
       ? migrator.planDown(downOptionsOf(count, flags))
       : migrator.planUp(extentOf(count, flags)));
     if (flags.json) {
-      printJson(world, "plan", planAsJson(report));
+      printJson(world, "plan", maskedPlan(report));
     } else {
       await printPlan(printer, report);
       printFindings(remarks, report);

@@ -1,15 +1,14 @@
-import type { MigrationError } from "../../migrator/index.ts";
+import { errorAsJson, type MigrationError, resultAsJson } from "../../migrator/index.ts";
 import type { World } from "../world.ts";
 
 /** The one object that `--json` prints on stdout when a command ran to its end. */
 export function printJson(world: World, command: string, report: object): void {
-  print(world, { ok: true, command, ...report });
+  print(world, resultAsJson(command, report));
 }
 
-/** The one object for a command that failed. Statements in errors have their passwords masked already. */
+/** The one object for a command that failed. */
 export function printJsonError(world: World, error: MigrationError): void {
-  const { cause: _, ...details } = error.details;
-  print(world, { ok: false, error: { code: error.code, message: error.message, ...details } });
+  print(world, errorAsJson(error));
 }
 
 /** The one object when the fault is ours; no code of the engine's stands for that. */

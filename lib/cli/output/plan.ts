@@ -35,10 +35,3 @@ function transactionNote({ transactional }: PlannedMigration): string {
 function sourceNote({ source }: PlannedMigration): string {
   return source === "history" ? ", as stored when it was applied" : "";
 }
-
-export function planAsJson(report: PlanReport): PlanReport {
-  return {
-    ...report,
-    steps: report.steps.map((step) => ({ ...step, sql: step.sql?.map(maskSecrets) ?? null })),
-  };
-}

@@ -4,6 +4,7 @@ import { MigrationError } from "../errors.ts";
 import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
+import { classify } from "../plan/states.ts";
 import type { PlanReport, RunReport } from "../report.ts";
 import { createBatch } from "../run/batch.ts";
 import { execute, executeFake } from "../run/execute.ts";
@@ -11,9 +12,9 @@ import type { Planned } from "../run/planned.ts";
 import { previewMigrations } from "../run/preview.ts";
 import { runAll } from "../run/run.ts";
 import { maskSecrets } from "../sql/mask.ts";
-import { readRuns, readUpSql } from "../store/read.ts";
+import { readOrigins, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
-import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
+import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, type Workspace } from "../workspace.ts";
 import { adoptionRows, isAdopted } from "./adopt.ts";
 
@@ -80,11 +81,12 @@ async function wantedDown(
   { existing, stored }: Survey,
   options: DownOptions,
 ) {
-  const recorded = options.batch && existing.history;
-  const runs = recorded
-    ? await readRuns(session, tables)
-    : stored.applied.map(({ name }) => ({ name, run: null }));
-  return selectDown(runs, options);
+  const byOrigin = options.batch || options.bundle !== undefined;
+  const rows =
+    byOrigin && existing.history
+      ? await readOrigins(session, tables)
+      : stored.applied.map(({ name }) => ({ name, run: null, bundle: null }));
+  return selectDown(rows, options);
 }
 
 /** Only the record goes: whether and how a migration could be undone does not matter. */
@@ -101,10 +103,8 @@ async function intendForget(workspace: Workspace, found: Survey, options: DownOp
 
 async function intendDown(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
   const { session, tables, source } = workspace;
-  const { applied } = found.stored;
-  const recorded = options.batch && found.existing.history;
-  const runs = recorded ? await readRuns(session, tables) : applied.map(({ name }) => ({ name, run: null }));
-  const request = { names: selectDown(runs, options), from: options.from, applied, existing: found.existing };
+  const names = await wantedDown(workspace, found, options);
+  const request = { names, from: options.from, applied: found.stored.applied, existing: found.existing };
   const planned = await planDown(session, tables, source, request, loadOptions(workspace));
   return { gate: gateDown(found.classified), planned };
 }
@@ -149,19 +149,23 @@ async function afterRun(
   done: Pick<RunReport, "run" | "completed" | "warnings">,
 ): Promise<RunReport> {
   const applied = new Set(found.stored.applied.map(({ name }) => name));
+  const changed = new Set(found.changed.keys());
   for (const { migration, direction } of done.completed) {
     if (direction === "up") applied.add(migration);
     else applied.delete(migration);
+    changed.delete(migration);
   }
-  const names = found.classified.map(({ name }) => name);
+  const partial = new Set(namesIn(found.classified, "partial"));
+  const classified = classify({ entries: source.entries, applied: [...applied], changed, partial });
   const own = await session
     .enterEngine()
     .then(() => listTables(session, tables))
     .catch(() => null);
   return {
     ...done,
-    head: names.findLast((name) => applied.has(name)) ?? null,
-    pending: knownNames(source).filter((name) => !applied.has(name)),
+    head: classified.findLast(({ name }) => applied.has(name))?.name ?? null,
+    pending: namesIn(classified, "pending"),
+    counts: countStates(classified),
     tables: own,
   };
 }
@@ -173,16 +177,21 @@ async function pass({ session, tables }: Workspace, gate: Gate, found: Survey): 
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code !== "CHANGED") throw error;
     const before = await readUpSql(session, tables, [...found.changed.keys()]);
-    const changes = [...found.changed].map(([migration, after]) => ({
-      migration,
-      before: before.get(migration) ?? null,
-      after: after.map(maskSecrets),
-    }));
+    const changes = [...found.changed]
+      .filter(([migration]) => !found.superseded.has(migration))
+      .map(([migration, after]) => ({
+        migration,
+        before: before.get(migration) ?? null,
+        after: after.map(maskSecrets),
+      }));
     throw error.with({ changes });
   }
 }
 
 function nothingRun(found: Survey, { warnings }: Gate): RunReport {
-  const pending = namesIn(found.classified, "pending");
-  return { run: null, completed: [], head: headOf(found), pending, tables: null, warnings };
+  const { classified } = found;
+  return {
+    ...{ run: null, completed: [], head: headOf(found), pending: namesIn(classified, "pending") },
+    ...{ counts: countStates(classified), tables: null, warnings },
+  };
 }

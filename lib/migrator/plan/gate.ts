@@ -19,17 +19,29 @@ export interface Gate {
 /** What the gate looks at. */
 export interface Situation {
   readonly classified: readonly Classified[];
+  /** Changed migrations whose SQL is what was recorded before a `repair` accepted another: files of an earlier commit. */
+  readonly superseded: ReadonlySet<string>;
   /** True for a database with tables in it that no migration tool keeps a record of. */
   readonly unmanaged: boolean;
 }
 
 /** Whether `up` may run on what the database and the files say together. */
-export function gateUp({ classified, unmanaged }: Situation, order: OrderPolicy): Gate {
+export function gateUp({ classified, superseded, unmanaged }: Situation, order: OrderPolicy): Gate {
   const inState = (state: MigrationState) => classified.flatMap((m) => (m.state === state ? [m.name] : []));
+  const changed = inState("changed");
   const always = [
     finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
-    finding("CHANGED", inState("changed"), CHANGED_TEXT),
+    finding(
+      "CHANGED",
+      changed.filter((name) => !superseded.has(name)),
+      CHANGED_TEXT,
+    ),
   ];
+  const older = finding(
+    "CHANGED",
+    changed.filter((name) => superseded.has(name)),
+    SUPERSEDED_TEXT,
+  );
   const byOrder = [
     finding("MISSING", inState("missing"), MISSING_TEXT),
     finding("ORDER", outOfOrder(classified), ORDER_TEXT),
@@ -38,7 +50,7 @@ export function gateUp({ classified, unmanaged }: Situation, order: OrderPolicy)
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
     refusals: present([unmanaged ? UNMANAGED : undefined, ...always, ...(order === "strict" ? byOrder : [])]),
-    warnings: present([...(order === "warn" ? byOrder : []), ahead]),
+    warnings: present([older, ...(order === "warn" ? byOrder : []), ahead]),
   };
 }
 
@@ -79,6 +91,10 @@ const PARTIAL_TEXT: Text = {
 const CHANGED_TEXT: Text = {
   message: (names) => `changed after it was applied: ${names}`,
   hint: "Restore the file and put the change into a new migration; `repair` accepts a change that is known to be harmless.",
+};
+const SUPERSEDED_TEXT: Text = {
+  message: (names) => `an earlier version than the one accepted since: ${names}`,
+  hint: "Nothing is run for it. Bring the newer version of the file back when this code is to stay.",
 };
 const MISSING_TEXT: Text = {
   message: (names) => `applied to the database, but the file is gone: ${names}`,

@@ -9,9 +9,24 @@ export interface Extent {
   readonly to?: string;
 }
 
-/** How much a `down` undoes: as for `up`, or everything that the last run applied. */
+/** How much a `down` undoes: as for `up`, everything that the last run applied, or what a bundle has brought. */
 export interface DownExtent extends Extent {
   readonly batch?: boolean;
+  readonly bundle?: BundleExtent;
+}
+
+/** What one compiled bundle has applied; what the bundle that takes its place still holds stays. */
+export interface BundleExtent {
+  /** Hash of its manifest, as the history has it. */
+  readonly hash: string;
+  readonly isKept: (name: string) => boolean;
+}
+
+/** An applied migration, with what applied it as far as is recorded. */
+export interface AppliedBy {
+  readonly name: string;
+  readonly run: string | null;
+  readonly bundle: string | null;
 }
 
 /** Pending names an `up` takes: all, the first `count`, or all as far as and including `to`. */
@@ -27,22 +42,24 @@ export function selectUp(pending: readonly string[], known: readonly string[], e
 
 /**
  * Applied names a `down` takes, newest first: the last one, the last `count`, all that were applied after `to`
- * (which itself stays), or with `batch` all that the last run applied. `applied` is in the order of application.
+ * (which itself stays), all that the last run applied, or all that a bundle did. `rows` are in the order of application.
  */
-export function selectDown(
-  rows: readonly { name: string; run: string | null }[],
-  extent: DownExtent,
-): string[] {
+export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): string[] {
   requireOne(extent);
   const applied = rows.map(({ name }) => name);
   if (extent.batch) return lastBatch(rows).reverse();
+  if (extent.bundle !== undefined) return broughtBy(rows, extent.bundle).reverse();
   if (extent.to === undefined) return applied.slice(-requireCount(extent.count ?? 1)).reverse();
   const target = applied.indexOf(extent.to);
   if (target < 0) throw unknownName(extent.to, applied);
   return applied.slice(target + 1).reverse();
 }
 
-function lastBatch(rows: readonly { name: string; run: string | null }[]): string[] {
+function broughtBy(rows: readonly AppliedBy[], { hash, isKept }: BundleExtent): string[] {
+  return rows.flatMap(({ name, bundle }) => (bundle === hash && !isKept(name) ? [name] : []));
+}
+
+function lastBatch(rows: readonly AppliedBy[]): string[] {
   const last = rows.at(-1);
   if (last === undefined) return [];
   if (last.run !== null) return rows.filter(({ run }) => run === last.run).map(({ name }) => name);
@@ -51,11 +68,12 @@ function lastBatch(rows: readonly { name: string; run: string | null }[]): strin
   });
 }
 
-function requireOne({ count, to, batch }: DownExtent): void {
+function requireOne({ count, to, batch, bundle }: DownExtent): void {
   const given = [
     ...(count === undefined ? [] : [`a count (${count})`]),
     ...(to === undefined ? [] : [`a target ("${to}")`]),
     ...(batch ? ["the last batch"] : []),
+    ...(bundle === undefined ? [] : ["a bundle"]),
   ];
   if (given.length < 2) return;
   throw new MigrationError("USAGE", `${given.join(" and ")} exclude each other`, {

@@ -1,4 +1,5 @@
 import type { Session } from "../connection/session.ts";
+import type { AppliedBy } from "../plan/select.ts";
 import type { Existing, Tables } from "./tables.ts";
 
 /** One row of the table of applied migrations, with what history knows of it. */
@@ -112,12 +113,29 @@ async function readSql(
   return new Map(rows.map(({ name, steps }) => [name, steps]));
 }
 
-/** The applied migrations, in the order of application, each with the run that applied it as far as is recorded. */
-export function readRuns(session: Session, tables: Tables): Promise<{ name: string; run: string | null }[]> {
+/** The applied migrations, in the order of application, each with what applied it as far as is recorded. */
+export function readOrigins(session: Session, tables: Tables): Promise<AppliedBy[]> {
   return session.rows(
-    `SELECT m.name, (SELECT run::text FROM ${tables.history}
-                     WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
-                     ORDER BY id DESC LIMIT 1) AS run
-     FROM ${tables.applied} AS m ORDER BY m.id`,
+    `SELECT m.name, h.run::text AS run, h.bundle FROM ${tables.applied} AS m LEFT JOIN LATERAL (
+       SELECT run, bundle FROM ${tables.history}
+       WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
+       ORDER BY id DESC LIMIT 1
+     ) AS h ON true ORDER BY m.id`,
   );
+}
+
+/** Of these migrations and digests of their SQL: those recorded for the migration as it is applied now, lately or earlier. */
+export async function readAccepted(
+  session: Session,
+  tables: Tables,
+  digests: ReadonlyMap<string, string>,
+): Promise<ReadonlySet<string>> {
+  const rows = await session.rows<{ name: string }>(
+    `SELECT DISTINCT m.name FROM ${tables.applied} AS m
+     JOIN unnest($1::text[], $2::text[]) AS present (name, digest) ON present.name = m.name
+     JOIN ${tables.history} AS h ON h.migration = m.name AND h.applied_id = m.id
+     WHERE h.state = 'finished' AND h.sql_digest = present.digest`,
+    [[...digests.keys()], [...digests.values()]],
+  );
+  return new Set(rows.map(({ name }) => name));
 }

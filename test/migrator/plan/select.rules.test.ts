@@ -30,7 +30,11 @@ describe("what up takes", () => {
 describe("what down takes", () => {
   // 2_b came last although it sorts in the middle: down goes by what was done last.
   const names = ["1_a", "3_c", "2_b"];
-  const applied = names.map((name) => ({ name, run: name === "1_a" ? "first" : "second" }));
+  const applied = names.map((name) => ({
+    name,
+    run: name === "1_a" ? "first" : "second",
+    bundle: name === "2_b" ? null : "hash",
+  }));
   it.each([
     ["the last one", {}, ["2_b"]],
     ["the last two, newest first", { count: 2 }, ["2_b", "3_c"]],
@@ -38,6 +42,9 @@ describe("what down takes", () => {
     ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
     ["nothing after the last", { to: "2_b" }, []],
     ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
+    ["what a bundle applied", { bundle: { hash: "hash", isKept: () => false } }, ["3_c", "1_a"]],
+    ["less what its successor has", { bundle: { hash: "hash", isKept: (n: string) => n === "1_a" } }, ["3_c"]],
+    ["nothing of a bundle never heard of", { bundle: { hash: "other", isKept: () => false } }, []],
   ])("%s", (_name, extent, expected) => {
     expect(selectDown(applied, extent)).toEqual(expected);
   });
@@ -49,6 +56,7 @@ describe("what down takes", () => {
     [{ count: 1, to: "1_a" }],
     [{ count: 1, batch: true }],
     [{ to: "1_a", batch: true }],
+    [{ bundle: { hash: "hash", isKept: () => false }, count: 1 }],
   ])("refuses %j", (extent) => {
     expect(() => selectDown(applied, extent)).toThrow();
   });
@@ -58,7 +66,7 @@ describe("what down takes", () => {
   });
 
   it("knows no batch of rows that plain node-pg-migrate wrote", () => {
-    expect(() => selectDown([{ name: "1_a", run: null }], { batch: true })).toThrow("not recorded which run");
+    expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow("not recorded which run");
     expect(selectDown([], { batch: true })).toEqual([]);
   });
 
