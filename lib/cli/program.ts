@@ -1,8 +1,8 @@
 import { Command, Option } from "commander";
 import type { MigrationLanguage } from "../bundle/index.ts";
+import { VERSION } from "../migrator/version.ts";
 import { addDatabaseFlags, addFolderFlag, addJsonFlag, addRunFlags, count } from "./commands/flags.ts";
 import { refuseSwallowedFlags } from "./swallowed-flags.ts";
-import { VERSION } from "./version.ts";
 import type { World } from "./world.ts";
 
 /** Named here too, because loading the bundle would cost every command. */

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { hostname, userInfo } from "node:os";
 import type { Provenance } from "../migrator/index.ts";
-import { TOOL } from "./version.ts";
+import { TOOL } from "../migrator/version.ts";
 
 /** Who runs, for the history: the operating system's user, and the git commit of the migrations if there is one. */
 export function readProvenance(cwd: string): Provenance {

@@ -7,6 +7,7 @@ export const ERROR_CODES = [
   "CONNECTION",
   "STARTING",
   "AUTH",
+  "SECRET",
   "DATABASE_NOT_FOUND",
   "TLS_REQUIRED",
   "TLS_UNAVAILABLE",

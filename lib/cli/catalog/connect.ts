@@ -1,6 +1,6 @@
 import pg from "pg";
 import { type ConnectionSettings, Migrator } from "../../migrator/index.ts";
-import { TOOL } from "../version.ts";
+import { TOOL } from "../../migrator/version.ts";
 
 const CONNECT_MS = 10_000;
 

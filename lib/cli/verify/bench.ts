@@ -1,7 +1,7 @@
 import pg from "pg";
 import { type MigrationSource, Migrator, type MigratorOptions } from "../../migrator/index.ts";
+import { TOOL } from "../../migrator/version.ts";
 import { type Catalog, connectTo, readCatalog, typed } from "../catalog/index.ts";
-import { TOOL } from "../version.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
 export interface BenchSetup {

@@ -1,0 +1,136 @@
+import * as v from "valibot";
+import {
+  type Finding,
+  MigrationError,
+  type Migrator,
+  type RunReport,
+  type StatusReport,
+} from "../../lib/migrator/index.ts";
+import { type DeployData, ENV } from "../contract.ts";
+import { type AssetSource, openAsset } from "../runtime/asset.ts";
+import { type EngineSetup, withEngine } from "../runtime/engine.ts";
+import type { Invocation } from "../runtime/invocation.ts";
+import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
+import { type Decision, decide } from "./decide.ts";
+import type { DeployEvent } from "./event.ts";
+
+/** What became of a deploy that did not fail. */
+export interface Answer {
+  readonly data: DeployData;
+  /** How many migrations were applied or undone. */
+  readonly completed: number;
+  /** Something to look at, though the deploy goes on: a rollback that could not undo. */
+  readonly failed: boolean;
+}
+
+/** @throws MigrationError for a run that failed; what stands in the way of anything else is logged */
+export async function deploy(event: DeployEvent, invocation: Invocation, env: Environment): Promise<Answer> {
+  const source = openAsset(readRoot(env));
+  const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env) });
+  invocation.log.info(`decided: ${decision.kind}`, explanation(decision));
+  if (decision.kind === "nothing" && !decision.look) return untouched(event);
+  const perform = (migrator: Migrator): Promise<Answer> => {
+    if (decision.kind === "run") return run(migrator, invocation);
+    return decision.kind === "undo" ? undo(migrator, decision, invocation) : look(migrator, invocation);
+  };
+  try {
+    return await withEngine(invocation, setupOf(event, invocation, env, source), perform);
+  } catch (error) {
+    if (decision.kind === "run" || !(error instanceof MigrationError)) throw error;
+    return leftAsItIs(event, error, invocation);
+  }
+}
+
+/** What is nobody's mistake leaves the stack as it was before: `keep`. */
+function readOnRollback(env: Environment): "keep" | "down" {
+  return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
+}
+
+function setupOf(
+  event: DeployEvent,
+  invocation: Invocation,
+  env: Environment,
+  source: AssetSource,
+): EngineSetup {
+  const settings = readSettings(env);
+  // CDK's framework calls twice when it is unsure: the second call waits for the first as long as it can.
+  const lockWaitMs = settings.options.lockWaitMs ?? Math.max(0, invocation.deadline - Date.now() - 5_000);
+  return { settings, source, origin: "deploy", actor: event.resource, options: { lockWaitMs } };
+}
+
+async function run(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+  const report = await migrator.up();
+  warn(invocation, report.warnings);
+  const completed = report.completed.length;
+  invocation.log.info(completed === 0 ? "nothing was pending" : `applied ${completed}`, {
+    migrations: report.completed.map(({ migration }) => migration).slice(0, 50),
+    head: report.head,
+  });
+  return { data: dataOf(report), completed, failed: false };
+}
+
+async function undo(
+  migrator: Migrator,
+  { bundle, isKept }: Extract<Decision, { kind: "undo" }>,
+  { log }: Invocation,
+): Promise<Answer> {
+  const report = await migrator.down({ bundle: { hash: bundle, isKept }, from: "history" });
+  const completed = report.completed.length;
+  log.info(completed === 0 ? "there was nothing to undo" : `undid ${completed}`, {
+    migrations: report.completed.map(({ migration }) => migration).slice(0, 50),
+    head: report.head,
+  });
+  return { data: dataOf(report), completed, failed: false };
+}
+
+async function look(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+  const report = await migrator.status();
+  warn(invocation, [...report.refusals, ...report.warnings]);
+  return { data: dataOf(report), completed: 0, failed: false };
+}
+
+/** A return succeeds whatever happens: a stack that cannot roll back is worse than a database that is ahead of it. */
+function leftAsItIs(
+  event: DeployEvent,
+  { code, message, details }: MigrationError,
+  { log }: Invocation,
+): Answer {
+  const { migration, applied: undone = [], hint } = details;
+  log.error("the database was left as it is", { code, reason: message, migration, undone, hint });
+  return { ...untouched(event), completed: undone.length, failed: true };
+}
+
+function warn({ log }: Invocation, findings: readonly Finding[]): void {
+  for (const { code, message, hint } of findings) log.warn(message, { code, hint });
+}
+
+function explanation(decision: Decision): Record<string, unknown> {
+  if (decision.kind === "run") return { because: "the migrations of this stack are to be applied" };
+  if (decision.kind === "undo")
+    return { because: "the stack returns to older migrations", bundle: decision.bundle };
+  const because = {
+    delete: "the stack or its migrations are being deleted; the database keeps what it has",
+    return: "the stack returns to older migrations, and onRollback is keep",
+    mismatch: "the event is about another version of the migrations than this code has",
+  } as const;
+  return { because: because[decision.why] };
+}
+
+function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {
+  const { applied, changed, missing, ahead, pending } = counts;
+  return {
+    Head: head ?? "none",
+    AppliedCount: String(applied + changed + missing + ahead),
+    PendingCount: String(pending),
+    AheadCount: String(ahead),
+  };
+}
+
+const UNKNOWN = "unknown";
+
+/** The attributes are there even so: a template that uses one must not fail for want of it. */
+function untouched(event: DeployEvent): Answer {
+  const head = event.type === "Delete" ? undefined : event.now.head;
+  const data = { Head: head ?? UNKNOWN, AppliedCount: UNKNOWN, PendingCount: UNKNOWN, AheadCount: UNKNOWN };
+  return { data, completed: 0, failed: false };
+}

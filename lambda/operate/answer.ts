@@ -1,0 +1,59 @@
+import { errorAsJson, MigrationError, type Migrator, resultAsJson } from "../../lib/migrator/index.ts";
+import { openAsset } from "../runtime/asset.ts";
+import { withEngine } from "../runtime/engine.ts";
+import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
+import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
+
+/** What an operator gets: the same JSON as the CLI's `--json` prints, failures included. */
+export type OperatorAnswer = Readonly<Record<string, unknown>>;
+
+/** One command on the database, with the name its result goes by. */
+export interface Command {
+  readonly action: string;
+  readonly perform: (migrator: Migrator) => Promise<object>;
+}
+
+/**
+ * Runs a command for an operator. A failure is answered, not thrown: the answer holds all there is to know, and Lambda
+ * would try an asynchronous call again.
+ */
+export async function answerOperator(
+  context: LambdaContext,
+  env: Environment,
+  readCommand: () => Command,
+): Promise<OperatorAnswer> {
+  const invocation = beginInvocation(context);
+  const startedAt = performance.now();
+  const measure = (failed: boolean, completed: number) =>
+    invocation.log.metrics({ failed, completed, durationMs: performance.now() - startedAt });
+  try {
+    const command = readCommand();
+    invocation.log.info(`${command.action} was asked for`);
+    const report = await perform(command, invocation, env);
+    measure(false, completedIn(report));
+    return redacted(resultAsJson(command.action, report), invocation);
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const { code, message, details } = error;
+    invocation.log.error("the command failed", { code, reason: message, migration: details.migration });
+    // A payload that cannot be is nothing to wake anybody up for.
+    measure(code !== "USAGE", details.applied?.length ?? 0);
+    return redacted(errorAsJson(error), invocation);
+  }
+}
+
+function perform({ perform: work }: Command, invocation: Invocation, env: Environment): Promise<object> {
+  const source = openAsset(readRoot(env));
+  // Who invoked is in CloudTrail, under this request.
+  const actor = `${invocation.functionName}, request ${invocation.requestId}`;
+  return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, work);
+}
+
+function completedIn(report: object): number {
+  const completed: unknown = Reflect.get(report, "completed");
+  return Array.isArray(completed) ? completed.length : 0;
+}
+
+function redacted(answer: object, { redactor }: Invocation): OperatorAnswer {
+  return JSON.parse(redactor.redact(JSON.stringify(answer)));
+}

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { MigrationError, Migrator, type MigratorOptions, type Provenance } from "../../lib/migrator/index.ts";
+import { TOOL } from "../../lib/migrator/version.ts";
+import { adviseInLambda } from "./advice.ts";
+import type { AssetSource } from "./asset.ts";
+import { fetchCredentials } from "./credentials.ts";
+import type { Invocation } from "./invocation.ts";
+import { logProgress } from "./progress.ts";
+import type { Settings } from "./settings.ts";
+import { readTls } from "./tls.ts";
+
+/** What a door opens an engine with. */
+export interface EngineSetup {
+  readonly settings: Settings;
+  readonly source: AssetSource;
+  readonly origin: "deploy" | "command";
+  readonly actor: string;
+  /** Take the place of the construct's. */
+  readonly options?: MigratorOptions;
+}
+
+/** A rotation changes the password in the database a moment before the secret says so. */
+const ROTATION_MS = 3_000;
+
+/**
+ * Does `work` with an engine, as the user whom the secret names now. When the server refuses the password, the secret
+ * has probably just been rotated: it is asked for once more. Nothing was run by then.
+ * @throws MigrationError
+ */
+export async function withEngine<T>(
+  invocation: Invocation,
+  setup: EngineSetup,
+  work: (migrator: Migrator) => Promise<T>,
+): Promise<T> {
+  try {
+    return await once(invocation, setup, work).catch(async (error: unknown) => {
+      if (!isWrongPassword(error)) throw error;
+      invocation.log.warn("the server refused the password; asking for the secret again");
+      await sleep(ROTATION_MS);
+      return once(invocation, setup, work);
+    });
+  } catch (error) {
+    throw error instanceof MigrationError ? adviseInLambda(error) : error;
+  }
+}
+
+async function once<T>(
+  invocation: Invocation,
+  { settings, source, origin, actor, options }: EngineSetup,
+  work: (migrator: Migrator) => Promise<T>,
+): Promise<T> {
+  const { host, port, database, revision } = settings;
+  const tls = await readTls(settings.caFile);
+  const { username: user, password } = await fetchCredentials(settings.secretArn);
+  invocation.redactor.hide(password);
+  const provenance: Provenance = { actor, origin, revision, bundle: source.manifest.hash, tool: TOOL };
+  const migrator = new Migrator({
+    connection: { host, port, database, user, password, tls },
+    source,
+    provenance,
+    options: { ...settings.options, ...options },
+    observe: logProgress(invocation.log),
+    deadline: invocation.deadline,
+  });
+  return work(migrator);
+}
+
+/** SQLSTATE 28P01: the one refusal that a fresh secret can cure. */
+function isWrongPassword(error: unknown): boolean {
+  return error instanceof MigrationError && error.code === "AUTH" && error.details.sqlstate === "28P01";
+}

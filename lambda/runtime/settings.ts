@@ -1,0 +1,78 @@
+import { isAbsolute, join } from "node:path";
+import * as v from "valibot";
+import { MigrationError, type MigratorOptions } from "../../lib/migrator/index.ts";
+import { ENV } from "../contract.ts";
+import { problemsOf } from "./schema.ts";
+
+/** Where the functions connect, and how the engine is set up: what the construct has put into the environment. */
+export interface Settings {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly secretArn: string;
+  /** Absolute. */
+  readonly caFile: string | undefined;
+  readonly options: MigratorOptions;
+  readonly revision: string | undefined;
+}
+
+const milliseconds = v.exactOptional(v.pipe(v.number(), v.minValue(0)));
+
+const Options = v.strictObject({
+  schema: v.exactOptional(v.array(v.string())),
+  createSchema: v.exactOptional(v.boolean()),
+  migrationsSchema: v.exactOptional(v.string()),
+  migrationsTable: v.exactOptional(v.string()),
+  decamelize: v.exactOptional(v.boolean()),
+  order: v.exactOptional(v.picklist(["strict", "warn", "allow"])),
+  transaction: v.exactOptional(v.picklist(["each", "all"])),
+  lockWaitMs: milliseconds,
+  lockTimeoutMs: milliseconds,
+  lockRetries: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  lockRetryDelayMs: milliseconds,
+  statementTimeoutMs: milliseconds,
+  connectTimeoutMs: milliseconds,
+  startingWaitMs: milliseconds,
+});
+
+const Environment = v.object({
+  [ENV.host]: v.pipe(v.string(), v.nonEmpty()),
+  [ENV.port]: v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.maxValue(65_535)),
+  [ENV.database]: v.pipe(v.string(), v.nonEmpty()),
+  [ENV.secretArn]: v.pipe(v.string(), v.nonEmpty()),
+  [ENV.caFile]: v.optional(v.string()),
+  [ENV.options]: v.optional(v.pipe(v.string(), v.parseJson(), Options), "{}"),
+  [ENV.revision]: v.optional(v.string()),
+});
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Folder of the asset: Lambda says where it has put it. */
+export function readRoot(env: Environment): string {
+  return env["LAMBDA_TASK_ROOT"] ?? process.cwd();
+}
+
+/** @throws MigrationError `USAGE` naming the variables that cannot be */
+export function readSettings(env: Environment): Settings {
+  const parsed = v.safeParse(Environment, env);
+  if (!parsed.success) {
+    throw new MigrationError(
+      "USAGE",
+      `the function's environment is not right: ${problemsOf(parsed.issues)}`,
+      {
+        hint: "The construct sets these variables: deploy again, and leave them as they are.",
+      },
+    );
+  }
+  const { output } = parsed;
+  const caFile = output[ENV.caFile];
+  return {
+    host: output[ENV.host],
+    port: output[ENV.port],
+    database: output[ENV.database],
+    secretArn: output[ENV.secretArn],
+    caFile: caFile === undefined || isAbsolute(caFile) ? caFile : join(readRoot(env), caFile),
+    options: output[ENV.options],
+    revision: output[ENV.revision],
+  };
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "@jest/globals";
+import { cut, toDeployFailure } from "../../lambda/deploy/failure.ts";
+import type { Invocation } from "../../lambda/runtime/invocation.ts";
+import { createLog } from "../../lambda/runtime/log.ts";
+import { createRedactor } from "../../lambda/runtime/redactor.ts";
+import { MigrationError } from "../../lib/migrator/index.ts";
+
+function invocation(): Invocation {
+  const redactor = createRedactor();
+  redactor.hide("hunter2/ß\"'x");
+  const origin = { functionName: "deploy", requestId: "request-1" };
+  return { ...origin, logGroup: "group-1", deadline: 0, redactor, log: createLog(origin, redactor) };
+}
+
+describe("a failure for CloudFormation", () => {
+  it("says code, migration, SQLSTATE, what stayed, what to do, and where to read on", () => {
+    const error = new MigrationError("SQL", 'column "x" does not exist', {
+      ...{ migration: "3_c", sqlstate: "42703", applied: ["1_a", "2_b"], hint: "Correct the column." },
+    });
+    expect(toDeployFailure(error, invocation()).message).toBe(
+      [
+        'SQL in 3_c: column "x" does not exist (SQLSTATE 42703)',
+        "Applied before it, and kept: 1_a, 2_b.",
+        "What to do: Correct the column.",
+        "Log group group-1, request request-1.",
+      ].join("\n"),
+    );
+  });
+
+  it.each([
+    ["a long message", "x".repeat(9_000)],
+    ["characters of several bytes", "ß€😀".repeat(3_000)],
+  ])("stays within the bound and keeps the useful ends: %s", (_what, text) => {
+    const error = new MigrationError("SQL", `begin ${text} end`, {
+      ...{ migration: "3_c", detail: text, hint: text, sqlstate: "42703" },
+      applied: Array.from({ length: 900 }, (_, index) => `${index}_${"n".repeat(200)}`),
+    });
+    const { message, stack = "" } = toDeployFailure(error, invocation());
+    expect(Buffer.byteLength(message + stack)).toBeLessThan(1_500);
+    expect(message).toMatch(/^SQL in 3_c: begin /);
+    expect(message).toContain("(SQLSTATE 42703)");
+    expect(message).toMatch(/Log group group-1, request request-1\.$/);
+    expect(message).not.toContain("\ufffd");
+  });
+
+  it("of our own making names the defect", () => {
+    expect(toDeployFailure(new TypeError("no such thing"), invocation())).toMatchObject({
+      name: "INTERNAL",
+      message: expect.stringContaining("TypeError: no such thing"),
+    });
+  });
+
+  it.each([
+    ["as it is", "hunter2/ß\"'x"],
+    ["in JSON", JSON.stringify("hunter2/ß\"'x")],
+    ["in a URL", encodeURIComponent("hunter2/ß\"'x")],
+    ["in SQL", "'hunter2/ß\"''x'"],
+  ])("never holds the password %s", (_how, text) => {
+    const { message } = toDeployFailure(new Error(`it is ${text}.`), invocation());
+    expect(message).not.toContain("hunter2");
+    expect(message).toContain("********");
+  });
+});
+
+describe("cutting text", () => {
+  it.each([
+    ["short enough", "abc", 3, "abc"],
+    ["both ends stay", "a".repeat(50) + "b".repeat(50), 20, `${"a".repeat(10)} … ${"b".repeat(5)}`],
+  ])("%s", (_what, text, bytes, expected) => {
+    expect(cut(text, bytes)).toBe(expected);
+  });
+});
