@@ -32,8 +32,13 @@ export function isTerminal(world: World, output: Output): boolean {
   return output.isTTY === true && world.env["TERM"] !== "dumb";
 }
 
+/** True in the built package, whose program is called by its own name; in this repository there are scripts. */
+declare const INSTALLED: boolean | undefined;
+
 /** How the user is told to call a command. */
 export function commandLine(command: string, flags = ""): string {
+  const rest = flags === "" ? "" : ` ${flags}`;
+  if (typeof INSTALLED !== "undefined" && INSTALLED) return `npx cdk-pg-migrate ${command}${rest}`;
   const script = command.startsWith("db:") ? command : `migrate:${command}`;
-  return flags === "" ? `npm run ${script}` : `npm run ${script} -- ${flags}`;
+  return `npm run ${script}${rest === "" ? "" : ` --${rest}`}`;
 }

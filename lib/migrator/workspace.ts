@@ -4,6 +4,8 @@ import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
 import type { Observer } from "./events.ts";
 import type { Provenance, ResolvedOptions } from "./options.ts";
+import { createBatch } from "./run/batch.ts";
+import type { RunContext } from "./run/context.ts";
 import { withMigrationLock } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
 import { ensureTables, type Tables } from "./store/tables.ts";
@@ -50,6 +52,11 @@ export async function openLedger(
     await ensureTables(session, tables, found.existing, rows);
   });
   return ledger;
+}
+
+/** What a run of migrations works with. */
+export function runContext({ session, options, observe, signal }: Workspace, ledger: Ledger): RunContext {
+  return { session, ledger, batch: createBatch(session, options.transaction), observe, options, signal };
 }
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {

@@ -1,4 +1,4 @@
--- The schema as the migrations make it. Written by `npm run migrate:dump`; not edited by hand.
+-- The schema as the migrations make it. Written by the command `dump` of cdk-pg-migrate; not edited by hand.
 
 SET check_function_bodies = off;
 SET client_min_messages = warning;

@@ -20,7 +20,7 @@ export interface SchemaDump {
 }
 
 /** Function bodies may name what is made after them; all other names are complete, so that no search path is needed. */
-const HEADER = `-- The schema as the migrations make it. Written by \`npm run migrate:dump\`; not edited by hand.
+const HEADER = `-- The schema as the migrations make it. Written by the command \`dump\` of cdk-pg-migrate; not edited by hand.
 
 SET check_function_bodies = off;
 SET client_min_messages = warning;

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { commandLine } from "../world.ts";
 import { executable } from "./binaries.ts";
 import { makeUnfinished, sweep } from "./data-folder.ts";
 import { messageOf, unusable } from "./failure.ts";
@@ -87,6 +88,6 @@ function failed(output: string, how: string): Error {
   const hint = /could not look up effective user ID/.test(output)
     ? "this user has no entry in /etc/passwd, which Postgres asks for: run as a user who has one (in a container: " +
       "without --user, or with --user root), or use docker-compose or DATABASE_URL"
-    : "see what it says; `npm run db:reset` clears away what is left";
+    : `see what it says; \`${commandLine("db:reset")}\` clears away what is left`;
   return unusable(`initdb could not make the local database (${how}):\n${lines}`, hint);
 }

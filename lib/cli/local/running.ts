@@ -1,6 +1,7 @@
 import { MigrationError } from "../../migrator/errors.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
 import { DATABASE_DEFAULTS } from "../defaults.ts";
+import { commandLine } from "../world.ts";
 import { createDatabase, waitForReply } from "./connect.ts";
 import { findData, isInProject, majorOf } from "./data-folder.ts";
 import { unusable } from "./failure.ts";
@@ -64,6 +65,6 @@ async function describe(
 
 function doesNotAnswer({ pid, port }: Postmaster, folder: LocalFolder): MigrationError {
   return new MigrationError("STARTING", `the local database (process ${pid}, port ${port}) does not answer`, {
-    hint: `see ${folder.logFile}; \`npm run db:stop\` ends it`,
+    hint: `see ${folder.logFile}; \`${commandLine("db:stop")}\` ends it`,
   });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError } from "../../migrator/errors.ts";
+import { commandLine } from "../world.ts";
 import { findBinaries } from "./binaries.ts";
 import type { LocalFolder } from "./folder.ts";
 import { launch } from "./launch.ts";
@@ -56,6 +57,6 @@ function isPassing(tail: string): boolean {
 
 function failed(folder: LocalFolder, tail: string): MigrationError {
   return new MigrationError("CONNECTION", `the local database did not start; its log ends with:\n${tail}`, {
-    hint: `the whole log is in ${folder.logFile}; \`npm run db:reset\` deletes the database and begins anew`,
+    hint: `the whole log is in ${folder.logFile}; \`${commandLine("db:reset")}\` deletes the database and begins anew`,
   });
 }

@@ -6,7 +6,6 @@ import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
 import { classify } from "../plan/states.ts";
 import type { PlanReport, RunReport } from "../report.ts";
-import { createBatch } from "../run/batch.ts";
 import { execute, executeFake } from "../run/execute.ts";
 import type { Planned } from "../run/planned.ts";
 import { previewMigrations } from "../run/preview.ts";
@@ -15,7 +14,7 @@ import { maskSecrets } from "../sql/mask.ts";
 import { readOrigins, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
 import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
-import { loadOptions, locked, look, openLedger, type Workspace } from "../workspace.ts";
+import { loadOptions, locked, look, openLedger, runContext, type Workspace } from "../workspace.ts";
 import { adoptionRows, isAdopted } from "./adopt.ts";
 
 /** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
@@ -118,7 +117,6 @@ function run(
   manner: Manner,
   decide: (found: Survey) => Promise<Intent>,
 ): Promise<RunReport> {
-  const { session, options, observe } = workspace;
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
@@ -126,15 +124,11 @@ function run(
     const ledger = await openLedger(workspace, found, async (fresh) =>
       isAdopted(found) ? adoptionRows(workspace, found, fresh) : [],
     );
-    const context = {
-      session,
-      ledger,
-      batch: createBatch(session, options.transaction),
-      observe,
-      options,
-      signal: workspace.signal,
-    };
-    const completed = await runAll(context, planned, manner === "fake" ? executeFake : execute);
+    const completed = await runAll(
+      runContext(workspace, ledger),
+      planned,
+      manner === "fake" ? executeFake : execute,
+    );
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
 }

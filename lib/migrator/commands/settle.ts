@@ -3,11 +3,10 @@ import { planUp } from "../build/plan-up.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import { MigrationError } from "../errors.ts";
 import type { SettleReport } from "../report.ts";
-import { createBatch } from "../run/batch.ts";
 import { Attempt } from "../run/execute.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
-import { loadOptions, locked, openLedger, type Workspace } from "../workspace.ts";
+import { loadOptions, locked, openLedger, runContext, type Workspace } from "../workspace.ts";
 
 /** What became of a migration that stopped half-way, or what is to become of it. */
 export type Outcome = "retry" | "applied" | "reverted";
@@ -94,7 +93,7 @@ async function retry(
   ledger: Ledger,
   partial: Survey["stored"]["partial"][number],
 ): Promise<void> {
-  const { session, source, options, observe } = workspace;
+  const { session, source } = workspace;
   if (partial.direction === "down") throw retryOfDown(partial.name);
   const [planned] = await planUp(source, [partial.name], loadOptions(workspace));
   if (planned === undefined || planned.built.kind !== "static" || planned.built.transactional) {
@@ -107,16 +106,11 @@ async function retry(
       },
     );
   }
-  const context = {
-    session,
-    ledger,
-    batch: createBatch(session, options.transaction),
-    observe,
-    options,
-    signal: workspace.signal,
-  };
   await session.enterMigration();
-  await new Attempt(context, planned).statementByStatement(planned.built, partial.statement);
+  await new Attempt(runContext(workspace, ledger), planned).statementByStatement(
+    planned.built,
+    partial.statement,
+  );
 }
 
 async function resolution(

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "../defaults.ts";
+import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
@@ -14,8 +14,9 @@ import {
   type SessionOptions,
 } from "./connect.ts";
 import { timeIsUp } from "./deadline.ts";
+import { enterEngineText, enterMigrationText, lockLost, type Situation, saysHeld } from "./enter.ts";
 import { connectionError, type Failure, readFailure } from "./failure.ts";
-import { applySettings, ENGINE_PATH, ENGINE_SCOPE, migrationPath, type SessionState } from "./prepare.ts";
+import { applySettings, ENGINE_PATH, ENGINE_SCOPE } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one statement at a time. */
@@ -150,21 +151,13 @@ export class Session {
    * @throws MigrationError `LOCK_HELD` when that one has let the migration lock go
    */
   async enterMigration(): Promise<void> {
-    const { options } = this.#setup;
-    const results: unknown = await this.query(
-      [
-        ...LEAVE_STATE,
-        `SET search_path = ${ENGINE_PATH}`,
-        `SELECT ${holdsLock(MIGRATION_LOCK_ID)} AS held`,
-        applySettings(options, this.#state(migrationPath(options))),
-      ].join("; "),
-    );
+    const results: unknown = await this.query(enterMigrationText(this.#setup.options, this.#situation()));
     if (!this.#readOnly && !saysHeld(results)) throw lockLost();
   }
 
   /** Puts the session back into the state in which the engine's own SQL runs. */
   async enterEngine(): Promise<void> {
-    await this.run([...LEAVE_STATE, applySettings(this.#setup.options, this.#state(ENGINE_PATH))].join("; "));
+    await this.run(enterEngineText(this.#setup.options, this.#situation()));
   }
 
   /** From here on the server refuses whatever would write. */
@@ -184,8 +177,8 @@ export class Session {
     return left !== undefined && left < 100;
   }
 
-  #state(searchPath: string): SessionState {
-    return { searchPath, leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly };
+  #situation(): Situation {
+    return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly };
   }
 
   async end(): Promise<void> {
@@ -250,31 +243,3 @@ const QUERY_CANCELED = "57014";
 
 /** Milliseconds for the last queries of a session. */
 const LAST_WORDS_MS = 3_000;
-
-/** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
-const LEAVE_STATE = ["RESET SESSION AUTHORIZATION", "RESET ALL", "DEALLOCATE ALL", "UNLISTEN *"] as const;
-
-/** An advisory lock's bigint key is shown as two 32-bit halves. */
-function holdsLock(id: number): string {
-  return (
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 " +
-    `AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = ${id})`
-  );
-}
-
-/** Several statements in one text give an array of results, which the driver's types do not know. */
-function saysHeld(results: unknown): boolean {
-  if (!Array.isArray(results)) return false;
-  return results.some((result: unknown) => {
-    const rows: unknown =
-      typeof result === "object" && result !== null ? Reflect.get(result, "rows") : undefined;
-    const [row]: unknown[] = Array.isArray(rows) ? rows : [];
-    return typeof row === "object" && row !== null && Reflect.get(row, "held") === true;
-  });
-}
-
-function lockLost(): MigrationError {
-  return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
-    hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",
-  });
-}
