@@ -70,7 +70,7 @@ module.exports = {
       name: "no-undeclared",
       severity: "error",
       from: { path: "^(lib|lambda|bin)/" },
-      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["npm-peer"] },
     },
   ],
   options: {

@@ -18,14 +18,13 @@ export function writeAtomically(path: string, text: string): void {
   }
 }
 
-/** Removes the folder's files that nobody has written or touched for so long. */
+/** Removes what lies in the folder and nobody has written or touched for so long. */
 export function sweep(dir: string, olderThanMs: number): void {
   const limit = Date.now() - olderThanMs;
   for (const name of readdirSync(dir)) {
     const path = join(dir, name);
     try {
-      const stats = statSync(path);
-      if (stats.isFile() && stats.mtimeMs < limit) rmSync(path, { force: true });
+      if (statSync(path).mtimeMs < limit) rmSync(path, { recursive: true, force: true });
     } catch {
       // Another process swept it first.
     }

@@ -6,6 +6,8 @@ import { sweep, writeAtomically } from "./cache-files.ts";
 export interface Facts {
   readonly digest: string;
   readonly shorthands: boolean;
+  /** Whether it, or a local file it imports, may ask where it is, and so read files beside it. */
+  readonly refersToItself: boolean;
 }
 
 /** Facts, and the stamps of all the files they were read from: they hold as long as no stamp differs. */
@@ -14,7 +16,7 @@ export interface KnownFacts extends Facts {
 }
 
 /** Raised when the same files would give other facts. */
-const VERSION = 1;
+const VERSION = 2;
 const UNUSED_AFTER_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Whatever is wrong with the file, it is as if there were none: the next write mends it. */
@@ -56,10 +58,10 @@ function parse(path: string): unknown {
 
 function toKnownFacts(value: unknown): KnownFacts | undefined {
   if (!isRecord(value)) return undefined;
-  const { digest, shorthands, stamps } = value;
+  const { digest, shorthands, refersToItself, stamps } = value;
   if (typeof digest !== "string" || digest.length !== 64) return undefined;
-  if (typeof shorthands !== "boolean" || !isPairs(stamps)) return undefined;
-  return { digest, shorthands, stamps };
+  if (typeof shorthands !== "boolean" || typeof refersToItself !== "boolean") return undefined;
+  return isPairs(stamps) ? { digest, shorthands, refersToItself, stamps } : undefined;
 }
 
 function isPairs(value: unknown): value is readonly (readonly [string, string])[] {

@@ -5,7 +5,7 @@ import { type DigestInput, digestOf } from "./digest.ts";
 import { FolderError } from "./errors.ts";
 import { type Facts, type KnownFacts, readFactsCache, writeFactsCache } from "./facts-cache.ts";
 import type { FolderEntry } from "./listing.ts";
-import { mayExportShorthands, mayImportLocalFiles } from "./source-text.ts";
+import { mayExportShorthands, mayImportLocalFiles, refersToItself } from "./source-text.ts";
 import { type Stamps, takeStamps } from "./stamps.ts";
 import { errorCode, errorMessage } from "./unknown.ts";
 
@@ -88,6 +88,8 @@ function factsOf(
   return {
     digest: digestOf(dir, [...own, ...imported]),
     shorthands: entry.kind === "module" && own.some(({ text }) => mayExportShorthands(text ?? "")),
+    refersToItself:
+      entry.kind === "module" && [...own, ...imported].some(({ text }) => refersToItself(text ?? "")),
     // A missing file has no stamp; the empty one is never equal to what is there later.
     stamps: paths.map((path) => [path, from.stamps.of(path) ?? ""]),
   };

@@ -32,9 +32,14 @@ export function numericPrefix(fileName: string): number {
   return new Date(date).valueOf();
 }
 
+/** Dotfiles and what editors leave behind: nobody's data. */
+export function isJunk(fileName: string): boolean {
+  return fileName.startsWith(".") || EDITOR_JUNK.test(fileName);
+}
+
 /** Decides what a file is. Every way a name can be wrong says how to put it right. */
 export function classifyFileName(fileName: string): FileClass {
-  if (fileName.startsWith(".") || EDITOR_JUNK.test(fileName)) return { kind: "ignored" };
+  if (isJunk(fileName)) return { kind: "ignored" };
   const extension = extname(fileName);
   const kind = extension.toLowerCase();
   const numbered = /^\d/.test(fileName);

@@ -81,7 +81,8 @@ async function makeLoader(dir: string, cacheDir: string): Promise<ModuleLoader> 
   return createModuleLoader(dir, cacheDir);
 }
 
-function factsFile(cacheDir: string, folder: string): string {
+/** Where the facts of a folder are kept. */
+export function factsFile(cacheDir: string, folder: string): string {
   const id = createHash("sha256").update(folder).digest("hex").slice(0, 16);
   return join(cacheDir, "facts", `${id}.json`);
 }

@@ -1,8 +1,12 @@
 /**
  * A folder of migrations → a checked list, digests, compiled files. Runs no migration, knows no database.
  *
- * `openFolder` is what an engine is given; `readFolder` only lists; `createMigration` adds a file.
+ * `openFolder` is what an engine is given; `readFolder` only lists; `createMigration` adds a file; `buildAssetSync`
+ * makes what is deployed.
  */
+export { buildAssetSync } from "./asset/build-sync.ts";
+export { buildHandlers } from "./asset/handlers.ts";
+export type { AssetManifest, AssetRequest, BuiltAsset, ManifestMigration } from "./asset/request.ts";
 export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create/create.ts";
 export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./create/templates.ts";
 export { FolderError, type FolderErrorDetails, type FolderProblem } from "./errors.ts";

@@ -60,3 +60,11 @@ export function normalizeLines(text: string): string {
   const bare = text.startsWith("\u00ef\u00bb\u00bf") ? text.slice(3) : text;
   return bare.includes("\r") ? bare.replace(/\r\n?/g, "\n") : bare;
 }
+
+/** In a comment as well: `// ${__dirname}` may be a line of a text. */
+const SELF_REFERENCE = /\b__(?:dirname|filename)\b|\bimport\s*\.\s*meta\b/;
+
+/** Whether a module asks where it is. A false "yes" costs little; a "no" is certain. */
+export function refersToItself(text: string): boolean {
+  return SELF_REFERENCE.test(text);
+}

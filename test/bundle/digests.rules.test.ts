@@ -84,8 +84,8 @@ describe("a digest is the same", () => {
   test.each([
     ["a corrupt cache", "{"],
     ["a cache of another version", '{"version":0,"facts":{}}'],
-    ["a cache of another shape", '{"version":1,"facts":[]}'],
-    ["a cache with broken records", '{"version":1,"facts":{"001_a.ts":{"digest":1},"002_b.sql":null}}'],
+    ["a cache of another shape", '{"version":2,"facts":[]}'],
+    ["a cache with broken records", '{"version":2,"facts":{"001_a.ts":{"digest":1},"002_b.sql":null}}'],
   ])("with %s", async (_what, content) => {
     const project = make(WITH_HELPERS);
     const before = await digestsOf(project);

@@ -36,6 +36,7 @@ const PROJECT: Files = {
   "node_modules/babel/index.js": "exports.__esModule = true; exports.default = 'd'; exports.x = 'x';",
   "node_modules/esm/package.json": '{"type":"module","exports":{"import":"./i.js"}}',
   "node_modules/esm/i.js": "export const x = 'x'; export default 'd';",
+  "node_modules/mjs/index.mjs": "export const x = 'x';",
 };
 
 describe("what a migration may say", () => {
@@ -63,6 +64,7 @@ describe("what a migration may say", () => {
     ["001_a.ts", 'import d, { x } from "babel"; export const seen = [d, x];', ["d", "x"]],
     ["001_a.ts", 'import d, { x } from "esm"; export const seen = [d, x];', ["d", "x"]],
     ["001_a.cjs", 'const { x } = require("esm"); exports.seen = x;', "x"],
+    ["001_a.cjs", 'const { x } = require("mjs/index.mjs"); exports.seen = x;', "x"],
     ["001_a.ts", 'export const seen = (await import("esm")).x;', "x"],
     ["001_a.ts", 'export const seen = (await import("../helpers/h.ts")).h;', "h"],
     ["001_a.ts", 'enum Kind { A = "a" } export const seen = Kind.A;', "a"],

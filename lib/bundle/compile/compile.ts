@@ -2,38 +2,37 @@ import { pathToFileURL } from "node:url";
 import type { Message } from "esbuild";
 import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
 import { property } from "../unknown.ts";
+import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
-import { LOCAL, type ModuleFile, migrationsPlugin } from "./plugin.ts";
+import { LOCAL, pathOfInput } from "./local-names.ts";
+import type { ModuleFile } from "./plugin.ts";
 
 /**
  * Compiles modules and the local files they import into the text of one module.
  * @throws FolderError naming every file that does not compile.
  */
 export async function compileModules(dir: string, modules: readonly ModuleFile[]): Promise<string> {
-  const outcome = await runEsbuild(dir, () => migrationsPlugin(modules, () => {}));
-  if (outcome.errors !== undefined) throw compileError(outcome.errors);
+  const outcome = await runEsbuild({ dir, modules }, besideProject(dir));
+  if (outcome.errors !== undefined) throw compileError(toProblems(dir, outcome.errors));
   const output = (extension: string) =>
     outcome.built.outputFiles.find((file) => file.path.endsWith(extension))?.text ?? "";
-  return `${output(".mjs")}\n//# sourceMappingURL=${inlineMap(output(".mjs.map"))}\n`;
+  return `${output(".mjs")}\n//# sourceMappingURL=${inlineMap(dir, output(".mjs.map"))}\n`;
 }
 
 /** Stack traces show original files: the map must name them as Node does. */
-function inlineMap(text: string): string {
+function inlineMap(dir: string, text: string): string {
   const map: unknown = JSON.parse(text);
   const sources = property(map, "sources");
-  const urls = Array.isArray(sources) ? sources.map(sourceUrl) : [];
+  const urls = Array.isArray(sources) ? sources.map((source) => sourceUrl(dir, String(source))) : [];
   const named = JSON.stringify({ ...(typeof map === "object" ? map : {}), sources: urls });
   return `data:application/json;base64,${Buffer.from(named).toString("base64")}`;
 }
 
-function sourceUrl(source: unknown): string {
-  const text = String(source);
-  const prefix = `${LOCAL}:`;
-  return text.startsWith(prefix) ? pathToFileURL(text.slice(prefix.length)).href : text;
+function sourceUrl(dir: string, source: string): string {
+  return source.startsWith(`${LOCAL}:`) ? pathToFileURL(pathOfInput(dir, source)).href : source;
 }
 
-function compileError(messages: readonly Message[]): FolderError {
-  const problems = messages.map(toProblem);
+export function compileError(problems: readonly FolderProblem[]): FolderError {
   const [first, ...others] = problems;
   const message =
     first !== undefined && others.length === 0
@@ -43,10 +42,10 @@ function compileError(messages: readonly Message[]): FolderError {
   return new FolderError("MIGRATION", message, { problems, hint });
 }
 
-function toProblem({ text, location }: Message): FolderProblem {
-  if (location === null) return { file: "migrations", message: text };
-  const { file, line, column } = location;
-  const prefix = `${LOCAL}:`;
-  const path = file.startsWith(prefix) ? file.slice(prefix.length) : file;
-  return { file: path, line, column: column + 1, message: text };
+export function toProblems(dir: string, messages: readonly Message[]): FolderProblem[] {
+  return messages.map(({ text, location }) => {
+    if (location === null) return { file: "migrations", message: text };
+    const { file, line, column } = location;
+    return { file: pathOfInput(dir, file), line, column: column + 1, message: text };
+  });
 }

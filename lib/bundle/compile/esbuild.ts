@@ -1,26 +1,41 @@
 import type { BuildOptions, BuildResult, Message, Plugin } from "esbuild";
 import { property } from "../unknown.ts";
-import { banner, SELF_REFERENCES } from "./adapt.ts";
+import { SELF_REFERENCES } from "./adapt.ts";
+import { type FolderModules, migrationsPlugin, type OnImport } from "./plugin.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** esbuild's answer: the outputs, or what is wrong with the files. */
 export type Outcome =
-  | { readonly built: BuildResult<{ write: false }>; readonly errors?: never }
+  | { readonly built: BuildResult<{ write: false; metafile: true }>; readonly errors?: never }
   | { readonly errors: readonly Message[] };
 
-/** One pass over everything `plugin` leads to; writes nothing. */
-export async function runEsbuild(dir: string, plugin: () => Plugin): Promise<Outcome> {
-  const outcome = await attempt({ ...options(dir), plugins: [plugin()] });
+/** One pass over the modules and everything they lead to; writes nothing. */
+export async function runEsbuild(
+  folder: FolderModules,
+  surroundings: Surroundings,
+  onImport: OnImport = () => {},
+): Promise<Outcome> {
+  // A plugin of its own for each pass: what an import leads to depends on the tsconfig.json.
+  const asked = (): BuildOptions => ({
+    ...options(folder.dir, surroundings.banner),
+    plugins: plugins(folder, surroundings, onImport),
+  });
+  const outcome = await attempt(asked());
   const { errors } = outcome;
   if (errors === undefined || !errors.some(concernsConfig)) return outcome;
   // Paths from a tsconfig.json are welcome; one that cannot be read must not stop a migration.
-  return attempt({ ...options(dir), tsconfigRaw: "{}", plugins: [plugin()] });
+  return attempt({ ...asked(), tsconfigRaw: "{}" });
+}
+
+function plugins(folder: FolderModules, surroundings: Surroundings, onImport: OnImport): Plugin[] {
+  return [surroundings.plugin, migrationsPlugin(folder, surroundings, onImport)];
 }
 
 async function attempt(asked: BuildOptions): Promise<Outcome> {
   // Loading esbuild takes longer than a run with nothing to do.
   const { build } = await import("esbuild");
   try {
-    return { built: await build({ ...asked, write: false }) };
+    return { built: await build({ ...asked, write: false, metafile: true }) };
   } catch (error) {
     const errors = property(error, "errors");
     if (!isMessages(errors)) throw error;
@@ -28,7 +43,8 @@ async function attempt(asked: BuildOptions): Promise<Outcome> {
   }
 }
 
-function options(dir: string): BuildOptions {
+/** The same wherever the code will run, so that its functions are the same text. */
+function options(dir: string, banner: string): BuildOptions {
   return {
     entryPoints: ["migrations"],
     absWorkingDir: dir,
@@ -41,7 +57,7 @@ function options(dir: string): BuildOptions {
     conditions: [],
     resolveExtensions: [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".tsx", ".jsx", ".json"],
     define: { ...SELF_REFERENCES },
-    banner: { js: banner(dir) },
+    banner: { js: banner },
     keepNames: true,
     charset: "utf8",
     legalComments: "none",

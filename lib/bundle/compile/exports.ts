@@ -1,5 +1,7 @@
 import { property } from "../unknown.ts";
-import { MIXED } from "./adapt.ts";
+
+/** The name under which a module that mixes both module systems exports its `module`. */
+export const MIXED = "__migration_module";
 
 const MIGRATION_EXPORTS = ["up", "down", "shorthands"];
 

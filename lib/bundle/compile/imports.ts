@@ -1,8 +1,9 @@
 import { realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { FolderEntry } from "../listing.ts";
+import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
-import { type ModuleFile, migrationsPlugin, type OnImport } from "./plugin.ts";
+import type { ModuleFile, OnImport } from "./plugin.ts";
 
 /** The modules of entries; a symbolic link is the file it leads to, so that its relative imports work. */
 export function modulesOf(dir: string, entries: readonly FolderEntry[]): ModuleFile[] {
@@ -36,7 +37,7 @@ export async function findLocalImports(
     // Named where it should be, so that its coming and going is a change.
     if (target.kind === "missing" && path.startsWith(".")) imported.add(resolve(dirname(importer), path));
   };
-  await runEsbuild(dir, () => migrationsPlugin(modules, onImport));
+  await runEsbuild({ dir, modules }, besideProject(dir), onImport);
   return new Map(modules.map(({ name, path }) => [name, reachable(edges, path)]));
 }
 

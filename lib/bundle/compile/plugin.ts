@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { dirname, extname } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin } from "esbuild";
 import { adaptModule } from "./adapt.ts";
-import { isRequire, QUESTION, type Target, targetFinder } from "./targets.ts";
+import { LOCAL, localName, localPath } from "./local-names.ts";
+import type { EntryText, Surroundings } from "./surroundings.ts";
+import { QUESTION, type Target, targetFinder } from "./targets.ts";
 
 /** A module to compile: a migration's name and the absolute path of its file. */
 export interface ModuleFile {
@@ -11,18 +12,16 @@ export interface ModuleFile {
   readonly path: string;
 }
 
+/** Modules of one folder; its absolute path has no symbolic links. */
+export interface FolderModules {
+  readonly dir: string;
+  readonly modules: readonly ModuleFile[];
+}
+
 /** Called for each import of a local module: whose it is and where it leads. */
 export type OnImport = (importer: string, path: string, target: Target) => void;
 
-/**
- * Not esbuild's own "file": there the nearest package.json and tsconfig.json decide what a file may
- * contain, and a migration works the same whatever project it lies in.
- */
-export const LOCAL = "migration";
-type PackageTarget = Extract<Target, { readonly kind: "package" }>;
-
 const ENTRY = "entry";
-const REQUIRED = "required-package";
 
 const LOADERS: Readonly<Record<string, Loader>> = {
   ".ts": "ts",
@@ -39,12 +38,13 @@ const LOADERS: Readonly<Record<string, Loader>> = {
 };
 
 /** One module whose export `migrations` evaluates each migration when it is called by name. */
-export function migrationsPlugin(modules: readonly ModuleFile[], onImport: OnImport): Plugin {
+export function migrationsPlugin(
+  { dir, modules }: FolderModules,
+  surroundings: Surroundings,
+  onImport: OnImport,
+): Plugin {
   const migrations = new Set(modules.map(({ path }) => path));
-  const parts = modules.map(
-    ({ name, path }) => `[${JSON.stringify(name)}, () => import(${JSON.stringify(path)})]`,
-  );
-  const entry = `export const migrations = new Map([\n${parts.join(",\n")}\n]);`;
+  const entry = entryText(dir, modules, surroundings.entry);
   return {
     name: "migrations",
     setup(build) {
@@ -52,63 +52,72 @@ export function migrationsPlugin(modules: readonly ModuleFile[], onImport: OnImp
       build.onResolve({ filter: /.*/ }, async (args) => {
         if (args.pluginData === QUESTION) return undefined;
         if (args.kind === "entry-point") return { path: args.path, namespace: ENTRY };
-        if (args.namespace === ENTRY) return { path: args.path, namespace: LOCAL };
-        if (args.namespace === REQUIRED) return { path: args.path, external: true };
-        const target = await find(args);
-        onImport(args.importer, args.path, target);
-        return answer(target, args);
+        if (args.namespace === ENTRY && args.kind === "dynamic-import")
+          return { path: args.path, namespace: LOCAL };
+        if (args.namespace !== LOCAL) return undefined;
+        const importer = localPath(dir, args.importer);
+        const target = await find({ ...args, importer });
+        onImport(importer, args.path, target);
+        return answer(dir, target, args, surroundings);
       });
-      build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({ contents: entry, loader: "js" }));
-      build.onLoad({ filter: /.*/, namespace: REQUIRED }, ({ path, pluginData }) =>
-        requiredPackage(path, pluginData === true),
-      );
-      build.onLoad({ filter: /.*/, namespace: LOCAL }, ({ path }) => localModule(path, migrations.has(path)));
+      build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({
+        contents: entry,
+        loader: "js",
+        resolveDir: dir,
+      }));
+      build.onLoad({ filter: /.*/, namespace: LOCAL }, ({ path: name }) => {
+        const path = localPath(dir, name);
+        return localModule(path, migrations.has(path), surroundings);
+      });
     },
   };
 }
 
-function answer(target: Target, args: OnResolveArgs): OnResolveResult | undefined {
+function entryText(dir: string, modules: readonly ModuleFile[], { head, value }: EntryText): string {
+  const parts = modules.map(({ name, path }) => {
+    const load = `() => import(${JSON.stringify(localName(dir, path))})`;
+    return `[${JSON.stringify(name)}, ${value(load)}]`;
+  });
+  return `${head}export const migrations = new Map([\n${parts.join(",\n")}\n]);`;
+}
+
+function answer(
+  dir: string,
+  target: Target,
+  args: OnResolveArgs,
+  surroundings: Surroundings,
+): OnResolveResult | undefined {
   switch (target.kind) {
     case "node":
       return { path: args.path, external: true };
     case "local":
-      return { path: target.path, namespace: LOCAL };
+      return { path: localName(dir, target.path), namespace: LOCAL };
     case "package":
-      return packageAnswer(target, args);
+      return surroundings.packageAnswer(target, args);
     case "missing":
       // esbuild asks in vain once more, and words the error; it forgives a require inside try.
       return undefined;
   }
 }
 
-/**
- * An ES module is imported as Node would. Anything else goes through `require`, so that named imports
- * work that Node itself finds in some CommonJS packages only; TypeScript users rely on them.
- */
-function packageAnswer({ path, esm }: PackageTarget, args: OnResolveArgs): OnResolveResult {
-  if (esm && !isRequire(args)) return { path: pathToFileURL(path).href, external: true };
-  if (!esm && isRequire(args)) return { path, external: true };
-  return { path, namespace: REQUIRED, pluginData: esm };
-}
-
-/** What `require` or a named import of a package goes through. */
-function requiredPackage(path: string, esm: boolean): OnLoadResult {
-  const url = JSON.stringify(pathToFileURL(path).href);
-  const contents = esm
-    ? `import * as contents from ${url}; module.exports = contents;`
-    : `module.exports = require(${JSON.stringify(path)});`;
-  return { contents, loader: "js" };
-}
-
-function localModule(path: string, isMigration: boolean): OnLoadResult {
+async function localModule(
+  path: string,
+  isMigration: boolean,
+  surroundings: Surroundings,
+): Promise<OnLoadResult> {
   const extension = extname(path).toLowerCase();
   const loader = LOADERS[extension];
-  if (extension === ".node" || extension === ".wasm") return requiredPackage(path, false);
+  if (extension === ".node" || extension === ".wasm") return surroundings.binary(path);
   if (loader === undefined) {
     const text = `a file with the extension "${extension}" cannot be imported by a migration: ${path}`;
     return { errors: [{ text }] };
   }
   const text = readFileSync(path, "utf8");
-  const code = loader === "json" || loader === "text" ? text : adaptModule(path, text, isMigration);
-  return { contents: code, loader, resolveDir: dirname(path) };
+  const resolveDir = dirname(path);
+  // As git writes them on Windows; the SQL a migration makes of it must not differ from other machines'.
+  if (loader === "text") return { contents: text.replaceAll("\r\n", "\n"), loader, resolveDir };
+  if (loader === "json") return { contents: text, loader, resolveDir };
+  const errors = [...(await surroundings.check(path, text))];
+  const contents = adaptModule(path, text, isMigration, surroundings.selfKnowledge(path));
+  return errors.length > 0 ? { errors } : { contents, loader, resolveDir };
 }

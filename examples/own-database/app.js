@@ -1,0 +1,34 @@
+// An app that has a network and a database already, and lets every deploy migrate it.
+import { App, Stack } from "aws-cdk-lib";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import * as rds from "aws-cdk-lib/aws-rds";
+import { PostgresMigrations } from "cdk-pg-migrate";
+
+const app = new App();
+const stack = new Stack(app, "Shop");
+
+const vpc = new ec2.Vpc(stack, "Vpc", { maxAzs: 2, natGateways: 1 });
+
+const cluster = new rds.DatabaseCluster(stack, "Database", {
+  engine: rds.DatabaseClusterEngine.auroraPostgres({ version: rds.AuroraPostgresEngineVersion.VER_17_4 }),
+  writer: rds.ClusterInstance.serverlessV2("writer"),
+  defaultDatabaseName: "shop",
+  storageEncrypted: true,
+  vpc,
+});
+
+const migrations = new PostgresMigrations(stack, "Migrations", {
+  vpc,
+  database: cluster,
+  databaseName: "shop",
+  migrationsDir: "migrations",
+});
+
+const api = new lambda.Function(stack, "Api", {
+  runtime: lambda.Runtime.NODEJS_24_X,
+  handler: "index.handler",
+  code: lambda.Code.fromInline("exports.handler = async () => ({ statusCode: 200 });"),
+});
+// New code is rolled out only when the database is ready for it.
+migrations.executeBefore(api);

@@ -1,0 +1,7 @@
+-- Up Migration
+CREATE TABLE orders (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  placed_at timestamptz NOT NULL DEFAULT now()
+);
+-- Down Migration
+DROP TABLE orders;

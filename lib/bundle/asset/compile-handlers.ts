@@ -1,0 +1,79 @@
+import type { BuildOptions, Metafile } from "esbuild";
+import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
+import { property } from "../unknown.ts";
+import type { AssetFiles } from "./asset-files.ts";
+import { withPlainNames } from "./chunk-names.ts";
+import { ENGINE_COPY, HANDLERS } from "./handler-names.ts";
+import { engineEntry, withoutLoaders } from "./without-loaders.ts";
+
+export interface CompiledHandlers {
+  readonly files: AssetFiles;
+  readonly metafile: Metafile;
+}
+
+/**
+ * One pass over all handlers, so that they share what they have in common, and so that node-pg-migrate is loaded only
+ * when a migration has to be built. Same bytes for the same sources, wherever they are.
+ * @throws FolderError with what esbuild complains about.
+ */
+export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
+  const { build } = await import("esbuild");
+  try {
+    const built = await build({ ...options(dir), write: false, metafile: true });
+    const files = new Map(built.outputFiles.map(({ path, text }) => [path.replace(/^.*[\\/]/, ""), text]));
+    return { files: withPlainNames(files, built.metafile), metafile: built.metafile };
+  } catch (cause) {
+    throw handlersError(cause);
+  }
+}
+
+function options(dir: string): BuildOptions {
+  return {
+    absWorkingDir: dir,
+    entryPoints: [
+      ...HANDLERS.map((name) => ({ in: `./${name}.ts`, out: name })),
+      { in: engineEntry, out: ENGINE_COPY },
+    ],
+    outdir: "out",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    // ES modules, where a package has them: only they can be left out in part.
+    mainFields: ["module", "main"],
+    minify: true,
+    // Stacks in logs, and checks of `constructor.name`.
+    keepNames: true,
+    charset: "utf8",
+    legalComments: "none",
+    banner: {
+      js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
+    },
+    plugins: [withoutLoaders(dir)],
+    tsconfigRaw: "{}",
+    logLevel: "silent",
+  };
+}
+
+function handlersError(cause: unknown): unknown {
+  const errors = property(cause, "errors");
+  if (!Array.isArray(errors)) return cause;
+  const problems = errors.map((error): FolderProblem => {
+    const location = property(error, "location");
+    const line = property(location, "line");
+    const place = typeof line === "number" ? { line } : {};
+    return {
+      file: String(property(location, "file") ?? "handlers"),
+      ...place,
+      message: String(property(error, "text")),
+    };
+  });
+  const [first, ...others] = problems;
+  const message =
+    first !== undefined && others.length === 0
+      ? `the handlers do not compile: ${problemLine(first)}`
+      : ["the handlers do not compile:", ...severalLines(problems)].join("\n");
+  return new FolderError("USAGE", message, { problems, cause });
+}

@@ -1,0 +1,52 @@
+import type { FolderEntry, ReadFolderOptions } from "../listing.ts";
+
+/** What to put into the asset that all functions share. */
+export interface AssetRequest extends ReadFolderOptions {
+  /** Folder of migrations, absolute or relative to the working directory. */
+  readonly migrationsDir: string;
+  /** Folder with the handlers: either sources (on-deploy.ts, …) or what `buildHandlers` made of them (on-deploy.mjs, …). */
+  readonly handlersDir: string;
+  /**
+   * PEM text of the certificates to trust, put into the asset as `ca.pem`.
+   * @default - the asset has no such file
+   */
+  readonly ca?: string;
+  /**
+   * Where finished assets are kept. What lies there is deployed: nobody else may write to it.
+   * @default - node_modules/.cache/cdk-pg-migrate of the package the migrations are in, else a private temporary folder
+   */
+  readonly cacheDir?: string;
+}
+
+/** One migration of the manifest. */
+export interface ManifestMigration extends FolderEntry {
+  /** SHA-256 (hex) of its own text and of the local files it imports, as `MigrationFolder.digests` has it. */
+  readonly digest: string;
+  /** Whether it may export `shorthands`. */
+  readonly shorthands: boolean;
+}
+
+/** What the asset says about its migrations. */
+export interface AssetManifest {
+  readonly format: 1;
+  /** SHA-256 (hex) over what the migrations are made of: the same on every machine. */
+  readonly hash: string;
+  /** In running order; at least one. */
+  readonly migrations: readonly ManifestMigration[];
+}
+
+export interface BuiltAsset {
+  /** Absolute path of a finished folder, named by its hash; never changed after it was made. */
+  readonly dir: string;
+  /** SHA-256 (hex) over the names and contents of its files: the same on every machine, folder and operating system. */
+  readonly hash: string;
+  readonly manifest: AssetManifest;
+}
+
+/** A request on its way to the process that does the work. */
+export interface WorkerRequest extends AssetRequest {
+  /** Folder of this room, and what its files end in. */
+  readonly own: { readonly folder: string; readonly extension: string };
+  /** Differs when this tool would make another asset of the same request. */
+  readonly tool: string;
+}

@@ -1,0 +1,34 @@
+import type { Plugin } from "esbuild";
+
+/** Entry point that gives migrations node-pg-migrate as the engine has it. */
+export const engineEntry = "engine-copy";
+
+const THROWING = 'throw new Error("migrations are compiled before they are deployed")';
+
+/**
+ * Modules that are imported but never used where migrations are compiled already. node-pg-migrate calls `createJiti`
+ * when it is loaded, so only what that gives may throw.
+ */
+const STUBS: Readonly<Record<string, string>> = {
+  [engineEntry]: 'export * from "node-pg-migrate";',
+  jiti: `export const createJiti = () => ({ import: async () => { ${THROWING}; } });`,
+  glob: `export const glob = async () => { ${THROWING}; };`,
+  // Optional in pg, for other surroundings: what is installed here must not make a difference.
+  "pg-native": `throw Object.assign(new Error("Cannot find module 'pg-native'"), { code: "MODULE_NOT_FOUND" });`,
+  "pg-cloudflare": "",
+};
+
+/** Leaves out what loads migrations from files, and what is compiled for one kind of machine. */
+export function withoutLoaders(dir: string): Plugin {
+  const names = Object.keys(STUBS).join("|");
+  return {
+    name: "without-loaders",
+    setup(build) {
+      build.onResolve({ filter: new RegExp(`^(?:${names})$`) }, ({ path }) => ({ path, namespace: "stub" }));
+      build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
+        contents: STUBS[path] ?? "",
+        resolveDir: dir,
+      }));
+    },
+  };
+}
