@@ -1,0 +1,3 @@
+import { createApp } from "../lib/app-stack.ts";
+
+createApp().synth();

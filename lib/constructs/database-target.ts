@@ -1,0 +1,115 @@
+import { isIP } from "node:net";
+import { Token } from "aws-cdk-lib";
+import type * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as rds from "aws-cdk-lib/aws-rds";
+import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import type { Construct, IConstruct } from "constructs";
+import { checkCertificates } from "./certificates.ts";
+import { constructError } from "./construct-error.ts";
+import { PostgresDatabase } from "./postgres-database.ts";
+import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
+
+/** All that the functions need to know of a database, whatever kind it is. */
+export interface DatabaseTarget {
+  readonly host: string;
+  /** May be a token. */
+  readonly port: number;
+  readonly ca?: string;
+  /** Security groups to let the functions into; of some databases none is known. */
+  readonly securityGroups: readonly ec2.ISecurityGroup[];
+  readonly secret?: secretsmanager.ISecret;
+  readonly databaseName?: string;
+  /** What must exist before anything can connect; absent for a plain endpoint. */
+  readonly construct?: IConstruct;
+}
+
+const POSTGRES_PORT = 5432;
+const POSTGRES_ENGINES = ["postgres", "aurora-postgresql"];
+
+/** @throws Error for an RDS Proxy, another engine than Postgres, an endpoint that cannot be */
+export function databaseTarget(scope: Construct, database: MigrationsDatabase): DatabaseTarget {
+  const target = targetOf(scope, database);
+  if (!Token.isUnresolved(target.host) && /\.proxy-[a-z0-9]+\./i.test(target.host)) {
+    throw proxyError(scope, target.host);
+  }
+  return target;
+}
+
+function targetOf(scope: Construct, database: MigrationsDatabase): DatabaseTarget {
+  if (database instanceof PostgresDatabase) {
+    const { instance, databaseName } = database;
+    return { ...instanceTarget(scope, instance), databaseName };
+  }
+  // Not in the type: it comes from JavaScript.
+  if ("dbProxyArn" in database) throw proxyError(scope, "an rds.DatabaseProxy");
+  if ("instanceEndpoint" in database) return instanceTarget(scope, database);
+  if ("clusterEndpoint" in database) return clusterTarget(scope, database);
+  if ("host" in database) return endpointTarget(scope, database);
+  throw constructError(
+    scope,
+    "database must be a PostgresDatabase, an IDatabaseInstance, an IDatabaseCluster, or an object with the `host` to connect to",
+  );
+}
+
+function instanceTarget(scope: Construct, database: rds.IDatabaseInstance): DatabaseTarget {
+  checkEngine(scope, database.engine?.engineType);
+  const { hostname, port } = database.instanceEndpoint;
+  return { host: hostname, port, ...common(database) };
+}
+
+function clusterTarget(scope: Construct, database: rds.IDatabaseCluster): DatabaseTarget {
+  checkEngine(scope, database.engine?.engineType);
+  const { hostname, port } = database.clusterEndpoint;
+  return { host: hostname, port, ...common(database) };
+}
+
+function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
+  const secret = "secret" in database && isSecret(database.secret) ? database.secret : undefined;
+  const databaseName = nameOf(database.node.defaultChild);
+  return {
+    securityGroups: database.connections.securityGroups,
+    construct: database,
+    ...(secret === undefined ? {} : { secret }),
+    ...(databaseName === undefined ? {} : { databaseName }),
+  };
+}
+
+function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseTarget {
+  const { host, port = POSTGRES_PORT, ca, securityGroup } = endpoint;
+  if (!Token.isUnresolved(host) && isIP(host) === 0 && !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(host)) {
+    // Not repeated: a URL may have a password in it.
+    throw constructError(
+      scope,
+      "database.host must be a host name alone, without scheme, user, port or path",
+    );
+  }
+  if (!Token.isUnresolved(port) && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
+    throw constructError(scope, `database.port must be a port from 1 to 65535, not ${port}`);
+  }
+  if (ca !== undefined) checkCertificates(scope, ca);
+  const securityGroups = securityGroup === undefined ? [] : [securityGroup];
+  return { host, port, securityGroups, ...(ca === undefined ? {} : { ca }) };
+}
+
+function checkEngine(scope: Construct, engine: string | undefined): void {
+  if (engine === undefined || POSTGRES_ENGINES.includes(engine)) return;
+  throw constructError(scope, `the database's engine is ${engine}: these migrations are for Postgres`);
+}
+
+/** The interfaces of CDK do not promise a secret, and most of what implements them has one. */
+function isSecret(value: unknown): value is secretsmanager.ISecret {
+  return typeof value === "object" && value !== null && "secretArn" in value && "grantRead" in value;
+}
+
+function nameOf(resource: IConstruct | undefined): string | undefined {
+  if (resource instanceof rds.CfnDBInstance) return resource.dbName;
+  return resource instanceof rds.CfnDBCluster ? resource.databaseName : undefined;
+}
+
+/** The migration lock belongs to a session, and a proxy may give each statement another one. */
+function proxyError(scope: Construct, received: string): Error {
+  return constructError(
+    scope,
+    `the migrations cannot run through an RDS Proxy (${received}): give the instance or cluster behind it`,
+  );
+}

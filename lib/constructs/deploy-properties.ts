@@ -1,0 +1,32 @@
+import { type DeployProperties, type Manifest, NEWEST_BOUND } from "../../lambda/contract.ts";
+
+/**
+ * What the custom resource is told. CloudFormation calls the function when any of it differs, and `cdk diff`
+ * shows it: the head, the count and the newest names say what a deploy would run.
+ */
+export function deployProperties(
+  { hash, migrations }: Manifest,
+  options: string,
+  forceRun: string | undefined,
+): DeployProperties {
+  const names = migrations.map(({ name }) => name);
+  return {
+    MigrationsHash: hash,
+    MigrationCount: String(names.length),
+    Head: names.at(-1) ?? "",
+    Newest: newest(names),
+    Options: options,
+    ...(forceRun === undefined ? {} : { ForceRun: forceRun }),
+  };
+}
+
+/** As many of the last names as the bound allows. */
+function newest(names: readonly string[]): readonly string[] {
+  const candidates = names.slice(-NEWEST_BOUND.names);
+  while (bytesOf(candidates) > NEWEST_BOUND.bytes) candidates.shift();
+  return candidates;
+}
+
+function bytesOf(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + Buffer.byteLength(name), 0);
+}

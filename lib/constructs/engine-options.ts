@@ -1,0 +1,95 @@
+import type { Construct } from "constructs";
+import { DEFAULTS, LIMITS, type MigratorOptions } from "../../lambda/contract.ts";
+import { constructError } from "./construct-error.ts";
+import type { EngineProps, PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+
+/** That of the wait for the lock is not the same in a deploy and in a command: given, it is said in any case. */
+const { lockWaitMs: _, ...COMMON_DEFAULTS } = DEFAULTS;
+
+/** The defaults that the props could repeat; what else there is has none. */
+const DEFAULT_OPTIONS: MigratorOptions = {
+  ...COMMON_DEFAULTS,
+  schema: [DEFAULTS.schema],
+  createSchema: false,
+  decamelize: false,
+};
+
+/**
+ * The options that differ from their defaults, as JSON with sorted keys: a change of this text is a change of
+ * the deploy.
+ */
+export function engineOptions(scope: Construct, props: EngineProps): string {
+  const options = optionsOf(props);
+  checkChoice(scope, "order", props.order, ["strict", "warn", "allow"]);
+  checkChoice(scope, "transaction", props.transaction, ["each", "all"]);
+  if (options.schema?.length === 0) throw constructError(scope, "schema must name at least one, not []");
+  const { lockRetries = 0 } = options;
+  if (!(Number.isInteger(lockRetries) && lockRetries >= 0)) {
+    throw constructError(scope, `lockRetries must be a whole number, 0 or more, not ${lockRetries}`);
+  }
+  const defaults = new Map<string, unknown>(Object.entries(DEFAULT_OPTIONS));
+  const differing = Object.entries(options)
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(defaults.get(key)))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(Object.fromEntries(differing));
+}
+
+/** Without keys that were not given: `undefined` has no JSON. */
+function optionsOf(props: EngineProps): MigratorOptions {
+  const { schema } = props;
+  const options: Readonly<Record<keyof MigratorOptions, unknown>> = {
+    schema: typeof schema === "string" ? [schema] : schema,
+    createSchema: props.createSchema,
+    migrationsSchema: props.migrationsSchema,
+    migrationsTable: props.migrationsTable,
+    decamelize: props.decamelize,
+    order: props.order,
+    transaction: props.transaction,
+    lockWaitMs: props.lockWait?.toMilliseconds(),
+    lockTimeoutMs: props.lockTimeout?.toMilliseconds(),
+    lockRetries: props.lockRetries,
+    lockRetryDelayMs: props.lockRetryDelay?.toMilliseconds(),
+    statementTimeoutMs: props.statementTimeout?.toMilliseconds(),
+    connectTimeoutMs: props.connectTimeout?.toMilliseconds(),
+    startingWaitMs: props.startingWait?.toMilliseconds(),
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** @throws Error for a value that the type does not have; it comes from JavaScript */
+export function checkChoice<T extends string>(
+  scope: Construct,
+  prop: string,
+  value: T | undefined,
+  choices: readonly T[],
+): void {
+  if (value === undefined || choices.includes(value)) return;
+  throw constructError(
+    scope,
+    `${prop} must be ${choices.map((one) => `"${one}"`).join(" or ")}, not "${value}"`,
+  );
+}
+
+/**
+ * Seconds the functions have.
+ * @throws Error when they are too many, or too few to wait for the lock and then work
+ */
+export function functionTimeout(scope: Construct, props: PostgresMigrationsProps): number {
+  const timeout = props.timeout?.toSeconds() ?? LIMITS.functionTimeout;
+  if (timeout > LIMITS.functionTimeout) {
+    throw constructError(
+      scope,
+      `timeout must be at most ${LIMITS.functionTimeout / 60} minutes, not ${timeout} seconds: CloudFormation waits no ` +
+        "longer. Run a statement that takes longer by other means, and let the deploy find it done",
+    );
+  }
+  const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? DEFAULTS.lockWaitMs / 1_000;
+  if (lockWait + LIMITS.reserve >= timeout) {
+    throw constructError(
+      scope,
+      `lockWait (${lockWait} seconds) and the ${LIMITS.reserve} seconds kept for an orderly end leave no time to work ` +
+        `in a timeout of ${timeout} seconds: lengthen timeout or shorten lockWait`,
+    );
+  }
+  return timeout;
+}

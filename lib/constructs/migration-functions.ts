@@ -1,0 +1,128 @@
+import { Duration, type RemovalPolicy, Tokenization } from "aws-cdk-lib";
+import type * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import * as logs from "aws-cdk-lib/aws-logs";
+import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import type { Construct } from "constructs";
+import { ASSET, ENV } from "../../lambda/contract.ts";
+import type { BuiltAsset } from "../bundle/index.ts";
+import type { DatabaseTarget } from "./database-target.ts";
+import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+
+/** What was worked out from the props. */
+export interface FunctionSettings {
+  readonly asset: BuiltAsset;
+  readonly target: DatabaseTarget;
+  readonly databaseName: string;
+  readonly secret: secretsmanager.ISecret;
+  /** See `engineOptions`. */
+  readonly options: string;
+  /** Seconds. */
+  readonly timeout: number;
+  readonly vpc: ec2.IVpc;
+  readonly subnets: ec2.SelectedSubnets;
+  readonly securityGroup: ec2.ISecurityGroup;
+}
+
+/** A function and where its logs go. */
+export interface LoggedFunction {
+  readonly handler: lambda.Function;
+  readonly logGroup: logs.LogGroup;
+}
+
+export interface MigrationFunctions {
+  readonly deploy: LoggedFunction;
+  readonly status: LoggedFunction;
+  readonly operate: LoggedFunction;
+}
+
+/** Three functions over one asset. They differ in what they may do, and in who may call them. */
+export function migrationFunctions(
+  scope: Construct,
+  props: PostgresMigrationsProps,
+  settings: FunctionSettings,
+): MigrationFunctions {
+  const shared = sharedProps(props, settings);
+  const make = (id: string, own: OwnProps): LoggedFunction => {
+    const logGroup = migrationLogs(scope, `${id}Logs`, props);
+    const environment = { ...environmentOf(settings), ...own.environment };
+    const handler = new lambda.Function(scope, id, { ...shared, ...own, environment, logGroup });
+    settings.secret.grantRead(handler);
+    return { handler, logGroup };
+  };
+  const revision: Record<string, string> =
+    props.revision === undefined ? {} : { [ENV.revision]: props.revision };
+  return {
+    deploy: make("Deploy", {
+      handler: ASSET.deployHandler,
+      description: "Runs Postgres migrations when the stack is deployed",
+      environment: { ...revision, [ENV.onRollback]: props.onRollback ?? "keep" },
+    }),
+    status: make("Status", {
+      handler: ASSET.statusHandler,
+      description: "Says where the Postgres migrations stand; writes nothing",
+      environment: {},
+      retryAttempts: 0,
+    }),
+    operate: make("Operate", {
+      handler: ASSET.operateHandler,
+      description: "Runs, undoes and repairs Postgres migrations for an operator",
+      environment: { ...revision, [ENV.allowDown]: String(props.allowDown ?? false) },
+      // A command that failed must not be repeated behind the operator's back.
+      retryAttempts: 0,
+    }),
+  };
+}
+
+/** Where a function, or CDK's own one in front of it, writes its logs. */
+export function migrationLogs(scope: Construct, id: string, props: LogSettings): logs.LogGroup {
+  return new logs.LogGroup(scope, id, {
+    retention: props.logRetention ?? logs.RetentionDays.ONE_YEAR,
+    ...(props.logRemovalPolicy === undefined ? {} : { removalPolicy: props.logRemovalPolicy }),
+  });
+}
+
+interface LogSettings {
+  readonly logRetention?: logs.RetentionDays;
+  readonly logRemovalPolicy?: RemovalPolicy;
+}
+
+interface OwnProps {
+  readonly handler: string;
+  readonly description: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly retryAttempts?: number;
+}
+
+/**
+ * No fixed name, which would forbid replacement; no reserved concurrency, which small accounts do not have:
+ * the lock is the guard.
+ */
+function sharedProps(
+  { memorySize = 512 }: PostgresMigrationsProps,
+  { asset, timeout, vpc, subnets, securityGroup }: FunctionSettings,
+) {
+  return {
+    code: lambda.Code.fromAsset(asset.dir, { assetHash: asset.hash }),
+    runtime: lambda.Runtime.NODEJS_24_X,
+    architecture: lambda.Architecture.ARM_64,
+    timeout: Duration.seconds(timeout),
+    memorySize,
+    loggingFormat: lambda.LoggingFormat.JSON,
+    vpc,
+    vpcSubnets: { subnets: subnets.subnets },
+    securityGroups: [securityGroup],
+  };
+}
+
+/** Nothing secret: who may see the function's settings sees these. */
+function environmentOf({ target, databaseName, secret, options }: FunctionSettings): Record<string, string> {
+  return {
+    [ENV.host]: target.host,
+    [ENV.port]: Tokenization.stringifyNumber(target.port),
+    [ENV.database]: databaseName,
+    [ENV.secretArn]: secret.secretArn,
+    ...(target.ca === undefined ? {} : { [ENV.caFile]: ASSET.ca }),
+    ...(options === "{}" ? {} : { [ENV.options]: options }),
+  };
+}

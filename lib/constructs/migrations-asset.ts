@@ -1,0 +1,51 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Construct } from "constructs";
+import { type BuiltAsset, buildAssetSync, FolderError } from "../bundle/index.ts";
+import type { DatabaseTarget } from "./database-target.ts";
+import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+
+/** Of this project's sources, or of the published package. */
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/**
+ * Compiles the folder together with the handlers.
+ * @throws FolderError naming the construct: the folder is missing or empty, or a file in it cannot be a
+ * migration
+ */
+export function migrationsAsset(
+  scope: Construct,
+  props: PostgresMigrationsProps,
+  { ca }: DatabaseTarget,
+): BuiltAsset {
+  const { migrationsDir, ignorePattern } = props;
+  try {
+    return buildAssetSync({
+      migrationsDir,
+      handlersDir: handlersDir(),
+      ...(ignorePattern === undefined ? {} : { ignorePattern }),
+      ...(ca === undefined ? {} : { ca }),
+    });
+  } catch (error) {
+    throw error instanceof FolderError ? named(scope, error) : error;
+  }
+}
+
+/**
+ * Sources lie beside us in a working copy; the package has them built, so that no consumer builds them again.
+ */
+function handlersDir(): string {
+  const sources = join(ROOT, "lambda");
+  return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
+}
+
+/** The message is all that synth prints: it needs the hint in it. */
+function named(scope: Construct, error: FolderError): FolderError {
+  const { code, hint, problems } = error;
+  const message = `${scope.node.path}: ${error.message}${hint === undefined ? "" : `\n${hint}`}`;
+  return new FolderError(code, message, {
+    problems,
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,162 @@
+import { CfnResource, type RemovalPolicy, Token } from "aws-cdk-lib";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as rds from "aws-cdk-lib/aws-rds";
+import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import { constructError } from "./construct-error.ts";
+import { closedSubnets, isolatedSubnets, isolatedVpc, secretsManagerEndpoint } from "./database-network.ts";
+import {
+  DATABASE_PARAMETERS,
+  DATABASE_PROFILES,
+  DATABASE_VERSION,
+  type DatabaseDefaults,
+} from "./database-profiles.ts";
+import type { PostgresDatabaseProps } from "./postgres-database-props.ts";
+
+/** What every Postgres instance has; RDS creates it when no other name is asked for. */
+const DATABASE_NAME = "postgres";
+
+/**
+ * A Postgres instance on RDS: encrypted gp3 storage, TLS only, a generated password in Secrets Manager, no
+ * way in for anyone until a security group is let in, and no paid support for versions that have come to
+ * their end.
+ *
+ * **Removal.** An instance that leaves the stack is deleted after a last snapshot. In `prod`, RDS refuses to
+ * delete it until `deletionProtection` has been set to `false` and deployed.
+ *
+ * **The first deploy.** When it fails, CloudFormation deletes what it made, the instance included. It cannot
+ * delete a protected one: the stack ends in ROLLBACK_FAILED with the instance in it, and the next `cdk
+ * deploy` stops there. So deploy `prod` for the first time with `cdk deploy --no-rollback`: what was made
+ * stays, and the same command goes on from there. A stack that is in ROLLBACK_FAILED is cleaned up by taking
+ * the protection off the instance (`aws rds modify-db-instance --no-deletion-protection`) and deleting the
+ * stack. CloudFormation may leave a snapshot of the empty database.
+ *
+ * Protection goes with SNAPSHOT rather than with RETAIN_ON_UPDATE_OR_DELETE, because `cdk deploy` deletes a
+ * stack in ROLLBACK_FAILED before it tries again: a retained instance would be left behind in silence, and
+ * paid for.
+ */
+export class PostgresDatabase extends Construct {
+  readonly vpc: ec2.IVpc;
+  /** Where the database is. */
+  readonly vpcSubnets: ec2.SubnetSelection;
+  readonly instance: rds.DatabaseInstance;
+  /** `username` and `password` of the master user. */
+  readonly secret: secretsmanager.ISecret;
+  readonly databaseName: string;
+  /** Of the instance: lets nobody in at first. */
+  readonly securityGroup: ec2.SecurityGroup;
+  /** Of a made VPC; absent when a VPC was given. */
+  readonly secretsManagerEndpoint: ec2.InterfaceVpcEndpoint | undefined;
+
+  /** @throws Error profile or database name that cannot be */
+  constructor(scope: Construct, id: string, props: PostgresDatabaseProps = {}) {
+    super(scope, id);
+    const defaults = defaultsOf(this, props);
+    checkDatabaseName(this, props.databaseName);
+    this.vpc = props.vpc ?? isolatedVpc(this);
+    this.vpcSubnets = props.vpcSubnets ?? closedSubnets(this.vpc);
+    this.secretsManagerEndpoint =
+      props.vpc === undefined
+        ? secretsManagerEndpoint(
+            this,
+            this.vpc,
+            props.endpointSubnets ?? isolatedSubnets(this.vpc, defaults.endpointZones),
+          )
+        : undefined;
+    this.securityGroup = new ec2.SecurityGroup(this, "SecurityGroup", {
+      vpc: this.vpc,
+      description: "Postgres database",
+      allowAllOutbound: false,
+    });
+    this.databaseName = props.databaseName ?? DATABASE_NAME;
+    this.instance = new rds.DatabaseInstance(this, "Instance", {
+      ...instanceProps(props, defaults),
+      vpc: this.vpc,
+      vpcSubnets: this.vpcSubnets,
+      securityGroups: [this.securityGroup],
+      ...(props.databaseName === undefined ? {} : { databaseName: props.databaseName }),
+    });
+    this.secret = secretOf(this, this.instance);
+    const removalPolicy = props.instanceProps?.removalPolicy ?? props.removalPolicy ?? defaults.removalPolicy;
+    if (removalPolicy.startsWith("retain")) retainNeeds(this, removalPolicy);
+  }
+}
+
+function defaultsOf(scope: Construct, { profile = "dev" }: PostgresDatabaseProps): DatabaseDefaults {
+  if (Object.hasOwn(DATABASE_PROFILES, profile)) return DATABASE_PROFILES[profile];
+  throw constructError(scope, `profile must be "dev" or "prod", not "${profile}"`);
+}
+
+function checkDatabaseName(scope: Construct, name: string | undefined): void {
+  if (name === undefined || Token.isUnresolved(name) || /^[A-Za-z][A-Za-z0-9_]{0,62}$/.test(name)) return;
+  throw constructError(
+    scope,
+    `databaseName "${name}" is not a name RDS can give a database: a letter, then up to 62 letters, digits and underscores`,
+  );
+}
+
+/** The profile's values, what the user says over them, and what holds for all. */
+function instanceProps(
+  props: PostgresDatabaseProps,
+  defaults: DatabaseDefaults,
+): Omit<rds.DatabaseInstanceProps, "vpc"> {
+  const key = props.encryptionKey;
+  const insights = props.enablePerformanceInsights ?? defaults.enablePerformanceInsights;
+  return {
+    engine: rds.DatabaseInstanceEngine.postgres({ version: props.version ?? DATABASE_VERSION }),
+    credentials: rds.Credentials.fromGeneratedSecret(
+      props.username ?? "postgres",
+      key === undefined ? {} : { encryptionKey: key },
+    ),
+    instanceType: props.instanceType ?? defaults.instanceType,
+    storageType: rds.StorageType.GP3,
+    allocatedStorage: props.allocatedStorage ?? defaults.allocatedStorage,
+    maxAllocatedStorage: props.maxAllocatedStorage ?? defaults.maxAllocatedStorage,
+    storageEncrypted: true,
+    ...(key === undefined ? {} : { storageEncryptionKey: key }),
+    ...(key !== undefined && insights ? { performanceInsightEncryptionKey: key } : {}),
+    enablePerformanceInsights: insights,
+    parameters: { ...DATABASE_PARAMETERS, ...props.parameters },
+    multiAz: props.multiAz ?? defaults.multiAz,
+    publiclyAccessible: false,
+    backupRetention: props.backupRetention ?? defaults.backupRetention,
+    deleteAutomatedBackups: props.deleteAutomatedBackups ?? defaults.deleteAutomatedBackups,
+    deletionProtection: props.deletionProtection ?? defaults.deletionProtection,
+    removalPolicy: props.removalPolicy ?? defaults.removalPolicy,
+    autoMinorVersionUpgrade: true,
+    engineLifecycleSupport: rds.EngineLifecycleSupport.OPEN_SOURCE_RDS_EXTENDED_SUPPORT_DISABLED,
+    monitoringInterval: props.monitoringInterval ?? defaults.monitoringInterval,
+    cloudwatchLogsExports: [...(props.cloudwatchLogsExports ?? defaults.cloudwatchLogsExports)],
+    ...props.instanceProps,
+  };
+}
+
+function secretOf(scope: Construct, { secret }: rds.DatabaseInstance): secretsmanager.ISecret {
+  if (secret !== undefined) return secret;
+  throw constructError(
+    scope,
+    "the credentials in instanceProps have no secret: use Credentials.fromSecret or fromGeneratedSecret",
+  );
+}
+
+/**
+ * What a retained instance stands on. CloudFormation could delete none of the network, and the secret is the
+ * only key.
+ */
+const NEEDED = new Set([
+  "AWS::EC2::VPC",
+  "AWS::EC2::Subnet",
+  "AWS::EC2::SecurityGroup",
+  "AWS::RDS::DBSubnetGroup",
+  "AWS::RDS::DBParameterGroup",
+  "AWS::SecretsManager::Secret",
+]);
+
+function retainNeeds(database: PostgresDatabase, policy: RemovalPolicy): void {
+  const { secretsManagerEndpoint: endpoint } = database;
+  const notNeeded = new Set(endpoint?.connections.securityGroups.flatMap((group) => group.node.findAll()));
+  for (const child of database.node.findAll()) {
+    if (!(child instanceof CfnResource) || notNeeded.has(child)) continue;
+    if (NEEDED.has(child.cfnResourceType)) child.applyRemovalPolicy(policy);
+  }
+}

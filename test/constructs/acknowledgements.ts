@@ -1,0 +1,86 @@
+/** One finding of cdk-nag that is meant to be as it is. */
+export interface Acknowledgement {
+  /** Of the construct below the stack. */
+  readonly path: string;
+  readonly rule: string;
+  readonly reason: string;
+  /** Only in one of the profiles. */
+  readonly profile?: "dev" | "prod";
+}
+
+const managed = (name: string) =>
+  `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/${name}]`;
+
+const FUNCTIONS = ["Migrations/Deploy", "Migrations/Status", "Migrations/Operate"];
+const FRAMEWORK = "Migrations/Provider/framework-onEvent";
+
+/**
+ * What cdk-nag (AwsSolutions) finds in the app, and why it stays.
+ * @param deployFunction logical id of the deploy function
+ */
+export const acknowledgements = (deployFunction: string): readonly Acknowledgement[] => [
+  {
+    path: "Database/Vpc",
+    rule: "AwsSolutions-VPC7",
+    reason:
+      "Nothing enters or leaves this VPC: it has no gateway, and security groups name each other. Flow logs would cost " +
+      "more than they could show; database.vpc.addFlowLog() adds them.",
+  },
+  {
+    path: "Database/Instance/Secret",
+    rule: "AwsSolutions-SMG4",
+    reason:
+      "Rotation needs a function of its own in the VPC and is the user's choice: database.instance.addRotationSingleUser(). " +
+      "The functions read the secret each time they run, so they are ready for it.",
+  },
+  {
+    path: "Database/Instance",
+    rule: "AwsSolutions-RDS3",
+    profile: "dev",
+    reason: "A development database need not outlive the failure of an availability zone.",
+  },
+  {
+    path: "Database/Instance",
+    rule: "AwsSolutions-RDS10",
+    profile: "dev",
+    reason: "A development database is there to be thrown away; a last snapshot is taken.",
+  },
+  {
+    path: "Database/Instance",
+    rule: "AwsSolutions-RDS11",
+    reason:
+      "Another port hides nothing: only the functions' security group gets to it, over TLS with a password.",
+  },
+  {
+    path: "Database/Instance/MonitoringRole",
+    rule: managed("AmazonRDSEnhancedMonitoringRole"),
+    profile: "prod",
+    reason: "AWS's own policy for enhanced monitoring: it may write to that service's log groups only.",
+  },
+  ...FUNCTIONS.flatMap((path) => [
+    {
+      path,
+      rule: managed("AWSLambdaBasicExecutionRole"),
+      reason:
+        "AWS's own policy for writing logs. From isolated subnets the function reaches no other API with it.",
+    },
+    {
+      path,
+      rule: managed("AWSLambdaVPCAccessExecutionRole"),
+      reason:
+        "AWS's own policy for a function in a VPC. Network interfaces have no names beforehand: a policy of our own " +
+        "would need the same wildcard.",
+    },
+  ]),
+  {
+    path: FRAMEWORK,
+    rule: managed("AWSLambdaBasicExecutionRole"),
+    reason:
+      "CDK's provider framework writes its logs with it, and has no other right than to call the deploy function.",
+  },
+  {
+    path: FRAMEWORK,
+    rule: `AwsSolutions-IAM5[Resource::<${deployFunction}.Arn>:*]`,
+    reason: "CDK's provider framework may call any version of one function, the deploy function.",
+  },
+];

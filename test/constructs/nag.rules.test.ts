@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import { CfnElement, Validations } from "aws-cdk-lib";
+import { AwsSolutionsChecks } from "cdk-nag";
+import type { IConstruct } from "constructs";
+import { AppStack } from "../../lib/app-stack.ts";
+import { acknowledgements } from "./acknowledgements.ts";
+import { newApp } from "./synth.ts";
+
+interface Report {
+  readonly pluginReports: readonly {
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly violatingConstructs: readonly { readonly constructPath: string }[];
+    }[];
+  }[];
+}
+
+/** The app as a team with cdk-nag has it; its findings stop synth. */
+function naggedApp(profile: "dev" | "prod") {
+  const app = newApp();
+  const stack = new AppStack(app, "app", { profile });
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  const deploy = stack.migrations.deployFunction.node.defaultChild;
+  const known = acknowledgements(deploy instanceof CfnElement ? stack.getLogicalId(deploy) : "").filter(
+    (one) => one.profile === undefined || one.profile === profile,
+  );
+  const findings = () => {
+    const report: Report = JSON.parse(readFileSync(join(app.outdir, "validation-report.json"), "utf8"));
+    return report.pluginReports.flatMap(({ violations }) =>
+      violations.flatMap(({ ruleName, violatingConstructs }) =>
+        violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}`),
+      ),
+    );
+  };
+  return { app, stack, known, findings };
+}
+
+function child(scope: IConstruct, path: string): IConstruct {
+  return path.split("/").reduce((at, id) => at.node.findChild(id), scope);
+}
+
+test.each(["dev", "prod"] as const)("%s: every finding of cdk-nag is accounted for", (profile) => {
+  const { app, stack, known } = naggedApp(profile);
+  for (const { path, rule, reason } of known) {
+    Validations.of(child(stack, path)).acknowledge({ id: `AwsSolutions::${rule}`, reason });
+  }
+  expect(() => app.synth()).not.toThrow();
+});
+
+test.each(["dev", "prod"] as const)("%s: no acknowledgement has outlived its finding", (profile) => {
+  const { app, known, findings } = naggedApp(profile);
+  expect(() => app.synth()).toThrow("AwsSolutions-VPC7");
+  const found = findings();
+  for (const { path, rule } of known) {
+    expect(found).toContainEqual(expect.stringContaining(`${rule} app/${path}/`));
+  }
+});

@@ -1,0 +1,174 @@
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { Duration, type Stack } from "aws-cdk-lib";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as rds from "aws-cdk-lib/aws-rds";
+import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import { PostgresMigrations, type PostgresMigrationsProps } from "../../lib/index.ts";
+import { writeFolder } from "../support/folders.ts";
+import { makeAuthority } from "../support/tls.ts";
+import { makeIsolatedVpc, makeVpc, newStack, sqlFolder } from "./synth.ts";
+
+const PLAIN = { host: "db.example.com" };
+const NOTHING = "nothing";
+const folder = sqlFolder("1_one");
+
+/** Props with nothing wrong about them. */
+function rightProps(stack: Stack): PostgresMigrationsProps {
+  return {
+    vpc: makeVpc(stack),
+    database: PLAIN,
+    secret: secretsmanager.Secret.fromSecretNameV2(stack, "Secret", "app"),
+    databaseName: "app",
+    migrationsDir: folder,
+  };
+}
+
+/** What synth says when these props take the place of the right ones; of any type, as from JavaScript. */
+function refusal(wrong: (stack: Stack) => object): string {
+  const stack = newStack();
+  const props = { ...rightProps(stack), ...wrong(stack) };
+  try {
+    Reflect.construct(PostgresMigrations, [stack, "Migrations", props]);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return NOTHING;
+}
+
+test("the right props are not refused", () => {
+  expect(refusal(() => ({}))).toBe(NOTHING);
+});
+
+describe("a folder", () => {
+  test.each([
+    ["that does not exist", () => join(writeFolder({}), "nowhere"), /nowhere/],
+    ["without migrations", () => writeFolder({ "README.md": "Nothing yet.\n" }), /no migration/],
+    ["with a file that cannot be a migration", () => writeFolder({ "1_one.py": "" }), /1_one\.py/],
+    ["with two of one name", () => writeFolder({ "1_a.sql": "", "1_a.ts": "" }), /1_a/],
+    ["with one that does not compile", () => writeFolder({ "1_a.ts": "export const up = (" }), /1_a\.ts:1/],
+  ])("%s", (_, make, message) => {
+    const said = refusal(() => ({ migrationsDir: make() }));
+    expect(said).toMatch(message);
+    expect(said).toMatch(/^Stack\/Migrations: /);
+  });
+
+  test("says what to do", () => {
+    expect(refusal(() => ({ migrationsDir: writeFolder({}) }))).toMatch(/no migration.*\n.+/);
+  });
+});
+
+describe("a database", () => {
+  test.each([
+    ["an RDS Proxy by its host", { host: "app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" }],
+    ["a proxy's endpoint", { host: "ro.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" }],
+    ["an rds.DatabaseProxy", { dbProxyArn: "arn:aws:rds:eu-west-1:1:db-proxy:prx-1", endpoint: "app" }],
+  ])("%s", (_, database) => {
+    expect(refusal(() => ({ database }))).toMatch(
+      /^Stack\/Migrations: the migrations cannot run through an RDS Proxy \(.+\): give the instance/,
+    );
+  });
+
+  test("of another engine", () => {
+    const database = (stack: Stack) =>
+      rds.DatabaseInstance.fromDatabaseInstanceAttributes(stack, "Imported", {
+        instanceIdentifier: "app",
+        instanceEndpointAddress: "app.example.com",
+        port: 3306,
+        securityGroups: [],
+        engine: rds.DatabaseInstanceEngine.MYSQL,
+      });
+    expect(refusal((stack) => ({ database: database(stack) }))).toContain("the database's engine is mysql");
+  });
+
+  test.each([
+    ["no database at all", {}, "database must be a PostgresDatabase"],
+    ["a URL as host", { host: "postgres://u:pw@db/app" }, "database.host must be a host name alone"],
+    ["a port that cannot be", { host: "db", port: 70_000 }, "a port from 1 to 65535, not 70000"],
+    ["certificates by their path", { host: "db", ca: "certs/ca.pem" }, 'not "certs/ca.pem": read the file'],
+    [
+      "certificates that are none",
+      { host: "db", ca: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n" },
+      "certificate 1 of 1 in database.ca cannot be read",
+    ],
+  ])("%s", (_, database, message) => {
+    expect(refusal(() => ({ database }))).toContain(message);
+  });
+
+  test("a private key among the certificates, which is not repeated", async () => {
+    const { cert, key } = await makeAuthority();
+    const said = refusal(() => ({ database: { host: "db", ca: `${cert}\n${key}` } }));
+    expect(said).toContain("database.ca has a private key in it");
+    expect(said).not.toContain("BEGIN");
+  });
+
+  test("a password in a host is not repeated", () => {
+    expect(refusal(() => ({ database: { host: "postgres://u:pw123@db/app" } }))).not.toContain("pw123");
+  });
+});
+
+describe("a prop", () => {
+  test.each([
+    ["no secret", { secret: undefined }, "secret is required: the database brings none"],
+    ["no name", { databaseName: undefined }, "databaseName is required"],
+    ["no VPC", { vpc: undefined }, "vpc is required"],
+    ["a timeout", { timeout: Duration.minutes(15) }, "timeout must be at most 14 minutes, not 900 seconds"],
+    [
+      "a wait for the lock",
+      { timeout: Duration.minutes(2), lockWait: Duration.seconds(90) },
+      "lockWait (90 seconds) and the 30 seconds kept for an orderly end leave no time to work in a timeout of 120",
+    ],
+    ["the usual wait in a short timeout", { timeout: Duration.seconds(90) }, "lockWait (60 seconds)"],
+    ["onRollback", { onRollback: "undo" }, 'onRollback must be "keep" or "down", not "undo"'],
+    ["order", { order: "any" }, 'order must be "strict" or "warn" or "allow", not "any"'],
+    ["transaction", { transaction: "none" }, 'transaction must be "each" or "all", not "none"'],
+    ["schema", { schema: [] }, "schema must name at least one"],
+    ["lockRetries", { lockRetries: 1.5 }, "lockRetries must be a whole number, 0 or more, not 1.5"],
+    [
+      "public subnets",
+      { vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC } },
+      "vpcSubnets must be private or isolated",
+    ],
+  ])("%s", (_, wrong, message) => {
+    expect(refusal(() => wrong)).toContain(`Stack/Migrations: ${message}`);
+  });
+});
+
+describe("no way to Secrets Manager", () => {
+  const NONE = "Stack/Migrations: the functions' subnets have no known way to Secrets Manager";
+
+  test("isolated subnets of a made VPC, with an endpoint of another service", () => {
+    const made = (stack: Stack) => {
+      const vpc = makeIsolatedVpc(new Construct(stack, "Network"));
+      vpc.addInterfaceEndpoint("Kms", { service: ec2.InterfaceVpcEndpointAwsService.KMS });
+      return vpc;
+    };
+    expect(refusal((stack) => ({ vpc: made(stack) }))).toContain(NONE);
+  });
+
+  test("isolated subnets of an imported VPC, though another VPC has an endpoint", () => {
+    const imported = (stack: Stack) => {
+      makeIsolatedVpc(new Construct(stack, "Network")).addInterfaceEndpoint("Secrets", {
+        service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+      });
+      return ec2.Vpc.fromVpcAttributes(stack, "Imported", {
+        vpcId: "vpc-0123456789abcdef0",
+        availabilityZones: ["eu-west-1a"],
+        isolatedSubnetIds: ["subnet-1"],
+      });
+    };
+    expect(refusal((stack) => ({ vpc: imported(stack) }))).toContain(NONE);
+  });
+
+  test("an endpoint without a security group", () => {
+    const endpoint = (stack: Stack) =>
+      ec2.InterfaceVpcEndpoint.fromInterfaceVpcEndpointAttributes(stack, "Endpoint", {
+        vpcEndpointId: "vpce-0123456789abcdef0",
+        port: 443,
+      });
+    expect(refusal((stack) => ({ secretsManagerEndpoint: endpoint(stack) }))).toContain(
+      "Stack/Migrations: secretsManagerEndpoint has no security group",
+    );
+  });
+});

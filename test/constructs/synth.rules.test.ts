@@ -1,0 +1,157 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { AppStack, createApp } from "../../lib/app-stack.ts";
+import { CONTEXT, newApp, ROOT, sqlFolder } from "./synth.ts";
+
+const CDK = join(createRequire(import.meta.url).resolve("aws-cdk/package.json"), "..", "bin", "cdk");
+const home = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-synth-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/**
+ * CDK's command, without credentials or anything else of the machine in its environment, and with no way to
+ * the network.
+ */
+function cdk(...args: readonly string[]) {
+  const nowhere = "http://127.0.0.1:1";
+  const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args], {
+    cwd: ROOT,
+    encoding: "utf8",
+    env: {
+      PATH: process.env["PATH"],
+      HOME: home,
+      CI: "true",
+      HTTP_PROXY: nowhere,
+      HTTPS_PROXY: nowhere,
+      AWS_EC2_METADATA_DISABLED: "true",
+      CDK_DISABLE_CLI_TELEMETRY: "true",
+      CDK_DISABLE_VERSION_CHECK: "1",
+    },
+  });
+  return { status, stdout, stderr, output: stdout + stderr };
+}
+
+const read = (path: string) => readFileSync(path, "utf8");
+
+describe.each([
+  { args: [], profile: "dev", down: true },
+  { args: ["-c", "env=prod", "-c", "revision=abc123"], profile: "prod", down: false },
+])("cdk synth $args", ({ args, profile, down }) => {
+  const out = join(home, profile);
+  const name = `cdk-pg-migrate-${profile}`;
+  let run: ReturnType<typeof cdk>;
+  let template: string;
+  beforeAll(() => {
+    run = cdk("synth", "--quiet", "--no-notices", "--output", out, ...args);
+    template = read(join(out, `${name}.template.json`));
+  });
+
+  test("is content: no warning, no finding, nothing to acknowledge", () => {
+    expect(run).toMatchObject({ status: 0, output: "" });
+    expect(JSON.parse(read(join(out, "validation-report.json")))).toMatchObject({ pluginReports: [] });
+  });
+
+  test("is for any account and region, and says nothing of this machine", () => {
+    const { artifacts } = JSON.parse(read(join(out, "manifest.json")));
+    expect(artifacts[name].environment).toBe("aws://unknown-account/unknown-region");
+    expect(template).not.toContain(ROOT);
+    expect(template).not.toContain(home);
+  });
+
+  test("puts what an operator needs into the outputs", () => {
+    const { Outputs: outputs } = JSON.parse(template);
+    expect(Object.keys(outputs)).toEqual([
+      "Head",
+      "AppliedCount",
+      "DatabaseName",
+      "SecretArn",
+      "DeployFunction",
+      "StatusFunction",
+      "OperateFunction",
+      "DeployLogs",
+      "StatusLogs",
+      "OperateLogs",
+      "StatusCommand",
+      "PlanCommand",
+      "UpCommand",
+      ...(down ? ["DownCommand"] : []),
+    ]);
+    const [, [first, region, , handler, rest]] = outputs.UpCommand.Value["Fn::Join"];
+    expect(region).toEqual({ Ref: "AWS::Region" });
+    expect(handler).toHaveProperty("Ref");
+    expect(first).toBe("AWS_MAX_ATTEMPTS=1 aws lambda invoke --region ");
+    expect(rest).toBe(
+      " --cli-binary-format raw-in-base64-out --cli-read-timeout 0 " +
+        '--payload \'{"action":"up","confirm":"aws_framework"}\' /dev/stdout',
+    );
+  });
+
+  test("allows an operator to undo only where little can be lost", () => {
+    expect(template).toContain(`"ALLOW_DOWN": "${down}"`);
+    expect(template.includes('"MIGRATIONS_REVISION": "abc123"')).toBe(!down);
+  });
+});
+
+test("what CDK itself finds wrong with a template is an error", () => {
+  const app = `"${process.execPath}" --import tsx test/constructs/wrong-app.ts`;
+  const { status, output } = cdk("synth", "--quiet", "--app", app, "--output", join(home, "wrong"));
+  expect(status).not.toBe(0);
+  expect(output).toContain("BackupRetentionPeriod: 40 exceeds maximum 35");
+});
+
+test("another environment is refused, and the right ones are named", () => {
+  expect(() => createApp({ context: { ...CONTEXT, env: "test" } })).toThrow(
+    'context env must be "dev" or "prod", not "test": say -c env=dev or -c env=prod',
+  );
+});
+
+test("cdk diff shows what a deploy would run: head, count and names", () => {
+  const before = join(home, "before");
+  const after = join(home, "after");
+  synthesize(before, "1_one");
+  synthesize(after, "1_one", "2_two", "3_three");
+  const deployed = join(home, "deployed.json");
+  writeFileSync(deployed, read(join(before, "app.template.json")));
+  const { status, output } = cdk(
+    "diff",
+    "--app",
+    after,
+    "--template",
+    deployed,
+    "--no-notices",
+    "--no-color",
+  );
+  expect(status).toBe(0);
+  const [, custom = ""] = output.split("Custom::PostgresMigrations");
+  const lines = custom.split("\n").map((line) => line.replace(/^[\s│├└─]+/, "").trimEnd());
+  expect(
+    lines.slice(1, lines.indexOf("[ ] ]") + 1).map((line) => line.replace(/[0-9a-f]{64}/, "<hash>")),
+  ).toEqual([
+    "[~] Head",
+    "[-] 1_one",
+    "[+] 3_three",
+    "[~] MigrationCount",
+    "[-] 1",
+    "[+] 3",
+    "[~] MigrationsHash",
+    "[-] <hash>",
+    "[+] <hash>",
+    "[~] Newest",
+    "@@ -1,3 +1,5 @@",
+    "[ ] [",
+    '[-]   "1_one"',
+    '[+]   "1_one",',
+    '[+]   "2_two",',
+    '[+]   "3_three"',
+    "[ ] ]",
+  ]);
+});
+
+function synthesize(outdir: string, ...names: readonly string[]): void {
+  const app = newApp({ outdir });
+  new AppStack(app, "app", { profile: "dev", migrationsDir: sqlFolder(...names) });
+  app.synth();
+}
