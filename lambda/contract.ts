@@ -99,7 +99,7 @@ export interface ManifestMigration {
   readonly name: string;
   readonly fileName: string;
   readonly kind: "module" | "sql" | "pair";
-  /** Of `sql` the file, of `pair` the up file and its down file if there is one; of `module` none. */
+  /** The file; of `pair` the up file and its down file if there is one. */
   readonly files: readonly string[];
   /** SHA-256 (hex) of its own text and of the local files it imports. */
   readonly digest: string;

@@ -8,6 +8,8 @@ export type Decision =
   | { readonly kind: "run" }
   /** Undo what this bundle has brought, but for what the bundle of the event still has. Never fails the deploy. */
   | { readonly kind: "undo"; readonly bundle: string; readonly isKept: (name: string) => boolean }
+  /** Fail: this code is not the one that was to be deployed, and green would be a lie. */
+  | { readonly kind: "refuse" }
   /** Leave the database alone. `look`: say what state it is in. Never fails the deploy. */
   | { readonly kind: "nothing"; readonly why: "delete" | "return" | "mismatch"; readonly look: boolean };
 
@@ -15,6 +17,8 @@ export type Decision =
 export interface Standpoint {
   readonly manifest: Pick<Manifest, "hash" | "migrations">;
   readonly onRollback: OnRollback;
+  /** This code's options, in the words of the event's. */
+  readonly options: string;
 }
 
 /**
@@ -23,16 +27,17 @@ export interface Standpoint {
  * CloudFormation does not tell a rollback from a deploy of an older commit: both are an Update to fewer or older
  * migrations, a *return*. Nor does it promise which version of the code answers: where the event names another bundle
  * than this one, nothing is applied, because this code does not have the migrations that the event is about, or has
- * the very ones that just failed.
+ * the very ones that just failed. The same goes for the options. Only a Create can be no rollback: it fails then.
  */
-export function decide(event: DeployEvent, { manifest, onRollback }: Standpoint): Decision {
+export function decide(event: DeployEvent, { manifest, onRollback, options }: Standpoint): Decision {
   if (event.type === "Delete") return { kind: "nothing", why: "delete", look: false };
   if (event.type === "Update" && event.before !== undefined && isReturn(event.now, event.before)) {
     if (onRollback === "keep") return { kind: "nothing", why: "return", look: false };
     return { kind: "undo", bundle: event.before.hash, isKept: keptBy(event.now, manifest) };
   }
-  if (event.now.hash !== manifest.hash) return { kind: "nothing", why: "mismatch", look: true };
-  return { kind: "run" };
+  const otherOptions = event.now.options !== undefined && event.now.options !== options;
+  if (event.now.hash === manifest.hash && !otherOptions) return { kind: "run" };
+  return event.type === "Create" ? { kind: "refuse" } : { kind: "nothing", why: "mismatch", look: true };
 }
 
 /**

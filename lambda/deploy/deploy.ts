@@ -13,6 +13,7 @@ import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 import { type Decision, decide } from "./decide.ts";
 import type { DeployEvent } from "./event.ts";
+import { explain, OTHER_CODE } from "./explain.ts";
 
 /** What became of a deploy that did not fail. */
 export interface Answer {
@@ -26,8 +27,14 @@ export interface Answer {
 /** @throws MigrationError for a run that failed; what stands in the way of anything else is logged */
 export async function deploy(event: DeployEvent, invocation: Invocation, env: Environment): Promise<Answer> {
   const source = openAsset(readRoot(env));
-  const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env) });
-  invocation.log.info(`decided: ${decision.kind}`, explanation(decision));
+  const options = env[ENV.options] ?? "{}";
+  const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
+  invocation.log.info(`decided: ${decision.kind}`, explain(decision));
+  if (decision.kind === "refuse") {
+    throw new MigrationError("USAGE", OTHER_CODE, {
+      hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
+    });
+  }
   if (decision.kind === "nothing" && !decision.look) return untouched(event);
   const perform = (migrator: Migrator): Promise<Answer> => {
     if (decision.kind === "run") return run(migrator, invocation);
@@ -95,25 +102,13 @@ function leftAsItIs(
   { code, message, details }: MigrationError,
   { log }: Invocation,
 ): Answer {
-  const { migration, applied: undone = [], hint } = details;
-  log.error("the database was left as it is", { code, reason: message, migration, undone, hint });
+  const { migration, applied: undone = [] } = details;
+  log.error("the database was left as it is", { code, reason: message, migration, undone });
   return { ...untouched(event), completed: undone.length, failed: true };
 }
 
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
   for (const { code, message, hint } of findings) log.warn(message, { code, hint });
-}
-
-function explanation(decision: Decision): Record<string, unknown> {
-  if (decision.kind === "run") return { because: "the migrations of this stack are to be applied" };
-  if (decision.kind === "undo")
-    return { because: "the stack returns to older migrations", bundle: decision.bundle };
-  const because = {
-    delete: "the stack or its migrations are being deleted; the database keeps what it has",
-    return: "the stack returns to older migrations, and onRollback is keep",
-    mismatch: "the event is about another version of the migrations than this code has",
-  } as const;
-  return { because: because[decision.why] };
 }
 
 function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {

@@ -7,6 +7,8 @@ export interface Announced {
   readonly hash: string;
   readonly head: string | undefined;
   readonly count: number | undefined;
+  /** Options that differ from their defaults, as JSON. */
+  readonly options: string | undefined;
   /** Names of the newest migrations. */
   readonly newest: readonly string[];
 }
@@ -35,6 +37,7 @@ const Properties = v.object({
     undefined,
   ),
   Head: text,
+  Options: text,
   Newest: v.fallback(v.array(v.string()), []),
 });
 
@@ -80,8 +83,8 @@ export function parseDeployEvent(event: unknown): DeployEvent {
 }
 
 function announced(properties: v.InferOutput<typeof Properties>): Announced {
-  const { MigrationsHash: hash, Head: head, MigrationCount: count, Newest: newest } = properties;
-  return { hash, head, count, newest };
+  const { MigrationsHash: hash, Head: head, MigrationCount: count } = properties;
+  return { hash, head, count, options: properties.Options, newest: properties.Newest };
 }
 
 /** arn:aws:cloudformation:<region>:<account>:stack/<name>/<id> */

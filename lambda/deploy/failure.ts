@@ -1,5 +1,6 @@
 import { MigrationError } from "../../lib/migrator/index.ts";
 import type { Invocation } from "../runtime/invocation.ts";
+import type { Redactor } from "../runtime/redactor.ts";
 
 /**
  * CloudFormation takes answers of up to 4,096 bytes, the provider framework adds lines of its own, and a longer answer
@@ -20,27 +21,27 @@ export class DeployFailure extends Error {
 
 /** Says what happened, what stayed, and where to read on, within the bound. */
 export function toDeployFailure(error: unknown, invocation: Invocation): DeployFailure {
-  const { code, text } = describe(error);
+  const { code, text } = describe(error, invocation.redactor);
   const tail = `\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`;
-  const message = cut(invocation.redactor.redact(text), MESSAGE_BYTES - Buffer.byteLength(tail)) + tail;
+  const message = cut(text, MESSAGE_BYTES - Buffer.byteLength(tail)) + tail;
   return new DeployFailure(code, message);
 }
 
-function describe(error: unknown): { readonly code: string; readonly text: string } {
+function describe(error: unknown, { redact }: Redactor): { readonly code: string; readonly text: string } {
   if (!(error instanceof MigrationError)) {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return { code: "INTERNAL", text: `a defect in cdk-pg-migrate, please report it: ${message}` };
+    return { code: "INTERNAL", text: `a defect in cdk-pg-migrate, please report it: ${redact(message)}` };
   }
   const { code, message, details } = error;
   const { sqlstate, migration, applied, hint, detail, partial } = details;
   const state = sqlstate === undefined ? "" : ` (SQLSTATE ${sqlstate})`;
   const where = migration === undefined ? "" : ` in ${migration}`;
   const lines = [
-    `${code}${where}: ${cut(message, 500)}${state}`,
-    ...(detail === undefined ? [] : [`Detail: ${cut(detail, 150)}`]),
+    `${code}${where}: ${cut(redact(message), 500)}${state}`,
+    ...(detail === undefined ? [] : [`Detail: ${cut(redact(detail), 150)}`]),
     ...(partial === undefined ? [] : [`Half-done: ${partial} of its statements are done and stay.`]),
     ...(applied === undefined ? [] : [`Applied before it, and kept: ${namesOf(applied)}.`]),
-    ...(hint === undefined ? [] : [`What to do: ${cut(hint, 300)}`]),
+    ...(hint === undefined ? [] : [`What to do: ${cut(redact(hint), 300)}`]),
   ];
   return { code, text: lines.join("\n") };
 }

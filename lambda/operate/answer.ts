@@ -31,14 +31,14 @@ export async function answerOperator(
     invocation.log.info(`${command.action} was asked for`);
     const report = await perform(command, invocation, env);
     measure(false, completedIn(report));
-    return redacted(resultAsJson(command.action, report), invocation);
+    return answer(resultAsJson(command.action, report), invocation);
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
     const { code, message, details } = error;
     invocation.log.error("the command failed", { code, reason: message, migration: details.migration });
     // A payload that cannot be is nothing to wake anybody up for.
     measure(code !== "USAGE", details.applied?.length ?? 0);
-    return redacted(errorAsJson(error), invocation);
+    return answer(errorAsJson(error), invocation);
   }
 }
 
@@ -54,6 +54,6 @@ function completedIn(report: object): number {
   return Array.isArray(completed) ? completed.length : 0;
 }
 
-function redacted(answer: object, { redactor }: Invocation): OperatorAnswer {
-  return JSON.parse(redactor.redact(JSON.stringify(answer)));
+function answer(result: object, { redactor }: Invocation): OperatorAnswer {
+  return Object.fromEntries(Object.entries(result).map(([key, value]) => [key, redactor.redactAll(value)]));
 }

@@ -26,7 +26,7 @@ export interface LogOrigin {
 /** Written past `console`, which Lambda replaces: it would wrap the metrics, and CloudWatch would not find them. */
 export function createLog({ functionName, requestId }: LogOrigin, redactor: Redactor): Log {
   const write = (line: object): void => {
-    process.stdout.write(`${redactor.redact(JSON.stringify(line))}\n`);
+    process.stdout.write(`${JSON.stringify(redactor.redactAll(line))}\n`);
   };
   const at =
     (level: string) =>

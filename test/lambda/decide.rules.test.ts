@@ -9,6 +9,7 @@ const version = (...names: string[]): Announced => ({
   head: names.at(-1),
   count: names.length,
   newest: names,
+  options: "{}",
 });
 
 const one = version("1_a", "2_b");
@@ -17,6 +18,7 @@ const between = version("1_a", "2_b", "15_x");
 const filled = version("1_a", "1_aa", "2_b");
 const edited = { ...one, hash: "edited" };
 const squashed = version("5_all");
+const optioned = { ...one, options: '{"order":"warn"}' };
 
 const named = { resource: "stack/migrations", physicalId: "id" } as const;
 const create = (now: Announced): DeployEvent => ({ ...named, type: "Create", now, physicalId: undefined });
@@ -28,8 +30,9 @@ const update = (before: Announced | undefined, now: Announced): DeployEvent => (
 });
 const remove: DeployEvent = { ...named, type: "Delete" };
 
-const codeOf = ({ hash, newest }: Announced, onRollback: OnRollback = "keep") => ({
+const codeOf = ({ hash, newest, options = "{}" }: Announced, onRollback: OnRollback = "keep") => ({
   onRollback,
+  options,
   manifest: {
     hash,
     migrations: newest.map((name) => ({
@@ -47,6 +50,9 @@ describe("what a deploy does", () => {
     ["the first deploy", create(one), one, "run", "run"],
     ["new migrations", update(one, more), more, "run", "run"],
     ["an option or forceRun changed", update(one, one), one, "run", "run"],
+    ["other options", update(one, optioned), optioned, "run", "run"],
+    ["a rollback of options, by new code", update(optioned, one), optioned, "mismatch", "mismatch"],
+    ["a rollback of options, by old code", update(optioned, one), one, "run", "run"],
     ["an edited file", update(one, edited), edited, "run", "run"],
     ["an older file added, the head stays", update(one, filled), filled, "run", "run"],
     ["many files put into one newer", update(more, squashed), squashed, "run", "run"],
@@ -57,7 +63,7 @@ describe("what a deploy does", () => {
     ["a rollback of an older file", update(filled, one), one, "return", "undo"],
     ["a rollback of that, by new code", update(filled, one), filled, "return", "undo"],
     ["new event, old code", update(one, more), one, "mismatch", "mismatch"],
-    ["first deploy, other code", create(more), one, "mismatch", "mismatch"],
+    ["first deploy, other code", create(more), one, "refuse", "refuse"],
     ["rollback of an edited file, by new code", update(edited, one), edited, "mismatch", "mismatch"],
     ["rollback of an edited file, by old code", update(edited, one), one, "run", "run"],
     ["delete", remove, one, "delete", "delete"],
@@ -74,7 +80,7 @@ describe("what a deploy does", () => {
 
   it("says nothing of a head or a count that the event does not have", () => {
     const { hash } = more;
-    const silent: Announced = { hash, head: undefined, count: undefined, newest: [] };
+    const silent: Announced = { hash, head: undefined, count: undefined, newest: [], options: undefined };
     expect(short(decide(update(silent, one), codeOf(one, "down")))).toBe("run");
   });
 });

@@ -55,10 +55,18 @@ describe("a failure for CloudFormation", () => {
     ["in JSON", JSON.stringify("hunter2/ß\"'x")],
     ["in a URL", encodeURIComponent("hunter2/ß\"'x")],
     ["in SQL", "'hunter2/ß\"''x'"],
+    ["in JSON in JSON", JSON.stringify(JSON.stringify("hunter2/ß\"'x"))],
+    ["in a connection string", Object.assign(new URL("postgres://u@h"), { password: "hunter2/ß\"'x" }).href],
+    ["in a query", new URLSearchParams({ password: "hunter2/ß\"'x" }).toString()],
+    ["where the message is cut", `${"a".repeat(320)}hunter2/ß"'x${"b".repeat(900)}`],
   ])("never holds the password %s", (_how, text) => {
-    const { message } = toDeployFailure(new Error(`it is ${text}.`), invocation());
-    expect(message).not.toContain("hunter2");
-    expect(message).toContain("********");
+    for (const error of [new Error(text), new MigrationError("SQL", text, { detail: text, hint: text })]) {
+      const { message } = toDeployFailure(error, invocation());
+      expect(message).not.toMatch(/hunter|nter2/);
+    }
+    expect(toDeployFailure(new Error(`it is ${text.slice(-900)}`), invocation()).message).toMatch(
+      /\*{4}|b{9}/,
+    );
   });
 });
 

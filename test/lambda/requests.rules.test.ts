@@ -79,8 +79,8 @@ describe("requests of CloudFormation", () => {
     };
     expect(parseDeployEvent(event)).toEqual({
       ...{ type: "Update", resource: "shop/Migrations", physicalId: "id" },
-      now: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"] },
-      before: { hash: "h1", head: undefined, count: undefined, newest: [] },
+      now: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"], options: undefined },
+      before: { hash: "h1", head: undefined, count: undefined, newest: [], options: undefined },
     });
   });
 

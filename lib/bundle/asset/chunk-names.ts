@@ -4,7 +4,8 @@ import { partName } from "./handler-names.ts";
 
 /**
  * Output files with numbers in the names of shared parts. esbuild names them by a hash that also counts where packages
- * were installed; the numbers count in the order of imports.
+ * were installed; the numbers count in the order of imports. What nothing imports any more is left out: a dynamic import
+ * in code that was dropped leaves its target behind.
  */
 export function withPlainNames(
   files: ReadonlyMap<string, string>,
@@ -13,7 +14,8 @@ export function withPlainNames(
   const names = plainNames(outputs);
   const hashed = /[\w.-]+-[A-Z0-9]{8}\.mjs/g;
   const rename = (text: string) => text.replace(hashed, (name) => names.get(name) ?? name);
-  return new Map([...files].map(([name, text]) => [rename(name), Buffer.from(rename(text))]));
+  const reached = [...files].filter(([name]) => names.has(name) || !isShared(name));
+  return new Map(reached.map(([name, text]) => [rename(name), Buffer.from(rename(text))]));
 }
 
 function plainNames(outputs: Metafile["outputs"]): ReadonlyMap<string, string> {
