@@ -1,11 +1,13 @@
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, openMigrator, userTables } from "../support/migrator.ts";
 import { blocks, firstBlock, REPOSITORY, readPage, section, tableRows } from "./markdown.ts";
 
 const readme = readPage("README.md").text;
+const runbook = readPage("docs/runbook.md").text;
 const MIGRATIONS = join(REPOSITORY, "migrations");
 
 describe("the README on the database", () => {
@@ -41,6 +43,17 @@ describe("the README on the database", () => {
       expect(described).toEqual(["field_definitions"]);
       expect(await userTables(db)).toEqual(expect.arrayContaining(described));
     });
+  });
+});
+
+test("the runbook's query finds the session that holds the migration lock", async () => {
+  const query = firstBlock(section(runbook, "Stuck lock"), "sql");
+  await withDatabase(async (db) => {
+    expect(await db.query(query)).toEqual([]);
+    const holder = await db.client();
+    await holder.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK_ID]);
+    const { rows } = await holder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    expect(await db.query(query)).toMatchObject(rows);
   });
 });
 

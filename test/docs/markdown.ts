@@ -108,3 +108,12 @@ export function resolveLink(page: Page, link: string): { readonly path: string; 
   const [file = "", hash = ""] = link.split("#");
   return { path: file === "" ? page.path : join(dirname(page.path), file), anchor: hash };
 }
+
+/** All source text in a folder, one file left out where it is named. */
+export function sourceOf(folder: string, except?: string): string {
+  return readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => path.endsWith(".ts") && path !== except)
+    .map((path) => readFileSync(join(REPOSITORY, path), "utf8"))
+    .join("\n");
+}

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { ERROR_CODES } from "../../lib/migrator/errors.ts";
@@ -17,6 +17,7 @@ import {
   relativeLinks,
   resolveLink,
   section,
+  sourceOf,
   tableRows,
 } from "./markdown.ts";
 
@@ -68,7 +69,7 @@ describe("the commands", () => {
   );
 
   /** Flags of other programs that the pages name. */
-  const others = new Set(["--ignore-scripts", "-c"]);
+  const others = new Set(["--ignore-scripts", "-c", "--cli-read-timeout"]);
 
   function hasFlag(command: string | undefined, flag: string): boolean {
     if (others.has(flag)) return true;
@@ -82,7 +83,7 @@ function shownFlags({ text }: Page): { command: string | undefined; flag: string
   const lines = blocks(text).flatMap((block) => (block.language === "sh" ? block.text.split(/\n|&&/) : []));
   return [...codeSpans(text), ...lines].flatMap((shown) => {
     const [, command, rest = ""] =
-      /^(?:npm run (?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create|repair|resolve|baseline|history)\b)(.*)$/.exec(
+      /^(?:(?:npm run |npx cdk-pg-migrate )(?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create|repair|resolve|baseline|history)\b)(.*)$/.exec(
         shown.trim(),
       ) ?? [];
     const isFlag = /^--?[a-z]/.test(shown);
@@ -138,15 +139,6 @@ const exampleOf = (code: string): string => firstBlock(section(troubleshooting.t
 /** As the CLI heads them (what somebody cancelled is not shown as an error), or as the functions on AWS do. */
 function titlesOf(code: string): string[] {
   return code === "CANCELLED" ? ["Cancelled"] : [`Error ${code}`, `${code}: `, `${code} in `];
-}
-
-/** All source text in a folder, one file left out where it is named. */
-function sourceOf(folder: string, except?: string): string {
-  return readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: "utf8" })
-    .map((name) => join(folder, name))
-    .filter((path) => path.endsWith(".ts") && path !== except)
-    .map((path) => readFileSync(join(REPOSITORY, path), "utf8"))
-    .join("\n");
 }
 
 test("the program says the version of package.json", () => {

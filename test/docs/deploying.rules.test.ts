@@ -1,0 +1,159 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { Template } from "aws-cdk-lib/assertions";
+import { AppStack } from "../../lib/app-stack.ts";
+import { newApp } from "../constructs/synth.ts";
+import { flagsIn, freshEnvironment, run } from "./commands.ts";
+import {
+  allPages,
+  blocks,
+  codeSpans,
+  REPOSITORY,
+  readPage,
+  section,
+  sourceOf,
+  tableRows,
+} from "./markdown.ts";
+
+const page = readPage("docs/deploying.md");
+const plain = (text: string): string => text.replaceAll("`", "");
+
+/** The props of an interface as its source has them: name, and the default as its docstring says it. */
+function propsIn(file: string, name: string): string[][] {
+  const text = readFileSync(join(REPOSITORY, "lib/constructs", file), "utf8");
+  const body = new RegExp(`^export interface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, "ms").exec(text)?.[1] ?? "";
+  return [...body.matchAll(/(?:^ {2}\/\*\*(.*?)\*\/\n)?^ {2}readonly (\w+)(\??):/gms)].map(
+    ([, comment = "", prop = "", optional]) => {
+      const said = comment.replace(/\s*\n\s*\*\s?/g, " ").split("@default - ")[1];
+      return [prop, optional === "?" ? plain(said ?? "").trim() : "required"];
+    },
+  );
+}
+
+describe("the reference", () => {
+  const documented = tableRows(section(page.text, "Reference")).map(([name = "", , byDefault = ""]) => [
+    plain(name),
+    plain(byDefault),
+  ]);
+
+  test("has every prop, with the default that the source says", () => {
+    const migrations = "postgres-migrations-props.ts";
+    const inCode = [
+      ...propsIn(migrations, "PostgresMigrationsProps"),
+      ...propsIn(migrations, "EngineProps"),
+      ...propsIn(migrations, "PostgresEndpoint"),
+      ...propsIn("postgres-database-props.ts", "PostgresDatabaseProps"),
+    ];
+    expect(inCode.length).toBeGreaterThan(50);
+    expect(documented).toEqual(inCode);
+  });
+
+  test("and the rest of both pages name only what there is", () => {
+    const source = sourceOf("lib") + sourceOf("lambda");
+    const names = [page, readPage("docs/runbook.md")].flatMap(({ text }) =>
+      codeSpans(text).filter((span) => /^[a-z]+[A-Z]\w*$/.test(span)),
+    );
+    expect(names.length).toBeGreaterThan(60);
+    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(source))).toEqual([]);
+  });
+});
+
+describe("the tables agree with the template", () => {
+  const templateOf = (profile: "dev" | "prod") =>
+    Template.fromStack(new AppStack(newApp({ analyticsReporting: false }), "app", { profile }));
+  const dev = templateOf("dev");
+  const prod = templateOf("prod");
+  const typesIn = (template: Template): string[] =>
+    Object.values<{ readonly Type: string }>(template.toJSON()["Resources"]).map(({ Type }) => Type);
+
+  test.each([
+    ["dev", dev],
+    ["prod", prod],
+  ] as const)("how many resources there are in %s", (profile, template) => {
+    const made = section(page.text, "What is made");
+    const cells = tableRows(made.split("### Outputs")[0] ?? "").map(([, cell = ""]) => cell);
+    const counts = cells.map((cell) => {
+      const own = profile === "prod" ? /prod: (\d+)/.exec(cell) : null;
+      return Number((own ?? /^(\d+)/.exec(cell))?.[1]);
+    });
+    const count = typesIn(template).length;
+    expect(counts.reduce((sum, number) => sum + number, 0)).toBe(count);
+    expect(made).toMatch(profile === "dev" ? `has ${count} resources` : `${count} in \`prod\``);
+  });
+
+  test("which services the role that deploys has to do with", () => {
+    const documented = tableRows(section(page.text, "Permissions")).map(([service = ""]) => service);
+    const services = [dev, prod].flatMap(typesIn).flatMap((type) => /^AWS::(\w+)::/.exec(type)?.[1] ?? []);
+    expect(services.length).toBeGreaterThan(0);
+    expect([...new Set(services)].filter((service) => !documented.includes(service))).toEqual([]);
+  });
+
+  test("which outputs there are", () => {
+    const outputsOf = (template: Template) => Object.keys(template.toJSON()["Outputs"]).toSorted();
+    const documented = tableRows(section(page.text, "Outputs"))
+      .flatMap(([names = ""]) => plain(names).split(", "))
+      .toSorted();
+    expect(documented).toEqual(outputsOf(dev));
+    expect(documented.filter((name) => name !== "DownCommand")).toEqual(outputsOf(prod));
+  });
+});
+
+test.each([1, 2])("column %i of the costs adds up", (column) => {
+  const cells = tableRows(section(page.text, "Cost")).map((row) => row[column] ?? "");
+  const amounts = cells.map((cell) => Number(cell.split("= ").at(-1)));
+  const total = amounts.pop();
+  for (const cell of cells) {
+    const [, factors, result] = /((?:[\d.]+(?: GB)? × )+[\d.]+).* = ([\d.]+)$/.exec(cell) ?? [];
+    if (factors === undefined) continue;
+    const product = factors.split(" × ").reduce((value, factor) => value * Number.parseFloat(factor), 1);
+    expect([cell, product]).toEqual([cell, expect.closeTo(Number(result), 2)]);
+  }
+  expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBeCloseTo(Number(total), 2);
+});
+
+describe("the commands of the CDK", () => {
+  const cdk = join(createRequire(import.meta.url).resolve("aws-cdk/package.json"), "..", "bin", "cdk");
+  const env = { ...freshEnvironment(), CDK_DISABLE_VERSION_CHECK: "1", CDK_DISABLE_CLI_TELEMETRY: "true" };
+  const help = async (...command: readonly string[]): Promise<string> => {
+    const options = { cwd: REPOSITORY, env, timeoutMs: 60_000 };
+    return (await run(process.execPath, [cdk, ...command, "--help"], options)).stdout;
+  };
+  const shown = allPages()
+    .flatMap(({ text }) => [...blocks(text).flatMap((block) => block.text.split("\n")), ...codeSpans(text)])
+    .flatMap((line) => {
+      const [, command, rest = ""] = /^(?:npx )?cdk ([a-z]+)(.*)/.exec(line) ?? [];
+      return command === undefined ? [] : [{ command, rest }];
+    });
+
+  test("exist, and have the flags that the pages show", async () => {
+    const named = [...new Set(shown.map(({ command }) => command))];
+    expect(named.length).toBeGreaterThan(5);
+    const listed = await help();
+    expect(named.filter((command) => !new RegExp(`^ {2}cdk ${command} `, "m").test(listed))).toEqual([]);
+    const flags = new Set(
+      shown.flatMap(({ command, rest }) =>
+        [...rest.matchAll(/(?<=\s)--?[a-z][\w-]*/g)].map(([flag]) => `${command} ${flag}`),
+      ),
+    );
+    const unknown: string[] = [];
+    for (const command of new Set([...flags].map((one) => one.split(" ")[0] ?? ""))) {
+      const known = flagsIn(await help(command));
+      // What can be said can be denied.
+      const forms = [...known].flatMap((flag) => [flag, flag.replace(/^--/, "--no-")]);
+      const ofCommand = [...flags].filter((one) => one.startsWith(`${command} `));
+      unknown.push(...ofCommand.filter((one) => !forms.some((flag) => one === `${command} ${flag}`)));
+    }
+    expect(unknown).toEqual([]);
+  });
+
+  test("are those of the version that is pinned everywhere", () => {
+    const version = "2.1148.1";
+    for (const path of ["package.json", "examples/own-database/package.json"]) {
+      const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, path), "utf8"));
+      expect(devDependencies["aws-cdk"]).toBe(version);
+    }
+    expect(page.text).toContain(`\`aws-cdk\` ${version}`);
+  });
+});
