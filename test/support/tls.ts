@@ -54,12 +54,14 @@ export async function startTlsServer(options: TlsOptions = {}): Promise<TlsServe
   };
 }
 
-interface KeyPair {
+/** Both as PEM. */
+export interface KeyPair {
   readonly key: string;
   readonly cert: string;
 }
 
-async function makeAuthority(): Promise<KeyPair> {
+/** An authority of its own, which nobody trusts yet. */
+export async function makeAuthority(): Promise<KeyPair> {
   const { private: key, cert } = await generate(
     [{ name: "commonName", value: `Authority ${randomUUID()}` }],
     {
@@ -74,7 +76,8 @@ async function makeAuthority(): Promise<KeyPair> {
   return { key, cert };
 }
 
-async function makeCertificate(authority: KeyPair, certifiedFor?: string): Promise<KeyPair> {
+/** @param certifiedFor as `TlsOptions.certifiedFor` */
+export async function makeCertificate(authority: KeyPair, certifiedFor?: string): Promise<KeyPair> {
   const host = certifiedFor ?? "localhost";
   const address = certifiedFor === undefined ? [{ type: 7 as const, ip: "127.0.0.1" }] : [];
   const { private: key, cert } = await generate([{ name: "commonName", value: host }], {

@@ -1,0 +1,54 @@
+import type { FunctionSettings } from "../lambda/function.ts";
+import { type Physical, text } from "./intrinsics.ts";
+import { ACCOUNT, REGION, STACK_NAME } from "./physical.ts";
+import type { Services, Surroundings } from "./services.ts";
+import { type Assembly, isFramework, type TemplateFunction } from "./template.ts";
+
+/** What a test changes about the functions of the asset. */
+export interface Changes {
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly timeoutSeconds?: number;
+}
+
+/** The functions of the assembly that take part, as Lambda would have them. */
+export function settingsOf(
+  assembly: Assembly,
+  physical: Physical,
+  services: Services,
+  changes: Changes,
+): FunctionSettings[] {
+  return assembly.functions.map((found) =>
+    isFramework(found)
+      ? settings(found, physical, [services.everywhere, services.framework], {})
+      : settings(found, physical, [services.everywhere], changes),
+  );
+}
+
+function settings(
+  found: TemplateFunction,
+  physical: Physical,
+  surroundings: readonly Surroundings[],
+  changes: Changes,
+): FunctionSettings {
+  const name = functionName(found);
+  const { LAMBDA_NODE = process.execPath } = process.env;
+  const fromTemplate = Object.entries(found.environment).map(([key, value]) => [key, text(value, physical)]);
+  const around = surroundings.map(({ environment }) => environment);
+  return {
+    name,
+    arn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`,
+    handler: found.handler,
+    code: found.code,
+    root: found.root,
+    environment: Object.assign({}, ...around, Object.fromEntries(fromTemplate), changes.environment),
+    timeoutSeconds: changes.timeoutSeconds ?? found.timeoutSeconds,
+    logGroup: found.logGroup === undefined ? `/aws/lambda/${name}` : text(found.logGroup, physical),
+    logFormat: found.logFormat,
+    node: LAMBDA_NODE,
+    nodeOptions: surroundings.flatMap(({ nodeOptions }) => nodeOptions),
+  };
+}
+
+export function functionName({ logicalId }: TemplateFunction): string {
+  return `${STACK_NAME}-${logicalId}`;
+}

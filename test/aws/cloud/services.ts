@@ -1,0 +1,85 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { makeAuthority, makeCertificate } from "../../support/tls.ts";
+import { LambdaService } from "../lambda/service.ts";
+import { Recorder } from "../record.ts";
+import { ResponseServer } from "./response-server.ts";
+import { SecretsManager } from "./secrets.ts";
+
+const NODE_MODULES = fileURLToPath(new URL("../../../node_modules", import.meta.url));
+const RESPONSE_PORT = fileURLToPath(new URL("../lambda/response-port.cjs", import.meta.url));
+
+/** What a function finds around it because of the service and not of the template. */
+export interface Surroundings {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly nodeOptions: readonly string[];
+}
+
+/** AWS on loopback: as much of it as the stack needs. */
+export interface Services {
+  readonly lambda: LambdaService;
+  readonly secrets: SecretsManager;
+  readonly responses: ResponseServer;
+  readonly recorder: Recorder;
+  /** Of every function. */
+  readonly everywhere: Surroundings;
+  /** Of the provider framework: the runtime's AWS SDK, and the way to CloudFormation's bucket. */
+  readonly framework: Surroundings;
+  close(): Promise<void>;
+}
+
+/** @param credentials made-up keys; nothing checks them, and nobody may log them */
+export async function startServices(credentials: {
+  readonly secretKey: string;
+  readonly sessionToken: string;
+}): Promise<Services> {
+  const directory = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-aws-"));
+  const recorder = new Recorder();
+  const lambda = new LambdaService(recorder);
+  const secrets = new SecretsManager();
+  const responses = new ResponseServer(recorder);
+  const authority = await makeAuthority();
+  const port = await responses.start(await makeCertificate(authority));
+  writeFileSync(join(directory, "bucket.pem"), authority.cert);
+  return {
+    ...{ lambda, secrets, responses, recorder },
+    everywhere: {
+      environment: {
+        AWS_REGION: "eu-west-1",
+        AWS_DEFAULT_REGION: "eu-west-1",
+        AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE",
+        AWS_SECRET_ACCESS_KEY: credentials.secretKey,
+        AWS_SESSION_TOKEN: credentials.sessionToken,
+        AWS_CONFIG_FILE: join(directory, "absent"),
+        AWS_SHARED_CREDENTIALS_FILE: join(directory, "absent"),
+        AWS_EC2_METADATA_DISABLED: "true",
+        AWS_ENDPOINT_URL_LAMBDA: await lambda.start(),
+        AWS_ENDPOINT_URL_SECRETS_MANAGER: await secrets.start(),
+      },
+      nodeOptions: [],
+    },
+    framework: {
+      environment: {
+        NODE_PATH: [NODE_MODULES, writeStepFunctions(directory)].join(delimiter),
+        NODE_EXTRA_CA_CERTS: join(directory, "bucket.pem"),
+        RESPONSE_PORT: String(port),
+      },
+      nodeOptions: ["--require", RESPONSE_PORT],
+    },
+    async close() {
+      await lambda.close();
+      await Promise.all([secrets.close(), responses.close()]);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The framework loads the client of Step Functions, which only an asynchronous provider uses. */
+function writeStepFunctions(directory: string): string {
+  const file = join(directory, "modules/@aws-sdk/client-sfn/index.js");
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, "exports.SFN = class {};\n");
+  return join(directory, "modules");
+}

@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { bodyOf, type Listening, listen } from "../http.ts";
+import type { Recorder } from "../record.ts";
+import { type FunctionSettings, isSameFunction } from "./function.ts";
+import { Guard } from "./guard.ts";
+import { type Invocation, Sandbox } from "./sandbox.ts";
+import { Shelf } from "./shelf.ts";
+
+const PATH = /^\/2015-03-31\/functions\/([^/?]+)(\/invocations|\/configuration)?/;
+
+interface Installed {
+  readonly settings: FunctionSettings;
+  readonly idle: Sandbox[];
+  readonly busy: Set<Sandbox>;
+}
+
+/** Lambda: functions by name or ARN, as processes and behind the endpoint that the AWS SDK speaks to. */
+export class LambdaService {
+  readonly #recorder: Recorder;
+  readonly #functions = new Map<string, Installed>();
+  readonly #shelf = new Shelf();
+  readonly #guard = new Guard();
+  #server: Listening | undefined;
+  #answersToLose = 0;
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+  }
+
+  /** @returns address of the endpoint */
+  async start(): Promise<string> {
+    this.#server = await listen((request, response) => this.#serve(request, response));
+    return `http://127.0.0.1:${this.#server.port}`;
+  }
+
+  /** Creates or updates a function. Processes with the old code take no more invocations. */
+  async install(settings: FunctionSettings): Promise<void> {
+    const old = this.#functions.get(settings.name);
+    if (old !== undefined && isSameFunction(old.settings, settings)) return;
+    this.#functions.set(settings.name, { settings, idle: [], busy: new Set() });
+    await this.#shelf.put(...(old?.idle.splice(0) ?? []));
+  }
+
+  async invoke(nameOrArn: string, payload: string): Promise<Invocation> {
+    const installed = this.#find(nameOrArn);
+    const { settings, idle, busy } = installed;
+    const warm = idle.pop() ?? this.#shelf.take(settings);
+    const sandbox = warm ?? (await Sandbox.start(settings, this.#recorder, this.#guard));
+    busy.add(sandbox);
+    try {
+      const invocation = await sandbox.invoke(payload);
+      this.#recorder.add({ source: settings.name, kind: "answer", text: invocation.payload });
+      return invocation;
+    } finally {
+      busy.delete(sandbox);
+      await this.#release(installed, sandbox);
+    }
+  }
+
+  /** Kills the processes that serve an invocation now. @returns how many */
+  kill(nameOrArn: string): number {
+    const { busy } = this.#find(nameOrArn);
+    for (const sandbox of busy) sandbox.kill();
+    return busy.size;
+  }
+
+  /** The next invocation starts a process. */
+  async cool(nameOrArn: string): Promise<void> {
+    const { idle } = this.#find(nameOrArn);
+    await Promise.all(idle.splice(0).map((sandbox) => sandbox.stop()));
+    await this.#shelf.clear();
+  }
+
+  /** Cuts the connection of so many of the next invocations over HTTP as soon as they run: the caller tries again. */
+  loseAnswers(count: number): void {
+    this.#answersToLose = count;
+  }
+
+  async close(): Promise<void> {
+    const sandboxes = [...this.#functions.values()].flatMap(({ idle, busy }) => [...idle, ...busy]);
+    await Promise.all([...sandboxes.map((sandbox) => sandbox.stop()), this.#shelf.clear()]);
+    this.#guard.close();
+    await this.#server?.close();
+  }
+
+  async #release(installed: Installed, sandbox: Sandbox): Promise<void> {
+    const isCurrent = this.#functions.get(sandbox.settings.name) === installed;
+    if (!sandbox.isUsable) await sandbox.stop();
+    else if (isCurrent) installed.idle.push(sandbox);
+    else await this.#shelf.put(sandbox);
+  }
+
+  #find(nameOrArn: string): Installed {
+    const name = nameOrArn.split(":").at(-1) ?? "";
+    const found = this.#functions.get(name);
+    if (found === undefined) throw new Error(`no function "${nameOrArn}"`);
+    return found;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, name = "", what] = PATH.exec(request.url ?? "") ?? [];
+    const nameOrArn = decodeURIComponent(name);
+    if (what !== "/invocations") {
+      const configuration = { State: "Active", LastUpdateStatus: "Successful" };
+      const answer = what === "/configuration" ? configuration : { Configuration: configuration };
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer));
+      return;
+    }
+    const payload = await bodyOf(request);
+    const isLost = this.#answersToLose > 0;
+    if (isLost) {
+      this.#answersToLose -= 1;
+      setTimeout(() => request.socket.destroy(), 100);
+    }
+    const invocation = await this.invoke(nameOrArn, payload);
+    if (isLost) return;
+    response.writeHead(200, {
+      "content-type": "application/json",
+      "x-amz-executed-version": "$LATEST",
+      ...(invocation.failed ? { "x-amz-function-error": "Unhandled" } : {}),
+    });
+    response.end(invocation.payload);
+  }
+}

@@ -1,0 +1,20 @@
+import type { Migrations } from "./world.ts";
+
+/** A SQL migration; without `down` it cannot be undone. */
+export function sql(up: string, down?: string): string {
+  return `-- Up Migration\n${up}\n${down === undefined ? "" : `-- Down Migration\n${down}\n`}`;
+}
+
+/** Migrations that create a table each: number 1 is `1_t1` and creates `t1`. */
+export function tables(...numbers: readonly number[]): Migrations {
+  return Object.fromEntries(
+    numbers.map((n) => [`${n}_t${n}.sql`, sql(`CREATE TABLE t${n} (id int);`, `DROP TABLE t${n};`)]),
+  );
+}
+
+/** Divides by zero. */
+export const FAILING = sql("CREATE TABLE half_way (id int);\nSELECT 1 / 0;");
+
+/** Sleeps in the middle as long as the table `harness.slow` exists, which the owner of the database may read. */
+export const STOPPABLE =
+  "SELECT pg_sleep(60) FROM pg_class WHERE relname = 'slow' AND relnamespace = 'harness'::regnamespace;";

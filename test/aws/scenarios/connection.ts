@@ -1,0 +1,67 @@
+import { describe, expect, test } from "@jest/globals";
+import { startGate } from "../gate.ts";
+import { tables } from "../migrations.ts";
+import { appliedIn } from "../state.ts";
+import type { Scenarios, Scene, SceneOptions } from "../world.ts";
+
+export const connection: Scenarios = (world) =>
+  describe("the way to the database", () => {
+    /** A first deploy that cannot work. @returns what CloudFormation shows */
+    const reasonOf = async (
+      options: SceneOptions,
+      prepare: (scene: Scene) => void = () => {},
+    ): Promise<string> => {
+      let shown = "";
+      await world().withScene(options, async (scene) => {
+        prepare(scene);
+        const answer = await scene.stack.create(await world().deployable(tables(1)));
+        expect(answer.status).toBe("FAILED");
+        expect(answer.milliseconds).toBeLessThan((options.timeoutSeconds ?? 60) * 1_000);
+        shown = answer.reason;
+      });
+      return shown;
+    };
+
+    test("is verified with the certificates that the construct was given", async () => {
+      const { withScene, deployable, server } = world();
+      const { host, port } = server.connection;
+      const environment = { DATABASE_HOST: host, DATABASE_PORT: String(port) };
+      await withScene({ ca: "of the asset", environment }, async ({ stack, db }) => {
+        const version = await deployable(tables(1), { ca: server.ca });
+        expect(await stack.create(version)).toMatchObject({ status: "SUCCESS" });
+        expect(await appliedIn(db)).toEqual(["1_t1"]);
+      });
+    });
+
+    test.each<[string, SceneOptions, RegExp]>([
+      ["another authority", { ca: "other" }, /^TLS_UNTRUSTED: .*What to do: .*`ca`/s],
+      // The same address under a name that the certificate does not have.
+      ["another host name", { host: "127.1" }, /^TLS_UNTRUSTED: .*127\.1.*What to do: Use the host name/s],
+      ["no file with certificates", { ca: "absent" }, /^TLS_UNTRUSTED: .*absent\.pem/],
+      [
+        "another database",
+        { environment: { DATABASE_NAME: "elsewhere" } },
+        /^DATABASE_NOT_FOUND: .*elsewhere/,
+      ],
+      ["options that cannot be", { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } }, /^USAGE: .*order/],
+    ])("%s fails the deploy and says what to do", async (_, options, reason) => {
+      expect(await reasonOf(options)).toMatch(reason);
+    });
+
+    test("refused or never answered: the deploy fails before the function's time is over", async () => {
+      const refused = await startGate("nothing");
+      await refused.close();
+      expect(await reasonOf({ port: refused.port, timeoutSeconds: 4 })).toMatch(
+        /^CONNECTION: .*security groups/s,
+      );
+      const silent = await startGate("nothing");
+      try {
+        const reason = await reasonOf({ port: silent.port, timeoutSeconds: 4 });
+        expect(reason).toMatch(/^(CONNECTION|DEADLINE): /);
+        expect(reason).toMatch(/Log group/);
+        expect(reason).not.toMatch(/Task timed out/);
+      } finally {
+        await silent.close();
+      }
+    });
+  });

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "@jest/globals";
+import { LONGEST_RESPONSE } from "../cloud/response-server.ts";
+import { FAILING, sql, tables } from "../migrations.ts";
+import { appliedIn, historyOf, tablesIn } from "../state.ts";
+import type { Scenarios } from "../world.ts";
+
+/** A message longer than CloudFormation takes, in characters of more than one byte. */
+const VERBOSE = sql(
+  "DO $$ BEGIN RAISE EXCEPTION 'it begins here %', repeat('ü€', 4000) || ' it ends here'; END $$;",
+);
+
+const BROKEN_CODE: readonly (readonly [string, RegExp])[] = [
+  ["throw new Error('no such setting');", /^MIGRATION in 1_code: .*no such setting/],
+  ["export const up = () => { throw new Error('no such table'); };", /1_code: .*no such table/],
+  ["export const up = (pgm) => pgm.db.query('SELECT * FROM nowhere');", /1_code: .*42P01/s],
+];
+
+export const failing: Scenarios = (world) =>
+  describe("a failing migration", () => {
+    test("fails the deploy with a reason to act on; the rollback succeeds and the database is intact", async () => {
+      const { withScene, deployable } = world();
+      for (const handledBy of ["old code", "new code"] as const) {
+        await withScene({}, async ({ stack, db }) => {
+          await stack.create(await deployable(tables(1)));
+          const failed = await stack.update(await deployable({ ...tables(1, 2), "3_broken.sql": FAILING }));
+          expect(failed).toMatchObject({ status: "FAILED" });
+          const reason = failed?.reason ?? "";
+          expect(reason).toMatch(/^SQL in 3_broken: division by zero \(SQLSTATE 22012\)/);
+          expect(reason).toMatch(/kept: 2_t2/);
+          expect(reason).toMatch(/Log group \/proof\/\w*Deploy\w*, request [0-9a-f-]{36}\./);
+          expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
+          expect(await appliedIn(db)).toEqual(["1_t1", "2_t2"]);
+          expect(await tablesIn(db)).toEqual(["t1", "t2"]);
+          expect((await historyOf(db)).at(-1)).toBe("3_broken up failed");
+        });
+      }
+    });
+
+    test("mended, it goes on where it stopped", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1)));
+        await stack.update(await deployable({ ...tables(1, 2), "3_t3.sql": FAILING }));
+        await stack.rollBack("old code");
+        const mended = await stack.update(await deployable(tables(1, 2, 3)));
+        expect(mended).toMatchObject({ status: "SUCCESS", data: { AppliedCount: "3" } });
+        expect(await tablesIn(db)).toEqual(["t1", "t2", "t3"]);
+      });
+    });
+
+    test("in a first create, its deletion succeeds and the next create goes on", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack, db }) => {
+        const failed = await stack.create(await deployable({ ...tables(1), "2_t2.sql": FAILING }));
+        expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringContaining("2_t2") });
+        expect(await stack.delete()).toMatchObject({ status: "SUCCESS" });
+        expect(await stack.create(await deployable(tables(1, 2)))).toMatchObject({ status: "SUCCESS" });
+        expect(await appliedIn(db)).toEqual(["1_t1", "2_t2"]);
+      });
+    });
+
+    test("with a very long message: both of its ends are told, within what CloudFormation takes", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack }) => {
+        const { status, reason, bodies } = await stack.create(await deployable({ "1_verbose.sql": VERBOSE }));
+        expect(status).toBe("FAILED");
+        expect(reason).toMatch(/1_verbose: it begins here .* it ends here/s);
+        expect(reason).toMatch(/P0001.*Log group/s);
+        expect(reason).not.toContain("\ufffd");
+        expect(Buffer.byteLength(bodies[0] ?? "")).toBeLessThan(LONGEST_RESPONSE);
+      });
+    });
+
+    test("in code: that throws when it is loaded, in `up`, or in a query of its own", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack, db }) => {
+        for (const [text, reason] of BROKEN_CODE) {
+          const failed = await stack.create(await deployable({ "1_code.ts": text }));
+          expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(reason) });
+        }
+        expect(await tablesIn(db)).toEqual([]);
+      });
+    });
+
+    test("an applied file that was edited, and a database that nobody baselined", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1)));
+        const edited = { ...tables(2), "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
+        const changed = await stack.update(await deployable(edited));
+        expect(changed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CHANGED.*1_t1/s) });
+        expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
+        expect(await appliedIn(db)).toEqual(["1_t1"]);
+      });
+      await withScene({}, async ({ stack, db }) => {
+        await db.query("CREATE TABLE here_before ()");
+        const failed = await stack.create(await deployable(tables(1)));
+        expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^UNMANAGED/) });
+      });
+    });
+  });

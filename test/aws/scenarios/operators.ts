@@ -1,0 +1,182 @@
+import { describe, expect, test } from "@jest/globals";
+import { sql, tables } from "../migrations.ts";
+import { appliedIn, historyOf, tablesIn } from "../state.ts";
+import type { Scenarios, Scene } from "../world.ts";
+
+const STATUS = "on-status.handler";
+const OPERATE = "on-operate.handler";
+
+/** What a function answers; it may not fail as a function. */
+async function ask({ stack }: Scene, handler: string, payload: unknown): Promise<unknown> {
+  const answer = await stack.invoke(handler, payload);
+  expect(answer.failed).toBe(false);
+  return answer.payload;
+}
+
+function refused(confirm: string): readonly (readonly [string, string, unknown, RegExp])[] {
+  return [
+    ["no confirmation", OPERATE, { action: "up" }, /confirm is missing/],
+    ["another database", OPERATE, { action: "up", confirm: "another" }, /confirm is "another"/],
+    ["an unknown field", OPERATE, { action: "up", confirm, force: true }, /unknown field "force"/],
+    ["no action", OPERATE, { confirm }, /action/],
+    ["an unknown action", OPERATE, { action: "drop", confirm }, /action/],
+    ["a question to the wrong function", OPERATE, { action: "status", confirm }, /action/],
+    ["a count of 0", OPERATE, { action: "up", count: 0, confirm }, /count/],
+    ["a count as text", OPERATE, { action: "up", count: "1", confirm }, /count/],
+    ["down", OPERATE, { action: "down", confirm }, /down is not allowed/],
+    ["redo", OPERATE, { action: "redo", confirm }, /redo is not allowed/],
+    ["an unknown migration", OPERATE, { action: "up", to: "9_nowhere", confirm }, /9_nowhere/],
+    [
+      "settling what is settled",
+      OPERATE,
+      { action: "resolve", migration: "1_t1", outcome: "retry", confirm },
+      /1_t1/,
+    ],
+    ["nothing at all", OPERATE, null, /payload/],
+    ["a command to the status function", STATUS, { action: "up", confirm }, /action/],
+    [
+      "a confirmation of the status function",
+      STATUS,
+      { action: "status", confirm },
+      /unknown field "confirm"/,
+    ],
+    ["too much history", STATUS, { action: "history", limit: 5_000 }, /limit/],
+    ["batch with a plan of up", STATUS, { action: "plan", batch: true }, /batch/],
+    ["an event of CloudFormation's", STATUS, { RequestType: "Create" }, /action/],
+  ];
+}
+
+export const operators: Scenarios = (world) =>
+  describe("operators", () => {
+    test("see status, plan and history", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async (scene) => {
+        await scene.stack.create(await deployable(tables(1)));
+        await scene.stack.update(await deployable({ ...tables(1), "2_t2.sql": "broken" }));
+        expect(await ask(scene, STATUS, { action: "status" })).toMatchObject({
+          ok: true,
+          command: "status",
+          head: "1_t1",
+          migrations: [
+            { name: "1_t1", state: "applied" },
+            { name: "2_t2", state: "pending" },
+          ],
+        });
+        expect(await ask(scene, STATUS, { action: "plan" })).toMatchObject({
+          ok: true,
+          steps: [{ migration: "2_t2", sql: ["broken;"] }],
+        });
+        expect(await ask(scene, STATUS, { action: "plan", direction: "down", count: 1 })).toMatchObject({
+          ok: true,
+          steps: [{ migration: "1_t1", direction: "down", sql: [expect.stringContaining("DROP TABLE t1")] }],
+        });
+        expect(await ask(scene, STATUS, { action: "history", state: "failed" })).toMatchObject({
+          ok: true,
+          entries: [{ migration: "2_t2", origin: "deploy", errorCode: "SQL" }],
+        });
+      });
+    });
+
+    test("apply, undo and redo, once they have said which database they mean", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async (scene) => {
+        const { stack, db } = scene;
+        const confirm = db.name;
+        await stack.create(await deployable(tables(1, 2, 3), { allowDown: true }));
+        const down = await ask(scene, OPERATE, { action: "down", count: 2, confirm });
+        expect(down).toMatchObject({ ok: true, command: "down", head: "1_t1", pending: ["2_t2", "3_t3"] });
+        expect(await tablesIn(db)).toEqual(["t1"]);
+        expect(await ask(scene, OPERATE, { action: "up", to: "2_t2", confirm })).toMatchObject({
+          head: "2_t2",
+        });
+        expect(await ask(scene, OPERATE, { action: "redo", confirm })).toMatchObject({
+          ok: true,
+          head: "2_t2",
+        });
+        expect(await ask(scene, OPERATE, { action: "up", count: 1, confirm })).toMatchObject({
+          head: "3_t3",
+        });
+        expect(await ask(scene, OPERATE, { action: "down", to: "1_t1", confirm })).toMatchObject({
+          head: "1_t1",
+        });
+        expect(await ask(scene, OPERATE, { action: "up", confirm })).toMatchObject({ head: "3_t3" });
+        expect(
+          await ask(scene, OPERATE, { action: "down", batch: true, from: "history", confirm }),
+        ).toMatchObject({
+          head: "1_t1",
+        });
+        expect(await appliedIn(db)).toEqual(["1_t1"]);
+        const [row] = await db.query(
+          "SELECT origin, actor FROM pgmigrations_history ORDER BY id DESC LIMIT 1",
+        );
+        expect(row).toMatchObject({
+          origin: "command",
+          actor: expect.stringMatching(/Operate.*request [0-9a-f-]{36}/),
+        });
+      });
+    });
+
+    test("repair an edited file and baseline a database that was there before", async () => {
+      const { withScene, deployable } = world();
+      const edited = { "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
+      await withScene({}, async (scene) => {
+        const { stack, db } = scene;
+        await stack.create(await deployable(tables(1)));
+        await stack.update(await deployable(edited));
+        const repair = { action: "repair", migrations: ["1_t1"], note: "same on purpose", confirm: db.name };
+        expect(await ask(scene, OPERATE, repair)).toMatchObject({ ok: true, migrations: ["1_t1"] });
+        expect(await ask(scene, STATUS, { action: "status" })).toMatchObject({
+          counts: { applied: 1, changed: 0 },
+        });
+      });
+      await withScene({}, async (scene) => {
+        const { stack, db } = scene;
+        await db.query(`CREATE TABLE t1 (id int); ALTER TABLE t1 OWNER TO ${db.owner}`);
+        await stack.create(await deployable(tables(1, 2)));
+        const baseline = { action: "baseline", to: "1_t1", confirm: db.name };
+        expect(await ask(scene, OPERATE, baseline)).toMatchObject({ ok: true, head: "1_t1" });
+        expect(await ask(scene, OPERATE, { action: "up", confirm: db.name })).toMatchObject({ head: "2_t2" });
+      });
+    });
+
+    test("are refused what cannot be, and nothing happens", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async (scene) => {
+        const { stack, db } = scene;
+        await stack.create(await deployable(tables(1)));
+        for (const [what, handler, payload, message] of refused(db.name)) {
+          expect([what, await ask(scene, handler, payload)]).toMatchObject([
+            what,
+            {
+              ok: false,
+              error: { code: "USAGE", message: expect.stringMatching(message), hint: expect.any(String) },
+            },
+          ]);
+        }
+        const { failed, payload } = await stack.invoke("on-deploy.handler", { action: "status" });
+        expect(failed).toBe(true);
+        expect(payload).toMatchObject({
+          errorType: "USAGE",
+          errorMessage: expect.stringMatching(/CloudFormation/),
+        });
+        expect(await historyOf(db)).toEqual(["1_t1 up finished"]);
+      });
+    });
+
+    test("cannot make the status function write: its session is read-only", async () => {
+      const { withScene, deployable } = world();
+      // Fails where it can write, so that it stays pending; where it cannot, the plan says why.
+      const sneaky = `export const up = (pgm) => pgm.db.query("CREATE TABLE sneaky ()").then(
+        () => { throw new Error("written"); },
+        ({ code }) => pgm.sql("refused " + code),
+      );`;
+      await withScene({}, async (scene) => {
+        const created = await scene.stack.create(await deployable({ ...tables(1), "2_sneaky.ts": sneaky }));
+        expect(created).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/written/) });
+        expect(await ask(scene, STATUS, { action: "plan" })).toMatchObject({
+          steps: [{ migration: "2_sneaky", dynamic: true, sql: ["refused 25006;"] }],
+        });
+        expect(await tablesIn(scene.db)).toEqual(["t1"]);
+      });
+    });
+  });

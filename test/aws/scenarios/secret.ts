@@ -1,0 +1,98 @@
+import { describe, expect, test } from "@jest/globals";
+import type { SecretAnswer } from "../cloud/secrets.ts";
+import { tables } from "../migrations.ts";
+import { appliedIn } from "../state.ts";
+import { type Scenarios, secretText } from "../world.ts";
+
+const DENIED = "User is not authorized to perform: secretsmanager:GetSecretValue";
+
+function useless(make: () => string): readonly (readonly [string, SecretAnswer, RegExp])[] {
+  const text = (content: unknown): SecretAnswer => ({ kind: "text", text: JSON.stringify(content) });
+  return [
+    ["denied", { kind: "error", code: "AccessDeniedException", message: DENIED }, /role needs/],
+    ["deleted", { kind: "error", code: "ResourceNotFoundException", message: "gone" }, /deleted/],
+    ["out of reach", { kind: "cut" }, /interface endpoint/],
+    ["binary", { kind: "binary", bytes: Buffer.from(make()) }, /binary/],
+    ["no JSON", { kind: "text", text: `password=${make()}` }, /not JSON/],
+    ["a list", text([make()]), /no object/],
+    ["of other keys", text({ user: "me", pass: make() }), /its keys are pass, user/],
+    ["without a user", text({ username: 1, password: make() }), /username/],
+    ["with an empty password", text({ username: "me", password: "" }), /non-empty/],
+  ];
+}
+
+export const secret: Scenarios = (world) =>
+  describe("the secret", () => {
+    test("that cannot be had or used fails the deploy, which says what to do", async () => {
+      const { withScene, deployable, services } = world();
+      await withScene({}, async ({ stack, secretArn }) => {
+        const version = await deployable(tables(1));
+        for (const [what, answer, reason] of useless(() => world().secrets.make(""))) {
+          services.secrets.put(secretArn, () => answer);
+          const created = await stack.create(version);
+          expect([what, created]).toMatchObject([
+            what,
+            { status: "FAILED", reason: expect.stringMatching(reason) },
+          ]);
+          expect(created.reason).toMatch(/^SECRET: /);
+          expect(created.reason).toContain(secretArn);
+        }
+      });
+    });
+
+    test("is asked for by every invocation: a password changed between two deploys is no matter", async () => {
+      const { withScene, deployable, services, secrets } = world();
+      await withScene({}, async ({ stack, db, secretArn }) => {
+        await stack.create(await deployable(tables(1)));
+        const next = secrets.make("next'");
+        await db.setPassword(next);
+        services.secrets.put(secretArn, () => ({ kind: "text", text: secretText(db.owner, next) }));
+        const forced = await stack.update(await deployable(tables(1), { forceRun: "again" }));
+        expect(forced).toMatchObject({ status: "SUCCESS" });
+      });
+    });
+
+    describe("when it rotates", () => {
+      test("between the answer and the connection, it is asked for again", async () => {
+        const { withScene, deployable, services, secrets } = world();
+        await withScene({}, async ({ stack, db, secretArn }) => {
+          const next = secrets.make("next'");
+          services.secrets.put(secretArn, async (call) => {
+            if (call > 1) return { kind: "text", text: secretText(db.owner, next) };
+            await db.setPassword(next);
+            return { kind: "text", text: secretText(db.owner, db.password) };
+          });
+          expect(await stack.create(await deployable(tables(1)))).toMatchObject({ status: "SUCCESS" });
+          expect(services.secrets.calls(secretArn)).toBe(2);
+          expect(await appliedIn(db)).toEqual(["1_t1"]);
+        });
+      });
+
+      test("and the new one is wrong too, the deploy fails after one more try", async () => {
+        const { withScene, deployable, services, secrets } = world();
+        await withScene({}, async ({ stack, db, secretArn }) => {
+          await db.setPassword(secrets.make("another"));
+          const created = await stack.create(await deployable(tables(1)));
+          expect(created).toMatchObject({
+            status: "FAILED",
+            reason: expect.stringMatching(/^AUTH: .*28P01/),
+          });
+          expect(services.secrets.calls(secretArn)).toBe(2);
+        });
+      });
+    });
+
+    test("not answered at all: the call is given up and made again, so often and no more", async () => {
+      const { withScene, deployable, services } = world();
+      await withScene({}, async ({ stack, secretArn }) => {
+        // Only the first one hangs: each that does costs the test five seconds.
+        services.secrets.put(secretArn, (call) => (call === 1 ? { kind: "hang" } : { kind: "cut" }));
+        const created = await stack.create(await deployable(tables(1)));
+        expect(created).toMatchObject({
+          status: "FAILED",
+          reason: expect.stringMatching(/^SECRET: .*interface endpoint/s),
+        });
+        expect(services.secrets.calls(secretArn)).toBe(3);
+      });
+    });
+  });

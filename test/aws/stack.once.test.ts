@@ -1,0 +1,10 @@
+import { app } from "./scenarios/app.ts";
+import { connection } from "./scenarios/connection.ts";
+import { harness } from "./scenarios/harness.ts";
+import { lifecycle } from "./scenarios/lifecycle.ts";
+import { operators } from "./scenarios/operators.ts";
+import { secrecy } from "./scenarios/secrecy.ts";
+import { secret } from "./scenarios/secret.ts";
+import { playOnAws } from "./world.ts";
+
+playOnAws(harness, app, lifecycle, connection, secret, operators, secrecy);
