@@ -15,6 +15,9 @@ export function tables(...numbers: readonly number[]): Migrations {
 /** Divides by zero. */
 export const FAILING = sql("CREATE TABLE half_way (id int);\nSELECT 1 / 0;");
 
-/** Sleeps in the middle as long as the table `harness.slow` exists, which the owner of the database may read. */
-export const STOPPABLE =
-  "SELECT pg_sleep(60) FROM pg_class WHERE relname = 'slow' AND relnamespace = 'harness'::regnamespace;";
+/** Waits in the middle as long as the table `harness.slow` exists, which the owner of the database may read. */
+export const STOPPABLE = `DO $$ BEGIN
+  WHILE EXISTS (SELECT FROM pg_class WHERE relname = 'slow' AND relnamespace = 'harness'::regnamespace) LOOP
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+END $$;`;

@@ -43,7 +43,11 @@ export const connection: Scenarios = (world) =>
         { environment: { DATABASE_NAME: "elsewhere" } },
         /^DATABASE_NOT_FOUND: .*elsewhere/,
       ],
-      ["options that cannot be", { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } }, /^USAGE: .*order/],
+      [
+        "options that cannot be",
+        { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } },
+        /^USAGE: .*options/,
+      ],
     ])("%s fails the deploy and says what to do", async (_, options, reason) => {
       expect(await reasonOf(options)).toMatch(reason);
     });

@@ -35,10 +35,7 @@ export const interrupted: Scenarios = (world) =>
         await untilHeldUp(db);
         await until(async () => (await sessionsIn(db)) > 1, "the second call");
         await letGo(db);
-        await db.query(
-          "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ILIKE '%pg_sleep%' AND pid <> pg_backend_pid()",
-        );
-        // The cancelled statement fails the first call, whose answer nobody hears; the second applies the migration.
+        // Nobody hears what the first call answers; the second finds its work done.
         expect(await updating).toMatchObject({ status: "SUCCESS", data: { AppliedCount: "2" } });
         expect(await appliedIn(db)).toEqual(["1_t1", "2_slow"]);
       });
