@@ -72,6 +72,8 @@ export const METRICS = {
 export interface DeployProperties {
   /** Hash of the bundle's manifest: differs when the text of any migration, or of a file one imports, does. */
   readonly MigrationsHash: string;
+  /** Host, port and name: another database needs its migrations, though they are the same. */
+  readonly Database: string;
   readonly MigrationCount: string;
   /** Newest migration of the bundle. */
   readonly Head: string;

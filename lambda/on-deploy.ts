@@ -2,6 +2,7 @@ import type { DeployData } from "./contract.ts";
 import { type Answer, deploy } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import { toDeployFailure } from "./deploy/failure.ts";
+import { describeError } from "./runtime/failure-log.ts";
 import { beginInvocation, type LambdaContext } from "./runtime/invocation.ts";
 
 export interface DeployResult {
@@ -28,7 +29,7 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
     return { PhysicalResourceId: request.physicalId ?? `migrations:${request.resource}`, Data: answer.data };
   } catch (error) {
     const failure = toDeployFailure(error, invocation);
-    log.error("the deploy failed", { code: failure.name, reason: failure.message });
+    log.error("the deploy failed", describeError(error));
     measure(true, 0);
     throw failure;
   }

@@ -11,7 +11,9 @@ export type Decision =
   /** Fail: this code is not the one that was to be deployed, and green would be a lie. */
   | { readonly kind: "refuse" }
   /** Leave the database alone. `look`: say what state it is in. Never fails the deploy. */
-  | { readonly kind: "nothing"; readonly why: "delete" | "return" | "mismatch"; readonly look: boolean };
+  | { readonly kind: "nothing"; readonly why: "delete" | "mismatch"; readonly look: boolean }
+  /** As `nothing`, in a return. It may bring migrations all the same, which then nobody applies. */
+  | { readonly kind: "keep"; readonly brought: readonly string[] };
 
 /** What is known of the code that decides, and how it was told to decide. */
 export interface Standpoint {
@@ -32,7 +34,7 @@ export interface Standpoint {
 export function decide(event: DeployEvent, { manifest, onRollback, options }: Standpoint): Decision {
   if (event.type === "Delete") return { kind: "nothing", why: "delete", look: false };
   if (event.type === "Update" && event.before !== undefined && isReturn(event.now, event.before)) {
-    if (onRollback === "keep") return { kind: "nothing", why: "return", look: false };
+    if (onRollback === "keep") return { kind: "keep", brought: broughtBy(event.now, event.before) };
     return { kind: "undo", bundle: event.before.hash, isKept: keptBy(event.now, manifest) };
   }
   const otherOptions = event.now.options !== undefined && event.now.options !== options;
@@ -49,6 +51,15 @@ function isReturn(now: Announced, before: Announced): boolean {
     now.head !== undefined && before.head !== undefined ? compareMigrations(now.head, before.head) : 0;
   if (older !== 0) return older < 0;
   return now.count !== undefined && before.count !== undefined && now.count < before.count;
+}
+
+/** Names that are new in a return, as far as the events tell: a branch that was merged while another was reverted. */
+function broughtBy(now: Announced, before: Announced): readonly string[] {
+  const known = new Set(before.newest);
+  const [oldest] = before.newest;
+  const whole = known.size === before.count;
+  const covered = (name: string) => whole || (oldest !== undefined && compareMigrations(name, oldest) > 0);
+  return now.newest.filter((name) => !known.has(name) && covered(name));
 }
 
 /**

@@ -9,6 +9,7 @@ import {
 import { type DeployData, ENV } from "../contract.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
+import { describeError } from "../runtime/failure-log.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 import { type Decision, decide } from "./decide.ts";
@@ -35,15 +36,16 @@ export async function deploy(event: DeployEvent, invocation: Invocation, env: En
       hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
     });
   }
+  if (decision.kind === "keep") return keep(event, decision.brought, invocation);
   if (decision.kind === "nothing" && !decision.look) return untouched(event);
   const perform = (migrator: Migrator): Promise<Answer> => {
     if (decision.kind === "run") return run(migrator, invocation);
     return decision.kind === "undo" ? undo(migrator, decision, invocation) : look(migrator, invocation);
   };
   try {
-    return await withEngine(invocation, setupOf(event, invocation, env, source), perform);
+    return await withEngine(invocation, setupOf(event, env, source), perform);
   } catch (error) {
-    if (decision.kind === "run" || !(error instanceof MigrationError)) throw error;
+    if (decision.kind === "run") throw error;
     return leftAsItIs(event, error, invocation);
   }
 }
@@ -53,16 +55,8 @@ function readOnRollback(env: Environment): "keep" | "down" {
   return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
 }
 
-function setupOf(
-  event: DeployEvent,
-  invocation: Invocation,
-  env: Environment,
-  source: AssetSource,
-): EngineSetup {
-  const settings = readSettings(env);
-  // CDK's framework calls twice when it is unsure: the second call waits for the first as long as it can.
-  const lockWaitMs = settings.options.lockWaitMs ?? Math.max(0, invocation.deadline - Date.now() - 5_000);
-  return { settings, source, origin: "deploy", actor: event.resource, options: { lockWaitMs } };
+function setupOf(event: DeployEvent, env: Environment, source: AssetSource): EngineSetup {
+  return { settings: readSettings(env), source, origin: "deploy", actor: event.resource };
 }
 
 async function run(migrator: Migrator, invocation: Invocation): Promise<Answer> {
@@ -90,20 +84,25 @@ async function undo(
   return { data: dataOf(report), completed, failed: false };
 }
 
+function keep(event: DeployEvent, brought: readonly string[], { log }: Invocation): Answer {
+  if (brought.length > 0)
+    log.warn("new among the older migrations, and not applied", { migrations: brought });
+  return { ...untouched(event), failed: brought.length > 0 };
+}
+
 async function look(migrator: Migrator, invocation: Invocation): Promise<Answer> {
   const report = await migrator.status();
   warn(invocation, [...report.refusals, ...report.warnings]);
-  return { data: dataOf(report), completed: 0, failed: false };
+  // After a rollback nothing is pending. What is pending here was to be deployed, and was not.
+  return { data: dataOf(report), completed: 0, failed: report.counts.pending > 0 };
 }
 
 /** A return succeeds whatever happens: a stack that cannot roll back is worse than a database that is ahead of it. */
-function leftAsItIs(
-  event: DeployEvent,
-  { code, message, details }: MigrationError,
-  { log }: Invocation,
-): Answer {
-  const { migration, applied: undone = [] } = details;
-  log.error("the database was left as it is", { code, reason: message, migration, undone });
+function leftAsItIs(event: DeployEvent, error: unknown, { log }: Invocation): Answer {
+  // The engine's advice is for somebody who undoes by hand.
+  const { hint: _, ...known } = describeError(error);
+  log.error("the database was left as it is", known);
+  const undone = error instanceof MigrationError ? (error.details.applied ?? []) : [];
   return { ...untouched(event), completed: undone.length, failed: true };
 }
 

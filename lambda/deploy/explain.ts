@@ -10,6 +10,8 @@ export function explain(decision: Decision): Readonly<Record<string, string>> {
       return { because: "the migrations of this stack are to be applied" };
     case "undo":
       return { because: "the stack returns to older migrations", bundle: decision.bundle };
+    case "keep":
+      return { because: "the stack returns to older migrations, and onRollback is keep" };
     case "refuse":
       return { because: OTHER_CODE };
     case "nothing":
@@ -19,6 +21,5 @@ export function explain(decision: Decision): Readonly<Record<string, string>> {
 
 const NOTHING = {
   delete: "the stack or its migrations are being deleted; the database keeps what it has",
-  return: "the stack returns to older migrations, and onRollback is keep",
   mismatch: OTHER_CODE,
 } as const;

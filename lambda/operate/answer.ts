@@ -1,6 +1,7 @@
 import { errorAsJson, MigrationError, type Migrator, resultAsJson } from "../../lib/migrator/index.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
+import { describeError } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 
@@ -33,11 +34,13 @@ export async function answerOperator(
     measure(false, completedIn(report));
     return answer(resultAsJson(command.action, report), invocation);
   } catch (error) {
-    if (!(error instanceof MigrationError)) throw error;
-    const { code, message, details } = error;
-    invocation.log.error("the command failed", { code, reason: message, migration: details.migration });
+    invocation.log.error("the command failed", describeError(error));
+    if (!(error instanceof MigrationError)) {
+      measure(true, 0);
+      return answer({ ok: false, error: { code: "INTERNAL", message: String(error) } }, invocation);
+    }
     // A payload that cannot be is nothing to wake anybody up for.
-    measure(code !== "USAGE", details.applied?.length ?? 0);
+    measure(error.code !== "USAGE", error.details.applied?.length ?? 0);
     return answer(errorAsJson(error), invocation);
   }
 }

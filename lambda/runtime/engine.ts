@@ -15,9 +15,10 @@ export interface EngineSetup {
   readonly source: AssetSource;
   readonly origin: "deploy" | "command";
   readonly actor: string;
-  /** Take the place of the construct's. */
-  readonly options?: MigratorOptions;
 }
+
+/** Kept of the time, when a deploy waits for another run: to connect, and to say who holds the lock. */
+const CONNECTING_MS = 15_000;
 
 /** A rotation changes the password in the database a moment before the secret says so. */
 const ROTATION_MS = 3_000;
@@ -46,7 +47,7 @@ export async function withEngine<T>(
 
 async function once<T>(
   invocation: Invocation,
-  { settings, source, origin, actor, options }: EngineSetup,
+  { settings, source, origin, actor }: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
   const { host, port, database, revision } = settings;
@@ -58,11 +59,16 @@ async function once<T>(
     connection: { host, port, database, user, password, tls },
     source,
     provenance,
-    options: { ...settings.options, ...options },
+    options: { ...patience(origin, invocation), ...settings.options },
     observe: logProgress(invocation.log),
     deadline: invocation.deadline,
   });
   return work(migrator);
+}
+
+/** CDK's framework calls twice when it is unsure: the second call waits for the first as long as it can. */
+function patience(origin: EngineSetup["origin"], { deadline }: Invocation): MigratorOptions {
+  return origin === "deploy" ? { lockWaitMs: Math.max(0, deadline - Date.now() - CONNECTING_MS) } : {};
 }
 
 /** SQLSTATE 28P01: the one refusal that a fresh secret can cure. */

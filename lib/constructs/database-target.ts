@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { Token } from "aws-cdk-lib";
+import { Reference, Token, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
@@ -19,8 +19,8 @@ export interface DatabaseTarget {
   readonly securityGroups: readonly ec2.ISecurityGroup[];
   readonly secret?: secretsmanager.ISecret;
   readonly databaseName?: string;
-  /** What must exist before anything can connect; absent for a plain endpoint. */
-  readonly construct?: IConstruct;
+  /** What must exist before anything can connect; nothing for what is not made here. */
+  readonly needs: readonly IConstruct[];
 }
 
 const POSTGRES_PORT = 5432;
@@ -29,9 +29,7 @@ const POSTGRES_ENGINES = ["postgres", "aurora-postgresql"];
 /** @throws Error for an RDS Proxy, another engine than Postgres, an endpoint that cannot be */
 export function databaseTarget(scope: Construct, database: MigrationsDatabase): DatabaseTarget {
   const target = targetOf(scope, database);
-  if (!Token.isUnresolved(target.host) && /\.proxy-[a-z0-9]+\./i.test(target.host)) {
-    throw proxyError(scope, target.host);
-  }
+  if (isProxy(target.host)) throw proxyError(scope, target.host);
   return target;
 }
 
@@ -68,7 +66,7 @@ function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
   const databaseName = nameOf(database.node.defaultChild);
   return {
     securityGroups: database.connections.securityGroups,
-    construct: database,
+    needs: [...resourceOf(database), ...instancesOf(database)],
     ...(secret === undefined ? {} : { secret }),
     ...(databaseName === undefined ? {} : { databaseName }),
   };
@@ -88,7 +86,21 @@ function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseT
   }
   if (ca !== undefined) checkCertificates(scope, ca);
   const securityGroups = securityGroup === undefined ? [] : [securityGroup];
-  return { host, port, securityGroups, ...(ca === undefined ? {} : { ca }) };
+  return { host, port, securityGroups, needs: [], ...(ca === undefined ? {} : { ca }) };
+}
+
+/**
+ * The resource of a construct, alone: below the construct there may be others' (a rotation, rules for more clients), and
+ * those may wait for the migrations.
+ */
+export function resourceOf(construct: IConstruct): readonly IConstruct[] {
+  const { defaultChild } = construct.node;
+  return defaultChild === undefined ? [] : [defaultChild];
+}
+
+/** A cluster answers only when it has a writer. */
+function instancesOf(database: IConstruct): readonly IConstruct[] {
+  return database.node.findAll().filter((one) => one instanceof rds.CfnDBInstance);
 }
 
 function checkEngine(scope: Construct, engine: string | undefined): void {
@@ -104,6 +116,14 @@ function isSecret(value: unknown): value is secretsmanager.ISecret {
 function nameOf(resource: IConstruct | undefined): string | undefined {
   if (resource instanceof rds.CfnDBInstance) return resource.dbName;
   return resource instanceof rds.CfnDBCluster ? resource.databaseName : undefined;
+}
+
+/** By its name, or, in the same app, by the resource that the name is taken from. */
+function isProxy(host: string): boolean {
+  if (!Token.isUnresolved(host)) return /\.proxy-[a-z0-9]+\./i.test(host);
+  const token = Tokenization.reverse(host, { failConcat: false });
+  const source = token !== undefined && Reference.isReference(token) ? token.target : undefined;
+  return source instanceof rds.CfnDBProxy || source instanceof rds.CfnDBProxyEndpoint;
 }
 
 /** The migration lock belongs to a session, and a proxy may give each statement another one. */

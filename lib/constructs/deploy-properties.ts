@@ -6,12 +6,14 @@ import { type DeployProperties, type Manifest, NEWEST_BOUND } from "../../lambda
  */
 export function deployProperties(
   { hash, migrations }: Manifest,
+  database: string,
   options: string,
   forceRun: string | undefined,
 ): DeployProperties {
   const names = migrations.map(({ name }) => name);
   return {
     MigrationsHash: hash,
+    Database: database,
     MigrationCount: String(names.length),
     Head: names.at(-1) ?? "",
     Newest: newest(names),

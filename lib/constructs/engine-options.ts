@@ -83,11 +83,12 @@ export function functionTimeout(scope: Construct, props: PostgresMigrationsProps
         "longer. Run a statement that takes longer by other means, and let the deploy find it done",
     );
   }
-  const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? DEFAULTS.lockWaitMs / 1_000;
-  if (lockWait + LIMITS.reserve >= timeout) {
+  const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? 0;
+  const reserve = Math.min(LIMITS.reserve, timeout / 4);
+  if (lockWait + reserve >= timeout) {
     throw constructError(
       scope,
-      `lockWait (${lockWait} seconds) and the ${LIMITS.reserve} seconds kept for an orderly end leave no time to work ` +
+      `lockWait (${lockWait} seconds) and the ${reserve} seconds kept for an orderly end leave no time to work ` +
         `in a timeout of ${timeout} seconds: lengthen timeout or shorten lockWait`,
     );
   }

@@ -8,6 +8,12 @@ import { METRICS } from "../../lambda/contract.ts";
 
 const PERIOD = Duration.minutes(1);
 
+/**
+ * Of Lambda's own metrics: they are dated to the beginning of an invocation and written at its end, so that an alarm
+ * has to look further back than a function may take.
+ */
+const LOOK_BACK = Duration.minutes(30);
+
 /** Of the timeout, in percent: a run that comes so near will not fit before long. */
 const SLOW = 80;
 
@@ -24,7 +30,7 @@ export function migrationAlarms(
   const what = id.toLowerCase();
   const alarms = [
     failedAlarm(scope, `${id}Failed`, handler, what),
-    handler.metricErrors({ period: PERIOD }).createAlarm(scope, `${id}Errors`, {
+    handler.metricErrors({ period: LOOK_BACK }).createAlarm(scope, `${id}Errors`, {
       ...once(1),
       alarmDescription: `The ${what} function of the Postgres migrations ended in an error, was killed or ran out of time`,
     }),
@@ -49,7 +55,7 @@ function failedAlarm(scope: Construct, id: string, handler: lambda.Function, wha
 
 function slowAlarm(scope: Construct, id: string, handler: lambda.Function, what: string): cloudwatch.Alarm {
   const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
-  return handler.metricDuration({ period: PERIOD, statistic: "Maximum" }).createAlarm(scope, id, {
+  return handler.metricDuration({ period: LOOK_BACK, statistic: "Maximum" }).createAlarm(scope, id, {
     ...once(limit),
     alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more`,
   });

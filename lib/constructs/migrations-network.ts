@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 import { Token } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
-import type { Construct, IDependable } from "constructs";
+import type { Construct, IConstruct, IDependable } from "constructs";
 import { constructError } from "./construct-error.ts";
-import type { DatabaseTarget } from "./database-target.ts";
+import { type DatabaseTarget, resourceOf } from "./database-target.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { type SecretsManagerRoute, secretsManagerRoute } from "./secrets-manager-route.ts";
@@ -16,7 +16,10 @@ export interface MigrationsNetwork {
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.SelectedSubnets;
   readonly securityGroup: ec2.SecurityGroup;
-  /** What must be there before a function can do its work, the rules included. */
+  /**
+   * What must be there before a function can do its work, the rules included. Only what is its own: rules that let
+   * others in may depend on those who wait for the migrations.
+   */
   readonly needs: readonly IDependable[];
 }
 
@@ -52,14 +55,13 @@ export function migrationsNetwork(
     description: "Functions that run Postgres migrations",
     allowAllOutbound: false,
   });
-  openWayToDatabase(securityGroup, target);
-  const ways = openWayToSecretsManager(securityGroup, route);
-  const construct = target.construct === undefined ? [] : [target.construct];
+  const toDatabase = newIn(target.securityGroups, () => openWayToDatabase(securityGroup, target));
+  const toSecrets = openWayToSecretsManager(securityGroup, route);
   return {
     vpc,
     subnets,
     securityGroup,
-    needs: [securityGroup, ...target.securityGroups, ...construct, ...ways],
+    needs: [securityGroup, ...toDatabase, ...toSecrets, ...target.needs],
   };
 }
 
@@ -72,8 +74,19 @@ function openWayToSecretsManager(
     from.addEgressRule(route.peer, ec2.Port.HTTPS, "Secrets Manager");
     return [];
   }
-  from.connections.allowTo(route.endpoint, ec2.Port.HTTPS, "Secrets Manager");
-  return [route.endpoint, ...route.endpoint.connections.securityGroups];
+  const { endpoint } = route;
+  const rules = newIn(endpoint.connections.securityGroups, () =>
+    from.connections.allowTo(endpoint, ec2.Port.HTTPS, "Secrets Manager"),
+  );
+  return [...rules, ...resourceOf(endpoint)];
+}
+
+/** The constructs that `work` adds below others. */
+function newIn(scopes: readonly IConstruct[], work: () => void): readonly IConstruct[] {
+  const all = () => scopes.flatMap((scope) => scope.node.findAll());
+  const before = new Set(all());
+  work();
+  return all().filter((one) => !before.has(one));
 }
 
 function openWayToDatabase(from: ec2.SecurityGroup, { host, port, securityGroups }: DatabaseTarget): void {

@@ -101,7 +101,9 @@ function instanceProps(
   defaults: DatabaseDefaults,
 ): Omit<rds.DatabaseInstanceProps, "vpc"> {
   const key = props.encryptionKey;
-  const insights = props.enablePerformanceInsights ?? defaults.enablePerformanceInsights;
+  const own = props.instanceProps;
+  const insights =
+    own?.enablePerformanceInsights ?? props.enablePerformanceInsights ?? defaults.enablePerformanceInsights;
   return {
     engine: rds.DatabaseInstanceEngine.postgres({ version: props.version ?? DATABASE_VERSION }),
     credentials: rds.Credentials.fromGeneratedSecret(
@@ -116,7 +118,10 @@ function instanceProps(
     ...(key === undefined ? {} : { storageEncryptionKey: key }),
     ...(key !== undefined && insights ? { performanceInsightEncryptionKey: key } : {}),
     enablePerformanceInsights: insights,
-    parameters: { ...DATABASE_PARAMETERS, ...props.parameters },
+    // Whoever brings a parameter group has all of them in it.
+    ...(own?.parameterGroup === undefined
+      ? { parameters: { ...DATABASE_PARAMETERS, ...props.parameters } }
+      : {}),
     multiAz: props.multiAz ?? defaults.multiAz,
     publiclyAccessible: false,
     backupRetention: props.backupRetention ?? defaults.backupRetention,
@@ -127,7 +132,7 @@ function instanceProps(
     engineLifecycleSupport: rds.EngineLifecycleSupport.OPEN_SOURCE_RDS_EXTENDED_SUPPORT_DISABLED,
     monitoringInterval: props.monitoringInterval ?? defaults.monitoringInterval,
     cloudwatchLogsExports: [...(props.cloudwatchLogsExports ?? defaults.cloudwatchLogsExports)],
-    ...props.instanceProps,
+    ...own,
   };
 }
 

@@ -165,8 +165,9 @@ export interface PostgresMigrationsProps extends EngineProps {
    */
   readonly memorySize?: number;
   /**
-   * What a rollback of the stack does to the database. "keep": nothing, so that it cannot fail. "down": undo
-   * what the failed deploy had applied, and fail the rollback where that cannot be done.
+   * What a rollback of the stack, or a deploy of an older commit, does to the database. "keep": nothing. "down":
+   * undo what the newer deploy had applied, also where it was stopped half-way by its time. Neither fails the
+   * rollback: what cannot be undone stays, and raises the alarm.
    * @default - "keep"
    */
   readonly onRollback?: OnRollback;

@@ -1,4 +1,4 @@
-import { CustomResource, Duration } from "aws-cdk-lib";
+import { CustomResource, Duration, Tokenization } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import type * as iam from "aws-cdk-lib/aws-iam";
@@ -9,7 +9,7 @@ import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
 import { constructError } from "./construct-error.ts";
-import { type DatabaseTarget, databaseTarget } from "./database-target.ts";
+import { type DatabaseTarget, databaseTarget, resourceOf } from "./database-target.ts";
 import { deployProperties } from "./deploy-properties.ts";
 import { checkChoice, engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
@@ -79,9 +79,11 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
     const { manifest } = asset;
-    this.resource = deployResource(this, props, deploy, deployProperties(manifest, options, props.forceRun));
+    const database = `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`;
+    const properties = deployProperties(manifest, database, options, props.forceRun);
+    this.resource = deployResource(this, props, deploy, properties);
     // The rules as well: without them CloudFormation may call the function before it can reach anything.
-    this.resource.node.addDependency(...network.needs, secret);
+    this.resource.node.addDependency(...network.needs, ...resourceOf(secret));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
   }
 

@@ -45,8 +45,5 @@ export async function letGo(db: OwnedDatabase): Promise<void> {
 }
 
 export function untilHeldUp(db: OwnedDatabase): Promise<void> {
-  return until(
-    async () => (await sessionsIn(db, "query ILIKE '%pg_sleep%' AND state = 'active'")) > 0,
-    "the migration to sleep",
-  );
+  return until(async () => (await sessionsIn(db, "wait_event = 'PgSleep'")) > 0, "the migration to sleep");
 }

@@ -99,17 +99,12 @@ test("the custom resource waits for the database and for the whole way to it", (
   const byId = new Map(resourcesOf(stack).map(({ id, Type }) => [id, Type]));
   expect(DependsOn.map((id) => byId.get(id)).toSorted()).toEqual([
     "AWS::EC2::SecurityGroup",
-    "AWS::EC2::SecurityGroup",
-    "AWS::EC2::SecurityGroup",
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::EC2::VPCEndpoint",
     "AWS::RDS::DBInstance",
-    "AWS::RDS::DBParameterGroup",
-    "AWS::RDS::DBSubnetGroup",
-    "AWS::SecretsManager::Secret",
     "AWS::SecretsManager::SecretTargetAttachment",
   ]);
 });
@@ -119,6 +114,17 @@ test("the custom resource says what a deploy would run", () => {
     ServiceToken: { "Fn::GetAtt": [expect.stringContaining("frameworkonEvent"), "Arn"] },
     ServiceTimeout: "960",
     MigrationsHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    Database: {
+      "Fn::Join": [
+        "",
+        [
+          { "Fn::GetAtt": [expect.any(String), "Endpoint.Address"] },
+          ":",
+          { "Fn::GetAtt": [expect.any(String), "Endpoint.Port"] },
+          "/app",
+        ],
+      ],
+    },
     MigrationCount: "2",
     Head: "2_two",
     Newest: ["1_one", "2_two"],

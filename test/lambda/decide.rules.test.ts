@@ -42,7 +42,10 @@ const codeOf = ({ hash, newest, options = "{}" }: Announced, onRollback: OnRollb
   },
 });
 
-const short = (decision: Decision) => (decision.kind === "nothing" ? decision.why : decision.kind);
+const short = (decision: Decision) => {
+  if (decision.kind === "keep") return "return";
+  return decision.kind === "nothing" ? decision.why : decision.kind;
+};
 
 describe("what a deploy does", () => {
   it.each<[string, DeployEvent, Announced, string, string]>([
@@ -73,9 +76,21 @@ describe("what a deploy does", () => {
   });
 
   it("does not connect to keep the database, nor to delete; and looks when it may not touch", () => {
-    expect(decide(update(more, one), codeOf(one))).toMatchObject({ look: false });
+    expect(decide(update(more, one), codeOf(one))).toEqual({ kind: "keep", brought: [] });
     expect(decide(remove, codeOf(one))).toMatchObject({ look: false });
     expect(decide(update(one, more), codeOf(one))).toMatchObject({ look: true });
+  });
+
+  it("notices what a return brings, which nobody applies", () => {
+    const merged = version("1_a", "2_b", "25_m");
+    const reverted = version("1_a", "2_b", "25_m", "30_x");
+    expect(decide(update(version("1_a", "2_b", "30_x"), merged), codeOf(merged))).toEqual({
+      kind: "keep",
+      brought: ["25_m"],
+    });
+    expect(decide(update(reverted, merged), codeOf(merged))).toMatchObject({ brought: [] });
+    const cut = { ...version("1_a", "2_b", "30_x"), newest: ["30_x"] };
+    expect(decide(update(cut, merged), codeOf(merged))).toMatchObject({ brought: [] });
   });
 
   it("says nothing of a head or a count that the event does not have", () => {
