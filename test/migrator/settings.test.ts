@@ -94,7 +94,7 @@ describe("the session", () => {
         idle_in_transaction_session_timeout: "300000",
         client_connection_check_interval: "2000",
         application_name: "cdk-pg-migrate test",
-        search_path: '"public"',
+        search_path: "public",
       });
     }));
 });

@@ -304,7 +304,7 @@ describe("what a migration does to its session", () => {
           "4_d.sql": "CREATE TABLE d AS SELECT current_user::text AS who;",
         });
         await (await openMigrator(db, dir)).up();
-        expect(await db.query("SELECT * FROM b")).toEqual([{ path: '"public"', timeout: "0", zone: "UTC" }]);
+        expect(await db.query("SELECT * FROM b")).toEqual([{ path: "public", timeout: "0", zone: "UTC" }]);
         expect(await db.query("SELECT who FROM d")).toEqual([{ who: db.connection.user }]);
         expect(await appliedNames(db)).toHaveLength(4);
       } finally {

@@ -1,10 +1,13 @@
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
-import { applySettings, ENGINE_PATH, migrationPath, type SessionState } from "./prepare.ts";
+import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./prepare.ts";
 
 /** What a session is at the moment, beyond its options. */
-export type Situation = Omit<SessionState, "searchPath">;
+export interface Situation extends Omit<SessionState, "searchPath"> {
+  /** Settings that the server has. */
+  readonly known: readonly string[];
+}
 
 /** Puts a session into the state in which every migration starts; the answer says whether the lock is still held. */
 export function enterMigrationText(options: ResolvedOptions, situation: Situation): string {
@@ -12,13 +15,14 @@ export function enterMigrationText(options: ResolvedOptions, situation: Situatio
     ...LEAVE_STATE,
     `SET search_path = ${ENGINE_PATH}`,
     `SELECT ${holdsLock(MIGRATION_LOCK_ID)} AS held`,
-    applySettings(options, { ...situation, searchPath: migrationPath(options) }),
+    settingsAgain(options, { ...situation, searchPath: migrationPath(options) }, situation.known),
   ].join("; ");
 }
 
 /** Puts a session back into the state in which the engine's own SQL runs. */
 export function enterEngineText(options: ResolvedOptions, situation: Situation): string {
-  return [...LEAVE_STATE, applySettings(options, { ...situation, searchPath: ENGINE_PATH })].join("; ");
+  const state = { ...situation, searchPath: ENGINE_PATH };
+  return [...LEAVE_STATE, settingsAgain(options, state, situation.known)].join("; ");
 }
 
 /** What a migration may leave in its session. `RESET ALL` leaves the role alone. */

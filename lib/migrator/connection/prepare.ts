@@ -26,19 +26,15 @@ export function migrationPath(options: ResolvedOptions): string {
   return options.schema.map((schema) => pg.escapeIdentifier(schema)).join(", ");
 }
 
-/**
- * One statement that puts the session into the state every migration may count on, and tells who we are. Settings
- * that a server does not have are left out by asking `pg_settings`; `client_connection_check_interval` exists but
- * cannot be set on Windows servers. With a deadline no statement may run beyond it, even when this process is gone.
- */
-export function applySettings(options: ResolvedOptions, state: SessionState): string {
-  const settings: Record<string, string> = {
+/** What every migration may count on. With a deadline no statement may run beyond it, even when this process is gone. */
+function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly<Record<string, string>> {
+  return {
     TimeZone: "UTC",
-    search_path: state.searchPath,
+    [PATH]: state.searchPath,
     standard_conforming_strings: "on",
     lock_timeout: String(options.lockTimeoutMs),
     statement_timeout: String(cap(options.statementTimeoutMs, state.leftMs)),
-    ...(state.readOnly ? { default_transaction_read_only: "on" } : {}),
+    ...(state.readOnly ? { [READ_ONLY]: "on" } : {}),
     // A client that stalls between two statements must not hold its locks for ever.
     idle_in_transaction_session_timeout: "300000",
     // A killed client's statement would otherwise run on, and could commit, with nobody to record it.
@@ -49,19 +45,52 @@ export function applySettings(options: ResolvedOptions, state: SessionState): st
     tcp_keepalives_interval: "5",
     tcp_keepalives_count: "3",
   };
-  const values = Object.entries(settings)
+}
+
+/** What the first statement of a session answers. */
+export interface SessionFacts {
+  readonly pid: number;
+  readonly version: number;
+  /** Names of the settings that this server has. */
+  readonly known: readonly string[];
+}
+
+/**
+ * One statement that puts a new session into its state, and tells who we are. Settings that a server does not have are
+ * left out by asking `pg_settings`; `client_connection_check_interval` exists but cannot be set on Windows servers.
+ */
+export function firstSettings(options: ResolvedOptions, state: SessionState): string {
+  const values = Object.entries(wantedSettings(options, state))
     .map(([name, value]) => `(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)})`)
     .join(", ");
   return (
     "SELECT pg_catalog.pg_backend_pid() AS pid, " +
     "pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version, " +
-    "pg_catalog.count(pg_catalog.set_config(wanted.name, wanted.value, false)) AS set " +
+    "pg_catalog.count(pg_catalog.set_config(wanted.name, wanted.value, false)) AS set, " +
+    "pg_catalog.array_agg(wanted.name) AS known " +
     `FROM (VALUES ${values}) AS wanted (name, value) ` +
     "JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name " +
     "WHERE wanted.name <> 'client_connection_check_interval' " +
     "OR pg_catalog.version() !~* '(windows|mingw|visual)'"
   );
 }
+
+/** Puts the session into its state again. `pg_settings` is not asked: that would cost more than a small migration. */
+export function settingsAgain(
+  options: ResolvedOptions,
+  state: SessionState,
+  known: readonly string[],
+): string {
+  return Object.entries(wantedSettings(options, state))
+    .filter(([name]) => known.includes(name) || name === READ_ONLY)
+    .map(([name, value]) => `SET ${name} = ${name === PATH ? value : pg.escapeLiteral(value)}`)
+    .join("; ");
+}
+
+/** Every server has it; a session that was opened to write was not asked for it. */
+const READ_ONLY = "default_transaction_read_only";
+/** A list of names: quoted as a whole it would be one name. */
+const PATH = "search_path";
 
 /** The lower of a timeout (0: none) and the time that is left. */
 function cap(timeoutMs: number, leftMs: number | undefined): number {

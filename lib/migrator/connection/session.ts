@@ -16,7 +16,7 @@ import {
 import { timeIsUp } from "./deadline.ts";
 import { enterEngineText, enterMigrationText, lockLost, type Situation, saysHeld } from "./enter.ts";
 import { connectionError, type Failure, readFailure } from "./failure.ts";
-import { applySettings, ENGINE_PATH, ENGINE_SCOPE } from "./prepare.ts";
+import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one statement at a time. */
@@ -26,14 +26,16 @@ export class Session {
   readonly #client: pg.Client;
   readonly #setup: SessionOptions;
   readonly #watch: BlockerWatch;
+  readonly #known: readonly string[];
   #lost = false;
   #readOnly = false;
 
-  private constructor(client: pg.Client, setup: SessionOptions, pid: number, serverMajor: number) {
+  private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
     this.#client = client;
     this.#setup = setup;
+    this.#known = known;
     this.pid = pid;
-    this.serverMajor = serverMajor;
+    this.serverMajor = majorOf(version);
     this.#watch = new BlockerWatch({
       connect: () => connectHelper(setup),
       pid,
@@ -49,20 +51,19 @@ export class Session {
   static async open(setup: SessionOptions): Promise<Session> {
     const client = await connect(setup);
     try {
-      const text = applySettings(setup.options, {
+      const text = firstSettings(setup.options, {
         searchPath: ENGINE_PATH,
         leftMs: leftUntil(setup.deadline),
         readOnly: false,
       });
-      const ask = () => client.query<{ pid: number; version: number }>(text);
+      const ask = () => client.query<SessionFacts>(text);
       const { rows } = await cuttingOnAbort(client, setup.signal, ask);
-      const [{ pid, version } = { pid: 0, version: 0 }] = rows;
-      const major = Math.floor(version / 10_000);
-      if (major < OLDEST_SERVER_MAJOR) throw tooOld(major);
+      const [facts = { pid: 0, version: 0, known: [] }] = rows;
+      if (majorOf(facts.version) < OLDEST_SERVER_MAJOR) throw tooOld(majorOf(facts.version));
       client.on("notice", ({ severity = "NOTICE", message = "" }) =>
         setup.observe({ type: "notice", severity, message }),
       );
-      return new Session(client, setup, pid, major);
+      return new Session(client, setup, facts);
     } catch (error) {
       await endClient(client);
       if (setup.signal?.aborted) throw cancelled(setup.signal, error);
@@ -178,7 +179,7 @@ export class Session {
   }
 
   #situation(): Situation {
-    return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly };
+    return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
   }
 
   async end(): Promise<void> {
@@ -225,6 +226,10 @@ export class Session {
       this.#cut();
     }
   }
+}
+
+function majorOf(version: number): number {
+  return Math.floor(version / 10_000);
 }
 
 function tooOld(major: number): MigrationError {

@@ -43,7 +43,11 @@ describe("what down takes", () => {
     ["nothing after the last", { to: "2_b" }, []],
     ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
     ["what a bundle applied", { bundle: { hash: "hash", isKept: () => false } }, ["3_c", "1_a"]],
-    ["less what its successor has", { bundle: { hash: "hash", isKept: (n: string) => n === "1_a" } }, ["3_c"]],
+    [
+      "less what its successor has",
+      { bundle: { hash: "hash", isKept: (n: string) => n === "1_a" } },
+      ["3_c"],
+    ],
     ["nothing of a bundle never heard of", { bundle: { hash: "other", isKept: () => false } }, []],
   ])("%s", (_name, extent, expected) => {
     expect(selectDown(applied, extent)).toEqual(expected);
@@ -66,7 +70,9 @@ describe("what down takes", () => {
   });
 
   it("knows no batch of rows that plain node-pg-migrate wrote", () => {
-    expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow("not recorded which run");
+    expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow(
+      "not recorded which run",
+    );
     expect(selectDown([], { batch: true })).toEqual([]);
   });
 

@@ -73,7 +73,13 @@ describe("whether up may run", () => {
     ["out of order, warn", list("1 pending", "2 applied"), "warn", [], ["ORDER"]],
     ["out of order, allow", list("1 pending", "2 applied"), "allow", [], []],
     ["an earlier accepted version is only said", list("old changed", "2 pending"), "strict", [], ["CHANGED"]],
-    ["not beside a change that is none", list("1 changed", "old changed"), "strict", ["CHANGED"], ["CHANGED"]],
+    [
+      "not beside a change that is none",
+      list("1 changed", "old changed"),
+      "strict",
+      ["CHANGED"],
+      ["CHANGED"],
+    ],
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
   ])("%s", (_name, given, order, refusals, warnings) => {
     const gate = gateUp({ classified: given, superseded: new Set(["old"]), unmanaged: false }, order);
@@ -82,13 +88,19 @@ describe("whether up may run", () => {
   });
 
   it("a database with tables and no record of migrations is refused first", () => {
-    const { refusals } = gateUp({ classified: list("1 partial"), superseded: new Set(), unmanaged: true }, "allow");
+    const { refusals } = gateUp(
+      { classified: list("1 partial"), superseded: new Set(), unmanaged: true },
+      "allow",
+    );
     expect(refusals.map(({ code }) => code)).toEqual(["UNMANAGED", "PARTIAL"]);
   });
 
   it("names the migrations, few of many, and the way out", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
-    const [refusal] = gateUp({ classified: list(...many), superseded: new Set(), unmanaged: false }, "strict").refusals;
+    const [refusal] = gateUp(
+      { classified: list(...many), superseded: new Set(), unmanaged: false },
+      "strict",
+    ).refusals;
     expect(refusal?.message).toContain("0, 1, 2, 3, 4 and 3 more");
     expect(refusal?.migrations).toHaveLength(8);
     expect(refusal?.hint).not.toBe("");
