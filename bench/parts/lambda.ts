@@ -1,0 +1,132 @@
+import { fileURLToPath } from "node:url";
+import * as v from "valibot";
+import { runChild } from "../child.ts";
+import { type Language, makeProject } from "../project.ts";
+import { startRelay } from "../relay.ts";
+import { type Cost, OURS, type Row } from "../rows.ts";
+import { startSecrets } from "../secrets.ts";
+import type { Address } from "../server.ts";
+import { stepsOf } from "../work.ts";
+import { makeAsset } from "./asset.ts";
+import type { Context } from "./context.ts";
+
+const INVOKE = fileURLToPath(new URL("../children/invoke.mjs", import.meta.url));
+const SECRET = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:bench";
+/** What the construct's 512 MB have of a core: Lambda gives a whole one at 1,769 MB. */
+const SHARE = 512 / 1_769;
+
+const Taken = v.object({ wallMs: v.number(), cpuMs: v.number(), peakMb: v.number() });
+const Answer = v.object({ init: Taken, invocations: v.array(Taken) });
+type Answer = v.InferOutput<typeof Answer>;
+
+/** The deployed asset in plain Node: what Lambda does before and at an invocation. */
+export async function runLambda(context: Context): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const size of [1, context.options.short ? 100 : 1_000]) {
+    for (const language of ["TS", "SQL"] as const)
+      rows.push(...(await measureAsset(context, language, size)));
+  }
+  return rows;
+}
+
+export function lambdaWork(size: number, language: Language, what: string): string {
+  return `Lambda, ${size.toLocaleString("en")} ${language}, ${what}`;
+}
+
+async function measureAsset(context: Context, language: Language, size: number): Promise<readonly Row[]> {
+  const { server, options, say } = context;
+  say(lambdaWork(size, language, "init and invocations"));
+  const project = makeProject(language, size);
+  try {
+    const asset = await makeAsset(project, server.ca);
+    const init = await repeat(options.runs, async () => (await invoke(asset.dir, [])).init);
+    const limited = await repeat(options.runs, async () => (await invoke(asset.dir, [], {}, SHARE)).init);
+    const row = (what: string, costs: readonly Cost[]) => ({
+      ...{ work: lambdaWork(size, language, what), tool: OURS, costs },
+    });
+    return [
+      row("init, one core", init),
+      row(`init, ${SHARE.toFixed(2)} of a core`, limited),
+      ...(await invocations(context, asset, { size, language })),
+    ];
+  } finally {
+    project.remove();
+  }
+}
+
+async function invocations(
+  { server, options }: Context,
+  asset: { readonly dir: string; readonly hash: string },
+  { size, language }: { readonly size: number; readonly language: Language },
+): Promise<readonly Row[]> {
+  const database = await server.fresh();
+  const secrets = await startSecrets({ username: database.user, password: database.password });
+  const event = eventFor(asset.hash, size);
+  const call = (address: Address) => invoke(asset.dir, [event], environment(address, secrets.endpoint));
+  try {
+    const { invocations: applied } = await call(database);
+    const again = await repeat(options.runs, async () => (await call(database)).invocations[0]);
+    const relay = await startRelay(database, 0);
+    const before = secrets.calls;
+    const statements = await server.count(database, () => call({ ...database, port: relay.port }));
+    await relay.close();
+    const remark = `${secrets.calls - before} secret call, ${relay.connections} connection; wall without init, peak with it`;
+    const work = (what: string) => ({ work: lambdaWork(size, language, what), tool: OURS });
+    return [
+      { ...work("fresh"), costs: applied },
+      { ...work("nothing to do"), costs: again, statements, roundTrips: relay.turns, remark },
+    ];
+  } finally {
+    await secrets.close();
+    await server.drop(database);
+  }
+}
+
+function environment({ host, port, database }: Address, endpoint: string): Record<string, string> {
+  return {
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoint,
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "bench",
+    AWS_SECRET_ACCESS_KEY: "bench",
+    DATABASE_HOST: host,
+    DATABASE_PORT: String(port),
+    DATABASE_NAME: database,
+    DATABASE_SECRET_ARN: SECRET,
+    CA_FILE: "ca.pem",
+  };
+}
+
+function eventFor(hash: string, size: number): object {
+  const names = stepsOf(size).map(({ name }) => name);
+  return {
+    RequestType: "Create",
+    LogicalResourceId: "Migrations",
+    StackId: "arn:aws:cloudformation:eu-central-1:111111111111:stack/bench/1",
+    ResourceProperties: {
+      MigrationsHash: hash,
+      MigrationCount: String(size),
+      Head: names.at(-1),
+      Newest: names.slice(-20),
+      Options: "{}",
+    },
+  };
+}
+
+async function invoke(
+  asset: string,
+  events: readonly object[],
+  env: Readonly<Record<string, string>> = {},
+  share?: number,
+): Promise<Answer> {
+  const options = { env: { LAMBDA_TASK_ROOT: asset, ...env }, ...(share === undefined ? {} : { share }) };
+  return v.parse(Answer, await runChild([INVOKE, asset, JSON.stringify(events)], options));
+}
+
+async function repeat(times: number, once: () => Promise<Cost | undefined>): Promise<Cost[]> {
+  const costs: Cost[] = [];
+  for (let n = 0; n < times; n += 1) {
+    const cost = await once();
+    if (cost !== undefined) costs.push(cost);
+  }
+  return costs;
+}
