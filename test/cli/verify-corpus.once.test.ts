@@ -35,7 +35,7 @@ describe("a shadow database", () => {
       withDatabase(async (db) => {
         const scratch = shadowAt(db.connection);
         const dir = folderOf(
-          PIECES.filter(({ name }, n) => n % 4 === 0 && !/privileges|settings/.test(name)),
+          PIECES.slice(0, 15).filter(({ name }) => !/privileges|settings/.test(name)),
           ({ down }) => down,
         );
         for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
