@@ -21,7 +21,7 @@ describe("kill -9 and the migration lock", () => {
   afterAll(() => db.drop());
 
   const isRunning = (text: string) => async () =>
-    (await db.query("SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1", [`${text}%`]))
+    (await db.query("SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1", [`%${text}%`]))
       .length > 0;
 
   const slowProject = async (text: string): Promise<string> => {

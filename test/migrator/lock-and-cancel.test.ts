@@ -20,7 +20,7 @@ async function waitFor(what: () => Promise<boolean>): Promise<void> {
 const isRunning = (db: TestDatabase, text: string) => async () => {
   const rows = await db.query(
     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE $1 AND pid <> pg_backend_pid()",
-    [`${text}%`],
+    [`%${text}%`],
   );
   return rows.length > 0;
 };
@@ -176,7 +176,7 @@ describe("a lost connection", () => {
       const failing = failureOf((await openMigrator(db, dir)).up());
       await waitFor(isRunning(db, "CREATE TABLE b"));
       await db.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE TABLE b%' AND pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%CREATE TABLE b%' AND pid <> pg_backend_pid()",
       );
       expect(await failing).toMatchObject({
         code: "CONNECTION",

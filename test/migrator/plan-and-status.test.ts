@@ -2,6 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
+import { apart } from "../support/statement-log.ts";
 
 const MIXED = {
   "1_a.sql":
@@ -33,8 +34,10 @@ describe("plan", () => {
       ]);
       await db.enableStatementLog();
       await (await openMigrator(db, dir)).up();
-      const logged = (await db.logged()).map((text) => text.trim().replace(/;$/, ""));
-      const planned = steps.flatMap((step) => (step.sql ?? []).map((text) => text.trim().replace(/;$/, "")));
+      const logged = apart(await db.logged()).map((text) => text.trim().replace(/[\s;]+$/, ""));
+      const planned = steps.flatMap((step) =>
+        (step.sql ?? []).map((text) => text.trim().replace(/[\s;]+$/, "")),
+      );
       expect(planned).toHaveLength(6);
       expect(logged.filter((text) => planned.includes(text))).toEqual(planned);
     }));
@@ -46,8 +49,10 @@ describe("plan", () => {
       const { steps } = await (await openMigrator(db, dir)).planDown({ count: 4 });
       await db.enableStatementLog();
       await (await openMigrator(db, dir)).down({ count: 4 });
-      const logged = (await db.logged()).map((text) => text.trim().replace(/;$/, ""));
-      const planned = steps.flatMap((step) => (step.sql ?? []).map((text) => text.trim().replace(/;$/, "")));
+      const logged = apart(await db.logged()).map((text) => text.trim().replace(/[\s;]+$/, ""));
+      const planned = steps.flatMap((step) =>
+        (step.sql ?? []).map((text) => text.trim().replace(/[\s;]+$/, "")),
+      );
       expect(steps.map((step) => step.migration)).toEqual(["5_e", "4_d", "3_c", "2_b"]);
       expect(logged.filter((text) => planned.includes(text))).toEqual(planned);
     }));

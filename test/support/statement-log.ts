@@ -52,6 +52,11 @@ export async function statementsSince(
   return rows.map(({ message }) => message.replace(/^(statement|execute [^:]+): /, ""));
 }
 
+/** The texts that the engine sends in one message, one by one, without the title of the message. */
+export function apart(statements: readonly string[]): string[] {
+  return statements.flatMap((text) => text.replace(/^\/\* .*? \*\/\n/s, "").split(/(?:\n;)+\n/));
+}
+
 async function contains(admin: pg.Client, from: LogPosition, mark: string): Promise<boolean> {
   // The JSON key keeps the statement that asked for the mark from being taken for it.
   const { rowCount } = await admin.query(`SELECT FROM (${lines()}) AS log (line, n) WHERE line LIKE $3`, [

@@ -28,16 +28,16 @@ export class BlockerWatch {
   /** Watches while `work` is under way. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#seen = [];
-    let look = Promise.resolve();
+    let look: Promise<void> | undefined;
     const timer = setInterval(() => {
-      look = look.then(() => this.#look());
+      look = (look ?? Promise.resolve()).then(() => this.#look());
     }, this.#setup.intervalMs);
     try {
       return await work();
     } finally {
       clearInterval(timer);
       // A look that is under way may name the blocker; one that gets no answer is not worth waiting for.
-      await Promise.race([look, sleep(500, undefined, { ref: false })]);
+      if (look !== undefined) await Promise.race([look, sleep(500, undefined, { ref: false })]);
     }
   }
 

@@ -1,6 +1,7 @@
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import type { Part } from "./message.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./prepare.ts";
 
 /** What a session is at the moment, beyond its options. */
@@ -9,14 +10,15 @@ export interface Situation extends Omit<SessionState, "searchPath"> {
   readonly known: readonly string[];
 }
 
-/** Puts a session into the state in which every migration starts; the answer says whether the lock is still held. */
-export function enterMigrationText(options: ResolvedOptions, situation: Situation): string {
+/** Puts a session into the state in which every migration starts; fails when the lock is not held any more. */
+export function enterMigrationParts(options: ResolvedOptions, situation: Situation): readonly Part[] {
+  const state = { ...situation, searchPath: migrationPath(options) };
   return [
-    ...LEAVE_STATE,
-    `SET search_path = ${ENGINE_PATH}`,
-    `SELECT ${holdsLock(MIGRATION_LOCK_ID)} AS held`,
-    settingsAgain(options, { ...situation, searchPath: migrationPath(options) }, situation.known),
-  ].join("; ");
+    { text: [...LEAVE_STATE, `SET search_path = ${ENGINE_PATH}`].join("; ") },
+    // A session that only looks has no lock.
+    ...(situation.readOnly ? [] : [{ text: requireLock(MIGRATION_LOCK_ID), meaning: orLockLost }]),
+    { text: settingsAgain(options, state, situation.known) },
+  ];
 }
 
 /** Puts a session back into the state in which the engine's own SQL runs. */
@@ -28,27 +30,29 @@ export function enterEngineText(options: ResolvedOptions, situation: Situation):
 /** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
 const LEAVE_STATE = ["RESET SESSION AUTHORIZATION", "RESET ALL", "DEALLOCATE ALL", "UNLISTEN *"] as const;
 
-/** An advisory lock's bigint key is shown as two 32-bit halves. */
-function holdsLock(id: number): string {
+/**
+ * A statement that fails unless this session holds the lock: asking for a setting that nobody has is the error that
+ * plain SQL can raise. An advisory lock's bigint key is shown as two 32-bit halves. The view `pg_locks` would take
+ * longer than the function behind it.
+ */
+function requireLock(id: number): string {
   return (
-    "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 " +
-    `AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = ${id})`
+    `SELECT CASE pg_catalog.count(*) WHEN 0 THEN pg_catalog.current_setting('${NOT_HELD}') END ` +
+    "FROM pg_catalog.pg_lock_status() WHERE locktype = 'advisory' AND granted AND objsubid = 1 " +
+    `AND pid = pg_catalog.pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = ${id}`
   );
 }
 
-/** Several statements in one text give an array of results, which the driver's types do not know. */
-export function saysHeld(results: unknown): boolean {
-  if (!Array.isArray(results)) return false;
-  return results.some((result: unknown) => {
-    const rows: unknown =
-      typeof result === "object" && result !== null ? Reflect.get(result, "rows") : undefined;
-    const [row]: unknown[] = Array.isArray(rows) ? rows : [];
-    return typeof row === "object" && row !== null && Reflect.get(row, "held") === true;
-  });
-}
+const NOT_HELD = "cdk_pg_migrate.lock_is_not_held";
 
-export function lockLost(): MigrationError {
+function orLockLost(error: MigrationError): MigrationError {
+  const { sqlstate, cause } = error.details;
+  if (sqlstate !== UNDEFINED_OBJECT) return error;
   return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
+    cause,
     hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",
   });
 }
+
+/** SQLSTATE of an unknown setting. */
+const UNDEFINED_OBJECT = "42704";

@@ -3,6 +3,7 @@ import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
+import { Answers } from "./answers.ts";
 import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";
 import {
@@ -14,8 +15,9 @@ import {
   type SessionOptions,
 } from "./connect.ts";
 import { timeIsUp } from "./deadline.ts";
-import { enterEngineText, enterMigrationText, lockLost, type Situation, saysHeld } from "./enter.ts";
+import { enterEngineText, enterMigrationParts, type Situation } from "./enter.ts";
 import { connectionError, type Failure, readFailure } from "./failure.ts";
+import { messagesOf, type Part, type Place } from "./message.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
 import { sqlError } from "./sql-error.ts";
 
@@ -26,6 +28,7 @@ export class Session {
   readonly #client: pg.Client;
   readonly #setup: SessionOptions;
   readonly #watch: BlockerWatch;
+  readonly #answers: Answers;
   readonly #known: readonly string[];
   #lost = false;
   #readOnly = false;
@@ -33,6 +36,7 @@ export class Session {
   private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
     this.#client = client;
     this.#setup = setup;
+    this.#answers = new Answers(client);
     this.#known = known;
     this.pid = pid;
     this.serverMajor = majorOf(version);
@@ -91,20 +95,40 @@ export class Session {
   }
 
   /** Runs a query for a migration's `pgm.db`, or for the engine. */
-  async query<Row extends pg.QueryResultRow>(
+  query<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
+    const text = typeof query === "string" ? query : query.text;
+    const place = ({ position }: Failure) => ({ text, position });
+    return this.#ask(() => this.#client.query<Row>(query, values), place);
+  }
+
+  /**
+   * Runs parts that belong together, as one message where that is possible: when one fails, none after it runs.
+   * @param title shown to whoever asks the server what this session does
+   */
+  async runTogether(title: string, parts: readonly Part[]): Promise<void> {
+    for (const message of messagesOf(title, parts)) {
+      await this.#ask(
+        () => this.#client.query(message.text),
+        (failure) => message.placeOf(failure, this.#answers.completed),
+      );
+    }
+  }
+
+  async #ask<T>(send: () => Promise<T>, placeOf: (failure: Failure) => Place): Promise<T> {
     const { signal } = this.#setup;
     if (signal?.aborted) throw cancelled(signal);
     const cancel = new CancelOnAbort(signal, {
       cancel: () => this.#cancelStatement(),
       cut: () => this.#cut(),
     });
+    this.#answers.begin();
     try {
-      return await this.#watch.during(() => this.#client.query<Row>(query, values));
+      return await this.#watch.during(send);
     } catch (error) {
-      throw await this.#typed(error, typeof query === "string" ? query : query.text);
+      throw await this.#typed(error, placeOf(readFailure(error)));
     } finally {
       await cancel.settled();
     }
@@ -112,6 +136,8 @@ export class Session {
 
   /** Rolls back what is open, even after a cancel. */
   async rollback(): Promise<void> {
+    // An error comes before the word that its transaction is still open; an answer to nothing comes after it.
+    if (this.transactionStatus === "I") await this.#atLast("");
     if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
   }
 
@@ -148,12 +174,23 @@ export class Session {
   }
 
   /**
-   * Puts the session into the state in which every migration starts, whatever the one before did to it.
-   * @throws MigrationError `LOCK_HELD` when that one has let the migration lock go
+   * What puts the session into the state in which every migration starts, whatever the one before did to it; it goes
+   * before the migration's SQL. Fails with `LOCK_HELD` when that one has let the migration lock go.
    */
+  async entry(): Promise<readonly Part[]> {
+    if (this.#answers.standardStrings) return this.#entryParts();
+    // The server would read all of a message with the setting that the one before has left.
+    await this.enterMigration();
+    return [];
+  }
+
+  /** Puts the session into that state. */
   async enterMigration(): Promise<void> {
-    const results: unknown = await this.query(enterMigrationText(this.#setup.options, this.#situation()));
-    if (!this.#readOnly && !saysHeld(results)) throw lockLost();
+    await this.runTogether("", this.#entryParts());
+  }
+
+  #entryParts(): readonly Part[] {
+    return enterMigrationParts(this.#setup.options, this.#situation());
   }
 
   /** Puts the session back into the state in which the engine's own SQL runs. */
@@ -187,7 +224,7 @@ export class Session {
     await endClient(this.#client);
   }
 
-  async #typed(error: unknown, statement: string): Promise<MigrationError> {
+  async #typed(error: unknown, { text, position, meaning }: Place): Promise<MigrationError> {
     const { signal, connection } = this.#setup;
     const failure = readFailure(error);
     if (!(await this.#survived(failure))) this.#lost = true;
@@ -198,13 +235,14 @@ export class Session {
         "CONNECTION",
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
-          statement: maskSecrets(statement),
+          statement: maskSecrets(text),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",
         },
       );
     }
-    return sqlError(error, statement, this.#watch.blockers.map(describeSession));
+    const refusal = sqlError(error, { text, position }, this.#watch.blockers.map(describeSession));
+    return meaning === undefined ? refusal : meaning(refusal);
   }
 
   /**

@@ -1,10 +1,15 @@
 import { MigrationError } from "../errors.ts";
 import { maskQuoted, maskSecrets } from "../sql/mask.ts";
 import { readFailure } from "./failure.ts";
+import type { Place } from "./message.ts";
 
 /** The typed error for a statement that the server refused. Passwords in it are masked. */
-export function sqlError(error: unknown, statement: string, blockers: readonly string[]): MigrationError {
-  const { message, code, detail, hint, position, fromServer } = readFailure(error);
+export function sqlError(
+  error: unknown,
+  { text: statement, position }: Place,
+  blockers: readonly string[],
+): MigrationError {
+  const { message, code, detail, hint, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, statement);
   const isLock = code === "55P03" || code === "40P01";
   const shown = excerptOf(maskSecrets(statement), position);

@@ -1,6 +1,20 @@
+import type { Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
+import { MigrationError } from "../errors.ts";
 import type { TransactionMode } from "../options.ts";
+
+/** The message that does one migration in a transaction. */
+export interface Work {
+  readonly name: string;
+  /** Shown to whoever asks the server what this session does. */
+  readonly title: string;
+  /** What puts the session into its state; empty when it is in it. */
+  readonly entry: readonly Part[];
+  readonly steps: readonly Part[];
+  /** The statements that record it. */
+  readonly record: readonly string[];
+}
 
 /**
  * The transactions of one run. `each`: a transaction for every migration. `all`: one for the whole run, broken
@@ -9,8 +23,8 @@ import type { TransactionMode } from "../options.ts";
 export interface Batch {
   /** Makes sure that a transaction is open. */
   begin(): Promise<void>;
-  /** Writes a migration's bookkeeping in the open transaction; it is kept once that is committed. */
-  complete(name: string, bookkeeping: readonly string[]): Promise<void>;
+  /** Runs a migration and records it, in one message; it is kept once that is committed. */
+  perform(work: Work): Promise<void>;
   /** Commits what is open, so that a statement can run outside a transaction. */
   flush(): Promise<void>;
   /** Rolls back what is open; what was kept stays. */
@@ -24,8 +38,7 @@ export interface Batch {
 export function createBatch(session: Session, mode: TransactionMode): Batch {
   const kept: string[] = [];
   const open = { transaction: false, names: [] as string[] };
-  const commit = async (before: readonly string[]): Promise<void> => {
-    await session.run([...before, "COMMIT"].join("; "));
+  const committed = (): void => {
     open.transaction = false;
     kept.push(...open.names.splice(0));
   };
@@ -36,15 +49,18 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
       await session.run("BEGIN");
       open.transaction = true;
     },
-    complete: async (name, bookkeeping) => {
+    perform: async ({ name, title, entry, steps, record }) => {
       open.names.push(name);
-      // Deferred constraints are checked now: with one transaction for all, a later migration would be blamed.
-      const statements = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...bookkeeping];
-      if (mode === "each") await commit(statements);
-      else await session.run(statements.join("; "));
+      const before = open.transaction ? entry : [...apart(entry), { text: "BEGIN" }];
+      const end = mode === "each" ? [...record, "COMMIT"] : record;
+      await session.runTogether(title, [...before, ...steps, stillOpen(name), closing(end)]);
+      if (mode === "each") committed();
+      else open.transaction = true;
     },
     flush: async () => {
-      if (open.transaction) await commit([]);
+      if (!open.transaction) return;
+      await session.run("COMMIT");
+      committed();
     },
     abandon: async () => {
       await session.rollback();
@@ -55,4 +71,44 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
       kept.push(name);
     },
   };
+}
+
+/** In a transaction of its own: the migration's may begin with what has to come first in it, such as its isolation. */
+function apart(entry: readonly Part[]): readonly Part[] {
+  return entry.length === 0 ? [] : [{ text: "BEGIN" }, ...entry, { text: "COMMIT" }];
+}
+
+/** A savepoint can only be made inside a transaction: what follows must not be committed without what came before. */
+function stillOpen(migration: string): Part {
+  return {
+    text: "SAVEPOINT cdk_pg_migrate_end; RELEASE SAVEPOINT cdk_pg_migrate_end",
+    meaning: () => endedTransaction(migration),
+  };
+}
+
+/** Deferred constraints are checked now: with one transaction for all, a later migration would be blamed. */
+function closing(statements: readonly string[]): Part {
+  return {
+    text: ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...statements].join("; "),
+    meaning: atCommit,
+  };
+}
+
+/** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */
+function atCommit(error: MigrationError): MigrationError {
+  if (error.code !== "SQL") return error;
+  const { statement: _, position: __, sqlstate = "", ...details } = error.details;
+  const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
+  return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
+}
+
+export function endedTransaction(migration: string): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${migration} ended the transaction it runs in, or left one open`,
+    {
+      migration,
+      hint: "Take BEGIN, COMMIT and ROLLBACK out of it, or let it run outside a transaction (-- migrate: no-transaction).",
+    },
+  );
 }

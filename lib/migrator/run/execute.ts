@@ -1,11 +1,14 @@
 import { buildWithDatabase } from "../build/build.ts";
 import { describeFile } from "../build/describe.ts";
+import type { Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
+import { maskSecrets } from "../sql/mask.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
+import { endedTransaction, type Work } from "./batch.ts";
 import type { RunContext } from "./context.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
 import { createLiveDb } from "./live-db.ts";
@@ -15,8 +18,13 @@ import { Retries } from "./retries.ts";
 /** Runs one migration and records it. The caller rolls back on failure. */
 export async function execute(run: RunContext, planned: Planned): Promise<void> {
   const attempt = new Attempt(run, planned);
-  const built = planned.built.kind === "static" ? planned.built : await attempt.build();
-  await (built.transactional ? attempt.inTransaction(built) : attempt.statementByStatement(built));
+  const { built } = planned;
+  if (built.kind === "static" && built.transactional)
+    return attempt.inTransaction(built, await run.session.entry());
+  await run.session.enterMigration();
+  if (built.kind === "static") return attempt.statementByStatement(built);
+  const known = await attempt.build();
+  await (known.transactional ? attempt.inTransaction(known) : attempt.statementByStatement(known));
 }
 
 /** Records a migration without running it. */
@@ -54,22 +62,24 @@ export class Attempt {
     }
   }
 
-  async inTransaction(built: BuiltSteps): Promise<void> {
-    const { batch, session } = this.#run;
-    const { name, direction } = this.#planned;
-    await batch.begin();
-    for (const step of built.steps) await session.run(step);
-    if (session.transactionStatus !== "T") throw endedTransaction(name);
-    await batch.complete(name, [await this.#bookkeeping(direction, true)]).catch((error: unknown) => {
-      throw error instanceof MigrationError && error.code === "SQL" ? atCommit(error) : error;
-    });
+  /** @param entry what is still to be done before it in the same message */
+  async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
+    const steps = built.steps.map((text) => ({ text }));
+    const record = await this.#bookkeeping(this.#planned.direction, true);
+    await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record: [record] });
   }
 
   /** Only the record of it, no SQL. */
   async fake(): Promise<void> {
-    const { batch } = this.#run;
-    await batch.begin();
-    await batch.complete(this.#planned.name, [await this.#bookkeeping("fake", true)]);
+    const [entry, record] = [await this.#run.session.entry(), await this.#bookkeeping("fake", true)];
+    await this.#run.batch.perform({ ...this.#work([]), entry, steps: [], record: [record] });
+  }
+
+  #work(steps: readonly string[]): Pick<Work, "name" | "title"> {
+    const { name } = this.#planned;
+    // Masked before it is cut: half a secret is not known for one.
+    const sql = steps.map(maskSecrets).join(" ").slice(0, SHOWN_SQL).replace(/\s+/g, " ");
+    return { name, title: sql === "" ? name : `${name}: ${sql}` };
   }
 
   /**
@@ -118,7 +128,8 @@ export class Attempt {
   async #bookkeeping(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
     const { ledger } = this.#run;
     const entry = await this.#entry(transactional);
-    const row = { ...entry, action, state: "finished", durationMs: this.#elapsed() } as const;
+    const durationMs = { before: this.#elapsed() };
+    const row = { ...entry, action, state: "finished", durationMs } as const;
     return this.#planned.direction === "up" ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
   }
 
@@ -162,20 +173,5 @@ function own(statement: string): string {
   return ["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ");
 }
 
-/** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */
-function atCommit(error: MigrationError): MigrationError {
-  const { statement: _, position: __, sqlstate = "", ...details } = error.details;
-  const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
-  return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
-}
-
-function endedTransaction(migration: string): MigrationError {
-  return new MigrationError(
-    "MIGRATION",
-    `migration ${migration} ended the transaction it runs in, or left one open`,
-    {
-      migration,
-      hint: "Take BEGIN, COMMIT and ROLLBACK out of it, or let it run outside a transaction (-- migrate: no-transaction).",
-    },
-  );
-}
+/** Of the SQL that a server shows to those who ask. */
+const SHOWN_SQL = 300;

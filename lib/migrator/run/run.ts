@@ -29,7 +29,6 @@ export async function runAll(
       try {
         for (const next of planned.slice(completed.length)) {
           current = next;
-          await run.session.enterMigration();
           completed.push(await runOne(run, next, perform));
         }
         await run.batch.flush();

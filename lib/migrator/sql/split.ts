@@ -52,6 +52,16 @@ export function statementTokens(sql: string): Token[][] {
   return statements;
 }
 
+/** Nearly all SQL has none of these, and need not be cut into tokens. */
+const MAY_STAY_OPEN = /['"$]|\/\*/;
+
+/** False when what follows would still be inside of a literal, a quoted name or a comment of this text. */
+export function isSelfContained(sql: string): boolean {
+  if (!MAY_STAY_OPEN.test(sql)) return true;
+  const last = tokenize(`${sql}\n;`).at(-1);
+  return last !== undefined && last.kind === "punctuation" && last.start === sql.length + 1;
+}
+
 function outermost(): Nesting {
   return { parentheses: 0, bodies: 0, head: "start", previous: undefined };
 }

@@ -21,13 +21,21 @@ export interface HistoryEntry {
   readonly downSql?: readonly string[];
   readonly noTransaction?: boolean;
   readonly errorCode?: string;
-  readonly durationMs?: number;
+  readonly durationMs?: number | Duration;
   /** A person's reason, for what only a person can decide. */
   readonly note?: string;
 }
 
+/** Of a migration whose record travels with its SQL: only the server knows how long that took. */
+export interface Duration {
+  /** Milliseconds before the message was sent. */
+  readonly before: number;
+}
+
 /** How far a no-transaction migration has come. */
-export type Progress = Pick<HistoryEntry, "state" | "statement" | "durationMs" | "errorCode">;
+export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
+  readonly durationMs?: number;
+}
 
 /**
  * Writes both tables as SQL text with literals: the two rows and the COMMIT travel in one message, so that there
@@ -115,7 +123,7 @@ export class Ledger {
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
       note: entry.note,
-      duration_ms: entry.durationMs === undefined ? undefined : Math.round(entry.durationMs),
+      duration_ms: typeof entry.durationMs === "number" ? Math.round(entry.durationMs) : undefined,
       actor,
       origin,
       revision,
@@ -123,8 +131,9 @@ export class Ledger {
       tool,
     };
     const given = Object.entries(columns).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, pg.escapeLiteral(String(value))] as const],
+      value === undefined ? [] : [[name, pg.escapeLiteral(String(value))] satisfies [string, string]],
     );
+    if (typeof entry.durationMs === "object") given.push(["duration_ms", sinceMessage(entry.durationMs)]);
     const names = given.map(([name]) => name).join(", ");
     const values = given.map(([, value]) => value).join(", ");
     return [names, values];
@@ -158,4 +167,9 @@ export class Ledger {
   #ownStarted(migration: string): string {
     return `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`;
   }
+}
+
+/** `statement_timestamp()` is when the server was given the message. */
+function sinceMessage({ before }: Duration): string {
+  return `${Math.round(before)} + 1000 * pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())`;
 }
