@@ -4,8 +4,9 @@ import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
 import type { Observer } from "./events.ts";
 import type { Provenance, ResolvedOptions } from "./options.ts";
-import { createBatch } from "./run/batch.ts";
+import { type BatchOptions, createBatch } from "./run/batch.ts";
 import type { RunContext } from "./run/context.ts";
+import { Described } from "./run/described.ts";
 import { withMigrationLock } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
 import { ensureTables, type Tables } from "./store/tables.ts";
@@ -54,9 +55,14 @@ export async function openLedger(
   return ledger;
 }
 
-/** What a run of migrations works with. */
-export function runContext({ session, options, observe, signal }: Workspace, ledger: Ledger): RunContext {
-  return { session, ledger, batch: createBatch(session, options.transaction), observe, options, signal };
+/** What a run of `total` migrations works with. */
+export function runContext(
+  { session, options, observe, signal }: Workspace,
+  ledger: Ledger,
+  { total, durability }: Pick<BatchOptions, "total" | "durability">,
+): RunContext {
+  const batch = createBatch(session, { mode: options.transaction, total, durability });
+  return { session, ledger, batch, observe, options, signal, described: new Described() };
 }
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {

@@ -1,14 +1,8 @@
-import type { Actions } from "../engine.ts";
+import type { Actions, BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import type { LoadedMigration, SqlFile } from "../source.ts";
 import { asksForNoTransaction, readSections } from "./sections.ts";
-
-/** The parts of node-pg-migrate's builder that a SQL file needs. */
-interface SqlBuilder {
-  sql(text: string): void;
-  noTransaction(): void;
-}
 
 export type Action = (...args: unknown[]) => unknown;
 
@@ -18,31 +12,39 @@ export interface Recipe {
   readonly mode: "direct" | "inferred";
 }
 
+/** SQL that is known as it is: nothing has to be called for it, and node-pg-migrate need not be loaded. */
+export class SqlText implements BuiltSteps {
+  readonly steps: readonly string[];
+  readonly transactional: boolean;
+
+  constructor(texts: readonly string[], transactional: boolean) {
+    this.steps = texts.map(terminated);
+    this.transactional = transactional;
+  }
+}
+
+/** As node-pg-migrate ends what it is given. */
+function terminated(text: string): string {
+  return text === "" || text.endsWith(";") ? text : `${text};`;
+}
+
 /** Takes up, down and shorthands out of what was loaded. */
 export function readActions(loaded: LoadedMigration): Actions {
   if (loaded.kind === "module") return moduleActions(loaded.exports);
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
-    return { up: sqlAction(up, up.text), down: down ? sqlAction(down, down.text) : false, shorthands: {} };
+    return { up: sqlText(up, up.text), down: down ? sqlText(down, down.text) : false, shorthands: {} };
   }
   const { up, down } = readSections(loaded.file.text);
   return {
-    up: sqlAction(loaded.file, up.text),
-    down: down ? sqlAction(loaded.file, down.text) : false,
+    up: sqlText(loaded.file, up.text),
+    down: down ? sqlText(loaded.file, down.text) : false,
     shorthands: {},
   };
 }
 
-function sqlAction(file: SqlFile, text: string): Action {
-  return (pgm: unknown) => {
-    if (!isSqlBuilder(pgm)) throw new TypeError("a migration builder is needed");
-    if (asksForNoTransaction(file.text)) pgm.noTransaction();
-    pgm.sql(text);
-  };
-}
-
-function isSqlBuilder(value: unknown): value is SqlBuilder {
-  return typeof value === "object" && value !== null && "sql" in value && "noTransaction" in value;
+function sqlText(file: SqlFile, text: string): SqlText {
+  return new SqlText([text], !asksForNoTransaction(file.text));
 }
 
 function moduleActions(exported: unknown): Actions {
@@ -61,9 +63,10 @@ function moduleActions(exported: unknown): Actions {
  * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
  * @throws MigrationError `IRREVERSIBLE` for `down = false`, `MIGRATION` when there is nothing to call
  */
-export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe {
+export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | SqlText {
   const inferred = direction === "down" && actions.down === undefined;
   const action = inferred || direction === "up" ? actions.up : actions.down;
+  if (action instanceof SqlText) return action;
   if (isAction(action)) return { action, mode: inferred ? "inferred" : "direct" };
   if (action === false && direction === "down") {
     throw new MigrationError("IRREVERSIBLE", `migration ${name} has no way down`, {

@@ -1,10 +1,9 @@
-import { once } from "node:events";
 import { types } from "node:util";
 import { cancelled } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
-import { chooseRecipe, type Recipe } from "./actions.ts";
+import { chooseRecipe, type Recipe, SqlText } from "./actions.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
@@ -31,6 +30,7 @@ export interface BuildContext {
  */
 export async function buildWithoutDatabase(context: BuildContext, direction: Direction): Promise<Built> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
+  if (recipe instanceof SqlText) return { kind: "static", ...checked(context.name, recipe) };
   let asked = false;
   const db: MigrationDb = {
     query: () => {
@@ -67,6 +67,7 @@ export async function buildWithDatabase(
   db: (usesTransaction: () => boolean) => MigrationDb,
 ): Promise<BuiltSteps> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
+  if (recipe instanceof SqlText) return checked(context.name, recipe);
   try {
     return await build(context, { ...recipe, ...context, db });
   } catch (error) {
@@ -97,27 +98,27 @@ export async function renderDown(context: BuildContext): Promise<readonly string
 
 async function build(context: BuildContext, request: BuildRequest): Promise<BuiltSteps> {
   const { buildSteps } = await loadEngine();
-  const built = await orAborted(buildSteps(request), context.signal);
-  const steps = built.transactional ? withoutOwnTransaction(context.name, built.steps) : built.steps;
-  const bad = steps.find((step) => step.includes("\0"));
-  if (bad === undefined) return { ...built, steps };
-  throw new MigrationError("MIGRATION", `migration ${context.name} has a NUL character in its SQL`);
+  return checked(context.name, await orAborted(buildSteps(request), context.signal));
+}
+
+/** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
+function checked(name: string, { steps: given, transactional }: BuiltSteps): BuiltSteps {
+  const steps = transactional ? withoutOwnTransaction(name, given) : given;
+  if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
+  throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
+    migration: name,
+  });
 }
 
 /** A migration's own code may take its time, or never end: a cancel does not wait for it. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
-  const stop = new AbortController();
-  const aborted = once(signal, "abort", { signal: stop.signal }).then(() => {
-    throw cancelled(signal);
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(cancelled(signal));
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
-  aborted.catch(() => {});
-  try {
-    if (signal.aborted) throw cancelled(signal);
-    return await Promise.race([work, aborted]);
-  } finally {
-    stop.abort();
-  }
 }
 
 async function buildError(

@@ -7,6 +7,7 @@ import { sqlDigest } from "../sql/digest.ts";
 import { type AppliedMigration, readDownSql } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
+import { SqlText } from "./actions.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
@@ -88,12 +89,9 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
   };
 }
 
-/** Stored SQL takes the way of every other migration, through the builder. */
+/** Stored SQL takes the way of a file. */
 function storedContext(name: string, steps: readonly string[], options: LoadOptions): BuildContext {
-  const down = (pgm: { sql(text: string): void; noTransaction(): void }): void => {
-    if (asksForNoTransaction(steps[0] ?? "")) pgm.noTransaction();
-    for (const step of steps) pgm.sql(step);
-  };
+  const down = new SqlText(steps, !asksForNoTransaction(steps[0] ?? ""));
   return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
 }
 

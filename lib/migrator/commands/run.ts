@@ -6,6 +6,7 @@ import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
 import { classify } from "../plan/states.ts";
 import type { PlanReport, RunReport } from "../report.ts";
+import type { Durability } from "../run/batch.ts";
 import { execute, executeFake } from "../run/execute.ts";
 import type { Planned } from "../run/planned.ts";
 import { previewMigrations } from "../run/preview.ts";
@@ -125,12 +126,17 @@ function run(
       isAdopted(found) ? adoptionRows(workspace, found, fresh) : [],
     );
     const completed = await runAll(
-      runContext(workspace, ledger),
+      runContext(workspace, ledger, { total: planned.length, durability: durabilityFor(found) }),
       planned,
       manner === "fake" ? executeFake : execute,
     );
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
+}
+
+/** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
+function durabilityFor({ existing }: Survey): Durability {
+  return existing.occupied || existing.applied || existing.history ? "every" : "last";
 }
 
 /**

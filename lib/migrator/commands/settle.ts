@@ -107,10 +107,8 @@ async function retry(
     );
   }
   await session.enterMigration();
-  await new Attempt(runContext(workspace, ledger), planned).statementByStatement(
-    planned.built,
-    partial.statement,
-  );
+  const context = runContext(workspace, ledger, { total: 1, durability: "every" });
+  await new Attempt(context, planned).statementByStatement(planned.built, partial.statement);
 }
 
 async function resolution(

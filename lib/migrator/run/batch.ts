@@ -35,12 +35,30 @@ export interface Batch {
   readonly kept: readonly string[];
 }
 
-export function createBatch(session: Session, mode: TransactionMode): Batch {
+/**
+ * Which commits wait until they are on disk. `last`: only that of the run's last migration, which takes all before it
+ * along. The server writes them in order: after a crash the newest may be gone, each with its record, and never one
+ * without those after it.
+ */
+export type Durability = "every" | "last";
+
+export interface BatchOptions {
+  readonly mode: TransactionMode;
+  readonly durability: Durability;
+  /** Number of migrations in the run. */
+  readonly total: number;
+}
+
+export function createBatch(session: Session, { mode, durability, total }: BatchOptions): Batch {
   const kept: string[] = [];
   const open = { transaction: false, names: [] as string[] };
   const committed = (): void => {
     open.transaction = false;
     kept.push(...open.names.splice(0));
+  };
+  const commit = (): readonly string[] => {
+    const isLast = kept.length + open.names.length >= total;
+    return durability === "every" || isLast ? ["COMMIT"] : ["SET LOCAL synchronous_commit = off", "COMMIT"];
   };
   return {
     kept,
@@ -52,7 +70,7 @@ export function createBatch(session: Session, mode: TransactionMode): Batch {
     perform: async ({ name, title, entry, steps, record }) => {
       open.names.push(name);
       const before = open.transaction ? entry : [...apart(entry), { text: "BEGIN" }];
-      const end = mode === "each" ? [...record, "COMMIT"] : record;
+      const end = mode === "each" ? [...record, ...commit()] : record;
       await session.runTogether(title, [...before, ...steps, stillOpen(name), closing(end)]);
       if (mode === "each") committed();
       else open.transaction = true;

@@ -3,12 +3,14 @@ import type { Observer } from "../events.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Ledger } from "../store/write.ts";
 import type { Batch } from "./batch.ts";
+import type { Described } from "./described.ts";
 
 /** What the migrations of one run work with. */
 export interface RunContext {
   readonly session: Session;
   readonly ledger: Ledger;
   readonly batch: Batch;
+  readonly described: Described;
   readonly observe: Observer;
   readonly options: ResolvedOptions;
   readonly signal?: AbortSignal | undefined;

@@ -1,5 +1,4 @@
 import { buildWithDatabase } from "../build/build.ts";
-import { describeFile } from "../build/describe.ts";
 import type { Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { BuiltSteps } from "../engine.ts";
@@ -134,11 +133,10 @@ export class Attempt {
   }
 
   async #entry(transactional: boolean): Promise<Pick<HistoryEntry, "migration"> & Partial<HistoryEntry>> {
-    const { name, direction, context, sourceDigest, built } = this.#planned;
+    const { name, direction } = this.#planned;
     const noTransaction = !transactional;
     if (direction === "down") return { migration: name, noTransaction };
-    const steps = built.kind === "static" ? built.steps : undefined;
-    return { ...(await describeFile(context, steps, sourceDigest)), noTransaction };
+    return { ...(await this.#run.described.of(this.#planned)), noTransaction };
   }
 
   async #startNoTransaction(done = 0): Promise<void> {

@@ -29,7 +29,9 @@ export async function runAll(
       try {
         for (const next of planned.slice(completed.length)) {
           current = next;
-          completed.push(await runOne(run, next, perform));
+          const under = runOne(run, next, perform);
+          run.described.prepare(planned[completed.length + 1]);
+          completed.push(await under);
         }
         await run.batch.flush();
       } catch (error) {

@@ -1,0 +1,25 @@
+import { setImmediate as afterSending } from "node:timers/promises";
+import { type DescribedFile, describeFile } from "../build/describe.ts";
+import type { Planned } from "./planned.ts";
+
+/** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
+export class Described {
+  #next: { readonly planned: Planned; readonly file: Promise<DescribedFile> } | undefined;
+
+  of(planned: Planned): Promise<DescribedFile> {
+    return this.#next?.planned === planned ? this.#next.file : describe(planned);
+  }
+
+  /** Call when the migration before it is under way. */
+  prepare(planned: Planned | undefined): void {
+    if (planned?.direction !== "up") return;
+    const file = afterSending().then(() => describe(planned));
+    // Who asks for it is told; nobody does when the one before fails.
+    file.catch(() => {});
+    this.#next = { planned, file };
+  }
+}
+
+function describe({ context, built, sourceDigest }: Planned): Promise<DescribedFile> {
+  return describeFile(context, built.kind === "static" ? built.steps : undefined, sourceDigest);
+}
