@@ -28,3 +28,8 @@ export function timeIsUp(): MigrationError {
     hint: "Run again: it goes on where this run stopped. A single statement that needs longer needs a run with more time.",
   });
 }
+
+/** Milliseconds until a deadline, if there is one. */
+export function leftUntil(deadline: number | undefined): number | undefined {
+  return deadline === undefined ? undefined : deadline - Date.now();
+}

@@ -78,7 +78,7 @@ export function messagesOf(title: string, parts: readonly Part[]): Message[] {
 
 /** A server shows the beginning of what it runs: to whoever looks, this tells what it is about. */
 function comment(title: string): string {
-  return title === "" ? "" : `/* ${title.replace(/\/\*|\*\//g, "**")} */\n`;
+  return title === "" ? "" : `/* ${title.replace(/\*(?=\/)|\/(?=\*)/g, " ")} */\n`;
 }
 
 /** In characters as the server counts them. */

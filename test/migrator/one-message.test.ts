@@ -1,0 +1,184 @@
+import { describe, expect, it } from "@jest/globals";
+import { DEFAULTS } from "../../lib/migrator/defaults.ts";
+import type { MigrationError } from "../../lib/migrator/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
+import { openSession } from "../support/session.ts";
+
+const steps = (...texts: string[]): string =>
+  `export const up = (pgm: any) => { for (const text of ${JSON.stringify(texts)}) pgm.sql(text); };`;
+
+/** What `up` fails with on a folder whose second migration is this file. */
+async function failureAt(db: TestDatabase, file: string, text: string): Promise<MigrationError> {
+  const dir = writeFolder({ "1_a.sql": "CREATE TABLE a ();", [file]: text, "3_c.sql": "CREATE TABLE c ();" });
+  const error = await failureOf((await openMigrator(db, dir)).up());
+  expect(await userTables(db)).toEqual(["a"]);
+  expect(await appliedNames(db)).toEqual(["1_a"]);
+  expect(await db.query("SELECT migration FROM pgmigrations_history WHERE state = 'failed'")).toEqual([
+    { migration: "2_b" },
+  ]);
+  return error;
+}
+
+/** The text from the position that the error tells, and a bit more. */
+function pointedAt({ details }: MigrationError): string | undefined {
+  const { statement = "", position } = details;
+  return position === undefined ? undefined : [...statement].slice(position - 1, position + 7).join("");
+}
+
+describe("a failure in a message of many statements", () => {
+  const FIRST = "CREATE TABLE b (n int)";
+  const LAST = "CREATE TABLE b3 ()";
+
+  it.each([
+    ["a word that is no SQL", "SELECT 1; SELEKT 'x'", "SELEKT '"],
+    ["a column that is not there", "SELECT 'ä', '😀', nothing FROM b", "nothing "],
+    ["a value that does not fit", "INSERT INTO b VALUES (1); INSERT INTO b VALUES ('x')", "'x');"],
+    ["a quote that nothing closes", "SELECT 1; SELECT 'abc", "'abc;"],
+    ["a name that nothing closes", 'SELECT 1; SELECT "abc', '"abc;'],
+    ["a body that nothing closes", "DO $body$ BEGIN END", "$body$ B"],
+    ["a comment that nothing closes", "SELECT 1 /* and", "/* and;"],
+    ["an end that comes too soon", "CREATE TABLE b2 (n int", ";"],
+  ])("%s: is about the step that it is in, and where in it", (_, bad, at) =>
+    withDatabase(async (db) => {
+      const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
+      expect(error).toMatchObject({ code: "SQL", details: { migration: "2_b", statement: `${bad};` } });
+      expect(pointedAt(error)).toBe(at);
+    }),
+  );
+
+  it("without a position: is about the step that it is in", () =>
+    withDatabase(async (db) => {
+      const bad = "SELECT 1; SELECT 1 / count(*) FROM b; SELECT 2";
+      const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
+      expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "22012", statement: `${bad};` } });
+      expect(error.details.position).toBeUndefined();
+    }));
+
+  it("in the file of a migration in SQL: is told by its place there", () =>
+    withDatabase(async (db) => {
+      const text = "-- Up Migration\nCREATE TABLE b ();\nSELECT oops();\n-- Down Migration\nDROP TABLE b;";
+      const error = await failureAt(db, "2_b.sql", text);
+      expect(pointedAt(error)).toBe("oops();\n");
+    }));
+
+  it("at the end, of what was deferred: is no failure of a statement", () =>
+    withDatabase(async (db) => {
+      const text =
+        "CREATE TABLE b (n int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO b VALUES (1), (1);";
+      const error = await failureAt(db, "2_b.sql", text);
+      expect(error.message).toMatch(/^at commit: duplicate key/);
+      expect(error.details).not.toHaveProperty("statement");
+    }));
+});
+
+describe("what one migration does to the reading of the next", () => {
+  it("nothing, with comments and quotes at its end", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "CREATE TABLE a (n text) -- no semicolon, and a quote: '",
+        "2_b.ts": steps("CREATE TABLE b () -- '", "INSERT INTO a VALUES ('/*')", "CREATE TABLE c () /* */"),
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await userTables(db)).toEqual(["a", "b", "c"]);
+    }));
+
+  it("nothing, with another reading of backslashes left in the session", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "SET standard_conforming_strings = off; SET backslash_quote = on;",
+        "2_b.sql": "CREATE TABLE b AS SELECT 'C:\\' AS path, 1 AS n; -- ' AS path",
+        "3_c.sql": "CREATE TABLE c AS SELECT current_setting('standard_conforming_strings') AS s;",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await db.query("SELECT path, s FROM b, c")).toEqual([{ path: "C:\\", s: "on" }]);
+    }));
+});
+
+describe("a migration's transaction", () => {
+  it("may begin with what has to come first in it", () =>
+    withDatabase(async (db) => {
+      const text =
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; CREATE TABLE a AS SELECT current_setting('transaction_isolation') AS level;";
+      await (await openMigrator(db, writeFolder({ "1_a.sql": text }))).up();
+      expect(await db.query("SELECT level FROM a")).toEqual([{ level: "serializable" }]);
+    }));
+
+  it("that is not open any more is not recorded", () =>
+    withDatabase(async (db) => {
+      const { session, batch } = await openSession(db, 1);
+      const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
+      const error = await failureOf(
+        batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT" }] }),
+      );
+      expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
+      await session.end();
+      expect(await userTables(db)).toEqual(["a"]);
+    }));
+});
+
+describe("what the server shows of a run", () => {
+  it("is the name of the migration and its SQL, without its secrets", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": `CREATE TABLE a AS SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid();
+          /* CREATE ROLE nobody PASSWORD 'sesame' */`,
+      });
+      await (await openMigrator(db, dir)).up();
+      const [row] = await db.query<{ query: string }>("SELECT query FROM a");
+      expect(row?.query).toMatch(/^\/\* 1_a: CREATE TABLE a AS SELECT query .*\*\/\nBEGIN/);
+    }));
+});
+
+describe("messages and commits", () => {
+  const FOUR = Object.fromEntries([1, 2, 3, 4].map((n) => [`${n}_t.sql`, `CREATE TABLE t${n} ();`]));
+  /** The messages that record a migration. */
+  const recording = (logged: readonly string[]) =>
+    logged.filter((text) => /INSERT INTO .*pgmigrations/.test(text));
+
+  it.each(["each", "all"] as const)("%s: a migration takes one message", (transaction) =>
+    withDatabase(async (db) => {
+      await db.enableStatementLog();
+      await (await openMigrator(db, writeFolder(FOUR), { transaction })).up();
+      const logged = await db.logged();
+      const first = logged.findIndex((text) => text.includes("CREATE TABLE t1"));
+      const last = logged.findIndex((text) => text.includes("CREATE TABLE t4"));
+      expect(last - first).toBe(3);
+      expect(recording(logged)).toHaveLength(4);
+    }),
+  );
+
+  it("on an empty database only the last commit waits for the disk; later every one does", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(FOUR);
+      await db.enableStatementLog();
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "5_t.sql": "CREATE TABLE t5 ();", "6_t.sql": "CREATE TABLE t6 ();" });
+      await (await openMigrator(db, dir)).up();
+      const lazy = recording(await db.logged()).map((text) => /synchronous_commit = off; COMMIT$/.test(text));
+      expect(lazy).toEqual([true, true, true, false, false, false]);
+    }));
+
+  it("a database with tables of others is not empty", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE TABLE theirs ()");
+      await (await openMigrator(db, writeFolder({ "0_before.sql": "SELECT 1;" }))).baseline();
+      await db.enableStatementLog();
+      await (await openMigrator(db, writeFolder(FOUR))).up();
+      expect((await db.logged()).join()).not.toContain("synchronous_commit");
+    }));
+
+  it("the history has how long the server took", () =>
+    withDatabase(async (db) => {
+      const options = { transaction: DEFAULTS.transaction };
+      await (
+        await openMigrator(db, writeFolder({ "1_a.sql": "SELECT pg_sleep(0.2);", "2_b.sql": "" }), options)
+      ).up();
+      const rows = await db.query<{ ms: number }>(
+        "SELECT duration_ms::int AS ms FROM pgmigrations_history ORDER BY id",
+      );
+      expect(rows[0]?.ms).toBeGreaterThanOrEqual(200);
+      expect(rows[1]?.ms).toBeLessThan(rows[0]?.ms ?? 0);
+    }));
+});
