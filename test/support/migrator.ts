@@ -12,7 +12,7 @@ import type { TestDatabase } from "./database.ts";
 
 /** An engine over a folder and a test's database. Times are short, because tests wait for them. */
 export async function openMigrator(
-  db: TestDatabase,
+  db: Pick<TestDatabase, "connection">,
   dir: string,
   options: MigratorOptions = {},
   setup: Partial<MigratorSetup> = {},
