@@ -40,7 +40,6 @@ export async function printProfiles(
       say(`profile: ${what}`);
       print(`\n${count} ${language}, ${what}: milliseconds by module\n${await profile(project, database)}`);
     }
-    await server.drop(database);
     project.remove();
   }
 }

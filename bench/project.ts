@@ -11,6 +11,8 @@ export interface Project {
   readonly dir: string;
   readonly language: Language;
   readonly count: number;
+  /** Where its tools may keep what they like outside of it. */
+  readonly temp: string;
   /** Deletes what tools have compiled or remembered. */
   cool(): void;
   remove(): void;
@@ -21,17 +23,21 @@ const PACKAGES = fileURLToPath(new URL("./node_modules", import.meta.url));
 export function makeProject(language: Language, count: number): Project {
   const root = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-bench-"));
   const dir = join(root, "project");
-  // jiti looks for this folder beside the project, ours from the migrations upwards: both find it here.
   const modules = join(root, "node_modules");
-  for (const folder of [modules, dir]) mkdirSync(folder);
+  // jiti keeps what it has compiled in the system's temporary folder.
+  const temp = join(root, "temp");
+  for (const folder of [modules, dir, temp]) mkdirSync(folder);
   symlinkSync(join(PACKAGES, "knex"), join(modules, "knex"), "junction");
   writeFileSync(join(dir, "package.json"), `{ "private": true, "type": "module" }\n`);
   const steps = stepsOf(count);
   if (language === "TS") writeModules(dir, steps);
   else writeSql(dir, steps);
   return {
-    ...{ dir, language, count },
-    cool: () => rmSync(join(modules, ".cache"), { recursive: true, force: true }),
+    ...{ dir, language, count, temp },
+    cool: () => {
+      for (const folder of [join(modules, ".cache"), temp]) rmSync(folder, { recursive: true, force: true });
+      mkdirSync(temp);
+    },
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
 }
@@ -43,8 +49,7 @@ function writeModules(dir: string, steps: readonly Step[]): void {
   ]);
   writeAll(dir, "knex", steps, ({ name, up, down }) => [`${name}.cjs`, knexModule(up, down)]);
   writeFileSync(join(dir, "knexfile.cjs"), KNEXFILE);
-  // What the floor runs is the same SQL.
-  writeFileSync(join(dir, "all.sql"), `${steps.map(({ up }) => up).join("\n")}\n`);
+  writeFloor(dir, steps);
 }
 
 function writeSql(dir: string, steps: readonly Step[]): void {
@@ -61,7 +66,21 @@ function writeSql(dir: string, steps: readonly Step[]): void {
     `${index + 1}_${name}.sql`,
     `${up}\n`,
   ]);
-  writeFileSync(join(dir, "all.sql"), `${steps.map(({ up }) => up).join("\n")}\n`);
+  writeFloor(dir, steps);
+}
+
+/** What the floor runs is the same SQL, whatever the language. */
+function writeFloor(dir: string, steps: readonly Step[]): void {
+  const write = (name: string, lines: readonly string[]) =>
+    writeFileSync(join(dir, name), `${lines.join("\n")}\n`);
+  write(
+    "all.sql",
+    steps.map(({ up }) => up),
+  );
+  write(
+    "each.sql",
+    steps.map(({ up }) => `BEGIN; ${up} COMMIT;`),
+  );
 }
 
 function writeAll(

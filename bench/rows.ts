@@ -3,7 +3,9 @@ export const OURS = "cdk-pg-migrate";
 export const OURS_FROM_SOURCE = "cdk-pg-migrate, from the checkout";
 export const OURS_ONE_TRANSACTION = "cdk-pg-migrate --transaction all";
 export const PEER = "node-pg-migrate";
+export const PEER_EACH = "node-pg-migrate --no-single-transaction";
 export const FLOOR = "psql -1 -f";
+export const FLOOR_EACH = "psql -f, a transaction for each";
 
 /** What one run cost. */
 export interface Cost {

@@ -5,20 +5,21 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "./measure.ts";
 import { DIST } from "./package-copy.ts";
 import type { Language, Project } from "./project.ts";
-import { FLOOR, OURS, OURS_FROM_SOURCE, OURS_ONE_TRANSACTION, PEER } from "./rows.ts";
+import { FLOOR, FLOOR_EACH, OURS, OURS_FROM_SOURCE, OURS_ONE_TRANSACTION, PEER, PEER_EACH } from "./rows.ts";
 import type { Address } from "./server.ts";
 
 /** Something that brings a database up to a folder of migrations. */
 export interface Tool {
   readonly name: string;
   readonly languages: readonly Language[];
-  /** Whether it knows what is done already. */
-  readonly remembers: boolean;
+  /** Whether a run with nothing to do is measured: not where it is none, or another tool's. */
+  readonly again: boolean;
   command(project: Project, database: Address): Command;
 }
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BENCH = fileURLToPath(new URL(".", import.meta.url));
+const PEER_PROGRAM = join(BENCH, "node_modules/node-pg-migrate/bin/node-pg-migrate.js");
 const BOTH = ["TS", "SQL"] as const;
 
 export function urlOf({ host, port, user, password, database }: Address): string {
@@ -30,13 +31,16 @@ export function findTools(): readonly Tool[] {
   return [
     node(OURS, BOTH, [join(DIST, "cli", "migrate.mjs"), "up"], withFields),
     node(OURS_FROM_SOURCE, BOTH, [join(ROOT, "bin", "run.mjs"), "up"], withFields),
-    node(
-      OURS_ONE_TRANSACTION,
-      BOTH,
-      [join(DIST, "cli", "migrate.mjs"), "up", "--transaction", "all"],
-      withFields,
+    onlyFresh(
+      node(
+        OURS_ONE_TRANSACTION,
+        BOTH,
+        [join(DIST, "cli", "migrate.mjs"), "up", "--transaction", "all"],
+        withFields,
+      ),
     ),
-    node(PEER, BOTH, [join(BENCH, "node_modules/node-pg-migrate/bin/node-pg-migrate.js"), "up"], withUrl),
+    node(PEER, BOTH, [PEER_PROGRAM, "up"], withUrl),
+    onlyFresh(node(PEER_EACH, BOTH, [PEER_PROGRAM, "up", "--no-single-transaction"], withUrl)),
     node(
       "knex (JS)",
       ["TS"],
@@ -54,6 +58,10 @@ export function findTools(): readonly Tool[] {
   ];
 }
 
+function onlyFresh(tool: Tool): Tool {
+  return { ...tool, again: false };
+}
+
 type Environment = (database: Address) => Readonly<Record<string, string>>;
 
 const withUrl: Environment = (database) => ({ DATABASE_URL: urlOf(database) });
@@ -68,8 +76,11 @@ const withFields: Environment = ({ host, port, user, password, database }) => ({
 
 function node(name: string, languages: readonly Language[], args: readonly string[], env: Environment): Tool {
   return {
-    ...{ name, languages, remembers: true },
-    command: ({ dir }, database) => ({ file: process.execPath, args, cwd: dir, env: env(database) }),
+    ...{ name, languages, again: true },
+    command: ({ dir, temp }, database) => ({
+      ...{ file: process.execPath, args, cwd: dir },
+      env: { ...env(database), TMPDIR: temp },
+    }),
   };
 }
 
@@ -87,7 +98,7 @@ function dbmate(): readonly Tool[] {
   const args = ["--no-dump-schema", "--migrations-dir", "dbmate", "migrate"];
   return [
     {
-      ...{ name: "dbmate", languages: ["SQL"], remembers: true },
+      ...{ name: "dbmate", languages: ["SQL"], again: true },
       command: ({ dir }, database) => ({ file, args, cwd: dir, env: withUrl(database) }),
     },
   ];
@@ -95,15 +106,12 @@ function dbmate(): readonly Tool[] {
 
 function psql(): readonly Tool[] {
   if (spawnSync("psql", ["--version"]).status !== 0) return [];
-  return [
-    {
-      ...{ name: FLOOR, languages: BOTH, remembers: false },
-      command: ({ dir }, database) => ({
-        file: "psql",
-        args: ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-f", "all.sql", urlOf(database)],
-        cwd: dir,
-        env: {},
-      }),
-    },
-  ];
+  const options = ["-X", "-q", "-v", "ON_ERROR_STOP=1"];
+  const floor = (name: string, ...args: readonly string[]): Tool => ({
+    ...{ name, languages: BOTH, again: false },
+    command: ({ dir }, database) => ({
+      ...{ file: "psql", args: [...options, ...args, urlOf(database)], cwd: dir, env: {} },
+    }),
+  });
+  return [floor(FLOOR, "-1", "-f", "all.sql"), floor(FLOOR_EACH, "-f", "each.sql")];
 }

@@ -78,7 +78,6 @@ async function invocations(
     ];
   } finally {
     await secrets.close();
-    await server.drop(database);
   }
 }
 

@@ -2,7 +2,7 @@ import { takeTurns } from "../contest.ts";
 import { measure } from "../measure.ts";
 import { type Language, makeProject, type Project } from "../project.ts";
 import { startRelay } from "../relay.ts";
-import { OURS_ONE_TRANSACTION, type Row } from "../rows.ts";
+import { OURS, type Row } from "../rows.ts";
 import type { Address, Server } from "../server.ts";
 import { findTools, type Tool } from "../tools.ts";
 import { relationsAfter } from "../work.ts";
@@ -16,9 +16,16 @@ const LARGEST_COUNTED = 100;
 /** The command lines of all tools against a server on this machine. */
 export async function runLocal(context: Context): Promise<readonly Row[]> {
   const { options } = context;
+  const sizes = options.sizes ?? (options.short ? SHORT_SIZES : SIZES);
   const rows: Row[] = [];
-  for (const size of options.sizes ?? (options.short ? SHORT_SIZES : SIZES)) {
-    for (const language of ["TS", "SQL"] as const) rows.push(...(await compare(context, language, size)));
+  for (const language of ["TS", "SQL"] as const) {
+    const benches = sizes.map((size) => prepare(context, language, size));
+    try {
+      for (const bench of benches) rows.push(...(await compare(bench)));
+      rows.push(...(await compareSizes(benches, language)));
+    } finally {
+      for (const { project } of benches) project.remove();
+    }
   }
   return rows;
 }
@@ -27,41 +34,60 @@ function nameOf(language: Language, size: number, what: string): string {
   return `${size.toLocaleString("en")} ${language}, ${what}`;
 }
 
+/** What runs with nothing to do are called where sizes take turns. */
+export function byTurns(language: Language, size: number): string {
+  return nameOf(language, size, "nothing to do, sizes by turns");
+}
+
 /** Large sizes take long, and their runs differ little. */
 function roundsFor(size: number, runs: number): number {
   if (size < 1_000) return runs;
   return size < 5_000 ? Math.ceil(runs / 2) : Math.ceil(runs / 5);
 }
 
-async function compare(context: Context, language: Language, size: number): Promise<readonly Row[]> {
-  const project = makeProject(language, size);
-  const bench: Bench = {
-    ...context,
-    project,
-    rounds: roundsFor(size, context.options.runs),
-    done: new Map(),
-  };
-  try {
-    const wanted = context.options.tools;
-    const tools = findTools().filter(
-      ({ name, languages }) => languages.includes(language) && (wanted?.includes(name) ?? true),
-    );
-    const fresh = await runFresh(bench, tools, nameOf(language, size, "fresh"));
-    const again = tools.filter(
-      (tool) => tool.remembers && tool.name !== OURS_ONE_TRANSACTION && bench.done.has(tool),
-    );
-    return [...fresh, ...(await runAgain(bench, again, nameOf(language, size, "nothing to do")))];
-  } finally {
-    for (const database of bench.done.values()) await context.server.drop(database);
-    project.remove();
-  }
-}
-
 interface Bench extends Context {
   readonly project: Project;
   readonly rounds: number;
+  readonly tools: readonly Tool[];
   /** A database that each tool has brought up to the end. */
   readonly done: Map<Tool, Address>;
+}
+
+function prepare(context: Context, language: Language, size: number): Bench {
+  const wanted = context.options.tools;
+  const tools = findTools().filter(
+    ({ name, languages }) => languages.includes(language) && (wanted?.includes(name) ?? true),
+  );
+  const project = makeProject(language, size);
+  return { ...context, project, tools, rounds: roundsFor(size, context.options.runs), done: new Map() };
+}
+
+async function compare(bench: Bench): Promise<readonly Row[]> {
+  const { project, tools, done } = bench;
+  const fresh = await runFresh(bench, tools, nameOf(project.language, project.count, "fresh"));
+  const again = tools.filter((tool) => tool.again && done.has(tool));
+  return [
+    ...fresh,
+    ...(await runAgain(bench, again, nameOf(project.language, project.count, "nothing to do"))),
+  ];
+}
+
+/** Whether the cost grows with the number of migrations shows only where all numbers meet the same machine. */
+async function compareSizes(benches: readonly Bench[], language: Language): Promise<readonly Row[]> {
+  const contenders = benches.flatMap(({ project, tools, done }) => {
+    const tool = tools.find(({ name }) => name === OURS);
+    const database = tool && done.get(tool);
+    return tool === undefined || database === undefined ? [] : [{ project, tool, database }];
+  });
+  const [first] = benches;
+  if (first === undefined || contenders.length < 2) return [];
+  first.say(`${language}, nothing to do, sizes by turns`);
+  const outcomes = await takeTurns(contenders, 3 * first.options.runs, ({ project, tool, database }) =>
+    measure(tool.command(project, database)),
+  );
+  return [...outcomes].map(([{ project }, { costs }]) => ({
+    ...{ work: byTurns(language, project.count), tool: OURS, costs },
+  }));
 }
 
 /** On an empty database, with nothing compiled or remembered. */
@@ -73,8 +99,6 @@ async function runFresh(bench: Bench, tools: readonly Tool[], work: string): Pro
     const database = await server.fresh();
     const cost = await measure(tool.command(project, database));
     await check(server, database, project.count);
-    const before = done.get(tool);
-    if (before !== undefined) await server.drop(before);
     done.set(tool, database);
     return cost;
   });

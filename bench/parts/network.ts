@@ -49,7 +49,6 @@ async function atDistance(
     const relay = await startRelay(database, delayMs);
     const cost = await measure(tool.command(project, { ...database, port: relay.port }));
     await relay.close();
-    await server.drop(database);
     return cost;
   });
   return [...outcomes].map(([{ name: tool }, { costs, failure }]) => ({
@@ -77,8 +76,5 @@ async function perMigration(
 }
 
 async function count(server: Server, project: Project, tool: Tool) {
-  const database = await server.fresh();
-  const counted = await countOne(server, project, tool, database);
-  await server.drop(database);
-  return counted;
+  return countOne(server, project, tool, await server.fresh());
 }
