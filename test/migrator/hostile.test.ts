@@ -126,6 +126,17 @@ describe("a migration that meddles with the engine", () => {
       }),
   );
 
+  it("by letting one of its two holds go does not let the lock go", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "SELECT pg_advisory_unlock(7241865325823964);",
+        "2_b.sql":
+          "CREATE TABLE b AS SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await db.query("SELECT FROM b")).toHaveLength(1);
+    }));
+
   it("with BEGIN and COMMIT around it runs as if they were not there", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({

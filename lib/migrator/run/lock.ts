@@ -26,7 +26,7 @@ export async function withMigrationLock<T>(
   try {
     return await work();
   } finally {
-    await session.cleanUp(`SELECT pg_catalog.pg_advisory_unlock(${MIGRATION_LOCK_ID})`);
+    await session.cleanUp(`SELECT ${UNLOCK}, ${UNLOCK}`);
   }
 }
 
@@ -34,8 +34,7 @@ async function acquire(session: Session, { waitMs, observe, signal }: LockOption
   const giveUpAt = performance.now() + waitMs;
   let told: number | null | undefined;
   for (;;) {
-    const text = `SELECT pg_catalog.pg_try_advisory_lock(${MIGRATION_LOCK_ID}) AS acquired`;
-    const [row] = await session.rows<{ acquired: boolean }>(text);
+    const [row] = await session.rows<{ acquired: boolean }>(`SELECT ${LOCK} AND ${LOCK} AS acquired`);
     if (row?.acquired) return;
     const holder = await findHolder(session);
     const leftMs = giveUpAt - performance.now();
@@ -46,6 +45,10 @@ async function acquire(session: Session, { waitMs, observe, signal }: LockOption
     await sleep(Math.min(leftMs, 100 + Math.random() * 200), undefined, { signal }).catch(() => {});
   }
 }
+
+/** The lock is held twice, so that it can be tested without letting it go. */
+const LOCK = `pg_catalog.pg_try_advisory_lock(${MIGRATION_LOCK_ID})`;
+const UNLOCK = `pg_catalog.pg_advisory_unlock(${MIGRATION_LOCK_ID})`;
 
 /** Who holds the lock; null when it was let go in the meantime. A bigint key is shown as two 32-bit halves. */
 async function findHolder(session: Session): Promise<SessionInfo | null> {
