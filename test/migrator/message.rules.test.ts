@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
-import { Message, messagesOf } from "../../lib/migrator/connection/message.ts";
+import { Message, messagesOf, own } from "../../lib/migrator/connection/message.ts";
 import { isSelfContained } from "../../lib/migrator/sql/split.ts";
 import { failure } from "./failures.ts";
 
-const parts = (...texts: string[]) => texts.map((text) => ({ text }));
+const parts = (...texts: string[]) => texts.map((text) => ({ text, by: "migration" }) as const);
 
 describe("the place of a failure", () => {
   const texts = ["SELECT 1; SELECT 2", "", "-- no", "SELECT 'é😀', 3", "SELECT 4"];
@@ -24,7 +24,7 @@ describe("the place of a failure", () => {
 
   it("by position between two parts: is the end of the first", () => {
     const semicolon = message.text.indexOf("\n;\n") + 2;
-    expect(message.placeOf(failure({ position: semicolon }), 0)).toEqual({
+    expect(message.placeOf(failure({ position: semicolon }), 0)).toMatchObject({
       text: "SELECT 1; SELECT 2",
       position: "SELECT 1; SELECT 2".length + 1,
     });
@@ -37,14 +37,14 @@ describe("the place of a failure", () => {
     [3, "SELECT 4"],
     [4, "SELECT 4"],
   ])("after %i statements that were completed: %j", (completed, text) => {
-    expect(message.placeOf(failure({}), completed)).toEqual({ text, position: undefined });
+    expect(message.placeOf(failure({}), completed)).toMatchObject({ text, position: undefined });
   });
 
   it("keeps what the part means", () => {
     const meaning = () => {
       throw new Error("not asked");
     };
-    const one = new Message("", [{ text: "SELECT 1" }, { text: "SELECT 2", meaning }]);
+    const one = new Message("", [own("SELECT 1"), { ...own("SELECT 2"), meaning }]);
     expect(one.placeOf(failure({}), 1)).toMatchObject({ meaning });
   });
 });

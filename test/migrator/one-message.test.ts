@@ -110,7 +110,7 @@ describe("a migration's transaction", () => {
       const { session, batch } = await openSession(db, 1);
       const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
       const error = await failureOf(
-        batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT" }] }),
+        batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT", by: "migration" }] }),
       );
       expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
       await session.end();

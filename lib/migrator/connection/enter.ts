@@ -1,7 +1,7 @@
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
-import type { Part } from "./message.ts";
+import { own, type Part } from "./message.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./prepare.ts";
 
 /** What a session is at the moment, beyond its options. */
@@ -10,15 +10,24 @@ export interface Situation extends Omit<SessionState, "searchPath"> {
   readonly known: readonly string[];
 }
 
-/** Puts a session into the state in which every migration starts; fails when the lock is not held any more. */
-export function enterMigrationParts(options: ResolvedOptions, situation: Situation): readonly Part[] {
-  const state = { ...situation, searchPath: migrationPath(options) };
-  return [
-    { text: [...LEAVE_STATE, `SET search_path = ${ENGINE_PATH}`].join("; ") },
+/**
+ * What puts a session into the state in which every migration starts; it fails when the lock is not held any more.
+ * The texts stay the same during a session, but for the time that is left.
+ */
+export function migrationEntry(
+  options: ResolvedOptions,
+  known: readonly string[],
+): (situation: Omit<Situation, "known">) => readonly Part[] {
+  const leave = own([...LEAVE_STATE, `SET search_path = ${ENGINE_PATH}`].join("; "));
+  const lock = { ...own(requireLock(MIGRATION_LOCK_ID)), meaning: orLockLost };
+  const state = { searchPath: migrationPath(options), leftMs: undefined, readOnly: false };
+  const settings = own(settingsAgain(options, state, known));
+  return ({ leftMs, readOnly }) => {
+    if (leftMs === undefined && !readOnly) return [leave, lock, settings];
+    const now = own(settingsAgain(options, { ...state, leftMs, readOnly }, known));
     // A session that only looks has no lock.
-    ...(situation.readOnly ? [] : [{ text: requireLock(MIGRATION_LOCK_ID), meaning: orLockLost }]),
-    { text: settingsAgain(options, state, situation.known) },
-  ];
+    return readOnly ? [leave, now] : [leave, lock, now];
+  };
 }
 
 /** Puts a session back into the state in which the engine's own SQL runs. */

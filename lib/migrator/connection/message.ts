@@ -6,13 +6,20 @@ import type { Failure } from "./failure.ts";
 export interface Part {
   /** Several statements, or one, with or without a semicolon after the last. */
   readonly text: string;
+  /** Who wrote it. What a migration has need not be complete in itself. */
+  readonly by: "engine" | "migration";
   /** What a refusal of this part is to its user. Default: the refusal of its SQL. */
   readonly meaning?: (error: MigrationError) => MigrationError;
 }
 
-/** The part that failed, and where in it. */
-export interface Place extends Part {
+/** The SQL that failed, and where in it. */
+export interface Place extends Pick<Part, "text" | "meaning"> {
   readonly position: number | undefined;
+}
+
+/** A part of the engine's own. */
+export function own(text: string): Part {
+  return { text, by: "engine" };
 }
 
 const BETWEEN = "\n;\n";
@@ -50,7 +57,7 @@ export class Message {
       left -= splitStatements(part.text).length;
       if (left < 0) return { ...part, position: undefined };
     }
-    return { text: "", ...this.#parts.at(-1)?.part, position: undefined };
+    return { text: this.text, ...this.#parts.at(-1)?.part, position: undefined };
   }
 
   /** @param position counts characters, from 1; what stands between two parts belongs to the one before it */
@@ -71,7 +78,7 @@ export function messagesOf(title: string, parts: readonly Part[]): Message[] {
   const messages: Part[][] = [[]];
   for (const part of parts) {
     messages.at(-1)?.push(part);
-    if (!isSelfContained(part.text)) messages.push([]);
+    if (part.by === "migration" && !isSelfContained(part.text)) messages.push([]);
   }
   return messages.filter((group) => group.length > 0).map((group) => new Message(title, group));
 }

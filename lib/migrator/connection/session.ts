@@ -5,7 +5,7 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { enterEngineText, enterMigrationParts, type Situation } from "./enter.ts";
+import { enterEngineText, migrationEntry, type Situation } from "./enter.ts";
 import { connectionError, type Failure } from "./failure.ts";
 import { messagesOf, type Part } from "./message.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
@@ -18,6 +18,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #setup: SessionOptions;
   readonly #known: readonly string[];
+  readonly #entry: ReturnType<typeof migrationEntry>;
   #standardStrings = true;
   #readOnly = false;
 
@@ -25,6 +26,7 @@ export class Session {
     this.#connection = new Connection(client, pid, setup);
     this.#setup = setup;
     this.#known = known;
+    this.#entry = migrationEntry(setup.options, known);
     this.pid = pid;
     this.serverMajor = majorOf(version);
     client.connection.on("parameterStatus", (status: ParameterStatus) => {
@@ -137,7 +139,7 @@ export class Session {
    * before the migration's SQL. Fails with `LOCK_HELD` when that one has let the migration lock go.
    */
   async entry(): Promise<readonly Part[]> {
-    if (this.#standardStrings) return this.#entryParts();
+    if (this.#standardStrings) return this.#entry(this.#situation());
     // The server would read all of a message with the setting that the one before has left.
     await this.enterMigration();
     return [];
@@ -145,11 +147,7 @@ export class Session {
 
   /** Puts the session into that state. */
   async enterMigration(): Promise<void> {
-    await this.runTogether("", this.#entryParts());
-  }
-
-  #entryParts(): readonly Part[] {
-    return enterMigrationParts(this.#setup.options, this.#situation());
+    await this.runTogether("", this.#entry(this.#situation()));
   }
 
   /** Puts the session back into the state in which the engine's own SQL runs. */

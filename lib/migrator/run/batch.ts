@@ -1,4 +1,4 @@
-import type { Part } from "../connection/message.ts";
+import { own, type Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
@@ -69,7 +69,7 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     },
     perform: async ({ name, title, entry, steps, record }) => {
       open.names.push(name);
-      const before = open.transaction ? entry : [...apart(entry), { text: "BEGIN" }];
+      const before = open.transaction ? entry : [...apart(entry), own("BEGIN")];
       const end = mode === "each" ? [...record, ...commit()] : record;
       await session.runTogether(title, [...before, ...steps, stillOpen(name), closing(end)]);
       if (mode === "each") committed();
@@ -93,23 +93,19 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
 
 /** In a transaction of its own: the migration's may begin with what has to come first in it, such as its isolation. */
 function apart(entry: readonly Part[]): readonly Part[] {
-  return entry.length === 0 ? [] : [{ text: "BEGIN" }, ...entry, { text: "COMMIT" }];
+  return entry.length === 0 ? [] : [own("BEGIN"), ...entry, own("COMMIT")];
 }
 
 /** A savepoint can only be made inside a transaction: what follows must not be committed without what came before. */
 function stillOpen(migration: string): Part {
-  return {
-    text: "SAVEPOINT cdk_pg_migrate_end; RELEASE SAVEPOINT cdk_pg_migrate_end",
-    meaning: () => endedTransaction(migration),
-  };
+  const text = "SAVEPOINT cdk_pg_migrate_end; RELEASE SAVEPOINT cdk_pg_migrate_end";
+  return { ...own(text), meaning: () => endedTransaction(migration) };
 }
 
 /** Deferred constraints are checked now: with one transaction for all, a later migration would be blamed. */
 function closing(statements: readonly string[]): Part {
-  return {
-    text: ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...statements].join("; "),
-    meaning: atCommit,
-  };
+  const text = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...statements].join("; ");
+  return { ...own(text), meaning: atCommit };
 }
 
 /** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */

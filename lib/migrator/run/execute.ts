@@ -63,7 +63,7 @@ export class Attempt {
 
   /** @param entry what is still to be done before it in the same message */
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
-    const steps = built.steps.map((text) => ({ text }));
+    const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
     const record = await this.#bookkeeping(this.#planned.direction, true);
     await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record: [record] });
   }

@@ -43,13 +43,15 @@ export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "er
  */
 export class Ledger {
   readonly #tables: Tables;
-  readonly #provenance: Provenance;
+  /** What all rows of a run have in common. */
+  readonly #common: readonly Column[];
   readonly #newestRunOn: string | null;
   readonly run: string;
 
   constructor(tables: Tables, provenance: Provenance, run: string, newestRunOn: string | null) {
+    const { actor, origin, revision, bundle, tool } = provenance;
     this.#tables = tables;
-    this.#provenance = provenance;
+    this.#common = columnsOf({ run, actor, origin, revision, bundle, tool });
     this.#newestRunOn = newestRunOn;
     this.run = run;
   }
@@ -108,9 +110,8 @@ export class Ledger {
   }
 
   #columns(entry: HistoryEntry): [names: string, values: string] {
-    const { actor, origin, revision, bundle, tool } = this.#provenance;
-    const columns: Record<string, string | number | boolean | undefined> = {
-      run: this.run,
+    const { durationMs } = entry;
+    const own = columnsOf({
       migration: entry.migration,
       action: entry.action,
       state: entry.state,
@@ -123,20 +124,11 @@ export class Ledger {
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
       note: entry.note,
-      duration_ms: typeof entry.durationMs === "number" ? Math.round(entry.durationMs) : undefined,
-      actor,
-      origin,
-      revision,
-      bundle,
-      tool,
-    };
-    const given = Object.entries(columns).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, pg.escapeLiteral(String(value))] satisfies [string, string]],
-    );
-    if (typeof entry.durationMs === "object") given.push(["duration_ms", sinceMessage(entry.durationMs)]);
-    const names = given.map(([name]) => name).join(", ");
-    const values = given.map(([, value]) => value).join(", ");
-    return [names, values];
+      duration_ms: typeof durationMs === "number" ? Math.round(durationMs) : undefined,
+    });
+    const given = [...this.#common, ...own];
+    if (typeof durationMs === "object") given.push(["duration_ms", sinceMessage(durationMs)]);
+    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
   }
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
@@ -167,6 +159,14 @@ export class Ledger {
   #ownStarted(migration: string): string {
     return `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`;
   }
+}
+
+type Column = readonly [name: string, literal: string];
+
+function columnsOf(values: Readonly<Record<string, string | number | boolean | undefined>>): Column[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, pg.escapeLiteral(String(value))] satisfies Column],
+  );
 }
 
 /** `statement_timestamp()` is when the server was given the message. */
