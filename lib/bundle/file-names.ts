@@ -9,6 +9,11 @@ const LONGEST_NAME = 255;
 const EDITOR_JUNK = /(?:~|\.sw[a-z]|\.orig|\.bak|\.rej|\.map|\.d\.[cm]?ts|\.d\.[^.]+\.ts)$|^#.*#$/i;
 /** Notes and data people keep beside migrations, numbered like them. */
 const COMPANIONS = new Set([".md", ".txt", ".json"]);
+/**
+ * What nearly every file is called: a number that is no date, letters of ASCII, and nothing wrong. Without it the
+ * other questions are most of what listing a thousand files costs.
+ */
+const ORDINARY = /^(\d{1,16}(?!\d)[\w-]{0,200})\.(?:ts|js|(?:(up|down)\.)?(sql))$/;
 // Control characters, separators no editor shows, and what Node puts where a name is not UTF-8.
 const UNREADABLE = /[\p{Cc}\u2028\u2029\ufffd]/u;
 
@@ -39,6 +44,8 @@ export function isJunk(fileName: string): boolean {
 
 /** Decides what a file is. Every way a name can be wrong says how to put it right. */
 export function classifyFileName(fileName: string): FileClass {
+  const ordinary = ORDINARY.exec(fileName);
+  if (ordinary !== null) return ordinaryMigration(ordinary);
   if (isJunk(fileName)) return { kind: "ignored" };
   const extension = extname(fileName);
   const kind = extension.toLowerCase();
@@ -59,6 +66,11 @@ export function classifyFileName(fileName: string): FileClass {
     );
   }
   return classifyMigration(fileName, fileName.slice(0, -extension.length), kind);
+}
+
+function ordinaryMigration([, name = "", half, sql]: RegExpExecArray): FileClass {
+  if (half !== undefined) return { kind: "migration", name, role: half === "up" ? "up" : "down" };
+  return { kind: "migration", name, role: sql === undefined ? "module" : "sql" };
 }
 
 function classifyMigration(fileName: string, stem: string, extension: string): FileClass {

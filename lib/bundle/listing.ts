@@ -1,5 +1,4 @@
-import type { Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
 import { classifyFileName, type FileRole, numericPrefix } from "./file-names.ts";
@@ -47,10 +46,10 @@ export async function readFolder(dir: string, options: ReadFolderOptions = {}): 
   const ignored = ignoreRule(options.ignorePattern);
   const problems: FolderProblem[] = [];
   const files: NamedFile[] = [];
-  for (const dirent of await readEntries(folder)) {
+  for (const dirent of readEntries(folder)) {
     if (ignored(dirent.name)) continue;
     const found = classifyFileName(dirent.name);
-    if (found.kind === "ignored" || !(dirent.isFile() || (await leadsToFile(folder, dirent)))) continue;
+    if (found.kind === "ignored" || !(dirent.isFile() || leadsToFile(folder, dirent))) continue;
     if (found.kind === "problem") problems.push(found.problem);
     else files.push({ fileName: dirent.name, name: found.name, role: found.role });
   }
@@ -61,9 +60,9 @@ export async function readFolder(dir: string, options: ReadFolderOptions = {}): 
   return { dir: folder, entries: inOrder(entries) };
 }
 
-async function readEntries(folder: string): Promise<Dirent[]> {
+function readEntries(folder: string): Dirent[] {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    return readdirSync(folder, { withFileTypes: true });
   } catch (cause) {
     const code = errorCode(cause);
     if (code === "ENOENT") {
@@ -80,10 +79,10 @@ async function readEntries(folder: string): Promise<Dirent[]> {
 }
 
 /** Symbolic links count as what they lead to, as for node-pg-migrate; a broken one fails when it is loaded. */
-async function leadsToFile(folder: string, dirent: Dirent): Promise<boolean> {
+function leadsToFile(folder: string, dirent: Dirent): boolean {
   if (!dirent.isSymbolicLink()) return false;
   try {
-    return (await stat(join(folder, dirent.name))).isFile();
+    return statSync(join(folder, dirent.name)).isFile();
   } catch {
     return true;
   }
@@ -112,20 +111,18 @@ function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly 
 
 /** Makes one migration of the files that share a name; reports why where they cannot be one. */
 function toEntry(group: readonly NamedFile[], problems: FolderProblem[]): FolderEntry[] {
+  const [first, second] = group;
+  if (first === undefined) return [];
+  if (second === undefined && (first.role === "module" || first.role === "sql")) {
+    return [{ name: first.name, fileName: first.fileName, files: [first.fileName], kind: first.role }];
+  }
   const ups = group.filter((file) => file.role === "up");
   const downs = group.filter((file) => file.role === "down");
-  const whole = group.filter((file) => file.role === "module" || file.role === "sql");
-  const [first, second] = group;
   const [up] = ups;
   const [down] = downs;
-  if (first === undefined) return [];
-  if (second !== undefined && (whole.length > 0 || ups.length > 1 || downs.length > 1)) {
+  if (ups.length > 1 || downs.length > 1 || ups.length + downs.length < group.length) {
     problems.push(sharedName(group));
     return [];
-  }
-  if (whole.length === 1) {
-    const kind = first.role === "sql" ? "sql" : "module";
-    return [{ name: first.name, fileName: first.fileName, files: [first.fileName], kind }];
   }
   if (up === undefined) {
     problems.push({
@@ -150,9 +147,11 @@ function sharedName(group: readonly NamedFile[]): FolderProblem {
 
 /** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
 function sameButForCase(names: readonly string[]): FolderProblem[] {
+  const fold = (name: string) => name.normalize("NFC").toLowerCase();
+  if (new Set(names.map(fold)).size === names.length) return [];
   const folded = new Map<string, string[]>();
   for (const name of names) {
-    const key = name.normalize("NFC").toLowerCase();
+    const key = fold(name);
     folded.set(key, [...(folded.get(key) ?? []), name]);
   }
   return [...folded.values()]
