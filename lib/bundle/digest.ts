@@ -1,13 +1,19 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { relative, sep } from "node:path";
 import { normalizeLines } from "./source-text.ts";
 
-/** One file whose text a digest is over; its bytes are held as latin1, so that none is lost. */
+/** One file that a digest is over. */
 export interface DigestInput {
-  /** Absolute path. */
+  /** Absolute, or the file's name in the folder. */
   readonly path: string;
-  /** Undefined where the file is imported and not there. */
-  readonly text: string | undefined;
+  /** As `textDigest` makes it; undefined where the file is imported and not there. */
+  readonly digest: string | undefined;
+}
+
+/** SHA-256 (hex) over a file's bytes, blind to line endings and a byte order mark. */
+export function textDigest(text: string, held: "latin1" | "utf8"): string {
+  const lines = normalizeLines(text, held);
+  return hash("sha256", held === "utf8" ? lines : Buffer.from(lines, "latin1"));
 }
 
 /**
@@ -15,19 +21,12 @@ export interface DigestInput {
  * machine: the folder's own place, the separator and line endings do not count.
  */
 export function digestOf(dir: string, inputs: readonly DigestInput[]): string {
-  const lines = inputs.map(({ path, text }) => {
-    const place = portablePath(dir, path);
-    return `${place}\0${text === undefined ? "missing" : sha256(normalizeLines(text))}\n`;
-  });
-  return createHash("sha256").update(lines.toSorted().join(""), "utf8").digest("hex");
+  const lines = inputs.map(({ path, digest }) => `${portablePath(dir, path)}\0${digest ?? "missing"}\n`);
+  return hash("sha256", lines.toSorted().join(""));
 }
 
 function portablePath(dir: string, path: string): string {
   // Some file systems decompose accents.
-  const place = relative(dir, path).normalize("NFC");
+  const place = (path.includes(sep) ? relative(dir, path) : path).normalize("NFC");
   return sep === "/" ? place : place.replaceAll(sep, "/");
-}
-
-function sha256(bytes: string): string {
-  return createHash("sha256").update(bytes, "latin1").digest("hex");
 }

@@ -1,13 +1,10 @@
-import { readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname } from "node:path";
 import { nearest } from "./cache-dir.ts";
-import { type DigestInput, digestOf } from "./digest.ts";
-import { FolderError } from "./errors.ts";
-import { type Facts, type KnownFacts, readFactsCache, writeFactsCache } from "./facts-cache.ts";
+import { digestOf } from "./digest.ts";
+import type { Facts, FactsCache, FileStamp, KnownFacts } from "./facts-cache.ts";
+import { type FileFacts, type FileReader, fileReader } from "./file-facts.ts";
 import type { FolderEntry } from "./listing.ts";
-import { mayExportShorthands, mayImportLocalFiles, refersToItself } from "./source-text.ts";
 import { type Stamps, takeStamps } from "./stamps.ts";
-import { errorCode, errorMessage } from "./unknown.ts";
 
 /**
  * Digest and exports of migrations, from the cache where no file has changed since. With nothing changed
@@ -16,14 +13,13 @@ import { errorCode, errorMessage } from "./unknown.ts";
 export async function gatherFacts(
   dir: string,
   entries: readonly FolderEntry[],
-  cacheFile: string,
+  cache: FactsCache,
 ): Promise<ReadonlyMap<string, Facts>> {
-  const known = readFactsCache(cacheFile);
   const stamps = takeStamps(dir);
   const facts = new Map<string, Facts>();
   const unknown: FolderEntry[] = [];
   for (const entry of entries) {
-    const cached = known.get(cacheKey(entry));
+    const cached = cache.get(cacheKey(entry));
     if (cached !== undefined && holds(cached, stamps)) facts.set(entry.name, cached);
     else unknown.push(entry);
   }
@@ -32,89 +28,76 @@ export async function gatherFacts(
   for (const [entry, fresh] of await inspect(dir, unknown, stamps)) {
     facts.set(entry.name, fresh);
     if (!worthKeeping(fresh, stamps)) continue;
-    known.set(cacheKey(entry), fresh);
+    cache.set(cacheKey(entry), fresh);
     learned += 1;
   }
-  if (learned > 0) writeFactsCache(cacheFile, known);
+  if (learned > 0) cache.save();
   return facts;
 }
 
 /** A pair that gains its down file is another key. No file name holds a slash. */
-function cacheKey(entry: FolderEntry): string {
-  return entry.files.join("/");
+function cacheKey({ files }: FolderEntry): string {
+  const [only] = files;
+  return files.length === 1 && only !== undefined ? only : files.join("/");
 }
 
 function holds(known: KnownFacts, stamps: Stamps): boolean {
-  return known.stamps.every(([path, stamp]) => stamps.of(path) === stamp);
+  return known.stamps.every((then) => {
+    const now = stamps.of(then.path);
+    if (now === undefined) return false;
+    return now.mtimeMs === then.mtimeMs && now.ctimeMs === then.ctimeMs && now.size === then.size;
+  });
 }
 
 function worthKeeping(fresh: KnownFacts, stamps: Stamps): boolean {
-  return fresh.stamps.every(([path]) => stamps.settled(path));
+  return fresh.stamps.every(({ path }) => stamps.settled(path));
 }
-
-type ReadText = (path: string) => string | undefined;
 
 async function inspect(
   dir: string,
   entries: readonly FolderEntry[],
   stamps: Stamps,
 ): Promise<ReadonlyMap<FolderEntry, KnownFacts>> {
-  const read = textReader(dir, stamps);
-  const asking = entries.filter(
-    ({ kind, files }) => kind === "module" && files.some((file) => mayImportLocalFiles(read(file) ?? "")),
+  const files = fileReader(dir, stamps);
+  const own = new Map(entries.map((entry) => [entry, ownFacts(entry, files)]));
+  const imports = await localImports(
+    dir,
+    entries.filter((entry) => own.get(entry)?.some(({ mayImport }) => mayImport)),
   );
-  const imports = await localImports(dir, asking);
   // What a name leads to is decided by these as much as by the importing text.
   const config = ["package.json", "tsconfig.json"].flatMap((name) => nearest(dir, name) ?? []);
-  return new Map(
-    entries.map((entry) => {
-      const locals = imports.get(entry.name);
-      const witnesses = locals === undefined ? [] : [...config, ...foldersOf(dir, locals)];
-      return [entry, factsOf(dir, entry, [...(locals ?? [])], witnesses, { read, stamps })];
-    }),
-  );
-}
-
-function factsOf(
-  dir: string,
-  entry: FolderEntry,
-  locals: readonly string[],
-  witnesses: readonly string[],
-  from: { readonly read: ReadText; readonly stamps: Stamps },
-): KnownFacts {
-  const own = entry.files.map((file): DigestInput => ({ path: join(dir, file), text: from.read(file) }));
-  const imported = locals.map((path): DigestInput => ({ path, text: from.read(path) }));
-  const paths = [...entry.files, ...locals, ...witnesses];
-  return {
-    digest: digestOf(dir, [...own, ...imported]),
-    shorthands: entry.kind === "module" && own.some(({ text }) => mayExportShorthands(text ?? "")),
-    refersToItself:
-      entry.kind === "module" && [...own, ...imported].some(({ text }) => refersToItself(text ?? "")),
-    // A missing file has no stamp; the empty one is never equal to what is there later.
-    stamps: paths.map((path) => [path, from.stamps.of(path) ?? ""]),
-  };
-}
-
-/** Bytes as latin1; undefined where there is no such file. The stamp is taken first, so a later change shows. */
-function textReader(dir: string, stamps: Stamps): ReadText {
-  const texts = new Map<string, string | undefined>();
-  return (path) => {
-    if (texts.has(path)) return texts.get(path);
-    const text = stamps.of(path) === undefined ? undefined : readText(resolve(dir, path));
-    texts.set(path, text);
-    return text;
-  };
-}
-
-function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, "latin1");
-  } catch (cause) {
-    // An import without its extension may name a folder; whether it leads anywhere shows when it is compiled.
-    if (errorCode(cause) === "EISDIR") return undefined;
-    const message = `a file cannot be read: ${errorMessage(cause)}`;
-    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+  const known = new Map<FolderEntry, KnownFacts>();
+  for (const [entry, facts] of own) {
+    const locals = imports.get(entry.name);
+    const imported = [...(locals ?? [])].map(files.imported);
+    const witnesses = locals === undefined ? [] : [...config, ...foldersOf(dir, locals)];
+    known.set(entry, together(dir, [facts, imported], witnesses, stamps));
   }
+  return known;
+}
+
+function ownFacts({ kind, files }: FolderEntry, from: FileReader): readonly FileFacts[] {
+  return files.map(kind === "module" ? from.module : from.sql);
+}
+
+function together(
+  dir: string,
+  [own, imported]: readonly [readonly FileFacts[], readonly FileFacts[]],
+  witnesses: readonly string[],
+  stamps: Stamps,
+): KnownFacts {
+  const all = [...own, ...imported];
+  return {
+    digest: digestOf(dir, all),
+    shorthands: own.some(({ shorthands }) => shorthands),
+    refersToItself: all.some(({ refersToItself }) => refersToItself),
+    stamps: [...all.map(({ path }) => path), ...witnesses].map((path) => fileStamp(path, stamps)),
+  };
+}
+
+/** A missing file has no stamp: what is said of it here is never worth keeping. */
+function fileStamp(path: string, stamps: Stamps): FileStamp {
+  return { path, ...(stamps.of(path) ?? { mtimeMs: 0, ctimeMs: 0, size: 0 }) };
 }
 
 /** A file added to a folder that is imported from may be what an import means from then on. */

@@ -5,6 +5,7 @@ import { defaultCacheDir } from "./cache-dir.ts";
 import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
 import { FolderError } from "./errors.ts";
 import { gatherFacts } from "./facts.ts";
+import { openFactsCache } from "./facts-cache.ts";
 import { type FolderEntry, type ReadFolderOptions, readFolder } from "./listing.ts";
 import { errorMessage } from "./unknown.ts";
 
@@ -54,7 +55,8 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
   const cacheDir = once(() => options.cacheDir ?? defaultCacheDir(folder));
   const loader = once(() => makeLoader(folder, cacheDir()));
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const facts = (asked: readonly FolderEntry[]) => gatherFacts(folder, asked, factsFile(cacheDir(), folder));
+  const cache = once(() => openFactsCache(factsFile(cacheDir(), folder)));
+  const facts = (asked: readonly FolderEntry[]) => gatherFacts(folder, asked, cache());
   return {
     dir: folder,
     entries,

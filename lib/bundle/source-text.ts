@@ -55,9 +55,12 @@ export function mayExportShorthands(text: string): boolean {
   return /\bshorthands\b/.test(rest) || OPAQUE_EXPORT.test(rest);
 }
 
-/** Line endings and a byte order mark say nothing about a text. Works on bytes held as latin1. */
-export function normalizeLines(text: string): string {
-  const bare = text.startsWith("\u00ef\u00bb\u00bf") ? text.slice(3) : text;
+const BYTE_ORDER_MARK = { latin1: "\u00ef\u00bb\u00bf", utf8: "\ufeff" };
+
+/** Line endings and a byte order mark say nothing about a text. The bytes may be held as latin1, so that none is lost. */
+export function normalizeLines(text: string, held: "latin1" | "utf8" = "latin1"): string {
+  const mark = BYTE_ORDER_MARK[held];
+  const bare = text.startsWith(mark) ? text.slice(mark.length) : text;
   return bare.includes("\r") ? bare.replace(/\r\n?/g, "\n") : bare;
 }
 

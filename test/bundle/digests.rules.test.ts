@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   mkdirSync,
   readdirSync,
@@ -38,6 +39,13 @@ const WITH_HELPERS: Files = {
   "migrations/002_b.sql": "SELECT 1;\nSELECT 2;\n",
   "migrations/003_c.up.sql": "SELECT 1;\n",
   "migrations/003_c.down.sql": "SELECT 2;\n",
+};
+
+const BROKEN_STAMP = {
+  digest: "0".repeat(64),
+  shorthands: false,
+  refersToItself: false,
+  stamps: [{ path: "002_b.sql", mtimeMs: LONG_AGO.valueOf(), ctimeMs: "1", size: 20 }],
 };
 
 describe("a digest is the same", () => {
@@ -84,8 +92,9 @@ describe("a digest is the same", () => {
   test.each([
     ["a corrupt cache", "{"],
     ["a cache of another version", '{"version":0,"facts":{}}'],
-    ["a cache of another shape", '{"version":2,"facts":[]}'],
-    ["a cache with broken records", '{"version":2,"facts":{"001_a.ts":{"digest":1},"002_b.sql":null}}'],
+    ["a cache of another shape", '{"version":3,"facts":[]}'],
+    ["a cache with broken records", '{"version":3,"facts":{"001_a.ts":{"digest":1},"002_b.sql":null}}'],
+    ["a cache with broken stamps", JSON.stringify({ version: 3, facts: { "002_b.sql": BROKEN_STAMP } })],
   ])("with %s", async (_what, content) => {
     const project = make(WITH_HELPERS);
     const before = await digestsOf(project);
@@ -95,6 +104,22 @@ describe("a digest is the same", () => {
     writeFileSync(path, content);
     expect(await digestsOf(project)).toEqual(before);
     expect(JSON.parse(readFileSync(path, "utf8"))).toEqual(sound);
+  });
+
+  test("byte for byte, whatever the encoding", async () => {
+    // "\u00e9" in UTF-8 and in latin1, a mark and U+FFFD as they are in a text, and the same with line ends.
+    const texts = ["c3 a9", "e9", "e9 0d 0a", "c3 af c2 bb c2 bf", "ef bf bd 0d", "ef bb bf ef bf bd"];
+    const files = texts.map((_, at) => [`migrations/${100 + at}_a.sql`, ""]);
+    const project = make(Object.fromEntries(files));
+    for (const [at, hex] of texts.entries())
+      writeFileSync(join(project.dir, `${100 + at}_a.sql`), Buffer.from(hex.replaceAll(" ", ""), "hex"));
+    const expected = ["c3a9", "e9", "e90a", "c3afc2bbc2bf", "efbfbd0a", "efbfbd"].map((hex, at) => {
+      const own = createHash("sha256").update(Buffer.from(hex, "hex")).digest("hex");
+      return createHash("sha256")
+        .update(`${100 + at}_a.sql\0${own}\n`)
+        .digest("hex");
+    });
+    expect([...(await digestsOf(project)).values()]).toEqual(expected);
   });
 
   test("where nothing can be cached", async () => {

@@ -88,3 +88,8 @@ test.each([
 ])("the lines of %j are %j", (text, lines) => {
   expect(normalizeLines(text)).toBe(lines);
 });
+
+test("a byte order mark is no character of UTF-8 text that looks like its bytes", () => {
+  expect(normalizeLines("\ufeffa\r\n", "utf8")).toBe("a\n");
+  expect(normalizeLines("\u00ef\u00bb\u00bfa", "utf8")).toBe("\u00ef\u00bb\u00bfa");
+});

@@ -3,6 +3,7 @@ import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { FolderError } from "../errors.ts";
 import { gatherFacts } from "../facts.ts";
+import { openFactsCache } from "../facts-cache.ts";
 import { factsFile } from "../folder.ts";
 import { type FolderEntry, readFolder } from "../listing.ts";
 import { sha256 } from "./asset-files.ts";
@@ -40,7 +41,7 @@ export async function openFolder(request: AssetRequest): Promise<Folder> {
 }
 
 export async function takeInventory({ dir, entries }: Folder, cacheDir: string): Promise<Inventory> {
-  const facts = await gatherFacts(dir, entries, factsFile(cacheDir, dir));
+  const facts = await gatherFacts(dir, entries, openFactsCache(factsFile(cacheDir, dir)));
   const migrations = entries.map((entry): ManifestMigration => {
     const known = facts.get(entry.name);
     if (known === undefined) throw new TypeError(`nothing is known of ${entry.name}`);
