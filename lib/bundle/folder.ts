@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile, realpath } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { defaultCacheDir } from "./cache-dir.ts";
 import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
@@ -117,22 +118,22 @@ async function loadEntries(
     modules.length > 0 ? await (await loader()).load(modules) : new Map<string, LoadedModule>();
   const loaded = new Map<string, LoadedFile>();
   for (const entry of entries) {
-    loaded.set(entry.name, compiled.get(entry.name) ?? (await readSql(folder, entry)));
+    loaded.set(entry.name, compiled.get(entry.name) ?? readSql(folder, entry));
   }
   return loaded;
 }
 
-async function readSql(folder: string, entry: FolderEntry): Promise<LoadedFile> {
-  const texts = await Promise.all(entry.files.map((file) => readText(join(folder, file))));
-  const [first, second] = texts;
+function readSql(folder: string, entry: FolderEntry): LoadedFile {
+  const [first, second] = entry.files.map((file) => readText(join(folder, file)));
   if (first === undefined) throw unknownName(folder, entry.name);
   if (entry.kind === "sql") return { kind: "sql", file: first };
   return second === undefined ? { kind: "pair", up: first } : { kind: "pair", up: first, down: second };
 }
 
-async function readText(path: string): Promise<SqlText> {
+/** Synchronously: a thousand small files take a tenth of the time. */
+function readText(path: string): SqlText {
   try {
-    const text = await readFile(path, "utf8");
+    const text = readFileSync(path, "utf8");
     return { path, text: text.replace(/^\ufeff/, "") };
   } catch (cause) {
     const message = `a migration cannot be read: ${errorMessage(cause)}`;
