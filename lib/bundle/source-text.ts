@@ -9,7 +9,7 @@ import { isBuiltin } from "node:module";
  * The text without the comments that begin a line. Comments further right stay: finding them takes a
  * parser, since `"https://…"` and a regular expression may look like one.
  */
-function withoutLeadingComments(text: string): string {
+export function withoutLeadingComments(text: string): string {
   return text.replace(/^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm, "");
 }
 

@@ -111,6 +111,51 @@ describe("what a migration may say", () => {
   });
 });
 
+describe("what depends on nothing around it is the same", () => {
+  test("to a migration that imports it: both see one evaluation", async () => {
+    const loaded = await loadAll(
+      make({
+        "migrations/001_a.ts": "export const own = {}; export const up = 1;",
+        "migrations/002_b.ts": 'import { own } from "./001_a.ts"; export const seen = own;',
+        "migrations/003_c.ts": "export const up = 1;",
+      }),
+    );
+    expect(exportOf(loaded.get("002_b"), "seen")).toBe(exportOf(loaded.get("001_a"), "own"));
+  });
+
+  test.each(["commonjs", "module"])("in a package of type %s", async (type) => {
+    const more = { "package.json": JSON.stringify({ type, sideEffects: false }) };
+    const text =
+      "globalThis.count = (globalThis.count ?? 0) + 1;\nexport const seen = [typeof this, up.name];\n";
+    for (const name of ["001_a.ts", "001_a.js", "001 a.ts"]) {
+      expect(await seen(name, `${text}export function up() {}`, more)).toEqual(["undefined", "up"]);
+    }
+  });
+
+  test("whatever a tsconfig.json says of classes, unused imports and JSX", async () => {
+    const compilerOptions = {
+      useDefineForClassFields: false,
+      verbatimModuleSyntax: true,
+      target: "es5",
+      jsx: "x",
+    };
+    const more = { "tsconfig.json": JSON.stringify({ compilerOptions }) };
+    const text = 'import type { T } from "gone"; class A { x?: T } export const seen = "x" in new A();';
+    expect(await seen("001_a.ts", text, more)).toBe(true);
+    expect(await seen("001_a.ts", `import type T from "gone";\nexport const seen: T = 1;`, more)).toBe(1);
+  });
+
+  test("in whatever way its bytes are written", async () => {
+    const project = make({ "migrations/001_a.ts": "", "migrations/002_b.ts": "" });
+    const text = (value: string) => `export const seen = ["${value}", \`a\r\nb\`];\r\n`;
+    writeFileSync(join(project.dir, "001_a.ts"), Buffer.from(text("\u00e9"), "latin1"));
+    writeFileSync(join(project.dir, "002_b.ts"), `\ufeff${text("\u00e9")}`);
+    const loaded = await loadAll(project);
+    expect(exportOf(loaded.get("001_a"), "seen")).toEqual(["\ufffd", "a\nb"]);
+    expect(exportOf(loaded.get("002_b"), "seen")).toEqual(["\u00e9", "a\nb"]);
+  });
+});
+
 describe("a module knows where it is", () => {
   const read = "fs.readFileSync(path.join(__dirname, 'sql/x.sql'), 'utf8')";
   test.each([

@@ -13,6 +13,7 @@ const AS_REQUIRED = " as required";
 export function besideProject(dir: string): Surroundings {
   const base = JSON.stringify(pathToFileURL(`${dir}/migrations.mjs`).href);
   return {
+    metafile: false,
     banner: `${RESOLVER}\nconst require = __migration_createRequire(${base});`,
     entry: { head: "", value: (load) => load },
     selfKnowledge,

@@ -49,7 +49,7 @@ export async function compileDeployable(
   const { outputFiles, metafile } = outcome.built;
   const code = outputFiles.find((file) => file.path.endsWith(".mjs"))?.text ?? "";
   const places = { dir, ownFolder: own.folder };
-  return { code: withoutPlaces(code, Object.keys(metafile.inputs), places), followsDigests };
+  return { code: withoutPlaces(code, Object.keys(metafile?.inputs ?? {}), places), followsDigests };
 }
 
 function packageFolder(path: string): string {

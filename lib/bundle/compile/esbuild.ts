@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+import type * as Esbuild from "esbuild";
 import type { BuildOptions, BuildResult, Message, Plugin } from "esbuild";
 import { property } from "../unknown.ts";
 import { SELF_REFERENCES } from "./adapt.ts";
@@ -6,7 +8,7 @@ import type { Surroundings } from "./surroundings.ts";
 
 /** esbuild's answer: the outputs, or what is wrong with the files. */
 export type Outcome =
-  | { readonly built: BuildResult<{ write: false; metafile: true }>; readonly errors?: never }
+  | { readonly built: BuildResult<{ write: false }>; readonly errors?: never }
   | { readonly errors: readonly Message[] };
 
 /** One pass over the modules and everything they lead to; writes nothing. */
@@ -17,7 +19,8 @@ export async function runEsbuild(
 ): Promise<Outcome> {
   // A plugin of its own for each pass: what an import leads to depends on the tsconfig.json.
   const asked = (): BuildOptions => ({
-    ...options(folder.dir, surroundings.banner),
+    ...options(folder.dir, surroundings),
+    ...(folder.modules.every(({ path }) => folder.plain?.has(path)) ? { tsconfigRaw: "{}" } : {}),
     plugins: plugins(folder, surroundings, onImport),
   });
   const outcome = await attempt(asked());
@@ -32,10 +35,9 @@ function plugins(folder: FolderModules, surroundings: Surroundings, onImport: On
 }
 
 async function attempt(asked: BuildOptions): Promise<Outcome> {
-  // Loading esbuild takes longer than a run with nothing to do.
-  const { build } = await import("esbuild");
+  const { build } = loadEsbuild();
   try {
-    return { built: await build({ ...asked, write: false, metafile: true }) };
+    return { built: await build({ ...asked, write: false }) };
   } catch (error) {
     const errors = property(error, "errors");
     if (!isMessages(errors)) throw error;
@@ -43,8 +45,16 @@ async function attempt(asked: BuildOptions): Promise<Outcome> {
   }
 }
 
+/**
+ * Only when something is compiled: it takes longer than a run with nothing to do. Required, because an import has Node
+ * look through all of it for the names it exports, which takes as long again.
+ */
+function loadEsbuild(): typeof Esbuild {
+  return createRequire(import.meta.url)("esbuild");
+}
+
 /** The same wherever the code will run, so that its functions are the same text. */
-function options(dir: string, banner: string): BuildOptions {
+function options(dir: string, { banner, metafile }: Surroundings): BuildOptions {
   return {
     entryPoints: ["migrations"],
     absWorkingDir: dir,
@@ -63,6 +73,7 @@ function options(dir: string, banner: string): BuildOptions {
     legalComments: "none",
     sourcemap: "external",
     sourcesContent: false,
+    metafile,
     logLevel: "silent",
   };
 }

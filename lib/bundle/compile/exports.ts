@@ -10,6 +10,7 @@ const MIGRATION_EXPORTS = ["up", "down", "shorthands"];
  * by name, as properties of the default export, or through `module.exports`.
  */
 export function plainExports(namespace: unknown): Readonly<Record<string, unknown>> {
+  if (isHolder(namespace) && !(MIXED in namespace) && !("default" in namespace)) return { ...namespace };
   const commonJs = property(property(namespace, MIXED), "exports");
   const assigned = ownEntries(commonJs);
   // `module.exports = …` replaces what the file exported besides, as it would in Node.

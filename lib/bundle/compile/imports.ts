@@ -1,6 +1,7 @@
-import { realpathSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { lstatSync, realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import type { FolderEntry } from "../listing.ts";
+import { placeOf } from "../stamps.ts";
 import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
 import type { ModuleFile, OnImport } from "./plugin.ts";
@@ -8,13 +9,14 @@ import type { ModuleFile, OnImport } from "./plugin.ts";
 /** The modules of entries; a symbolic link is the file it leads to, so that its relative imports work. */
 export function modulesOf(dir: string, entries: readonly FolderEntry[]): ModuleFile[] {
   return entries.flatMap(({ name, files }) =>
-    files.map((file) => ({ name, path: realPath(join(dir, file)) })),
+    files.map((file) => ({ name, path: realPath(placeOf(dir, file)) })),
   );
 }
 
+/** The folder is real already; to ask for the real path looks at each folder above the file, for each file. */
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return lstatSync(path).isSymbolicLink() ? realpathSync(path) : path;
   } catch {
     return path;
   }

@@ -8,6 +8,8 @@ export const LOCAL = "migration";
 
 /** The name of a local module in compiled code: relative to the folder, the same on every machine. */
 export function localName(dir: string, path: string): string {
+  if (path.startsWith(`${dir}${sep}`) && !path.includes(sep, dir.length + 1))
+    return path.slice(dir.length + 1);
   const name = relative(dir, path);
   return sep === "/" ? name : name.replaceAll(sep, "/");
 }

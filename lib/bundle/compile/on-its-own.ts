@@ -19,6 +19,7 @@ const EXPORTS = "plainExports";
  */
 export function onItsOwn(dir: string, exportsFile: string): Surroundings {
   return {
+    metafile: true,
     banner: BANNER,
     entry: {
       head: `import { ${EXPORTS} } from ${JSON.stringify(exportsFile)};\n`,

@@ -16,12 +16,16 @@ export interface ModuleFile {
 export interface FolderModules {
   readonly dir: string;
   readonly modules: readonly ModuleFile[];
+  /** Paths of those that esbuild is left alone with. */
+  readonly plain?: ReadonlySet<string>;
 }
 
 /** Called for each import of a local module: whose it is and where it leads. */
 export type OnImport = (importer: string, path: string, target: Target) => void;
 
 const ENTRY = "entry";
+const ENTRY_POINT = /^migrations$/;
+const NAMED = new RegExp(`^${LOCAL}:`);
 
 const LOADERS: Readonly<Record<string, Loader>> = {
   ".ts": "ts",
@@ -39,25 +43,30 @@ const LOADERS: Readonly<Record<string, Loader>> = {
 
 /** One module whose export `migrations` evaluates each migration when it is called by name. */
 export function migrationsPlugin(
-  { dir, modules }: FolderModules,
+  { dir, modules, plain = new Set() }: FolderModules,
   surroundings: Surroundings,
   onImport: OnImport,
 ): Plugin {
   const migrations = new Set(modules.map(({ path }) => path));
-  const entry = entryText(dir, modules, surroundings.entry);
+  const entry = entryText({ dir, modules, plain }, surroundings.entry);
   return {
     name: "migrations",
     setup(build) {
       const find = targetFinder(build);
-      build.onResolve({ filter: /.*/ }, async (args) => {
+      // Each rule says whose imports it is for: esbuild asks about nothing else, and a question costs more than a file.
+      build.onResolve({ filter: ENTRY_POINT }, ({ kind, path }) =>
+        kind === "entry-point" ? { path, namespace: ENTRY } : undefined,
+      );
+      build.onResolve({ filter: NAMED, namespace: ENTRY }, ({ path }) => ({
+        path: path.slice(`${LOCAL}:`.length),
+        namespace: LOCAL,
+      }));
+      build.onResolve({ filter: /.*/, namespace: LOCAL }, async (args) => {
         if (args.pluginData === QUESTION) return undefined;
-        if (args.kind === "entry-point") return { path: args.path, namespace: ENTRY };
-        if (args.namespace === ENTRY && args.kind === "dynamic-import")
-          return { path: args.path, namespace: LOCAL };
-        if (args.namespace !== LOCAL) return undefined;
         const importer = localPath(dir, args.importer);
         const target = await find({ ...args, importer });
         onImport(importer, args.path, target);
+        if (target.kind === "local" && plain.has(target.path)) return { path: target.path };
         return answer(dir, target, args, surroundings);
       });
       build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({
@@ -73,9 +82,10 @@ export function migrationsPlugin(
   };
 }
 
-function entryText(dir: string, modules: readonly ModuleFile[], { head, value }: EntryText): string {
+function entryText({ dir, modules, plain }: Required<FolderModules>, { head, value }: EntryText): string {
   const parts = modules.map(({ name, path }) => {
-    const load = `() => import(${JSON.stringify(localName(dir, path))})`;
+    const file = localName(dir, path);
+    const load = `() => import(${JSON.stringify(plain.has(path) ? `./${file}` : `${LOCAL}:${file}`)})`;
     return `[${JSON.stringify(name)}, ${value(load)}]`;
   });
   return `${head}export const migrations = new Map([\n${parts.join(",\n")}\n]);`;

@@ -5,6 +5,8 @@ export type PackageTarget = Extract<Target, { readonly kind: "package" }>;
 
 /** What compiled code finds where it will run: its project and its packages, or nothing but itself. */
 export interface Surroundings {
+  /** Whether esbuild shall list what went into the code. */
+  readonly metafile: boolean;
   /** Goes before all compiled code. */
   readonly banner: string;
   /** What the entry module does with the function that evaluates a migration, as source text. */
