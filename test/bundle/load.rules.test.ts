@@ -156,6 +156,39 @@ describe("what depends on nothing around it is the same", () => {
   });
 });
 
+describe("of very many migrations", () => {
+  const many = (text: (at: number) => string) =>
+    make(
+      Object.fromEntries(Array.from({ length: 600 }, (_, at) => [`migrations/${1000 + at}_m.ts`, text(at)])),
+    );
+
+  test("each is evaluated once and in order, and can be reloaded", async () => {
+    const count = "const all = (globalThis.all ??= []); all.push(0); export const seen = all.length;";
+    const { dir, cacheDir } = many(() => count);
+    const folder = await openFolder(dir, { cacheDir });
+    const names = folder.entries.map(({ name }) => name);
+    const loaded = await folder.load(names);
+    expect([...loaded.keys()]).toEqual(names);
+    expect(names.map((name) => exportOf(loaded.get(name), "seen"))).toEqual(names.map((_, at) => at + 1));
+    expect(exportOf(await folder.reload("1599_m"), "seen")).toBe(601);
+  });
+
+  test("all that do not compile are named at once", async () => {
+    const project = many((at) => (at % 599 === 0 ? "export const = 1;" : "export const up = 1;"));
+    await expect(loadAll(project)).rejects.toMatchObject({
+      problems: [{ file: join(project.dir, "1000_m.ts") }, { file: join(project.dir, "1599_m.ts") }],
+    });
+  });
+
+  test("helpers are evaluated once", async () => {
+    const text = 'import { own } from "./lib/h.ts"; export const seen = own;';
+    const project = many((at) => (at % 300 === 0 ? text : "export const up = 1;"));
+    project.write({ "migrations/lib/h.ts": "export const own = {};" });
+    const loaded = await loadAll(project);
+    expect(exportOf(loaded.get("1300_m"), "seen")).toBe(exportOf(loaded.get("1000_m"), "seen"));
+  });
+});
+
 describe("a module knows where it is", () => {
   const read = "fs.readFileSync(path.join(__dirname, 'sql/x.sql'), 'utf8')";
   test.each([

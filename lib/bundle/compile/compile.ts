@@ -13,8 +13,11 @@ import type { ModuleFile } from "./plugin.ts";
  * Compiles modules and the local files they import into the text of one module.
  * @throws FolderError naming every file that does not compile.
  */
-export async function compileModules(dir: string, modules: readonly ModuleFile[]): Promise<string> {
-  const plain = plainModules(dir, modules);
+export async function compileModules(
+  dir: string,
+  modules: readonly ModuleFile[],
+  plain = plainModules(dir, modules),
+): Promise<string> {
   const outcome = await runEsbuild({ dir, modules, plain }, besideProject(dir));
   if (outcome.errors !== undefined) throw compileError(toProblems(dir, outcome.errors));
   const output = (extension: string) =>

@@ -5,6 +5,7 @@ import { compileModules } from "./compile.ts";
 import { plainExports } from "./exports.ts";
 import { modulesOf } from "./imports.ts";
 import { type CompiledModule, compiledModule, placeModule } from "./place.ts";
+import { plainModules } from "./plain.ts";
 import type { ModuleFile } from "./plugin.ts";
 
 /** One module of a folder, evaluated. */
@@ -27,16 +28,26 @@ interface Copies {
   readonly latest: number;
 }
 
-type Compile = (modules: readonly ModuleFile[]) => Promise<CompiledModule>;
+interface Part {
+  readonly modules: readonly ModuleFile[];
+  readonly compiled: CompiledModule;
+}
+
+/** Bounds the memory of esbuild, whose peak for four times as many is half as high again; fewer would take longer. */
+const LARGEST_PART = 250;
+
+type Compile = (modules: readonly ModuleFile[], plain?: ReadonlySet<string>) => Promise<CompiledModule>;
 
 export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
   const loaded = new Map<string, Copies>();
-  const compile: Compile = async (modules) => compiledModule(cacheDir, await compileModules(dir, modules));
+  const compile: Compile = async (...asked) => compiledModule(cacheDir, await compileModules(dir, ...asked));
   const load = async (entries: readonly FolderEntry[]) => {
-    const modules = modulesOf(dir, entries);
-    const compiled = await compile(modules);
-    const results = await evaluate(await importFirst(compiled, modules, compile), modules);
-    for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
+    const results = new Map<string, LoadedModule>();
+    for (const { compiled, modules } of await compileAll(dir, modulesOf(dir, entries), compile)) {
+      const evaluated = await evaluate(await importFirst(compiled, modules, compile), modules);
+      for (const [name, result] of evaluated) results.set(name, result);
+      for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
+    }
     return results;
   };
   const reload = async (entry: FolderEntry) => {
@@ -52,6 +63,32 @@ export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader 
     return result;
   };
   return { load, reload };
+}
+
+/**
+ * All of them, before any is evaluated. What they import is evaluated once only if it is compiled once, so they are
+ * divided only where they share nothing.
+ */
+async function compileAll(
+  dir: string,
+  modules: readonly ModuleFile[],
+  compile: Compile,
+): Promise<readonly Part[]> {
+  const plain = plainModules(dir, modules);
+  const whole = async () => [{ modules, compiled: await compile(modules, plain) }];
+  if (modules.length <= LARGEST_PART || plain.size < modules.length) return whole();
+  const parts: Part[] = [];
+  try {
+    for (let at = 0; at < modules.length; at += LARGEST_PART) {
+      const part = modules.slice(at, at + LARGEST_PART);
+      parts.push({ modules: part, compiled: await compile(part, plain) });
+    }
+    return parts;
+  } catch (error) {
+    // All that does not compile is said at once.
+    if (error instanceof FolderError && error.code === "MIGRATION") return whole();
+    throw error;
+  }
 }
 
 async function importFirst(
