@@ -145,6 +145,20 @@ describe("what depends on nothing around it is the same", () => {
     expect(await seen("001_a.ts", `import type T from "gone";\nexport const seen: T = 1;`, more)).toBe(1);
   });
 
+  test("that imports types of the engine as if they were values, beside one that imports a file or not", async () => {
+    const compilerOptions = { verbatimModuleSyntax: true };
+    for (const more of [{}, { "migrations/002_b.ts": 'import "./lib/a.ts";', "migrations/lib/a.ts": "" }]) {
+      const project = make({
+        "migrations/001_a.ts": `import { MigrationBuilder, PgLiteral } from "node-pg-migrate";
+          export const seen = (pgm: MigrationBuilder) => new PgLiteral("x").value;`,
+        "tsconfig.json": JSON.stringify({ compilerOptions }),
+        ...more,
+      });
+      const migration = exportOf((await loadAll(project)).get("001_a"), "seen");
+      expect(typeof migration === "function" ? migration() : undefined).toBe("x");
+    }
+  });
+
   test("in whatever way its bytes are written", async () => {
     const project = make({ "migrations/001_a.ts": "", "migrations/002_b.ts": "" });
     const text = (value: string) => `export const seen = ["${value}", \`a\r\nb\`];\r\n`;

@@ -61,14 +61,16 @@ export function migrationsPlugin(
         path: path.slice(`${LOCAL}:`.length),
         namespace: LOCAL,
       }));
-      build.onResolve({ filter: /.*/, namespace: LOCAL }, async (args) => {
+      const resolve = async (args: OnResolveArgs) => {
         if (args.pluginData === QUESTION) return undefined;
         const importer = localPath(dir, args.importer);
         const target = await find({ ...args, importer });
         onImport(importer, args.path, target);
         if (target.kind === "local" && plain.has(target.path)) return { path: target.path };
         return answer(dir, target, args, surroundings);
-      });
+      };
+      build.onResolve({ filter: /.*/, namespace: LOCAL }, resolve);
+      if (plain.size > 0) build.onResolve({ filter: /^node-pg-migrate$/, namespace: "file" }, resolve);
       build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({
         contents: entry,
         loader: "js",
