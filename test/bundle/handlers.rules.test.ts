@@ -60,6 +60,16 @@ describe("built handlers", () => {
     expect(run(built.dir, body)).toEqual(["function", "function", "function"]);
   });
 
+  test("do not make Node load its fetch, and look for credentials where functions have them", () => {
+    const body = `await import("HERE/on-deploy.mjs");
+      console.log(JSON.stringify(process.moduleLoadList.filter((name) => name.includes("undici"))));`;
+    expect(run(built.dir, body)).toEqual([]);
+    const sources = built.inputs.flatMap(
+      (input) => /credential-provider-(\w+(?:-\w+)*)\//.exec(input)?.[1] ?? [],
+    );
+    expect([...new Set(sources)].sort()).toEqual(["env", "http", "imds", "node"]);
+  });
+
   test("load node-pg-migrate only when it is needed, and then the one that migrations get", () => {
     const isEngine = (file: string) => readFileSync(join(built.dir, file), "utf8").includes("createTable");
     expect([...neededBy(built.dir, "on-deploy.mjs")].filter(isEngine)).toEqual([]);

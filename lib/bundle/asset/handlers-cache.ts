@@ -32,7 +32,9 @@ export function writeHandlersCache(
   { files, inputs }: { readonly files: AssetFiles; readonly inputs: readonly string[] },
 ): void {
   try {
-    const real = inputs.filter((input) => !input.startsWith("stub:")).map((input) => resolve(dir, input));
+    const real = inputs
+      .filter((input) => !/^(?:stub|builtin):/.test(input))
+      .map((input) => resolve(dir, input));
     const digests = real.map((input) => [input, sha256(readFileSync(input))]);
     const contents = [...files].map(([name, bytes]) => [name, Buffer.from(bytes).toString()]);
     writeAtomically(path, JSON.stringify({ inputs: digests, files: contents }));
