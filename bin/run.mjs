@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, "node_modules", ".cache", "cdk-pg-migrate", "cli");
-const folders = ["bin", "lib/bundle", "lib/cli", "lib/migrator"];
+const folders = ["bin", "lib/bundle", "lib/cli", "lib/migrator", "scripts"];
 
 /** Newest change among the sources; folders count too, because deleting a file changes only its folder. */
 function newestSource() {
@@ -21,20 +21,12 @@ function newestSource() {
 }
 
 async function compile(outdir) {
-  const { build } = await import("esbuild").catch(() => {
+  const { bundleCli } = await import("../scripts/cli-bundle.mjs").catch(() => {
     process.stderr.write("The dependencies are not installed yet: run `npm install` first.\n");
     process.exit(1);
   });
-  const { outputFiles } = await build({
-    entryPoints: [join(root, "bin", "migrate.ts")],
+  const { outputFiles } = await bundleCli(root, {
     outdir,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
     sourcemap: "linked",
     write: false,
     logLevel: "error",
@@ -61,7 +53,7 @@ function sweep() {
 }
 
 const outdir = join(cache, newestSource().toFixed(0));
-const entry = join(outdir, "migrate.mjs");
+const entry = join(outdir, "main.mjs");
 if (!statSync(entry, { throwIfNoEntry: false })) await compile(outdir);
 // Node 22 and newer keep what they have compiled, packages included.
 module.enableCompileCache?.(join(cache, "..", "node"));

@@ -1,11 +1,12 @@
 // Makes dist/, which is what is published: the constructs as ES modules with types, the Lambda handlers bundled, and
 // the CLI. Run by `npm pack` and `npm publish`.
 import { spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { bundleCli } from "./cli-bundle.mjs";
+import { licencesOf } from "./licences.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
@@ -21,31 +22,27 @@ function compileTypeScript() {
 
 async function bundleHandlers() {
   const { buildHandlers } = await import(pathToFileURL(join(dist, "lib", "bundle", "index.js")).href);
-  await buildHandlers(join(root, "lambda"), join(dist, "handlers"));
+  const metafile = await buildHandlers(join(root, "lambda"), join(dist, "handlers"));
+  return { metafile, from: join(root, "lambda") };
 }
 
-/** Split, so that a command loads what it needs; a folder of small files would cost each of them some milliseconds. */
-async function bundleCli() {
+async function bundleCommandLine() {
   const outdir = join(dist, "cli");
-  await build({
-    entryPoints: { migrate: join(root, "bin", "migrate.ts") },
+  const { metafile } = await bundleCli(root, {
     outdir,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
+    minify: true,
+    keepNames: true,
     define: { INSTALLED: "true" },
+    metafile: true,
     logLevel: "warning",
   });
   const entry = join(outdir, "migrate.mjs");
-  writeFileSync(entry, `#!/usr/bin/env node\n${readFileSync(entry, "utf8")}`);
+  copyFileSync(join(root, "scripts", "start.mjs"), entry);
   chmodSync(entry, 0o755);
+  return { metafile, from: process.cwd() };
 }
 
 rmSync(dist, { recursive: true, force: true });
 compileTypeScript();
-await bundleHandlers();
-await bundleCli();
+const bundled = [await bundleHandlers(), await bundleCommandLine()];
+writeFileSync(join(dist, "LICENSES.txt"), licencesOf(bundled));

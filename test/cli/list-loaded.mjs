@@ -1,4 +1,5 @@
-// Preloaded into a command (`node --import`): appends the path of every module it loads to the file $LOADED_LIST.
+// Preloaded into a command (`node --import`): appends the path of every module it loads to the file $LOADED_LIST, those
+// of Node itself too.
 import { appendFileSync } from "node:fs";
 import { createRequire, register } from "node:module";
 
@@ -13,4 +14,6 @@ const hooks = `
 register(`data:text/javascript,${encodeURIComponent(hooks)}`);
 
 const { cache } = createRequire(import.meta.url);
-process.on("exit", () => appendFileSync(list, `${Object.keys(cache).join("\n")}\n`));
+process.on("exit", () =>
+  appendFileSync(list, `${[...Object.keys(cache), ...process.moduleLoadList].join("\n")}\n`),
+);
