@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } f
 import module from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileFor } from "../scripts/cli-file.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const cache = join(root, "node_modules", ".cache", "cdk-pg-migrate", "cli");
@@ -31,7 +32,7 @@ async function compile(outdir) {
     process.stderr.write("The dependencies are not installed yet: run `npm install` first.\n");
     process.exit(1);
   });
-  const { outputFiles } = await bundleCli(root, {
+  const bundles = await bundleCli(root, {
     outdir,
     sourcemap: "linked",
     write: false,
@@ -40,7 +41,8 @@ async function compile(outdir) {
   // Made aside and moved into place whole: several commands may start at once.
   const aside = `${outdir}.${process.pid}`;
   mkdirSync(aside, { recursive: true });
-  for (const { path, contents } of outputFiles) writeFileSync(join(aside, basename(path)), contents);
+  for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles))
+    writeFileSync(join(aside, basename(path)), contents);
   try {
     renameSync(aside, outdir);
   } catch {
@@ -59,7 +61,7 @@ function sweep() {
 }
 
 const outdir = join(cache, newestSource().toFixed(0));
-const entry = join(outdir, "main.mjs");
+const entry = join(outdir, fileFor(process.argv[2]));
 if (!statSync(entry, { throwIfNoEntry: false })) await compile(outdir);
 // Node 22 and newer keep what they have compiled, packages included.
 module.enableCompileCache?.(join(cache, "..", "node"));

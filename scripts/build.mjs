@@ -1,10 +1,11 @@
 // Makes dist/, which is what is published: the constructs as ES modules with types, the Lambda handlers bundled, and
 // the CLI. Run by `npm pack` and `npm publish`.
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
 import { bundleCli } from "./cli-bundle.mjs";
 import { licencesOf } from "./licences.mjs";
 
@@ -28,7 +29,7 @@ async function bundleHandlers() {
 
 async function bundleCommandLine() {
   const outdir = join(dist, "cli");
-  const { metafile } = await bundleCli(root, {
+  const bundles = await bundleCli(root, {
     outdir,
     minify: true,
     keepNames: true,
@@ -36,13 +37,20 @@ async function bundleCommandLine() {
     metafile: true,
     logLevel: "warning",
   });
-  const entry = join(outdir, "migrate.mjs");
-  copyFileSync(join(root, "scripts", "start.mjs"), entry);
-  chmodSync(entry, 0o755);
-  return { metafile, from: process.cwd() };
+  await build({
+    entryPoints: { migrate: join(root, "scripts", "start.mjs") },
+    outdir,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+  });
+  chmodSync(join(outdir, "migrate.mjs"), 0o755);
+  return bundles.map(({ metafile }) => ({ metafile, from: process.cwd() }));
 }
 
 rmSync(dist, { recursive: true, force: true });
 compileTypeScript();
-const bundled = [await bundleHandlers(), await bundleCommandLine()];
+const bundled = [await bundleHandlers(), ...(await bundleCommandLine())];
 writeFileSync(join(dist, "LICENSES.txt"), licencesOf(bundled));

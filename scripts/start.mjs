@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-// The package's program: published as dist/cli/migrate.mjs, beside what scripts/build.mjs bundles.
+// The package's program: published as dist/cli/migrate.mjs, beside the files that it chooses from.
+import { fileFor } from "./cli-file.mjs";
+
 const { basename, dirname, join } = process.getBuiltinModule("node:path");
 
 const root = join(import.meta.dirname, "..", "..");
@@ -9,4 +11,4 @@ const modules = basename(dirname(root)) === "node_modules" ? dirname(root) : joi
 process
   .getBuiltinModule("node:module")
   .enableCompileCache?.(join(modules, ".cache", "cdk-pg-migrate", "node"));
-await import("./main.mjs");
+await import(new URL(fileFor(process.argv[2]), import.meta.url).href);
