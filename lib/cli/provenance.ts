@@ -5,15 +5,13 @@ import { TOOL } from "../migrator/version.ts";
 
 /** Who runs, for the history: the operating system's user, and the git commit of the migrations if there is one. */
 export function readProvenance(cwd: string): Provenance {
-  let revision: { readonly known: string | undefined } | undefined;
   return {
     actor: `${readUser()}@${hostname()}`,
     origin: "cli",
     tool: TOOL,
     get revision() {
-      // Asked for with every row of the history, and not before one is written.
-      revision ??= { known: readRevision(cwd) };
-      return revision.known;
+      // A run asks when it is about to write, and asks once.
+      return readRevision(cwd);
     },
   };
 }
