@@ -1,4 +1,4 @@
-import { findChanged } from "./build/compare.ts";
+import { digestAll, findChanged } from "./build/compare.ts";
 import { inOrder } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -26,8 +26,10 @@ export async function survey(
   options: ResolvedOptions,
 ): Promise<Survey> {
   const existing = await findTables(session, tables);
-  const stored = await readStored(session, tables, existing);
-  const changed = await findChanged(source, stored.applied, {
+  // Without a history there is nothing to compare with.
+  const digesting = existing.history ? digestAll(source) : new Map<string, string>();
+  const [stored, files] = await Promise.all([readStored(session, tables, existing), digesting]);
+  const changed = await findChanged(source, stored.applied, files, {
     decamelize: options.decamelize,
     warn: () => {},
   });

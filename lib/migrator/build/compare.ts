@@ -1,3 +1,4 @@
+import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError } from "../errors.ts";
 import type { MigrationSource } from "../source.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
@@ -6,6 +7,12 @@ import { type BuildContext, renderUp } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
+/** Digests of all files. The turn it waits lets a query go out first that the server can work on meanwhile. */
+export async function digestAll(source: MigrationSource): Promise<ReadonlyMap<string, string>> {
+  await afterSending();
+  return fromSource(() => source.digests(source.entries.map((entry) => entry.name)));
+}
+
 /**
  * The applied migrations whose SQL is not what was applied, with the SQL as it is now. Files are compared by digest; only one that
  * differs is loaded, and then its SQL decides: comments, white space and line endings do not count.
@@ -13,11 +20,10 @@ import { inAnotherWorld } from "./world.ts";
 export async function findChanged(
   source: MigrationSource,
   applied: readonly AppliedMigration[],
+  digests: ReadonlyMap<string, string>,
   options: LoadOptions,
 ): Promise<Map<string, readonly string[]>> {
-  const present = new Set(source.entries.map((entry) => entry.name));
-  const recorded = applied.filter((m) => m.sourceDigest !== null && present.has(m.name));
-  const digests = await fromSource(() => source.digests(recorded.map((m) => m.name)));
+  const recorded = applied.filter((m) => m.sourceDigest !== null && digests.has(m.name));
   const differing = recorded.filter((m) => isComparable(m) && digests.get(m.name) !== m.sourceDigest);
   const changed = new Map<string, readonly string[]>();
   for (const { name, sqlDigest: before } of differing) {

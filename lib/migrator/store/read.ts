@@ -32,16 +32,26 @@ export interface Stored {
   readonly newestRunOn: string | null;
 }
 
+/** One row for all: the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
   if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
-  const applied = await session.rows<AppliedMigration>(selectApplied(tables, existing));
-  const partial = existing.history ? await session.rows<PartialMigration>(selectPartial(tables)) : [];
+  const [found] = await session.rows<{ applied: AppliedMigration[]; partial: PartialMigration[] }>(
+    `SELECT ${asList(selectApplied(tables, existing))} AS applied,
+            ${existing.history ? asList(selectPartial(tables)) : "'[]'::pg_catalog.json"} AS partial`,
+  );
+  const { applied, partial } = found ?? { applied: [], partial: [] };
   const newestRunOn =
     applied
       .map((row) => row.appliedAt)
       .sort()
       .at(-1) ?? null;
   return { applied: newestOfEachName(applied), partial, newestRunOn };
+}
+
+/** What a query gives, in the order of its column `id`, which stays out of it. */
+function asList(query: string): string {
+  return `(SELECT COALESCE(pg_catalog.json_agg(pg_catalog.to_jsonb(found) - 'id' ORDER BY found.id), '[]')
+           FROM (${query}) AS found)`;
 }
 
 /**
@@ -54,27 +64,26 @@ export async function readStored(session: Session, tables: Tables, existing: Exi
 function selectApplied(tables: Tables, existing: Existing): string {
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
   if (!existing.history) {
-    return `SELECT m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"
-            FROM ${tables.applied} AS m ORDER BY m.id`;
+    return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"
+            FROM ${tables.applied} AS m`;
   }
-  return `SELECT m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
+  return `SELECT m.id, m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
                  h.digest_version AS "digestVersion"
           FROM ${tables.applied} AS m LEFT JOIN LATERAL (
             SELECT source_digest, sql_digest, digest_version FROM ${tables.history}
             WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
             ORDER BY id DESC LIMIT 1
-          ) AS h ON true ORDER BY m.id`;
+          ) AS h ON true`;
 }
 
 /** A stop is settled by any later row of the same migration. `statement` is null when nothing was left behind. */
 function selectPartial(tables: Tables): string {
-  return `SELECT h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
+  return `SELECT h.id, h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
                  pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
           FROM ${tables.history} AS h
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM ${tables.history} AS later
-                            WHERE later.migration = h.migration AND later.id > h.id)
-          ORDER BY h.id`;
+                            WHERE later.migration = h.migration AND later.id > h.id)`;
 }
 
 /** node-pg-migrate's table has no unique name: a name that is there twice counts where it came last. */
