@@ -45,6 +45,11 @@ export interface MigrationFolder {
   load(names: readonly string[]): Promise<ReadonlyMap<string, LoadedFile>>;
   /** Evaluates a module anew, with all it imports from the project; reads SQL again. */
   reload(name: string): Promise<LoadedFile>;
+  /**
+   * Gives back what only compiling needs. Not while anything of this process compiles: that would fail. What is asked
+   * for later is compiled all the same.
+   */
+  rest(): Promise<void>;
 }
 
 /** Lists a folder (see `readFolder`) as a source of migrations. */
@@ -75,8 +80,13 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       if (entry === undefined) throw unknownName(folder, name);
       return entry.kind === "module" ? (await loader()).reload(entry) : readSql(folder, entry);
     },
+    rest: async () => {
+      if (entries.some((entry) => entry.kind === "module")) await (await loadCompiler()).endEsbuild();
+    },
   };
 }
+
+const loadCompiler = () => import("./compile/esbuild.ts");
 
 /** Only what loads a module pays for loading the compiler. */
 async function makeLoader(dir: string, cacheDir: string): Promise<ModuleLoader> {

@@ -30,7 +30,7 @@ export async function withContext(
   { remarksTo }: { readonly remarksTo: Output },
   work: (context: Context) => Promise<number>,
 ): Promise<number> {
-  const source = await fromSource(() => openFolder(resolve(world.cwd, flags.migrationsDir)));
+  const source = await fromSource(() => openSource(resolve(world.cwd, flags.migrationsDir)));
   const target = await chooseTarget(world, flags);
   const remarks = createPrinter(world, remarksTo);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
@@ -47,6 +47,22 @@ export async function withContext(
   } catch (error) {
     throw error instanceof MigrationError ? adviseOn(error, target, world) : error;
   }
+}
+
+/** Loads of so many migrations are followed by a run of them, not by other loads. */
+const MANY = 100;
+
+/** A folder whose compiler does not keep its memory while many migrations run. */
+async function openSource(dir: string): Promise<MigrationFolder> {
+  const folder = await openFolder(dir);
+  return {
+    ...folder,
+    load: async (names) => {
+      const loaded = await folder.load(names);
+      if (names.length > MANY) await folder.rest();
+      return loaded;
+    },
+  };
 }
 
 /** The flags that the engine has options for. */
