@@ -1,4 +1,4 @@
-import { digestAll, findChanged } from "./build/compare.ts";
+import { digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -28,7 +28,8 @@ export async function survey(
   const existing = await findTables(session, tables);
   // Without a history there is nothing to compare with.
   const digesting = existing.history ? digestAll(source) : new Map<string, string>();
-  const [stored, files] = await Promise.all([readStored(session, tables, existing), digesting]);
+  const [stored, early] = await Promise.all([readStored(session, tables, existing), digesting]);
+  const files = early ?? (await digestApplied(source, stored.applied));
   const changed = await findChanged(source, stored.applied, files, {
     decamelize: options.decamelize,
     warn: () => {},

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { Message, messagesOf, own } from "../../lib/migrator/connection/message.ts";
+import { oneLine } from "../../lib/migrator/sql/one-line.ts";
 import { isSelfContained } from "../../lib/migrator/sql/split.ts";
 import { failure } from "./failures.ts";
 
@@ -40,6 +41,30 @@ describe("the place of a failure", () => {
     expect(message.placeOf(failure({}), completed)).toMatchObject({ text, position: undefined });
   });
 
+  it("by count where the position is in another part: that is one in SQL of the server's own", () => {
+    expect(message.placeOf(failure({ position: 12 }), 3)).toMatchObject({
+      text: "SELECT 4",
+      position: undefined,
+    });
+    const start = [...message.text.slice(0, message.text.indexOf("SELECT 4"))].length;
+    const place = message.placeOf(failure({ position: start + 3 }), 3);
+    expect(place).toMatchObject({ text: "SELECT 4", position: 3 });
+  });
+
+  it("of very many parts: is found at once", () => {
+    const many = new Message("", parts(...Array.from({ length: 20_000 }, (_, n) => `SELECT ${n}`)));
+    expect(many.placeOf(failure({ position: 9 }), 0)).toMatchObject({ text: "SELECT 0", position: 9 });
+  });
+
+  it.each([
+    ["DO $$ a 😀 b $$", " a 😀 b ", 4, 9],
+    ["DO $$ a $$; DO $$ a $$", " a ", 1, undefined],
+    ["DO $$ a $$", "something else", 1, undefined],
+  ])("inside of a body, where %j has %j once", (text, query, position, expected) => {
+    const one = new Message("", parts(text));
+    expect(one.placeOf(failure({ inner: { query, position } }), 0).position).toBe(expected);
+  });
+
   it("keeps what the part means", () => {
     const meaning = () => {
       throw new Error("not asked");
@@ -73,6 +98,7 @@ describe("messages", () => {
     [["SELECT 'it''s' -- don't", "SELECT 2"], 1],
     [["SELECT 'abc", "SELECT 2", "SELECT 3"], 2],
     [["SELECT 1", "SELECT $a$ $b$", "SELECT /* /* */", "SELECT 3"], 3],
+    [["SET Standard_Conforming_Strings = off", "SELECT 'a'", "SELECT 'b'"], 2],
     [[], 0],
   ])("%j are %i", (texts, count) => {
     expect(messagesOf("", parts(...texts))).toHaveLength(count);
@@ -96,7 +122,28 @@ describe("a text that is complete in itself", () => {
     ["/* /* */ */", true],
     ["SELECT 1 -- /*", true],
     ["SELECT $1", true],
+    ["CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;", false],
+    ["CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; END", true],
+    ["SELECT atomic", true],
   ])("%j: %s", (sql, expected) => {
     expect(isSelfContained(sql)).toBe(expected);
+  });
+});
+
+describe("SQL on one line", () => {
+  it.each([
+    ["SELECT  1;\n\tSELECT 2", "SELECT 1; SELECT 2"],
+    ["/* a */ SELECT/* b */1 -- c", "SELECT 1"],
+    ["-- only this", ""],
+    ["ALTER ROLE a PASSWORD 'sesame'", "ALTER ROLE a PASSWORD '******'"],
+    ["SELECT 'a\nb'", "SELECT 'a b'"],
+  ])("%j: %j", (sql, expected) => {
+    expect(oneLine(sql, 100)).toBe(expected);
+  });
+
+  it("never shows half of a secret", () => {
+    for (let blanks = 3_960; blanks < 4_000; blanks += 1) {
+      expect(oneLine(`${" ".repeat(blanks)}ALTER ROLE a PASSWORD 'sesame'`, 300)).not.toContain("ses");
+    }
   });
 });

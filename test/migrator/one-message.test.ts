@@ -40,10 +40,13 @@ describe("a failure in a message of many statements", () => {
     ["a body that nothing closes", "DO $body$ BEGIN END", "$body$ B"],
     ["a comment that nothing closes", "SELECT 1 /* and", "/* and;"],
     ["an end that comes too soon", "CREATE TABLE b2 (n int", ";"],
+    ["a body that ends too soon", "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;", ""],
+    ["code inside of a body", "DO $$ begin foo bar; end $$", "foo bar;"],
   ])("%s: is about the step that it is in, and where in it", (_, bad, at) =>
     withDatabase(async (db) => {
       const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
-      expect(error).toMatchObject({ code: "SQL", details: { migration: "2_b", statement: `${bad};` } });
+      const statement = bad.endsWith(";") ? bad : `${bad};`;
+      expect(error).toMatchObject({ code: "SQL", details: { migration: "2_b", statement } });
       expect(pointedAt(error)).toBe(at);
     }),
   );
@@ -53,6 +56,15 @@ describe("a failure in a message of many statements", () => {
       const bad = "SELECT 1; SELECT 1 / count(*) FROM b; SELECT 2";
       const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
       expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "22012", statement: `${bad};` } });
+      expect(error.details.position).toBeUndefined();
+    }));
+
+  it("with a position in SQL of the server's own: is about the step, and has none", () =>
+    withDatabase(async (db) => {
+      const first = "CREATE TABLE b (n int); CREATE INDEX ON b (n) WHERE n = 1";
+      const bad = "ALTER TABLE b ALTER n TYPE text;";
+      const error = await failureAt(db, "2_b.ts", steps(first, bad, LAST));
+      expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "42883", statement: bad } });
       expect(error.details.position).toBeUndefined();
     }));
 
@@ -94,6 +106,17 @@ describe("what one migration does to the reading of the next", () => {
       await (await openMigrator(db, dir)).up();
       expect(await db.query("SELECT path, s FROM b, c")).toEqual([{ path: "C:\\", s: "on" }]);
     }));
+
+  it("nothing but what it asks for: its own next step is read as it has set", () =>
+    withDatabase(async (db) => {
+      const text = steps(
+        "CREATE TABLE a (text text)",
+        "SET standard_conforming_strings = off",
+        "INSERT INTO a VALUES ('1\\n2')",
+      );
+      await (await openMigrator(db, writeFolder({ "1_a.ts": text }))).up();
+      expect(await db.query("SELECT text FROM a")).toEqual([{ text: "1\n2" }]);
+    }));
 });
 
 describe("a migration's transaction", () => {
@@ -107,7 +130,7 @@ describe("a migration's transaction", () => {
 
   it("that is not open any more is not recorded", () =>
     withDatabase(async (db) => {
-      const { session, batch } = await openSession(db, 1);
+      const { session, batch } = await openSession(db);
       const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
       const error = await failureOf(
         batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT", by: "migration" }] }),
@@ -118,16 +141,31 @@ describe("a migration's transaction", () => {
     }));
 });
 
+describe("a deadline that passes while a message is under way", () => {
+  it("undoes it on the server, with nobody there to cancel it", () =>
+    withDatabase(async (db) => {
+      const { session, batch } = await openSession(db, Date.now() + 500);
+      const sleep = { text: "SELECT pg_catalog.pg_sleep(0.3)", by: "migration" } as const;
+      const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
+      const error = await failureOf(batch.perform({ ...work, steps: [sleep, sleep] }));
+      expect(error).toMatchObject({ code: "DEADLINE" });
+      await session.end();
+      expect(await userTables(db)).toEqual([]);
+    }));
+});
+
 describe("what the server shows of a run", () => {
   it("is the name of the migration and its SQL, without its secrets", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
-        "1_a.sql": `CREATE TABLE a AS SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid();
-          /* CREATE ROLE nobody PASSWORD 'sesame' */`,
+        "1_a.sql": `/* CREATE ROLE nobody PASSWORD 'sesame' */ CREATE TABLE a AS SELECT query
+          FROM pg_stat_activity WHERE pid = pg_backend_pid() AND $$PASSWORD 'sesame'$$ <> 'x'; -- sesame`,
       });
       await (await openMigrator(db, dir)).up();
       const [row] = await db.query<{ query: string }>("SELECT query FROM a");
-      expect(row?.query).toMatch(/^\/\* 1_a: CREATE TABLE a AS SELECT query .*\*\/\nBEGIN/);
+      const [title = ""] = row?.query.split("\n") ?? [];
+      expect(title).toMatch(/^\/\* 1_a: CREATE TABLE a AS SELECT query FROM .*\*\/$/);
+      expect(title).not.toContain("sesame");
     }));
 });
 
@@ -160,13 +198,23 @@ describe("messages and commits", () => {
       expect(lazy).toEqual([true, true, true, false, false, false]);
     }));
 
-  it("a database with tables of others is not empty", () =>
+  it("a database with tables in another schema is not empty", () =>
     withDatabase(async (db) => {
-      await db.query("CREATE TABLE theirs ()");
-      await (await openMigrator(db, writeFolder({ "0_before.sql": "SELECT 1;" }))).baseline();
+      await db.query("CREATE SCHEMA theirs; CREATE TABLE theirs.t ()");
       await db.enableStatementLog();
       await (await openMigrator(db, writeFolder(FOUR))).up();
       expect((await db.logged()).join()).not.toContain("synchronous_commit");
+    }));
+
+  it("how each is undone is asked for once", () =>
+    withDatabase(async (db) => {
+      const files = [1, 2, 3, 4].map((n) => [
+        `${n}_t.ts`,
+        `export const up = (pgm: any) => pgm.sql("CREATE TABLE t${n} ()");
+         export const down = (pgm: any) => { globalThis.downs = [...(globalThis.downs ?? []), ${n}]; };`,
+      ]);
+      await (await openMigrator(db, writeFolder(Object.fromEntries(files)))).up();
+      expect(Reflect.get(globalThis, "downs")).toEqual([1, 2, 3, 4]);
     }));
 
   it("the history has how long the server took", () =>

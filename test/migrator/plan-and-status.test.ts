@@ -1,3 +1,5 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
@@ -148,6 +150,20 @@ describe("dynamic migrations", () => {
 });
 
 describe("status", () => {
+  it("tells of the others where a pending file cannot be read", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "SELECT 1;" });
+      await (await openMigrator(db, dir)).up();
+      mkdirSync(join(dir, "lib"));
+      addFiles(dir, { "2_b.ts": "import './lib/b.ts'; export const up = () => {};" });
+      mkdirSync(join(dir, "lib", "b.ts"));
+      const { migrations } = await (await openMigrator(db, dir)).status();
+      expect(migrations.map(({ name, state }) => [name, state])).toEqual([
+        ["1_a", "applied"],
+        ["2_b", "pending"],
+      ]);
+    }));
+
   it("tells every state", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({

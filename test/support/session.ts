@@ -3,16 +3,17 @@ import { resolveOptions } from "../../lib/migrator/options.ts";
 import { type Batch, createBatch } from "../../lib/migrator/run/batch.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** The engine's own session, and a batch of so many migrations on it. */
+/** The engine's own session, and a batch of one migration on it. @param deadline that only the server knows of */
 export async function openSession(
   db: TestDatabase,
-  total: number,
+  deadline?: number,
 ): Promise<{ readonly session: Session; readonly batch: Batch }> {
   const session = await Session.open({
     connection: db.connection,
     options: resolveOptions({}),
     applicationName: "cdk-pg-migrate test",
     observe: () => {},
+    deadline,
   });
-  return { session, batch: createBatch(session, { mode: "each", durability: "every", total }) };
+  return { session, batch: createBatch(session, { mode: "each", durability: "every", total: 1 }) };
 }

@@ -13,7 +13,7 @@ export interface Recipe {
 }
 
 /** SQL that is known as it is: nothing has to be called for it, and node-pg-migrate need not be loaded. */
-export class SqlText implements BuiltSteps {
+export class PlainSql implements BuiltSteps {
   readonly steps: readonly string[];
   readonly transactional: boolean;
 
@@ -33,18 +33,18 @@ export function readActions(loaded: LoadedMigration): Actions {
   if (loaded.kind === "module") return moduleActions(loaded.exports);
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
-    return { up: sqlText(up, up.text), down: down ? sqlText(down, down.text) : false, shorthands: {} };
+    return { up: plainSql(up, up.text), down: down ? plainSql(down, down.text) : false, shorthands: {} };
   }
   const { up, down } = readSections(loaded.file.text);
   return {
-    up: sqlText(loaded.file, up.text),
-    down: down ? sqlText(loaded.file, down.text) : false,
+    up: plainSql(loaded.file, up.text),
+    down: down ? plainSql(loaded.file, down.text) : false,
     shorthands: {},
   };
 }
 
-function sqlText(file: SqlFile, text: string): SqlText {
-  return new SqlText([text], !asksForNoTransaction(file.text));
+function plainSql(file: SqlFile, text: string): PlainSql {
+  return new PlainSql([text], !asksForNoTransaction(file.text));
 }
 
 function moduleActions(exported: unknown): Actions {
@@ -63,10 +63,10 @@ function moduleActions(exported: unknown): Actions {
  * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
  * @throws MigrationError `IRREVERSIBLE` for `down = false`, `MIGRATION` when there is nothing to call
  */
-export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | SqlText {
+export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | PlainSql {
   const inferred = direction === "down" && actions.down === undefined;
   const action = inferred || direction === "up" ? actions.up : actions.down;
-  if (action instanceof SqlText) return action;
+  if (action instanceof PlainSql) return action;
   if (isAction(action)) return { action, mode: inferred ? "inferred" : "direct" };
   if (action === false && direction === "down") {
     throw new MigrationError("IRREVERSIBLE", `migration ${name} has no way down`, {

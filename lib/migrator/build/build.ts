@@ -3,7 +3,7 @@ import { cancelled } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
-import { chooseRecipe, type Recipe, SqlText } from "./actions.ts";
+import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
@@ -30,7 +30,7 @@ export interface BuildContext {
  */
 export async function buildWithoutDatabase(context: BuildContext, direction: Direction): Promise<Built> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
-  if (recipe instanceof SqlText) return { kind: "static", ...checked(context.name, recipe) };
+  if (recipe instanceof PlainSql) return { kind: "static", ...checked(context.name, recipe) };
   let asked = false;
   const db: MigrationDb = {
     query: () => {
@@ -67,7 +67,7 @@ export async function buildWithDatabase(
   db: (usesTransaction: () => boolean) => MigrationDb,
 ): Promise<BuiltSteps> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
-  if (recipe instanceof SqlText) return checked(context.name, recipe);
+  if (recipe instanceof PlainSql) return checked(context.name, recipe);
   try {
     return await build(context, { ...recipe, ...context, db });
   } catch (error) {

@@ -7,10 +7,25 @@ import { type BuildContext, renderUp } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
-/** Digests of all files. The turn it waits lets a query go out first that the server can work on meanwhile. */
-export async function digestAll(source: MigrationSource): Promise<ReadonlyMap<string, string>> {
+export type Digests = ReadonlyMap<string, string>;
+
+/**
+ * Digests of all files; undefined when there is one that has none. The turn it waits lets a query go out first that
+ * the server can work on meanwhile.
+ */
+export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
   await afterSending();
-  return fromSource(() => source.digests(source.entries.map((entry) => entry.name)));
+  return source.digests(source.entries.map(({ name }) => name)).catch(() => undefined);
+}
+
+/** Digests of the files of applied migrations: what is wrong with another one shows when it is to run. */
+export function digestApplied(
+  source: MigrationSource,
+  applied: readonly AppliedMigration[],
+): Promise<Digests> {
+  const names = new Set(applied.map(({ name }) => name));
+  const present = source.entries.map(({ name }) => name).filter((name) => names.has(name));
+  return fromSource(() => source.digests(present));
 }
 
 /**
@@ -20,7 +35,7 @@ export async function digestAll(source: MigrationSource): Promise<ReadonlyMap<st
 export async function findChanged(
   source: MigrationSource,
   applied: readonly AppliedMigration[],
-  digests: ReadonlyMap<string, string>,
+  digests: Digests,
   options: LoadOptions,
 ): Promise<Map<string, readonly string[]>> {
   const recorded = applied.filter((m) => m.sourceDigest !== null && digests.has(m.name));

@@ -7,7 +7,7 @@ import { sqlDigest } from "../sql/digest.ts";
 import { type AppliedMigration, readDownSql } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
-import { SqlText } from "./actions.ts";
+import { PlainSql } from "./actions.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
@@ -91,7 +91,7 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
 
 /** Stored SQL takes the way of a file. */
 function storedContext(name: string, steps: readonly string[], options: LoadOptions): BuildContext {
-  const down = new SqlText(steps, !asksForNoTransaction(steps[0] ?? ""));
+  const down = new PlainSql(steps, !asksForNoTransaction(steps[0] ?? ""));
   return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
 }
 

@@ -136,7 +136,7 @@ function run(
 
 /** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
 function durabilityFor({ existing }: Survey): Durability {
-  return existing.occupied || existing.applied || existing.history ? "every" : "last";
+  return existing.empty ? "last" : "every";
 }
 
 /**

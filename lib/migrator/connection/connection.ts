@@ -96,7 +96,7 @@ export class Connection {
     return left !== undefined && left < 100;
   }
 
-  async #typed(error: unknown, { text, position, meaning }: Place): Promise<MigrationError> {
+  async #typed(error: unknown, { text, position, meaning, by }: Place): Promise<MigrationError> {
     const { signal, connection } = this.#setup;
     const failure = readFailure(error);
     if (!(await this.#survived(failure))) this.#lost = true;
@@ -107,7 +107,8 @@ export class Connection {
         "CONNECTION",
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
-          statement: maskSecrets(text),
+          // The engine's own would show what it stores.
+          ...(by === "engine" ? {} : { statement: maskSecrets(text) }),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",
         },

@@ -1,6 +1,7 @@
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { timeIsUp } from "./deadline.ts";
 import { own, type Part } from "./message.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./prepare.ts";
 
@@ -51,16 +52,28 @@ function requireLock(id: number): string {
   );
 }
 
+/** Fails, in a message that holds more, once it has taken longer than there was time. The server's clock alone counts. */
+export function timeLimit(leftMs: number | undefined): readonly Part[] {
+  if (leftMs === undefined) return [];
+  const taken = "pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()";
+  const text =
+    `SELECT CASE WHEN ${taken} > pg_catalog.make_interval(secs => ${Math.max(0, leftMs) / 1000}) ` +
+    `THEN pg_catalog.current_setting('${TIME_IS_UP}') END`;
+  return [{ ...own(text), meaning: (error) => (isUnknownSetting(error) ? timeIsUp() : error) }];
+}
+
+const TIME_IS_UP = "cdk_pg_migrate.time_is_up";
 const NOT_HELD = "cdk_pg_migrate.lock_is_not_held";
 
 function orLockLost(error: MigrationError): MigrationError {
-  const { sqlstate, cause } = error.details;
-  if (sqlstate !== UNDEFINED_OBJECT) return error;
+  const { cause } = error.details;
+  if (!isUnknownSetting(error)) return error;
   return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
     cause,
     hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",
   });
 }
 
-/** SQLSTATE of an unknown setting. */
-const UNDEFINED_OBJECT = "42704";
+function isUnknownSetting({ details }: MigrationError): boolean {
+  return details.sqlstate === "42704";
+}

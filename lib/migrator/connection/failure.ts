@@ -10,6 +10,8 @@ export interface Failure {
   readonly detail?: string;
   readonly hint?: string;
   readonly position?: number;
+  /** SQL that the server ran by itself, such as the body of a function, and the position in it. */
+  readonly inner?: { readonly query: string; readonly position: number };
 }
 
 export function readFailure(error: unknown): Failure {
@@ -26,7 +28,14 @@ export function readFailure(error: unknown): Failure {
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
     ...(position === undefined ? {} : { position: Number(position) }),
+    ...readInner(text("internalQuery"), text("internalPosition")),
   };
+}
+
+function readInner(query: string | undefined, position: string | undefined): Pick<Failure, "inner"> {
+  return query === undefined || position === undefined
+    ? {}
+    : { inner: { query, position: Number(position) } };
 }
 
 /** Node reports a host with several addresses as an AggregateError without a message of its own. */

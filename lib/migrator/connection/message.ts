@@ -1,4 +1,5 @@
 import type { MigrationError } from "../errors.ts";
+import { codePointLength, codeUnitOffset } from "../sql/position.ts";
 import { isSelfContained, splitStatements } from "../sql/split.ts";
 import type { Failure } from "./failure.ts";
 
@@ -13,7 +14,7 @@ export interface Part {
 }
 
 /** The SQL that failed, and where in it. */
-export interface Place extends Pick<Part, "text" | "meaning"> {
+export interface Place extends Pick<Part, "text" | "meaning">, Partial<Pick<Part, "by">> {
   readonly position: number | undefined;
 }
 
@@ -43,54 +44,65 @@ export class Message {
   }
 
   /**
-   * Where the server refused it. Most errors tell a position; the others came after the statements that were
-   * completed.
+   * Where the server refused it. Before anything is completed, it has read the whole, and tells a position in it. Later
+   * the number of completed statements tells the part; a position may then be one in SQL of the server's own.
    * @param completed number of statements
    */
-  placeOf({ position }: Failure, completed: number): Place {
-    return position === undefined ? this.#after(completed) : this.#at(position);
+  placeOf(failure: Failure, completed: number): Place {
+    const { position } = failure;
+    const at = position === undefined ? undefined : this.#at(position);
+    if (completed === 0 && at !== undefined) return at;
+    const part = this.#after(completed);
+    return part.text === at?.text ? at : { ...part, position: innerPosition(part.text, failure) };
   }
 
-  #after(completed: number): Place {
+  #after(completed: number): Part {
     let left = completed;
     for (const { part } of this.#parts) {
       left -= splitStatements(part.text).length;
-      if (left < 0) return { ...part, position: undefined };
+      if (left < 0) return part;
     }
-    return { text: this.text, ...this.#parts.at(-1)?.part, position: undefined };
+    return this.#parts.at(-1)?.part ?? own(this.text);
   }
 
   /** @param position counts characters, from 1; what stands between two parts belongs to the one before it */
   #at(position: number): Place {
-    const before = this.#parts.findLast(({ start }) => length(this.text.slice(0, start)) < position);
-    const found = before ?? this.#parts[0];
-    if (found === undefined) return { text: this.text, position };
-    const within = position - length(this.text.slice(0, found.start));
-    return { ...found.part, position: Math.min(within, length(found.part.text) + 1) };
+    const offset = codeUnitOffset(this.text, position - 1);
+    const found = this.#parts.findLast(({ start }) => start <= offset) ?? this.#parts[0];
+    if (found === undefined) return { ...own(this.text), position };
+    const { part, start } = found;
+    const within = codePointLength(this.text.slice(start, offset)) + 1;
+    return { ...part, position: Math.min(within, codePointLength(part.text) + 1) };
   }
+}
+
+/** The position in a body of code, where a text holds that body once. */
+export function innerPosition(text: string, { inner }: Failure): number | undefined {
+  if (inner === undefined) return undefined;
+  const start = text.indexOf(inner.query);
+  if (start < 0 || text.indexOf(inner.query, start + 1) >= 0) return undefined;
+  return codePointLength(text.slice(0, start)) + inner.position;
 }
 
 /**
  * As few messages as can be. A part that is not complete in itself, such as one with a quote that nothing closes, ends
- * its message: what follows would become a part of it, and the server's complaint would be about that.
+ * its message: what follows would become a part of it, and the server's complaint would be about that. So does one that
+ * may change how the server reads the next.
  */
 export function messagesOf(title: string, parts: readonly Part[]): Message[] {
   const messages: Part[][] = [[]];
   for (const part of parts) {
     messages.at(-1)?.push(part);
-    if (part.by === "migration" && !isSelfContained(part.text)) messages.push([]);
+    if (part.by === "migration" && (CHANGES_READING.test(part.text) || !isSelfContained(part.text))) {
+      messages.push([]);
+    }
   }
   return messages.filter((group) => group.length > 0).map((group) => new Message(title, group));
 }
 
+const CHANGES_READING = /standard_conforming_strings|backslash_quote/i;
+
 /** A server shows the beginning of what it runs: to whoever looks, this tells what it is about. */
 function comment(title: string): string {
   return title === "" ? "" : `/* ${title.replace(/\*(?=\/)|\/(?=\*)/g, " ")} */\n`;
-}
-
-/** In characters as the server counts them. */
-function length(text: string): number {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
 }

@@ -26,7 +26,10 @@ export function migrationPath(options: ResolvedOptions): string {
   return options.schema.map((schema) => pg.escapeIdentifier(schema)).join(", ");
 }
 
-/** What every migration may count on. With a deadline no statement may run beyond it, even when this process is gone. */
+/**
+ * What every migration may count on. With a deadline no statement may run beyond it, even when this process is gone;
+ * that all of a message do not, is tested before its COMMIT.
+ */
 function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly<Record<string, string>> {
   return {
     TimeZone: "UTC",
@@ -37,7 +40,7 @@ function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly
     ...(state.readOnly ? { [READ_ONLY]: "on" } : {}),
     // A client that stalls between two statements must not hold its locks for ever.
     idle_in_transaction_session_timeout: "300000",
-    // A killed client's statement would otherwise run on, and could commit, with nobody to record it.
+    // A killed client's statement would otherwise run on, and hold its locks, with nobody to wait for it.
     client_connection_check_interval: "2000",
     // A client that vanished while it was being answered would hold the migration lock for a quarter of an hour.
     tcp_user_timeout: "30000",

@@ -5,13 +5,13 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { enterEngineText, migrationEntry, type Situation } from "./enter.ts";
+import { enterEngineText, migrationEntry, type Situation, timeLimit } from "./enter.ts";
 import { connectionError, type Failure } from "./failure.ts";
-import { messagesOf, type Part } from "./message.ts";
+import { innerPosition, messagesOf, type Part, type Place } from "./message.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
 import { Script } from "./script.ts";
 
-/** One prepared connection. All SQL of a run goes through it, one statement at a time. */
+/** One prepared connection. All SQL of a run goes through it, one message at a time. */
 export class Session {
   readonly pid: number;
   readonly serverMajor: number;
@@ -79,7 +79,7 @@ export class Session {
     const script = new Script(text);
     await this.#connection.ask(
       (client) => script.sendTo(client),
-      ({ position }) => ({ text, position }),
+      (failure) => placeIn(text, failure),
     );
   }
 
@@ -95,8 +95,10 @@ export class Session {
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
-    const place = ({ position }: Failure) => ({ text, position });
-    return this.#connection.ask((client) => client.query<Row>(query, values), place);
+    return this.#connection.ask(
+      (client) => client.query<Row>(query, values),
+      (failure) => placeIn(text, failure),
+    );
   }
 
   /**
@@ -145,6 +147,14 @@ export class Session {
     return [];
   }
 
+  /**
+   * What makes a message fail that has gone beyond the deadline: the server limits each of its statements, not all
+   * together, and this process may be gone. For SQL of the engine's own.
+   */
+  timeLimit(): readonly Part[] {
+    return timeLimit(leftUntil(this.#setup.deadline));
+  }
+
   /** Puts the session into that state. */
   async enterMigration(): Promise<void> {
     await this.runTogether("", this.#entry(this.#situation()));
@@ -168,6 +178,10 @@ export class Session {
   async end(): Promise<void> {
     await this.#connection.end();
   }
+}
+
+function placeIn(text: string, failure: Failure): Place {
+  return { text, position: failure.position ?? innerPosition(text, failure) };
 }
 
 /** What a server tells of a setting, unasked. */

@@ -71,7 +71,8 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
       open.names.push(name);
       const before = open.transaction ? entry : [...apart(entry), own("BEGIN")];
       const end = mode === "each" ? [...record, ...commit()] : record;
-      await session.runTogether(title, [...before, ...steps, stillOpen(name), closing(end)]);
+      const after = [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
+      await session.runTogether(title, [...before, ...steps, ...after]);
       if (mode === "each") committed();
       else open.transaction = true;
     },
@@ -103,14 +104,16 @@ function stillOpen(migration: string): Part {
 }
 
 /** Deferred constraints are checked now: with one transaction for all, a later migration would be blamed. */
-function closing(statements: readonly string[]): Part {
-  const text = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, ...statements].join("; ");
-  return { ...own(text), meaning: atCommit };
+function scope(): Part {
+  return { ...own(["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE].join("; ")), meaning: atCommit };
+}
+
+function recording(statements: readonly string[]): Part {
+  return { ...own(statements.join("; ")), meaning: atCommit };
 }
 
 /** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */
 function atCommit(error: MigrationError): MigrationError {
-  if (error.code !== "SQL") return error;
   const { statement: _, position: __, sqlstate = "", ...details } = error.details;
   const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
   return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });

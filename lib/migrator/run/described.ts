@@ -4,10 +4,12 @@ import type { Planned } from "./planned.ts";
 
 /** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
 export class Described {
-  #next: { readonly planned: Planned; readonly file: Promise<DescribedFile> } | undefined;
+  readonly #ahead = new Map<Planned, Promise<DescribedFile>>();
 
   of(planned: Planned): Promise<DescribedFile> {
-    return this.#next?.planned === planned ? this.#next.file : describe(planned);
+    const known = this.#ahead.get(planned);
+    this.#ahead.delete(planned);
+    return known ?? describe(planned);
   }
 
   /** Call when the migration before it is under way. */
@@ -16,7 +18,7 @@ export class Described {
     const file = afterSending().then(() => describe(planned));
     // Who asks for it is told; nobody does when the one before fails.
     file.catch(() => {});
-    this.#next = { planned, file };
+    this.#ahead.set(planned, file);
   }
 }
 

@@ -4,7 +4,7 @@ import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import { mayLeaveResidue } from "../sql/classify.ts";
-import { maskSecrets } from "../sql/mask.ts";
+import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { endedTransaction, type Work } from "./batch.ts";
@@ -76,8 +76,7 @@ export class Attempt {
 
   #work(steps: readonly string[]): Pick<Work, "name" | "title"> {
     const { name } = this.#planned;
-    // Masked before it is cut: half a secret is not known for one.
-    const sql = steps.map(maskSecrets).join(" ").slice(0, SHOWN_SQL).replace(/\s+/g, " ");
+    const sql = oneLine(steps.join("\n"), SHOWN_SQL);
     return { name, title: sql === "" ? name : `${name}: ${sql}` };
   }
 
@@ -98,13 +97,13 @@ export class Attempt {
         last = text;
         await this.#runStatement(text);
         if (session.transactionStatus !== "I") continue;
-        await session.run(own(ledger.advance(name, { state: "started", statement: index + 1 })));
+        await session.run(alone(ledger.advance(name, { state: "started", statement: index + 1 })));
         recorded = index + 1;
         last = "";
       }
       if (session.transactionStatus !== "I") throw endedTransaction(name);
       const end = { state: "finished", statement: recorded, durationMs: this.#elapsed() } as const;
-      await session.run(own(ledger.finish(name, direction, end)));
+      await session.run(alone(ledger.finish(name, direction, end)));
     } catch (error) {
       throw await this.#stopHalfWay(recorded, last, error);
     }
@@ -145,7 +144,7 @@ export class Attempt {
     if (this.#noTransactionRecorded) return;
     const entry = await this.#entry(false);
     const action = this.#planned.direction;
-    await session.run(own(ledger.record({ ...entry, action, state: "started", statement: done })));
+    await session.run(alone(ledger.record({ ...entry, action, state: "started", statement: done })));
     this.#noTransactionRecorded = true;
   }
 
@@ -167,7 +166,7 @@ export class Attempt {
 }
 
 /** One statement of the engine's own in a transaction of its own. */
-function own(statement: string): string {
+function alone(statement: string): string {
   return ["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ");
 }
 

@@ -34,10 +34,18 @@ function columnIn(lineText: string, offset: number): number {
   return Math.min(offset, lineText.length) + 1;
 }
 
-function codeUnitOffset(text: string, codePoints: number): number {
+/** Where in a text so many characters, as the server counts them, end. */
+export function codeUnitOffset(text: string, codePoints: number): number {
   let offset = 0;
   for (let counted = 0; counted < codePoints && offset < text.length; counted++) {
     offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
   }
   return offset;
+}
+
+/** Characters as the server counts them. */
+export function codePointLength(text: string): number {
+  let length = 0;
+  for (const _ of text) length += 1;
+  return length;
 }

@@ -53,13 +53,21 @@ export function statementTokens(sql: string): Token[][] {
 }
 
 /** Nearly all SQL has none of these, and need not be cut into tokens. */
-const MAY_STAY_OPEN = /['"$]|\/\*/;
+const MAY_STAY_OPEN = /['"$]|\/\*|\batomic\b/i;
 
-/** False when what follows would still be inside of a literal, a quoted name or a comment of this text. */
+/** False when what follows would still be inside of a literal, a name, a comment or a body of this text. */
 export function isSelfContained(sql: string): boolean {
   if (!MAY_STAY_OPEN.test(sql)) return true;
-  const last = tokenize(`${sql}\n;`).at(-1);
-  return last !== undefined && last.kind === "punctuation" && last.start === sql.length + 1;
+  const text = `${sql}\n;`;
+  let nesting = outermost();
+  let ended = false;
+  for (const token of tokenize(text)) {
+    if (token.kind === "comment") continue;
+    ended = isSeparator(text, token, nesting) && token.start === sql.length + 1;
+    if (isSeparator(text, token, nesting)) nesting = outermost();
+    else advance(text, token, nesting);
+  }
+  return ended;
 }
 
 function outermost(): Nesting {

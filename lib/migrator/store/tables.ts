@@ -18,6 +18,8 @@ export interface Existing {
   readonly missingSchemas: readonly string[];
   /** Whether the configured schemas hold anything of the users' own; what extensions brought does not count. */
   readonly occupied: boolean;
+  /** Whether the whole database holds nothing of anybody's; not looked at once migrations were applied. */
+  readonly empty: boolean;
 }
 
 export function nameTables(options: ResolvedOptions): Tables {
@@ -36,6 +38,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     history: boolean;
     missing: string[];
     occupied: boolean;
+    empty: boolean;
   }>(
     `SELECT pg_catalog.to_regclass($1) IS NOT NULL AS applied,
             pg_catalog.to_regclass($2) IS NOT NULL AS history,
@@ -47,7 +50,12 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
                                                 FROM pg_catalog.unnest($3::text[]) AS s)
                       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied`,
+                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied,
+            pg_catalog.to_regclass($1) IS NULL AND pg_catalog.to_regclass($2) IS NULL
+              AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
+                              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                              WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^(pg_|information_schema$)')
+              AS empty`,
     [tables.applied, tables.history, schemas],
   );
   return {
@@ -55,6 +63,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     history: row?.history ?? false,
     missingSchemas: row?.missing ?? [],
     occupied: row?.occupied ?? false,
+    empty: row?.empty ?? false,
   };
 }
 
