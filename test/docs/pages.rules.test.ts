@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import { USAGE } from "../../bench/options.ts";
 import { ERROR_CODES } from "../../lib/migrator/errors.ts";
 import { VERSION } from "../../lib/migrator/version.ts";
 import { commandNames, flagsIn, help } from "./commands.ts";
@@ -71,8 +72,11 @@ describe("the commands", () => {
   /** Flags of other programs that the pages name. */
   const others = new Set(["--ignore-scripts", "-c", "--cli-read-timeout"]);
 
+  const ofBench = flagsIn(USAGE);
+
   function hasFlag(command: string | undefined, flag: string): boolean {
     if (others.has(flag)) return true;
+    if (command === "bench") return ofBench.has(flag) || flag === "--help";
     const own = command === undefined ? undefined : flags.get(command);
     return own === undefined ? [...flags.values()].some((known) => known.has(flag)) : own.has(flag);
   }
