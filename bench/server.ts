@@ -26,8 +26,8 @@ export interface Server {
   /** Of the settings that matter to a benchmark. */
   readonly settings: string;
   /**
-   * Makes an empty database, with nothing left to write from what was before. None is dropped before the end: for some
-   * minutes after many files have gone, ext4 takes several times as long to make new ones.
+   * Makes an empty database, with nothing left to write from what was before. None is dropped before the end: where
+   * many files were deleted, ext4 took up to three times as long to make new ones.
    */
   fresh(): Promise<Address>;
   query(address: Address, sql: string): Promise<pg.QueryResultRow[]>;
