@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { judge, renderGoals } from "./goals.ts";
 import { type Options, type Part, parseOptions, USAGE } from "./options.ts";
-import { copyPackage, removePackage } from "./package-copy.ts";
+import { copyPackage, isBuilt, removePackage } from "./package-copy.ts";
 import type { Context } from "./parts/context.ts";
 import { runLambda } from "./parts/lambda.ts";
 import { runLocal } from "./parts/local.ts";
@@ -34,6 +34,11 @@ function readOptions(): Options | undefined {
 }
 
 async function run(options: Options): Promise<void> {
+  if (!isBuilt()) {
+    process.stderr.write("there is no dist/: run `npm run build` first\n");
+    process.exitCode = 1;
+    return;
+  }
   copyPackage();
   const server = await startServer();
   try {

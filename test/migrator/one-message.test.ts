@@ -131,7 +131,7 @@ describe("a migration's transaction", () => {
   it("that is not open any more is not recorded", () =>
     withDatabase(async (db) => {
       const { session, batch } = await openSession(db);
-      const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
+      const work = { name: "1_a", title: "", entry: [], record: "CREATE TABLE public.recorded ()" };
       const error = await failureOf(
         batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT", by: "migration" }] }),
       );
@@ -146,7 +146,7 @@ describe("a deadline that passes while a message is under way", () => {
     withDatabase(async (db) => {
       const { session, batch } = await openSession(db, Date.now() + 500);
       const sleep = { text: "SELECT pg_catalog.pg_sleep(0.3)", by: "migration" } as const;
-      const work = { name: "1_a", title: "", entry: [], record: ["CREATE TABLE public.recorded ()"] };
+      const work = { name: "1_a", title: "", entry: [], record: "CREATE TABLE public.recorded ()" };
       const error = await failureOf(batch.perform({ ...work, steps: [sleep, sleep] }));
       expect(error).toMatchObject({ code: "DEADLINE" });
       await session.end();

@@ -13,7 +13,7 @@ export interface Work {
   readonly entry: readonly Part[];
   readonly steps: readonly Part[];
   /** The statements that record it. */
-  readonly record: readonly string[];
+  readonly record: string;
 }
 
 /**
@@ -70,7 +70,7 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     perform: async ({ name, title, entry, steps, record }) => {
       open.names.push(name);
       const before = open.transaction ? entry : [...apart(entry), own("BEGIN")];
-      const end = mode === "each" ? [...record, ...commit()] : record;
+      const end = mode === "each" ? [record, ...commit()] : [record];
       const after = [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
       await session.runTogether(title, [...before, ...steps, ...after]);
       if (mode === "each") committed();

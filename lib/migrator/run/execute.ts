@@ -65,13 +65,13 @@ export class Attempt {
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
     const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
     const record = await this.#bookkeeping(this.#planned.direction, true);
-    await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record: [record] });
+    await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
   }
 
   /** Only the record of it, no SQL. */
   async fake(): Promise<void> {
     const [entry, record] = [await this.#run.session.entry(), await this.#bookkeeping("fake", true)];
-    await this.#run.batch.perform({ ...this.#work([]), entry, steps: [], record: [record] });
+    await this.#run.batch.perform({ ...this.#work([]), entry, steps: [], record });
   }
 
   #work(steps: readonly string[]): Pick<Work, "name" | "title"> {
