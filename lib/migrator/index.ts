@@ -27,7 +27,7 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
-export type { Completed } from "./run/run.ts";
+export type { Completed } from "./run/planned.ts";
 export type { LoadedMigration, MigrationEntry, MigrationSource, SqlFile } from "./source.ts";
 export { maskSecrets } from "./sql/mask.ts";
 export { locate } from "./sql/position.ts";

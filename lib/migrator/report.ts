@@ -2,7 +2,7 @@ import type { DownSource } from "./plan/down-source.ts";
 import type { Finding } from "./plan/gate.ts";
 import type { Direction } from "./plan/select.ts";
 import type { MigrationState } from "./plan/states.ts";
-import type { Completed } from "./run/run.ts";
+import type { Completed } from "./run/planned.ts";
 import type { HistoryRow } from "./store/history.ts";
 
 /** One migration in a status report. */

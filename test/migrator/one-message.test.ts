@@ -170,7 +170,9 @@ describe("what the server shows of a run", () => {
 });
 
 describe("messages and commits", () => {
-  const FOUR = Object.fromEntries([1, 2, 3, 4].map((n) => [`${n}_t.sql`, `CREATE TABLE t${n} ();`]));
+  const FOUR = Object.fromEntries(
+    [1, 2, 3, 4].map((n) => [`${n}_t.sql`, `CREATE TABLE t${n} (); INSERT INTO t${n} DEFAULT VALUES;`]),
+  );
   /** The messages that record a migration. */
   const recording = (logged: readonly string[]) =>
     logged.filter((text) => /INSERT INTO .*pgmigrations/.test(text));

@@ -125,14 +125,19 @@ function run(
     const ledger = await openLedger(workspace, found, async (fresh) =>
       isAdopted(found) ? adoptionRows(workspace, found, fresh) : [],
     );
-    const completed = await runAll(
-      runContext(workspace, ledger, { total: planned.length, durability: durabilityFor(found) }),
-      planned,
-      manner === "fake" ? executeFake : execute,
-    );
+    const context = runContext(workspace, ledger, {
+      total: planned.length,
+      durability: durabilityFor(found),
+    });
+    const completed = await runAll(context, planned, EXECUTIONS[manner]);
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
 }
+
+const EXECUTIONS = {
+  execute: { perform: execute, mayShare: true },
+  fake: { perform: executeFake, mayShare: false },
+} as const;
 
 /** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
 function durabilityFor({ existing }: Survey): Durability {

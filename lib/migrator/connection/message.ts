@@ -93,11 +93,14 @@ export function messagesOf(title: string, parts: readonly Part[]): Message[] {
   const messages: Part[][] = [[]];
   for (const part of parts) {
     messages.at(-1)?.push(part);
-    if (part.by === "migration" && (CHANGES_READING.test(part.text) || !isSelfContained(part.text))) {
-      messages.push([]);
-    }
+    if (part.by === "migration" && !leavesTheRestAsItIs(part.text)) messages.push([]);
   }
   return messages.filter((group) => group.length > 0).map((group) => new Message(title, group));
+}
+
+/** Whether the server reads what follows this text in a message as it would read it alone. */
+export function leavesTheRestAsItIs(text: string): boolean {
+  return !CHANGES_READING.test(text) && isSelfContained(text);
 }
 
 const CHANGES_READING = /standard_conforming_strings|backslash_quote/i;

@@ -7,9 +7,9 @@ import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
 import { enterEngineText, migrationEntry, type Situation, timeLimit } from "./enter.ts";
 import { connectionError, type Failure } from "./failure.ts";
-import { innerPosition, messagesOf, type Part, type Place } from "./message.ts";
+import { innerPosition, Message, messagesOf, own, type Part, type Place } from "./message.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
-import { Script } from "./script.ts";
+import { Script, TimedScript } from "./script.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one message at a time. */
 export class Session {
@@ -106,13 +106,27 @@ export class Session {
    * @param title shown to whoever asks the server what this session does
    */
   async runTogether(title: string, parts: readonly Part[]): Promise<void> {
-    for (const message of messagesOf(title, parts)) {
-      const script = new Script(message.text);
-      await this.#connection.ask(
-        (client) => script.sendTo(client),
-        (failure) => message.placeOf(failure, script.completed),
-      );
-    }
+    for (const message of messagesOf(title, parts)) await this.#send(message, new Script(message.text));
+  }
+
+  /**
+   * As one message, which all of these texts must leave as it is.
+   * @returns how long the server took for each of `texts`, in milliseconds
+   */
+  async runTimed(title: string, before: readonly Part[], texts: readonly Part[]): Promise<readonly number[]> {
+    const clock = own(TimedScript.CLOCK);
+    const message = new Message(title, [...before, clock, ...texts.flatMap((text) => [text, clock])]);
+    const script = new TimedScript(message.text);
+    await this.#send(message, script);
+    // What comes before may answer too.
+    return script.elapsedMs.slice(-texts.length);
+  }
+
+  async #send(message: Message, script: Script): Promise<void> {
+    await this.#connection.ask(
+      (client) => script.sendTo(client),
+      (failure) => message.placeOf(failure, script.completed),
+    );
   }
 
   /** Rolls back what is open, even after a cancel. */

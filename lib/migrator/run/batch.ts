@@ -16,6 +16,15 @@ export interface Work {
   readonly record: string;
 }
 
+/** Several migrations that share a transaction. */
+export interface SharedWork extends Pick<Work, "title" | "entry"> {
+  readonly names: readonly string[];
+  /** The SQL of each; what one is leaves the reading of the rest as it is. */
+  readonly steps: readonly Part[];
+  /** The statements that record them, asked for once it is known how long each took. */
+  readonly record: (durations: readonly number[]) => Promise<string>;
+}
+
 /**
  * The transactions of one run. `each`: a transaction for every migration. `all`: one for the whole run, broken
  * only where a no-transaction migration needs it.
@@ -25,6 +34,13 @@ export interface Batch {
   begin(): Promise<void>;
   /** Runs a migration and records it, in one message; it is kept once that is committed. */
   perform(work: Work): Promise<void>;
+  /** Whether migrations may share a transaction though each could have its own. */
+  readonly mayShare: boolean;
+  /**
+   * Runs migrations in one message and records them in a second one; they are kept once that is committed.
+   * @returns milliseconds that each took
+   */
+  performTogether(work: SharedWork): Promise<readonly number[]>;
   /** Commits what is open, so that a statement can run outside a transaction. */
   flush(): Promise<void>;
   /** Rolls back what is open; what was kept stays. */
@@ -60,6 +76,9 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     const isLast = kept.length + open.names.length >= total;
     return durability === "every" || isLast ? ["COMMIT"] : ["SET LOCAL synchronous_commit = off", "COMMIT"];
   };
+  const ending = (name: string, end: readonly string[]): readonly Part[] => {
+    return [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
+  };
   return {
     kept,
     begin: async () => {
@@ -71,10 +90,18 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
       open.names.push(name);
       const before = open.transaction ? entry : [...apart(entry), own("BEGIN")];
       const end = mode === "each" ? [record, ...commit()] : [record];
-      const after = [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
-      await session.runTogether(title, [...before, ...steps, ...after]);
+      await session.runTogether(title, [...before, ...steps, ...ending(name, end)]);
       if (mode === "each") committed();
       else open.transaction = true;
+    },
+    mayShare: mode === "each" && durability === "last",
+    performTogether: async ({ names, title, entry, steps, record }) => {
+      open.names.push(...names);
+      const durations = await session.runTimed(title, [...apart(entry), own("BEGIN")], steps);
+      const end = [await record(durations), ...commit()];
+      await session.runTogether(title, ending(names.join(", "), end));
+      committed();
+      return durations;
     },
     flush: async () => {
       if (!open.transaction) return;

@@ -13,3 +13,10 @@ export interface Planned {
   /** Digest of its files, for the history. */
   readonly sourceDigest?: string | undefined;
 }
+
+/** One migration of a run that was completed. */
+export interface Completed {
+  readonly migration: string;
+  readonly direction: Direction;
+  readonly durationMs: number;
+}

@@ -1,15 +1,11 @@
 import { MigrationError } from "../errors.ts";
 import type { RunContext } from "./context.ts";
-import type { execute, executeFake } from "./execute.ts";
-import type { Planned } from "./planned.ts";
+import type { Completed, Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
+import { runTogether, shareable } from "./together.ts";
 
-/** One migration of a run that was completed. */
-export interface Completed {
-  readonly migration: string;
-  readonly direction: "up" | "down";
-  readonly durationMs: number;
-}
+/** How a run treats one of its migrations. */
+export type Perform = (run: RunContext, planned: Planned) => Promise<void>;
 
 /**
  * Runs the planned migrations in the order given and commits. Where a lock timeout or a deadlock stops a
@@ -19,33 +15,72 @@ export interface Completed {
 export async function runAll(
   run: RunContext,
   planned: readonly Planned[],
-  perform: typeof execute | typeof executeFake,
+  { perform, mayShare }: { readonly perform: Perform; readonly mayShare: boolean },
 ): Promise<Completed[]> {
-  const completed: Completed[] = [];
+  const rest = new Rest(run, planned, perform, mayShare);
   const retries = new Retries(run);
-  let current: Planned | undefined;
   try {
     while (run.batch.kept.length < planned.length) {
       try {
-        for (const next of planned.slice(completed.length)) {
-          current = next;
-          const under = runOne(run, next, perform);
-          run.described.prepare(planned[completed.length + 1]);
-          completed.push(await under);
-        }
+        while (rest.next !== undefined) await rest.advance();
         await run.batch.flush();
       } catch (error) {
         await run.batch.abandon();
-        completed.length = run.batch.kept.length;
-        const next = planned[completed.length] ?? current;
+        rest.goBack();
+        const next = rest.next ?? rest.current;
         // Statements outside a transaction have been tried again one by one.
         if (next === undefined || runsOutsideTransaction(next)) throw error;
         await retries.wait(error, next);
       }
     }
-    return completed;
+    return rest.completed;
   } catch (error) {
-    throw await failed(run, planned, current, error);
+    throw await failed(run, planned, rest.current, error);
+  }
+}
+
+/** The migrations of a run, and how far it has come with them. */
+class Rest {
+  readonly completed: Completed[] = [];
+  readonly #run: RunContext;
+  readonly #planned: readonly Planned[];
+  readonly #perform: Perform;
+  #mayShare: boolean;
+  /** The one under way, or of several the first. */
+  current: Planned | undefined;
+
+  constructor(run: RunContext, planned: readonly Planned[], perform: Perform, mayShare: boolean) {
+    this.#run = run;
+    this.#planned = planned;
+    this.#perform = perform;
+    this.#mayShare = mayShare && run.batch.mayShare;
+  }
+
+  get next(): Planned | undefined {
+    return this.#planned[this.completed.length];
+  }
+
+  /** Runs the next migration, or those that come next. */
+  async advance(): Promise<void> {
+    this.current = this.next;
+    const group = this.#mayShare ? shareable(this.#planned, this.completed.length) : [];
+    if (group.length < 2) return this.#one();
+    const done = await runTogether(this.#run, group);
+    // One of them cannot be run so, or not at all: one by one each tells for itself.
+    this.#mayShare = done !== undefined;
+    this.completed.push(...(done ?? []));
+  }
+
+  async #one(): Promise<void> {
+    if (this.current === undefined) return;
+    const under = runOne(this.#run, this.current, this.#perform);
+    this.#run.described.prepare(this.#planned[this.completed.length + 1]);
+    this.completed.push(await under);
+  }
+
+  /** Forgets what was rolled back. */
+  goBack(): void {
+    this.completed.length = this.#run.batch.kept.length;
   }
 }
 
@@ -53,7 +88,7 @@ function runsOutsideTransaction({ built }: Planned): boolean {
   return built.kind === "static" && !built.transactional;
 }
 
-async function runOne(run: RunContext, planned: Planned, perform: typeof execute): Promise<Completed> {
+async function runOne(run: RunContext, planned: Planned, perform: Perform): Promise<Completed> {
   const { name: migration, direction } = planned;
   const startedAt = performance.now();
   run.observe({ type: "started", migration, direction });

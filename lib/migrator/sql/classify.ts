@@ -1,4 +1,4 @@
-import { isKeyword, type Token } from "./lexer.ts";
+import { hasWords, isKeyword, type Token } from "./lexer.ts";
 import { statementTokens } from "./split.ts";
 
 export type TransactionControl = "begin" | "commit" | "rollback";
@@ -76,8 +76,4 @@ function detachesConcurrently(sql: string, tokens: readonly Token[]): boolean {
 /** ALTER DATABASE name SET TABLESPACE copies files and commits in between; all its other forms are atomic. */
 function movesDatabase(sql: string, tokens: readonly Token[]): boolean {
   return hasWords(sql, tokens, 0, ["alter", "database"]) && hasWords(sql, tokens, 3, ["set", "tablespace"]);
-}
-
-function hasWords(sql: string, tokens: readonly Token[], from: number, words: readonly string[]): boolean {
-  return words.every((word, index) => isKeyword(sql, tokens[from + index], word));
 }

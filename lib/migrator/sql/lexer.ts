@@ -68,6 +68,16 @@ export function isKeyword(sql: string, token: Token | undefined, keyword: string
   return true;
 }
 
+/** Whether the tokens from that one on begin with these keywords. */
+export function hasWords(
+  sql: string,
+  tokens: readonly Token[],
+  from: number,
+  words: readonly string[],
+): boolean {
+  return words.every((word, index) => isKeyword(sql, tokens[from + index], word));
+}
+
 /** Whether a token is that one punctuation character. */
 export function isMark(sql: string, token: Token, mark: string): boolean {
   return token.kind === "punctuation" && token.end - token.start === 1 && sql[token.start] === mark;

@@ -64,8 +64,22 @@ export class Ledger {
   recordApplied(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     return (
-      `WITH marked AS (${this.#insertApplied(entry.migration)}) ` +
+      `WITH marked AS (${this.#insertApplied([entry.migration])}) ` +
       `INSERT INTO ${this.#tables.history} (${names}, applied_id) SELECT ${values}, marked.id FROM marked`
+    );
+  }
+
+  /** As `recordApplied`, of several migrations in one statement, in their order. */
+  recordAllApplied(entries: readonly HistoryEntry[]): string {
+    const rows = entries.map((entry) => new Map(this.#columnsOf(entry)));
+    const names = [...new Set(rows.flatMap((row) => [...row.keys()]))];
+    const values = entries.map(({ migration }, index) => {
+      const literals = names.map((name) => rows[index]?.get(name) ?? "NULL");
+      return `(${literals.join(", ")}, (SELECT id FROM marked WHERE name = ${pg.escapeLiteral(migration)}))`;
+    });
+    return (
+      `WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
+      `INSERT INTO ${this.#tables.history} (${names.join(", ")}, applied_id) VALUES ${values.join(", ")}`
     );
   }
 
@@ -82,11 +96,12 @@ export class Ledger {
     return `INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
   }
 
-  #insertApplied(name: string): string {
+  #insertApplied(names: readonly string[]): string {
     const now = "pg_catalog.timezone('UTC', pg_catalog.clock_timestamp())";
     const newest = this.#newestRunOn;
     const runOn = newest === null ? now : `GREATEST(${now}, ${pg.escapeLiteral(newest)}::timestamp)`;
-    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES (${pg.escapeLiteral(name)}, ${runOn}) RETURNING id`;
+    const rows = names.map((name) => `(${pg.escapeLiteral(name)}, ${runOn})`);
+    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES ${rows.join(", ")} RETURNING id, name`;
   }
 
   #deleteApplied(name: string): string {
@@ -110,6 +125,11 @@ export class Ledger {
   }
 
   #columns(entry: HistoryEntry): [names: string, values: string] {
+    const given = this.#columnsOf(entry);
+    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
+  }
+
+  #columnsOf(entry: HistoryEntry): readonly Column[] {
     const { durationMs } = entry;
     const own = columnsOf({
       migration: entry.migration,
@@ -128,7 +148,7 @@ export class Ledger {
     });
     const given = [...this.#common, ...own];
     if (typeof durationMs === "object") given.push(["duration_ms", sinceMessage(durationMs)]);
-    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
+    return given;
   }
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
@@ -142,7 +162,7 @@ export class Ledger {
     const where = this.#ownStarted(migration);
     if (direction === "down") return `${this.#deleteApplied(migration)}; ${this.advance(migration, change)}`;
     return (
-      `WITH marked AS (${this.#insertApplied(migration)}) ` +
+      `WITH marked AS (${this.#insertApplied([migration])}) ` +
       `UPDATE ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
     );
   }

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "@jest/globals";
+import type { Planned } from "../../lib/migrator/run/planned.ts";
+import { shareable } from "../../lib/migrator/run/together.ts";
+
+const TABLE = "CREATE TABLE t (a int);";
+
+function planned(steps: readonly string[], more: Partial<Planned> = {}): Planned {
+  const actions = { up: undefined, down: undefined, shorthands: {} };
+  const context = { name: "m", actions, shorthands: {}, decamelize: false, warn: () => {} };
+  const built = { kind: "static", steps, transactional: true } as const;
+  return { name: "m", direction: "up", context, built, source: "file", ...more };
+}
+
+const many = (length: number, text = TABLE): Planned[] => Array.from({ length }, () => planned([text]));
+
+describe("migrations that may share a transaction", () => {
+  it.each<[string, Planned[], number]>([
+    ["none", [], 0],
+    ["all that define", many(3), 3],
+    ["those without SQL", [planned([]), planned([""]), planned([TABLE, TABLE])], 3],
+    ["fifty at most", many(120), 50],
+    ["fewer when they are long", many(30, `COMMENT ON TABLE t IS '${"x".repeat(9_000)}'`), 5],
+    ["none when the first is too long", many(2, `COMMENT ON TABLE t IS '${"x".repeat(60_000)}'`), 0],
+    ["up to one with data", [...many(2), planned(["INSERT INTO t VALUES (1)"]), ...many(2)], 2],
+    ["up to one that has to be asked", [...many(2), planned([], { built: { kind: "dynamic" } })], 2],
+    [
+      "up to one outside a transaction",
+      [...many(2), planned([TABLE], { built: { kind: "static", steps: [TABLE], transactional: false } })],
+      2,
+    ],
+    ["none that is undone", many(2).map((one) => ({ ...one, direction: "down" })), 0],
+    ["up to a quote that nothing closes", [...many(2), planned(["COMMENT ON TABLE t IS 'a"]), ...many(1)], 2],
+    [
+      "up to what changes how quotes are read",
+      [...many(2), planned(["ALTER TABLE t SET (standard_conforming_strings = off)"])],
+      2,
+    ],
+  ])("%s", (_, list, expected) => {
+    expect(shareable(list, 0)).toHaveLength(expected);
+  });
+
+  it("are counted from where the run has come to", () => {
+    const list = [planned(["SELECT 1"]), ...many(2)];
+    expect(shareable(list, 0)).toHaveLength(0);
+    expect(shareable(list, 1)).toEqual(list.slice(1));
+  });
+});
