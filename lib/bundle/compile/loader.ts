@@ -43,7 +43,7 @@ export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader 
   const compile: Compile = async (...asked) => compiledModule(cacheDir, await compileModules(dir, ...asked));
   const load = async (entries: readonly FolderEntry[]) => {
     const results = new Map<string, LoadedModule>();
-    for (const { compiled, modules } of await compileAll(dir, modulesOf(dir, entries), compile)) {
+    for await (const { compiled, modules } of compileParts(dir, modulesOf(dir, entries), compile)) {
       const evaluated = await evaluate(await importFirst(compiled, modules, compile), modules);
       for (const [name, result] of evaluated) results.set(name, result);
       for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
@@ -66,28 +66,35 @@ export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader 
 }
 
 /**
- * All of them, before any is evaluated. What they import is evaluated once only if it is compiled once, so they are
- * divided only where they share nothing.
+ * What they import is evaluated once only if it is compiled once, so they are divided only where they share nothing.
+ * Each part is compiled while the one before it is used.
  */
-async function compileAll(
+async function* compileParts(
   dir: string,
   modules: readonly ModuleFile[],
   compile: Compile,
-): Promise<readonly Part[]> {
+): AsyncGenerator<Part> {
   const plain = plainModules(dir, modules);
-  const whole = async () => [{ modules, compiled: await compile(modules, plain) }];
-  if (modules.length <= LARGEST_PART || plain.size < modules.length) return whole();
-  const parts: Part[] = [];
-  try {
-    for (let at = 0; at < modules.length; at += LARGEST_PART) {
-      const part = modules.slice(at, at + LARGEST_PART);
-      parts.push({ modules: part, compiled: await compile(part, plain) });
+  const whole = async () => ({ modules, compiled: await compile(modules, plain) });
+  if (modules.length <= LARGEST_PART || plain.size < modules.length) return yield whole();
+  const partAt = async (at: number): Promise<Part> => {
+    const part = modules.slice(at, at + LARGEST_PART);
+    return { modules: part, compiled: await compile(part, plain) };
+  };
+  let next = partAt(0);
+  for (let at = LARGEST_PART; at < modules.length + LARGEST_PART; at += LARGEST_PART) {
+    let part: Part;
+    try {
+      part = await next;
+    } catch (error) {
+      if (!(error instanceof FolderError) || error.code !== "MIGRATION") throw error;
+      // All that does not compile is said at once.
+      return yield whole();
     }
-    return parts;
-  } catch (error) {
-    // All that does not compile is said at once.
-    if (error instanceof FolderError && error.code === "MIGRATION") return whole();
-    throw error;
+    if (at < modules.length) next = partAt(at);
+    // Nobody comes back for it once the part before it has failed.
+    next.catch(() => {});
+    yield part;
   }
 }
 

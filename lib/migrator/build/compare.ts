@@ -10,8 +10,8 @@ import { inAnotherWorld } from "./world.ts";
 export type Digests = ReadonlyMap<string, string>;
 
 /**
- * Digests of all files; undefined when there is one that has none. The turn it waits lets a query go out first that
- * the server can work on meanwhile.
+ * Digests of all files; undefined when there is one that has none. The turn it waits lets what goes to the server go
+ * first.
  */
 export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
   await afterSending();
