@@ -76,10 +76,7 @@ async function record(
 ): Promise<string> {
   const files = await Promise.all(group.map((planned) => described.of(planned)));
   return ledger.recordAllApplied(
-    files.map((file, index) => ({
-      ...file,
-      ...{ action: "up", state: "finished", durationMs: durations[index] ?? 0 },
-    })),
+    files.map((file, index) => ({ ...file, durationMs: durations[index] ?? 0 })),
   );
 }
 

@@ -32,6 +32,15 @@ export interface Duration {
   readonly before: number;
 }
 
+/** What differs between migrations that share a transaction. */
+export interface AppliedTogether
+  extends Pick<
+    HistoryEntry,
+    "migration" | "sourceDigest" | "sqlDigest" | "digestVersion" | "upSql" | "downSql"
+  > {
+  readonly durationMs: number;
+}
+
 /** How far a no-transaction migration has come. */
 export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
   readonly durationMs?: number;
@@ -69,17 +78,27 @@ export class Ledger {
     );
   }
 
-  /** As `recordApplied`, of several migrations in one statement, in their order. */
-  recordAllApplied(entries: readonly HistoryEntry[]): string {
-    const rows = entries.map((entry) => new Map(this.#columnsOf(entry)));
-    const names = [...new Set(rows.flatMap((row) => [...row.keys()]))];
-    const values = entries.map(({ migration }, index) => {
-      const literals = names.map((name) => rows[index]?.get(name) ?? "NULL");
-      return `(${literals.join(", ")}, (SELECT id FROM marked WHERE name = ${pg.escapeLiteral(migration)}))`;
-    });
+  /** As `recordApplied`, of migrations that share a transaction. The server reads one literal sooner than many. */
+  recordAllApplied(entries: readonly AppliedTogether[]): string {
+    const rows = entries.map((entry) => ({
+      migration: entry.migration,
+      source_digest: entry.sourceDigest,
+      sql_digest: entry.sqlDigest,
+      digest_version: entry.digestVersion,
+      up_sql: entry.upSql,
+      down_sql: entry.downSql,
+      duration_ms: Math.round(entry.durationMs),
+    }));
+    const same = columnsOf({ action: "up", state: "finished", no_transaction: false });
+    const given = [...this.#common, ...same];
+    const own = Object.keys(OWN_COLUMNS);
+    const types = Object.entries(OWN_COLUMNS).map((column) => column.join(" "));
     return (
       `WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
-      `INSERT INTO ${this.#tables.history} (${names.join(", ")}, applied_id) VALUES ${values.join(", ")}`
+      `INSERT INTO ${this.#tables.history} (${[...given.map(([name]) => name), ...own].join(", ")}, applied_id) ` +
+      `SELECT ${[...given.map(([, value]) => value), ...own].join(", ")}, marked.id FROM marked ` +
+      `JOIN pg_catalog.jsonb_to_recordset(${pg.escapeLiteral(JSON.stringify(rows))}) AS own (${types.join(", ")}) ` +
+      "ON own.migration = marked.name ORDER BY marked.id"
     );
   }
 
@@ -125,11 +144,6 @@ export class Ledger {
   }
 
   #columns(entry: HistoryEntry): [names: string, values: string] {
-    const given = this.#columnsOf(entry);
-    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
-  }
-
-  #columnsOf(entry: HistoryEntry): readonly Column[] {
     const { durationMs } = entry;
     const own = columnsOf({
       migration: entry.migration,
@@ -148,7 +162,7 @@ export class Ledger {
     });
     const given = [...this.#common, ...own];
     if (typeof durationMs === "object") given.push(["duration_ms", sinceMessage(durationMs)]);
-    return given;
+    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
   }
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
@@ -180,6 +194,17 @@ export class Ledger {
     return `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`;
   }
 }
+
+/** Columns of the history that differ between migrations of one transaction, with their types. */
+const OWN_COLUMNS = {
+  migration: "text",
+  source_digest: "text",
+  sql_digest: "text",
+  digest_version: "smallint",
+  up_sql: "jsonb",
+  down_sql: "jsonb",
+  duration_ms: "bigint",
+} as const;
 
 type Column = readonly [name: string, literal: string];
 
