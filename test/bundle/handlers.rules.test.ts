@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type BuiltAsset, buildAssetSync, buildHandlers } from "../../lib/bundle/index.ts";
 import { assetOf, linkPackages, REPOSITORY, SOURCE_HANDLERS } from "./assets.ts";
@@ -67,7 +68,7 @@ describe("built handlers", () => {
     const sources = built.inputs.flatMap(
       (input) => /credential-provider-(\w+(?:-\w+)*)\//.exec(input)?.[1] ?? [],
     );
-    expect([...new Set(sources)].sort()).toEqual(["env", "http", "imds", "node"]);
+    expect([...new Set(sources)].sort()).toEqual(["env", "http"]);
   });
 
   test("load node-pg-migrate only when it is needed, and then the one that migrations get", () => {
@@ -115,16 +116,55 @@ describe("handlers from sources", () => {
   });
 });
 
-test("this project's asset is under a megabyte", () => {
-  const { dir } = buildAssetSync({
+/** This project's own. */
+function ownAsset(): BuiltAsset {
+  return buildAssetSync({
     migrationsDir: join(REPOSITORY, "migrations"),
     handlersDir: join(REPOSITORY, "lambda"),
     cacheDir: make({}).cacheDir,
   });
+}
+
+test("this project's asset is under a megabyte", () => {
+  const { dir } = ownAsset();
   const sizes = readdirSync(dir, { recursive: true }).map((name) => statSync(join(dir, String(name))));
   const total = sizes.reduce((sum, stats) => sum + (stats.isFile() ? stats.size : 0), 0);
   expect(total).toBeLessThan(1_000_000);
   expect(total).toBeGreaterThan(100_000);
+});
+
+test("whoever the environment names is asked for credentials", () => {
+  const { dir } = ownAsset();
+  writeFileSync(join(dir, "ca.pem"), rootCertificates[0] ?? "");
+  const body = `const { createServer } = await import("node:http");
+    const seen = [];
+    const server = createServer((request, response) => {
+      seen.push((request.headers.authorization ?? request.url).slice(0, 36));
+      response.statusCode = request.method === "GET" ? 200 : 403;
+      response.end(JSON.stringify({ AccessKeyId: "GIVEN", SecretAccessKey: "s", Token: "t", Expiration: "2999-01-01T00:00:00Z", __type: "AccessDeniedException" }));
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const here = "http://127.0.0.1:" + server.address().port;
+    for (const name of ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"]) delete process.env["AWS_" + name];
+    Object.assign(process.env, {
+      ...{ LAMBDA_TASK_ROOT: "${dir}", AWS_REGION: "eu-west-1", AWS_ENDPOINT_URL_SECRETS_MANAGER: here },
+      ...{ DATABASE_HOST: "127.0.0.1", DATABASE_PORT: "1", DATABASE_NAME: "d", DATABASE_SECRET_ARN: "arn:aws:x", CA_FILE: "ca.pem" },
+    });
+    const write = process.stdout.write.bind(process.stdout);
+    process.stdout.write = () => true; // Its log.
+    const { handler } = await import("HERE/on-status.mjs");
+    const context = { awsRequestId: "1", functionName: "f", logGroupName: "g", getRemainingTimeInMillis: () => 60_000 };
+    const ask = () => handler({ action: "status" }, context).then(JSON.stringify, String);
+    const without = await ask();
+    process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = here + "/credentials";
+    const refused = await ask();
+    write(JSON.stringify({ without, refused, seen }));
+    process.exit(0);`;
+  expect(run(dir, body)).toMatchObject({
+    without: expect.stringMatching(/CredentialsProviderError/),
+    refused: expect.stringMatching(/AccessDeniedException/),
+    seen: ["/credentials", "AWS4-HMAC-SHA256 Credential=GIVEN/20"],
+  });
 });
 
 test("a migration's classes are those of the engine", () => {

@@ -5,9 +5,12 @@ export const engineEntry = "engine-copy";
 
 const THROWING = 'throw new Error("migrations are compiled before they are deployed")';
 
-/** Where credentials come from on somebody's machine; the chain of the AWS client then asks its next source. */
-const notInLambda = (name: string) =>
-  `export const ${name} = () => async () => { throw Object.assign(new Error("not in Lambda"), { tryNextLink: true }); };`;
+/** A function has its credentials in its environment, or is told there whom to ask for them: once for each client. */
+const CREDENTIALS = `
+import { fromEnv } from "@aws-sdk/credential-provider-env";
+import { fromHttp } from "@aws-sdk/credential-provider-http";
+import { chain, memoize } from "@smithy/core/config";
+export const defaultProvider = (init) => memoize(chain(fromEnv(init), async () => fromHttp(init)()));`;
 
 /**
  * Modules that are imported but never used where migrations are compiled already. node-pg-migrate calls `createJiti`
@@ -20,12 +23,9 @@ const STUBS: Readonly<Record<string, string>> = {
   // Optional in pg, for other surroundings: what is installed here must not make a difference.
   "pg-native": `throw Object.assign(new Error("Cannot find module 'pg-native'"), { code: "MODULE_NOT_FOUND" });`,
   "pg-cloudflare": "",
-  // A function has its credentials in its environment, or is told there where to ask for them. These bring clients
-  // of other services, and what they share with ours would be loaded at every start.
-  "@aws-sdk/credential-provider-ini": notInLambda("fromIni"),
-  "@aws-sdk/credential-provider-process": notInLambda("fromProcess"),
-  "@aws-sdk/credential-provider-sso": notInLambda("fromSSO"),
-  "@aws-sdk/credential-provider-web-identity": notInLambda("fromTokenFile"),
+  // What it loads when asked shares code with what is loaded at every start, which would come in many small files.
+  "@aws-sdk/credential-provider-node": CREDENTIALS,
+  "@smithy/core/event-streams": "",
 };
 
 /** Leaves out what loads migrations from files, what is compiled for one kind of machine, and what only a laptop has. */
