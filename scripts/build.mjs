@@ -31,8 +31,8 @@ async function bundleCommandLine() {
   const outdir = join(dist, "cli");
   const bundles = await bundleCli(root, {
     outdir,
-    minify: true,
-    keepNames: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
     define: { INSTALLED: "true" },
     metafile: true,
     logLevel: "warning",

@@ -69,8 +69,8 @@ export interface EngineProps {
    */
   readonly order?: OrderPolicy;
   /**
-   * "each": a transaction for each migration; a failure leaves those before it applied. "all": one for all of
-   * them.
+   * "each": a transaction for each migration; a failure leaves those before it applied (on an empty database some
+   * share one: docs/guarantees.md). "all": one for all of them.
    * @default - "each"
    */
   readonly transaction?: TransactionMode;

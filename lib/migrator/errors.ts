@@ -55,6 +55,8 @@ export interface ErrorDetails {
   readonly applied?: readonly string[];
   /** Names of the migrations that this run still had to do, the failed one included. */
   readonly remaining?: readonly string[];
+  /** Those of `remaining` that may be applied (or undone): the connection was lost before their COMMIT was answered. */
+  readonly inDoubt?: readonly string[];
   /** For `CHANGED`: what differs. */
   readonly changes?: readonly SqlChange[];
   /** The sessions that kept the statement waiting, one line each. */

@@ -4,7 +4,7 @@ import { MigrationError } from "./errors.ts";
 /** What a pending migration older than an applied one means: refuse, go on and say so, go on. */
 export type OrderPolicy = "strict" | "warn" | "allow";
 
-/** One transaction for each migration, or one for all of a run. */
+/** One transaction for each migration (on an empty database some share one), or one for all of a run. */
 export type TransactionMode = "each" | "all";
 
 /** Who runs, for the history. */

@@ -30,7 +30,7 @@ export async function survey(
 ): Promise<Survey> {
   const existing = await findTables(session, tables);
   // Without a history there is nothing to compare with.
-  const digesting = existing.history ? (early ?? digestAll(source)) : new Map<string, string>();
+  const digesting = early ?? (existing.history ? digestAll(source) : new Map<string, string>());
   const [stored, all] = await Promise.all([readStored(session, tables, existing), digesting]);
   const files = all ?? (await digestApplied(source, stored.applied));
   const changed = await findChanged(source, stored.applied, files, {

@@ -39,9 +39,11 @@ async function faultAt(db: TestDatabase, dir: string, n: number, fault: Fault): 
   expect(applied).toEqual(NAMES.slice(0, applied.length));
   expect([0, ...GROUPS]).toContain(applied.length);
   if (error === undefined) return true;
-  const claimed = typed(error).details.applied ?? [];
+  const { applied: claimed = [], inDoubt = [] } = typed(error).details;
   expect(applied.slice(0, claimed.length)).toEqual(claimed);
   expect([0, ...GROUPS]).toContain(claimed.length);
+  // What is there and not claimed is said to be in doubt.
+  if (applied.length > claimed.length) expect(inDoubt).toEqual(applied.slice(claimed.length));
   return true;
 }
 

@@ -11,6 +11,9 @@ function planned(steps: readonly string[], more: Partial<Planned> = {}): Planned
   return { name: "m", direction: "up", context, built, source: "file", ...more };
 }
 
+const FRESH = { table: "pgmigrations", mayHaveRows: false };
+const INDEX = "CREATE INDEX i ON t (a);";
+
 const many = (length: number, text = TABLE): Planned[] => Array.from({ length }, () => planned([text]));
 
 describe("migrations that may share a transaction", () => {
@@ -30,18 +33,30 @@ describe("migrations that may share a transaction", () => {
     ],
     ["none that is undone", many(2).map((one) => ({ ...one, direction: "down" })), 0],
     ["up to a quote that nothing closes", [...many(2), planned(["COMMENT ON TABLE t IS 'a"]), ...many(1)], 2],
+    ["with indexes and changes of tables", [...many(2), planned([INDEX, "ALTER TABLE t ADD b int;"])], 3],
+    [
+      "up to what concerns the engine's table",
+      [...many(2), planned(["COMMENT ON TABLE pgmigrations IS 'a'"])],
+      2,
+    ],
     [
       "up to what changes how quotes are read",
       [...many(2), planned(["ALTER TABLE t SET (standard_conforming_strings = off)"])],
       2,
     ],
   ])("%s", (_, list, expected) => {
-    expect(shareable(list, 0)).toHaveLength(expected);
+    expect(shareable(list, 0, FRESH)).toHaveLength(expected);
   });
 
   it("are counted from where the run has come to", () => {
     const list = [planned(["SELECT 1"]), ...many(2)];
-    expect(shareable(list, 0)).toHaveLength(0);
-    expect(shareable(list, 1)).toEqual(list.slice(1));
+    expect(shareable(list, 0, FRESH)).toHaveLength(0);
+    expect(shareable(list, 1, FRESH)).toEqual(list.slice(1));
+  });
+
+  it("are not those that take long, once there may be rows", () => {
+    const rows = { ...FRESH, mayHaveRows: true };
+    expect(shareable([...many(2), planned([INDEX])], 0, rows)).toHaveLength(2);
+    expect(shareable([...many(2), planned(["ALTER TABLE t ADD b int"])], 0, rows)).toHaveLength(2);
   });
 });

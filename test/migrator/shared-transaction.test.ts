@@ -92,6 +92,50 @@ describe("migrations that only define, on an empty database", () => {
       expect(await transactionsOf(db)).toEqual(NAMES.map((name) => [name]));
     }));
 
+  it("keep their own transactions where somebody else has tables", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE SCHEMA theirs; CREATE TABLE theirs.t ()");
+      await (await openMigrator(db, writeFolder(FOUR))).up();
+      expect(await transactionsOf(db)).toEqual(NAMES.map((name) => [name]));
+    }));
+
+  it("keep their own transactions when they may take long with rows that are there", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_t.sql": "CREATE TABLE t1 (n int);",
+        "2_i.sql": "CREATE INDEX ON t1 (n);",
+        "3_rows.sql": "INSERT INTO t1 VALUES (1);",
+        "4_t.sql": "CREATE TABLE t4 (n int);",
+        "5_t.sql": "CREATE TABLE t5 (n int);",
+        "6_i.sql": "CREATE INDEX ON t1 (n);",
+        "7_a.sql": "ALTER TABLE t1 ADD m int DEFAULT 1;",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await transactionsOf(db)).toEqual([
+        ["1_t", "2_i"],
+        ["3_rows"],
+        ["4_t", "5_t"],
+        ["6_i"],
+        ["7_a"],
+      ]);
+    }));
+
+  it("are asked once how each is undone, one after the other", () =>
+    withDatabase(async (db) => {
+      const down = (
+        n: number,
+      ) => `export const up = (pgm: any) => pgm.sql("CREATE TABLE t${n} (${n === 3 ? "oops" : ""})");
+        export const down = async (pgm: any) => {
+          globalThis.asked = [...(globalThis.asked ?? []), "in ${n}"];
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          globalThis.asked.push("out ${n}");
+        };`;
+      const dir = writeFolder({ "1_t.ts": down(1), "2_t.ts": down(2), "3_t.ts": down(3) });
+      await failureOf((await openMigrator(db, dir)).up());
+      expect(await appliedNames(db)).toEqual(["1_t", "2_t"]);
+      expect(Reflect.get(globalThis, "asked")).toEqual(["in 1", "out 1", "in 2", "out 2", "in 3", "out 3"]);
+    }));
+
   it("are recorded and not run by a fake", () =>
     withDatabase(async (db) => {
       await (await openMigrator(db, writeFolder(FOUR))).up({}, "fake");
@@ -100,19 +144,26 @@ describe("migrations that only define, on an empty database", () => {
     }));
 });
 
+/** Whether the server was sent these two texts in one message, refused or not. */
+async function sentTogether(db: TestDatabase, one: string, other: string): Promise<boolean> {
+  return (await db.logged()).some((text) => text.includes(one) && text.includes(other));
+}
+
 describe("one that the server refuses in a transaction with others", () => {
   it("runs alone when only that is the matter", () =>
     withDatabase(async (db) => {
+      const long = `-- ${"x".repeat(20_000)}\n`;
       const dir = writeFolder({
-        "1_type.sql": "CREATE TYPE mood AS ENUM ('sad');",
-        "2_data.sql": "SELECT 1;",
-        "3_value.sql": "ALTER TYPE mood ADD VALUE 'ok';",
+        "1_type.sql": `${long}CREATE TYPE mood AS ENUM ('sad');`,
+        "2_t.sql": `${long}CREATE TABLE t2 ();`,
+        "3_value.sql": `${long}ALTER TYPE mood ADD VALUE 'ok';`,
         "4_use.sql": "CREATE TABLE t (m mood DEFAULT 'ok');",
       });
+      await db.enableStatementLog();
       const migrator = await openMigrator(db, dir);
       await migrator.up();
-      expect(await appliedNames(db)).toEqual(["1_type", "2_data", "3_value", "4_use"]);
-      expect(await transactionsOf(db)).toHaveLength(4);
+      expect(await sentTogether(db, "ADD VALUE 'ok'", "DEFAULT 'ok'")).toBe(true);
+      expect(await transactionsOf(db)).toEqual([["1_type", "2_t"], ["3_value"], ["4_use"]]);
       expect(migrator.events.filter(({ type }) => type === "failed")).toEqual([]);
     }));
 
@@ -120,9 +171,11 @@ describe("one that the server refuses in a transaction with others", () => {
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...FOUR,
-        "3_bad.sql": "CREATE TABLE bad (n int);\nALTER TABLE bad ADD nothing;",
+        "3_bad.sql": "CREATE TABLE bad (n int);\nALTER TABLE bad ADD n int;",
       });
+      await db.enableStatementLog();
       const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(await sentTogether(db, "TABLE t1", "ADD n int")).toBe(true);
       expect(error).toMatchObject({
         code: "SQL",
         details: { migration: "3_bad", applied: ["1_t", "2_t"], remaining: ["3_bad", "3_t", "4_t"] },
@@ -135,6 +188,7 @@ describe("one that the server refuses in a transaction with others", () => {
 
   it("is told when it cannot have what somebody else holds", () =>
     withDatabase(async (db) => {
+      await db.enableStatementLog();
       await db.query("CREATE TYPE theirs AS ENUM ('a')");
       await db.query("BEGIN; ALTER TYPE theirs OWNER TO CURRENT_USER; LOCK pg_catalog.pg_enum");
       const dir = writeFolder({ ...FOUR, "3_a_value.sql": "ALTER TYPE theirs ADD VALUE 'b';" });
@@ -144,11 +198,52 @@ describe("one that the server refuses in a transaction with others", () => {
         lockRetryDelayMs: 10,
       });
       const error = await failureOf(migrator.up());
+      expect(await sentTogether(db, "TABLE t1", "ADD VALUE 'b'")).toBe(true);
       expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { migration: "3_a_value" } });
       expect(await appliedNames(db)).toEqual(["1_t", "2_t"]);
       await db.query("ROLLBACK");
       await (await openMigrator(db, dir)).up();
       expect(await appliedNames(db)).toHaveLength(5);
+    }));
+});
+
+describe("one that does something to its session after all", () => {
+  const partition = (bound: string) =>
+    `CREATE TABLE p (n int) PARTITION BY LIST (n); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (length(${bound}));`;
+
+  it.each([
+    ["a setting", partition("set_config('search_path', 'other', false)")],
+    ["a setting of its transaction", partition("set_config('search_path', 'other', true)")],
+    ["a role", partition("set_config('role', 'pg_database_owner', true)")],
+  ])("%s: none of it is there for the next", (_, text) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_s.sql": "CREATE SCHEMA other;",
+        "2_p.sql": text,
+        "3_t.sql": "CREATE TABLE t3 ();",
+        "4_t.sql": "CREATE TABLE t4 ();",
+      });
+      await (await openMigrator(db, dir)).up();
+      expect(await userTables(db)).toEqual(["p", "p1", "t3", "t4"]);
+      expect(
+        await db.query(
+          "SELECT DISTINCT tableowner = session_user AS ours FROM pg_tables WHERE schemaname = 'public'",
+        ),
+      ).toEqual([{ ours: true }]);
+      expect(await transactionsOf(db)).toHaveLength(4);
+    }),
+  );
+
+  it("by an event trigger: each has its own transaction", () =>
+    withDatabase(async (db) => {
+      await db.query(
+        `CREATE SCHEMA other; CREATE FUNCTION leave() RETURNS event_trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM set_config('search_path', 'other', true); END $$;
+         CREATE EVENT TRIGGER leave ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION leave()`,
+      );
+      await (await openMigrator(db, writeFolder(FOUR))).up();
+      expect(await userTables(db)).toEqual(["t1", "t2", "t3", "t4"]);
+      expect(await transactionsOf(db)).toHaveLength(4);
     }));
 });
 
@@ -161,10 +256,15 @@ describe("a run that is stopped among migrations in one transaction", () => {
       const dir = writeFolder({ ...FOUR, "3_slow.sql": slow(60) });
       const cancel = new AbortController();
       const stop = code === "CANCELLED" ? { signal: cancel.signal } : { deadline: Date.now() + 700 };
-      const failing = failureOf((await openMigrator(db, dir, {}, stop)).up());
+      const migrator = await openMigrator(db, dir, {}, stop);
+      const failing = failureOf(migrator.up());
       await sleep(500);
       cancel.abort();
-      expect(await failing).toMatchObject({ code, details: { applied: [], remaining: { length: 5 } } });
+      const remaining = ["1_t", "2_t", "3_slow", "3_t", "4_t"];
+      expect(await failing).toMatchObject({ code, details: { migration: "3_slow", applied: [], remaining } });
+      expect(migrator.events.at(-1)).toMatchObject({ type: "failed", migration: "3_slow" });
+      const failed = "SELECT migration, error_code AS code FROM pgmigrations_history WHERE state = 'failed'";
+      expect(await db.query(failed)).toEqual([{ migration: "3_slow", code }]);
       expect(await userTables(db)).toEqual([]);
       addFiles(dir, { "3_slow.sql": slow(0) });
       await (await openMigrator(db, dir)).up();

@@ -44,7 +44,7 @@ function options(dir: string): BuildOptions {
     target: "node20",
     // ES modules, where a package has them: only they can be left out in part.
     mainFields: ["module", "main"],
-    // Names stay, for stacks in logs: to shorten them and give them back takes a tenth of a function's start.
+    // Nearly all names stay, for stacks in logs: to shorten them and give them back takes a tenth of a function's start.
     minifySyntax: true,
     minifyWhitespace: true,
     // One character beyond Latin-1 makes V8 keep and parse a whole file in two bytes a character.

@@ -5,7 +5,10 @@ export const engineEntry = "engine-copy";
 
 const THROWING = 'throw new Error("migrations are compiled before they are deployed")';
 
-/** A function has its credentials in its environment, or is told there whom to ask for them: once for each client. */
+/**
+ * A function has its credentials in its environment, or is told there whom to ask for them. Asked once for each client,
+ * of which an invocation makes one of its own.
+ */
 const CREDENTIALS = `
 import { fromEnv } from "@aws-sdk/credential-provider-env";
 import { fromHttp } from "@aws-sdk/credential-provider-http";

@@ -46,6 +46,7 @@ function createLiveLine(output: Output, colors: Colors) {
     clear,
     show,
     begin: (text: string) => {
+      clearInterval(current?.timer);
       current = { text, startedAt: performance.now(), timer: setInterval(show, 1000).unref() };
       show();
     },

@@ -39,13 +39,13 @@ const UP = { kept: "Applied and kept", rolledBack: "Rolled back", left: "Not sta
 const DOWN = { kept: "Undone", rolledBack: "Rolled back, still applied", left: "Not started, still applied" };
 
 function oneWayParts({ error, applied, remaining }: StoppedRun, words: typeof UP): Part[] {
-  const { migration, partial } = error.details;
-  // With one transaction for all, those before the failed one went with it.
+  const { migration, partial, inDoubt = [] } = error.details;
+  // Those before the failed one that shared its transaction went with it.
   const started = remaining.slice(0, remaining.indexOf(migration ?? "") + 1);
-  const undecided = partial !== undefined || error.code === "CONNECTION";
+  const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
   return [
     [words.kept, applied.length === 0 ? ["nothing"] : applied],
-    [words.rolledBack, undecided ? started.slice(0, -1) : started],
+    [words.rolledBack, started.filter((name) => !undecided.includes(name))],
     [words.left, remaining.slice(started.length)],
   ];
 }
@@ -55,8 +55,8 @@ function redoParts({ error, applied, remaining }: StoppedRun): Part[] {
   if (applied.length === 0) return [["Undone", ["nothing"]]];
   const half = (applied.length + remaining.length) / 2;
   const again = applied.slice(half);
-  const { migration, partial } = error.details;
-  const undecided = partial !== undefined || error.code === "CONNECTION";
+  const { migration, partial, inDoubt = [] } = error.details;
+  const undecided = partial !== undefined || inDoubt.length > 0;
   return [
     ["Undone and applied again", again],
     ["Undone, not applied now", applied.slice(0, half).filter((name) => !again.includes(name))],
@@ -72,7 +72,7 @@ function line(label: string, names: readonly string[]): string[] {
 
 function outlook(
   command: string,
-  { code, details: { applied = [], migration, partial } }: MigrationError,
+  { code, details: { applied = [], migration, partial, inDoubt = [] } }: MigrationError,
 ): string[] {
   if (partial !== undefined) {
     const statements =
@@ -84,8 +84,10 @@ function outlook(
       "No run goes past it until that is settled.",
     ];
   }
-  if (code === "CONNECTION")
-    return [`Not known: ${migration}. ${commandLine("status")} tells whether it is applied.`];
+  if (inDoubt.length > 0) {
+    const names = listNames(inDoubt, SHOWN_NAMES);
+    return [`Not known: ${names}. ${commandLine("status")} tells what is applied.`];
+  }
   if (command === "redo" && applied.length > 0) return [`${commandLine("up")} applies what is not.`];
   if (code !== "CANCELLED") return [];
   return [`The lock is released; ${commandLine(command)} goes on from here.`];

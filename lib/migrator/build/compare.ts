@@ -15,7 +15,11 @@ export type Digests = ReadonlyMap<string, string>;
  */
 export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
   await afterSending();
-  return source.digests(source.entries.map(({ name }) => name)).catch(() => undefined);
+  try {
+    return await source.digests(source.entries.map(({ name }) => name));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Digests of the files of applied migrations: what is wrong with another one shows when it is to run. */

@@ -118,6 +118,7 @@ function run(
   manner: Manner,
   decide: (found: Survey) => Promise<Intent>,
 ): Promise<RunReport> {
+  const { options } = workspace;
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
@@ -129,15 +130,13 @@ function run(
       total: planned.length,
       durability: durabilityFor(found),
     });
-    const completed = await runAll(context, planned, EXECUTIONS[manner]);
+    const completed = await runAll(context, planned, {
+      perform: manner === "fake" ? executeFake : execute,
+      mayShare: manner === "execute" && options.transaction === "each" && found.existing.empty,
+    });
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
 }
-
-const EXECUTIONS = {
-  execute: { perform: execute, mayShare: true },
-  fake: { perform: executeFake, mayShare: false },
-} as const;
 
 /** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
 function durabilityFor({ existing }: Survey): Durability {

@@ -22,7 +22,7 @@ export class Script extends pg.Query {
 
   // What the driver calls.
 
-  handleRowDescription(): void {}
+  handleRowDescription(_row: { readonly fields: readonly { readonly name: string }[] }): void {}
 
   handleDataRow(_row: { readonly fields: readonly (string | null)[] }): void {}
 
@@ -31,18 +31,42 @@ export class Script extends pg.Query {
   }
 }
 
-/** A text whose last statements answer nothing but, some of them, what time it is. */
+/** A text that asks, between its statements, what time it is, and whether something was done to the session. */
 export class TimedScript extends Script {
-  /** Asks for the time; a numeric, which no setting shows in another way. */
-  static readonly CLOCK = "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp())";
+  /** A numeric, which no setting shows in another way. */
+  static readonly CLOCK = "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()) AS clock";
+  /**
+   * The same as long as no setting and no role is another. Without an answer where event triggers are: what they do
+   * to a session may be undone by the end.
+   */
+  static readonly TRACE =
+    "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger) THEN " +
+    "pg_catalog.md5(pg_catalog.concat(session_user, current_user, (SELECT pg_catalog.string_agg(" +
+    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings))) END AS trace";
   readonly #seconds: number[] = [];
+  readonly #traces: (string | null)[] = [];
+  #column: string | undefined;
 
-  /** Milliseconds between one answer and the next. */
-  get elapsedMs(): number[] {
+  /** How often the time was told. */
+  get told(): number {
+    return this.#seconds.length;
+  }
+
+  /** Milliseconds between one time and the next. */
+  get elapsedMs(): readonly number[] {
     return this.#seconds.slice(1).map((at, index) => 1000 * (at - (this.#seconds[index] ?? at)));
   }
 
-  override handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
-    this.#seconds.push(Number(fields[0]));
+  get leftATrace(): boolean {
+    return this.#traces.includes(null) || new Set(this.#traces).size !== 1;
+  }
+
+  override handleRowDescription({ fields }: { readonly fields: readonly { readonly name: string }[] }): void {
+    this.#column = fields[0]?.name;
+  }
+
+  override handleDataRow({ fields: [value = null] }: { readonly fields: readonly (string | null)[] }): void {
+    if (this.#column === "clock") this.#seconds.push(Number(value));
+    if (this.#column === "trace") this.#traces.push(value);
   }
 }

@@ -111,15 +111,26 @@ export class Session {
 
   /**
    * As one message, which all of these texts must leave as it is.
-   * @returns how long the server took for each of `texts`, in milliseconds
+   * @returns how long the server took for each of `texts`, in milliseconds; undefined when they have done something to
+   * the session, or might have
+   * @throws as `runTogether`; `reached` is told before how many of the texts are done
    */
-  async runTimed(title: string, before: readonly Part[], texts: readonly Part[]): Promise<readonly number[]> {
-    const clock = own(TimedScript.CLOCK);
-    const message = new Message(title, [...before, clock, ...texts.flatMap((text) => [text, clock])]);
+  async runTimed(
+    title: string,
+    before: readonly Part[],
+    texts: readonly Part[],
+    reached: (done: number) => void,
+  ): Promise<readonly number[] | undefined> {
+    const [clock, trace] = [own(TimedScript.CLOCK), own(TimedScript.TRACE)];
+    const parts = [...before, trace, clock, ...texts.flatMap((text) => [text, clock]), trace];
+    const message = new Message(title, parts);
     const script = new TimedScript(message.text);
-    await this.#send(message, script);
-    // What comes before may answer too.
-    return script.elapsedMs.slice(-texts.length);
+    try {
+      await this.#send(message, script);
+    } finally {
+      reached(Math.max(0, script.told - 1));
+    }
+    return script.leftATrace ? undefined : script.elapsedMs;
   }
 
   async #send(message: Message, script: Script): Promise<void> {

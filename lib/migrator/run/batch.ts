@@ -21,6 +21,8 @@ export interface SharedWork extends Pick<Work, "title" | "entry"> {
   readonly names: readonly string[];
   /** The SQL of each; what one is leaves the reading of the rest as it is. */
   readonly steps: readonly Part[];
+  /** Told how many of them are done, when that is known. */
+  readonly reached: (done: number) => void;
   /** The statements that record them, asked for once it is known how long each took. */
   readonly record: (durations: readonly number[]) => Promise<string>;
 }
@@ -34,13 +36,11 @@ export interface Batch {
   begin(): Promise<void>;
   /** Runs a migration and records it, in one message; it is kept once that is committed. */
   perform(work: Work): Promise<void>;
-  /** Whether migrations may share a transaction though each could have its own. */
-  readonly mayShare: boolean;
   /**
    * Runs migrations in one message and records them in a second one; they are kept once that is committed.
-   * @returns milliseconds that each took
+   * @returns milliseconds that each took; undefined when they did something to the session: then they are rolled back
    */
-  performTogether(work: SharedWork): Promise<readonly number[]>;
+  performTogether(work: SharedWork): Promise<readonly number[] | undefined>;
   /** Commits what is open, so that a statement can run outside a transaction. */
   flush(): Promise<void>;
   /** Rolls back what is open; what was kept stays. */
@@ -49,6 +49,8 @@ export interface Batch {
   keep(name: string): void;
   /** Names that stay applied (or undone) whatever happens next. */
   readonly kept: readonly string[];
+  /** Names whose COMMIT was sent and not answered; empty unless the connection was lost. */
+  readonly inDoubt: readonly string[];
 }
 
 /**
@@ -67,9 +69,12 @@ export interface BatchOptions {
 
 export function createBatch(session: Session, { mode, durability, total }: BatchOptions): Batch {
   const kept: string[] = [];
-  const open = { transaction: false, names: [] as string[] };
-  const committed = (): void => {
-    open.transaction = false;
+  const open = { transaction: false, committing: false, names: [] as string[] };
+  const inDoubt: string[] = [];
+  const committing = async (send: () => Promise<void>): Promise<void> => {
+    open.committing = true;
+    await send();
+    open.transaction = open.committing = false;
     kept.push(...open.names.splice(0));
   };
   const commit = (): readonly string[] => {
@@ -79,8 +84,15 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
   const ending = (name: string, end: readonly string[]): readonly Part[] => {
     return [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
   };
+  const abandon = async (): Promise<void> => {
+    await session.rollback();
+    if (open.committing && !session.usable) inDoubt.push(...open.names);
+    open.transaction = open.committing = false;
+    open.names.length = 0;
+  };
   return {
     kept,
+    inDoubt,
     begin: async () => {
       if (open.transaction) return;
       await session.run("BEGIN");
@@ -89,30 +101,28 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     perform: async ({ name, title, entry, steps, record }) => {
       open.names.push(name);
       const before = open.transaction ? entry : [...apart(entry), own("BEGIN")];
-      const end = mode === "each" ? [record, ...commit()] : [record];
-      await session.runTogether(title, [...before, ...steps, ...ending(name, end)]);
-      if (mode === "each") committed();
-      else open.transaction = true;
+      const send = (end: readonly string[]) =>
+        session.runTogether(title, [...before, ...steps, ...ending(name, end)]);
+      if (mode === "each") return committing(() => send([record, ...commit()]));
+      await send([record]);
+      open.transaction = true;
     },
-    mayShare: mode === "each" && durability === "last",
-    performTogether: async ({ names, title, entry, steps, record }) => {
+    performTogether: async ({ names, title, entry, steps, reached, record }) => {
       open.names.push(...names);
-      const durations = await session.runTimed(title, [...apart(entry), own("BEGIN")], steps);
+      const before = [...apart(entry), own("BEGIN")];
+      const durations = await session.runTimed(title, before, steps, reached);
+      if (durations === undefined) {
+        await abandon();
+        return undefined;
+      }
       const end = [await record(durations), ...commit()];
-      await session.runTogether(title, ending(names.join(", "), end));
-      committed();
+      await committing(() => session.runTogether(title, ending(title, end)));
       return durations;
     },
     flush: async () => {
-      if (!open.transaction) return;
-      await session.run("COMMIT");
-      committed();
+      if (open.transaction) await committing(() => session.run("COMMIT"));
     },
-    abandon: async () => {
-      await session.rollback();
-      open.transaction = false;
-      open.names.length = 0;
-    },
+    abandon,
     keep: (name) => {
       kept.push(name);
     },

@@ -5,6 +5,7 @@ import type { Planned } from "./planned.ts";
 /** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
 export class Described {
   readonly #ahead = new Map<Planned, Promise<DescribedFile>>();
+  #last: Promise<unknown> = Promise.resolve();
 
   of(planned: Planned): Promise<DescribedFile> {
     const known = this.#ahead.get(planned);
@@ -12,12 +13,12 @@ export class Described {
     return known ?? describe(planned);
   }
 
-  /** Call when the migration before it is under way. */
+  /** Call when the migration before it is under way. One after the other: the code of migrations runs for it. */
   prepare(planned: Planned | undefined): void {
-    if (planned?.direction !== "up") return;
-    const file = afterSending().then(() => describe(planned));
+    if (planned?.direction !== "up" || this.#ahead.has(planned)) return;
+    const file = Promise.all([afterSending(), this.#last]).then(() => describe(planned));
     // Who asks for it is told; nobody does when the one before fails.
-    file.catch(() => {});
+    this.#last = file.catch(() => {});
     this.#ahead.set(planned, file);
   }
 }

@@ -2,10 +2,16 @@ import { MigrationError } from "../errors.ts";
 import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
-import { runTogether, shareable } from "./together.ts";
+import { definitionsOf, runTogether, shareable } from "./together.ts";
 
 /** How a run treats one of its migrations. */
 export type Perform = (run: RunContext, planned: Planned) => Promise<void>;
+
+export interface Execution {
+  readonly perform: Perform;
+  /** Whether migrations may share a transaction where each would have its own. */
+  readonly mayShare: boolean;
+}
 
 /**
  * Runs the planned migrations in the order given and commits. Where a lock timeout or a deadlock stops a
@@ -15,7 +21,7 @@ export type Perform = (run: RunContext, planned: Planned) => Promise<void>;
 export async function runAll(
   run: RunContext,
   planned: readonly Planned[],
-  { perform, mayShare }: { readonly perform: Perform; readonly mayShare: boolean },
+  { perform, mayShare }: Execution,
 ): Promise<Completed[]> {
   const rest = new Rest(run, planned, perform, mayShare);
   const retries = new Retries(run);
@@ -46,14 +52,15 @@ class Rest {
   readonly #planned: readonly Planned[];
   readonly #perform: Perform;
   #mayShare: boolean;
-  /** The one under way, or of several the first. */
+  #mayHaveRows = false;
+  /** The one under way. */
   current: Planned | undefined;
 
   constructor(run: RunContext, planned: readonly Planned[], perform: Perform, mayShare: boolean) {
     this.#run = run;
     this.#planned = planned;
     this.#perform = perform;
-    this.#mayShare = mayShare && run.batch.mayShare;
+    this.#mayShare = mayShare;
   }
 
   get next(): Planned | undefined {
@@ -63,16 +70,24 @@ class Rest {
   /** Runs the next migration, or those that come next. */
   async advance(): Promise<void> {
     this.current = this.next;
-    const group = this.#mayShare ? shareable(this.#planned, this.completed.length) : [];
+    const group = this.#mayShare ? this.#shareable() : [];
     if (group.length < 2) return this.#one();
-    const done = await runTogether(this.#run, group);
+    const done = await runTogether(this.#run, group, (reached) => {
+      this.current = group[Math.min(reached, group.length - 1)];
+    });
     // One of them cannot be run so, or not at all: one by one each tells for itself.
     this.#mayShare = done !== undefined;
     this.completed.push(...(done ?? []));
   }
 
+  #shareable(): readonly Planned[] {
+    const { migrationsTable: table } = this.#run.options;
+    return shareable(this.#planned, this.completed.length, { table, mayHaveRows: this.#mayHaveRows });
+  }
+
   async #one(): Promise<void> {
     if (this.current === undefined) return;
+    if (this.#mayShare) this.#mayHaveRows ||= definitionsOf(this.current) === undefined;
     const under = runOne(this.#run, this.current, this.#perform);
     this.#run.described.prepare(this.#planned[this.completed.length + 1]);
     this.completed.push(await under);
@@ -110,9 +125,10 @@ async function failed(
       : new MigrationError("MIGRATION", String(error), { cause: error });
   const applied = [...batch.kept];
   const remaining = planned.slice(applied.length).map(({ name }) => name);
+  const inDoubt = batch.inDoubt.length > 0 ? { inDoubt: [...batch.inDoubt] } : {};
   if (current === undefined) return typed.with({ applied, remaining });
   const { name: migration, direction: action } = current;
   observe({ type: "failed", migration, direction: action });
   await session.record(ledger.recordFailure({ migration, action, state: "failed", errorCode: typed.code }));
-  return typed.with({ migration, applied, remaining });
+  return typed.with({ migration, applied, remaining, ...inDoubt });
 }

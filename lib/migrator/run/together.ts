@@ -1,6 +1,6 @@
 import { leavesTheRestAsItIs, type Part } from "../connection/message.ts";
 import { MigrationError } from "../errors.ts";
-import { onlyDefines } from "../sql/definitions.ts";
+import { dependsOnRows, onlyDefines } from "../sql/definitions.ts";
 import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";
 
@@ -9,50 +9,76 @@ const MOST = 50;
 /** A server keeps a lock for each thing that a transaction makes, and has room for some thousands. */
 const MOST_CHARACTERS = 50_000;
 
+export interface Sharing {
+  /** Name of the table of applied migrations: a trigger on it would see more rows than it should. */
+  readonly table: string;
+  /** Whether anything that ran on the empty database may have put rows into it. */
+  readonly mayHaveRows: boolean;
+}
+
 /**
  * The migrations, from the given one on, that may share a transaction: nothing of one can be told from its place in a
- * transaction of its own.
+ * transaction of its own. What may take long where there are rows has its own.
  */
-export function shareable(planned: readonly Planned[], from: number): readonly Planned[] {
+export function shareable(
+  planned: readonly Planned[],
+  from: number,
+  { table, mayHaveRows }: Sharing,
+): readonly Planned[] {
   let [to, characters] = [from, 0];
   for (; to < planned.length && to - from < MOST; to += 1) {
-    const steps = stepsToShare(planned[to]);
-    if (steps === undefined) break;
+    const steps = definitionsOf(planned[to]);
+    if (steps === undefined || steps.some((step) => step.includes(table))) break;
+    if (mayHaveRows && steps.some(dependsOnRows)) break;
     characters += steps.join().length;
     if (characters > MOST_CHARACTERS) break;
   }
   return planned.slice(from, to);
 }
 
-function stepsToShare(planned: Planned | undefined): readonly string[] | undefined {
-  if (planned?.direction !== "up" || planned.built.kind !== "static" || !planned.built.transactional)
-    return undefined;
-  const { steps } = planned.built;
-  return steps.every((step) => leavesTheRestAsItIs(step) && onlyDefines(step)) ? steps : undefined;
+/** The SQL of a migration that does nothing but define, and that other SQL may follow in one message. */
+export function definitionsOf(planned: Planned | undefined): readonly string[] | undefined {
+  if (planned?.direction !== "up" || planned.built.kind !== "static") return undefined;
+  const { steps, transactional } = planned.built;
+  const fits = transactional && steps.every((step) => leavesTheRestAsItIs(step) && onlyDefines(step));
+  return fits ? steps : undefined;
 }
 
 /**
  * Runs migrations that share a transaction, and records them.
- * @returns undefined when the server refuses one of them: nothing of any is left then, and one by one they tell which
+ * @param reached told how many are done, before it throws
+ * @returns undefined when one of them cannot be run so: nothing of any is left then
  */
 export async function runTogether(
   run: RunContext,
   group: readonly Planned[],
+  reached: (done: number) => void,
 ): Promise<Completed[] | undefined> {
   const [first] = group;
   if (first !== undefined) run.observe({ type: "started", migration: first.name, direction: "up" });
   try {
-    return completedOf(run, group, await perform(run, group));
+    const durations = await perform(run, group, reached);
+    return durations && completedOf(run, group, durations);
   } catch (error) {
-    if (!(error instanceof MigrationError) || !REFUSALS.includes(error.code)) throw error;
+    if (!mayPassAlone(error)) throw error;
     await run.batch.abandon();
     return undefined;
   }
 }
 
-const REFUSALS = ["SQL", "LOCK_TIMEOUT", "MIGRATION"];
+/** Not what somebody else has stopped, or what a server that has no room refuses, but for locks, which alone are fewer. */
+function mayPassAlone(error: unknown): boolean {
+  if (!(error instanceof MigrationError)) return false;
+  const { code, details } = error;
+  if (/^(57|53(?!200))/.test(details.sqlstate ?? "")) return false;
+  return code === "SQL" || code === "LOCK_TIMEOUT" || code === "MIGRATION";
+}
 
-async function perform(run: RunContext, group: readonly Planned[]): Promise<readonly number[]> {
+async function perform(
+  run: RunContext,
+  group: readonly Planned[],
+  reached: (done: number) => void,
+): Promise<readonly number[] | undefined> {
   const names = group.map(({ name }) => name);
   const entry = await run.session.entry();
   for (const planned of group) run.described.prepare(planned);
@@ -61,6 +87,7 @@ async function perform(run: RunContext, group: readonly Planned[]): Promise<read
     title: `${names[0]} and ${names.length - 1} more`,
     entry,
     steps: group.map(asOnePart),
+    reached,
     record: (durations) => record(run, group, durations),
   });
 }
