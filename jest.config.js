@@ -40,6 +40,7 @@ const against = (major) => ({
 /** @type {import("jest").Config} */
 export default {
   projects: [{ ...common, displayName: "rules", testRegex: RULES }, ...majors.map(against)],
+  testSequencer: "<rootDir>/test/support/long-first.mjs",
   globalTeardown: "<rootDir>/test/support/stop-servers.ts",
   testTimeout: 60_000,
   maxWorkers: 2,
