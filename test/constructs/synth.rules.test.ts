@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
  * CDK's command, without credentials or anything else of the machine in its environment, and with no way to
  * the network.
  */
-function cdk(...args: readonly string[]) {
+function cdk(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const nowhere = "http://127.0.0.1:1";
   const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args], {
     cwd: ROOT,
@@ -29,6 +29,7 @@ function cdk(...args: readonly string[]) {
       AWS_EC2_METADATA_DISABLED: "true",
       CDK_DISABLE_CLI_TELEMETRY: "true",
       CDK_DISABLE_VERSION_CHECK: "1",
+      ...env,
     },
   });
   return { status, stdout, stderr, output: stdout + stderr };
@@ -36,6 +37,30 @@ function cdk(...args: readonly string[]) {
 
 const read = (path: string) => readFileSync(path, "utf8");
 
+interface Report {
+  readonly pluginReports: readonly {
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly violatingConstructs: readonly { readonly constructPath: string }[];
+    }[];
+  }[];
+}
+
+/** What CDK's validation has written. */
+function reportIn(out: string): Report {
+  return JSON.parse(read(join(out, "validation-report.json")));
+}
+
+/** Every rule that is broken, and by which construct. */
+function findingsIn(out: string): string[][] {
+  return reportIn(out)
+    .pluginReports.flatMap(({ violations }) => violations)
+    .flatMap(({ ruleName, violatingConstructs }) =>
+      violatingConstructs.map(({ constructPath }) => [ruleName, constructPath]),
+    );
+}
+
+// CDK's own validation takes ten seconds: of production it is below, together with that of a wrong app.
 describe.each([
   { args: [], profile: "dev", down: true },
   { args: ["-c", "env=prod", "-c", "revision=abc123"], profile: "prod", down: false },
@@ -45,13 +70,14 @@ describe.each([
   let run: ReturnType<typeof cdk>;
   let template: string;
   beforeAll(() => {
-    run = cdk("synth", "--quiet", "--no-notices", "--output", out, ...args);
+    const validation = profile === "dev" ? {} : { CDK_VALIDATION: "false" };
+    run = cdk(["synth", "--quiet", "--no-notices", "--output", out, ...args], validation);
     template = read(join(out, `${name}.template.json`));
   });
 
   test("is content: no warning, no finding, nothing to acknowledge", () => {
     expect(run).toMatchObject({ status: 0, output: "" });
-    expect(JSON.parse(read(join(out, "validation-report.json")))).toMatchObject({ pluginReports: [] });
+    if (profile === "dev") expect(reportIn(out)).toMatchObject({ pluginReports: [] });
   });
 
   test("is for any account and region, and says nothing of this machine", () => {
@@ -95,11 +121,15 @@ describe.each([
   });
 });
 
-test("what CDK itself finds wrong with a template is an error", () => {
-  const app = `"${process.execPath}" --import tsx test/constructs/wrong-app.ts`;
-  const { status, output } = cdk("synth", "--quiet", "--app", app, "--output", join(home, "wrong"));
+test("what CDK itself finds wrong with a template is an error, and in production it finds nothing", () => {
+  const out = join(home, "wrong");
+  // Without the second compilation of CDK's validation, which would pay only in a longer run.
+  const app = `"${process.execPath}" --liftoff-only --import tsx test/constructs/wrong-app.ts`;
+  const { status, output } = cdk(["synth", "--quiet", "--app", app, "--output", out]);
   expect(status).not.toBe(0);
   expect(output).toContain("BackupRetentionPeriod: 40 exceeds maximum 35");
+  expect(findingsIn(out)).toEqual([["E3719", "wrong/Database/Instance/Resource"]]);
+  expect(readdirSync(out)).toContain("right.template.json");
 });
 
 test("another environment is refused, and the right ones are named", () => {
@@ -115,7 +145,7 @@ test("cdk diff shows what a deploy would run: head, count and names", () => {
   synthesize(after, "1_one", "2_two", "3_three");
   const deployed = join(home, "deployed.json");
   writeFileSync(deployed, read(join(before, "app.template.json")));
-  const { status, output } = cdk(
+  const { status, output } = cdk([
     "diff",
     "--app",
     after,
@@ -123,7 +153,7 @@ test("cdk diff shows what a deploy would run: head, count and names", () => {
     deployed,
     "--no-notices",
     "--no-color",
-  );
+  ]);
   expect(status).toBe(0);
   const [, custom = ""] = output.split("Custom::PostgresMigrations");
   const lines = custom.split("\n").map((line) => line.replace(/^[\s│├└─]+/, "").trimEnd());

@@ -1,10 +1,14 @@
-/** The app with a setting that RDS would refuse after ten minutes of deploying. */
+/**
+ * The app as it is in production, and once more with a setting that RDS would refuse after ten minutes of deploying: CDK
+ * looks at both at once, because getting ready to takes it longer than all the rest of a synth.
+ */
 import { App } from "aws-cdk-lib";
 import * as rds from "aws-cdk-lib/aws-rds";
 import { AppStack } from "../../lib/app-stack.ts";
 
 const app = new App();
-const { database } = new AppStack(app, "app", { profile: "dev" });
+new AppStack(app, "right", { profile: "prod" });
+const { database } = new AppStack(app, "wrong", { profile: "dev" });
 const instance = database.instance.node.defaultChild;
 if (instance instanceof rds.CfnDBInstance) instance.backupRetentionPeriod = 40;
 app.synth();

@@ -1,4 +1,4 @@
-/** One call of the launcher in a process of its own: `tsx local-command.ts start '{"projectDir": …}'`. */
+/** One call of the launcher in a process of its own, with arguments such as `start '{"projectDir": …}'`. */
 import { findLocal, resetLocal, startLocal, stopLocal } from "../../lib/cli/local/index.ts";
 import { MigrationError } from "../../lib/migrator/errors.ts";
 

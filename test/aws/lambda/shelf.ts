@@ -1,8 +1,8 @@
 import { type FunctionSettings, isSameFunction } from "./function.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-/** Frozen processes are not free. */
-const ROOM = 8;
+/** Frozen processes are not free: 17 MB each. */
+const ROOM = 24;
 
 /**
  * Processes of code that is not installed now. Lambda would start a new one when the code comes back; here its old one

@@ -179,7 +179,9 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("finishes on %j five megabytes long", (piece) => {
-    expect(sqlDigest([piece.repeat(5_000_000 / piece.length)])).toHaveLength(64);
+  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("finishes on %j two megabytes long", (piece) => {
+    const started = performance.now();
+    expect(sqlDigest([piece.repeat(2_000_000 / piece.length)])).toHaveLength(64);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });

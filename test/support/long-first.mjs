@@ -1,0 +1,28 @@
+/** The order of the test files: long ones first, so that no worker is left alone with one at the end. */
+import { relative } from "node:path";
+import Sequencer from "@jest/test-sequencer";
+
+/** Seconds, of small files that take long. Jest knows the rest by their size, and all of them after a first run. */
+const LONG = {
+  "test/aws/failures.once.test.ts": 75,
+  "test/docs/quickstart.once.test.ts": 60,
+  "test/aws/stack.once.test.ts": 60,
+  "test/package/consumer.once.test.ts": 55,
+  "test/constructs/synth.rules.test.ts": 45,
+  "test/cli/verify-corpus.once.test.ts": 30,
+  "test/faults/cut.once.test.ts": 25,
+  "test/faults/frozen.once.test.ts": 25,
+  "test/faults/kill.once.test.ts": 25,
+  "test/faults/lost-answer.once.test.ts": 25,
+  "test/faults/terminate.once.test.ts": 25,
+  "test/migrator/many.once.test.ts": 15,
+};
+
+export default class LongFirst extends Sequencer {
+  /** @returns milliseconds; where nothing is known, one for each byte */
+  time(test) {
+    const { config, hasteFS } = test.context;
+    const expected = LONG[relative(config.rootDir, test.path)];
+    return super.time(test) ?? (expected === undefined ? hasteFS.getSize(test.path) : expected * 1_000);
+  }
+}
