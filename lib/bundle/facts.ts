@@ -1,5 +1,4 @@
 import { dirname } from "node:path";
-import { setImmediate as afterOthers } from "node:timers/promises";
 import { nearest } from "./cache-dir.ts";
 import { digestOf } from "./digest.ts";
 import type { Facts, FactsCache, FileStamp, KnownFacts } from "./facts-cache.ts";
@@ -19,8 +18,7 @@ export async function gatherFacts(
   const stamps = takeStamps(dir);
   const facts = new Map<string, Facts>();
   const unknown: FolderEntry[] = [];
-  for (const [index, entry] of entries.entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await afterOthers();
+  for (const entry of entries) {
     const cached = cache.get(cacheKey(entry));
     if (cached !== undefined && holds(cached, stamps)) facts.set(entry.name, cached);
     else unknown.push(entry);
@@ -36,9 +34,6 @@ export async function gatherFacts(
   if (learned > 0) cache.save();
   return facts;
 }
-
-/** Files that are looked at in one go, about a millisecond: a connection that is being made has its turn in between. */
-const AT_ONCE = 64;
 
 /** A pair that gains its down file is another key. No file name holds a slash. */
 function cacheKey({ files }: FolderEntry): string {
@@ -64,11 +59,7 @@ async function inspect(
   stamps: Stamps,
 ): Promise<ReadonlyMap<FolderEntry, KnownFacts>> {
   const files = fileReader(dir, stamps);
-  const own = new Map<FolderEntry, readonly FileFacts[]>();
-  for (const [index, entry] of entries.entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await afterOthers();
-    own.set(entry, ownFacts(entry, files));
-  }
+  const own = new Map(entries.map((entry) => [entry, ownFacts(entry, files)]));
   const imports = await localImports(
     dir,
     entries.filter((entry) => own.get(entry)?.some(({ mayImport }) => mayImport)),

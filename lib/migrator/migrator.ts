@@ -1,4 +1,3 @@
-import { digestAll } from "./build/compare.ts";
 import { forecast } from "./commands/forecast.ts";
 import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
 import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
@@ -48,42 +47,38 @@ export class Migrator {
 
   /** Every migration and its state. */
   status(): Promise<StatusReport> {
-    return this.#withFiles(
-      readOnly(async (workspace) => {
-        const found = await look(workspace);
-        return { ...describeSurvey(found), ...gateUp(found, this.#options.order) };
-      }),
-    );
+    return this.#reading(async (workspace) => {
+      const found = await look(workspace);
+      return { ...describeSurvey(found), ...gateUp(found, this.#options.order) };
+    });
   }
 
   /** The SQL that `up` would send, without sending it. */
   planUp(extent: Extent = {}): Promise<PlanReport> {
-    return this.#withFiles(readOnly((workspace) => previewUp(workspace, extent)));
+    return this.#reading((workspace) => previewUp(workspace, extent));
   }
 
   /** The SQL that `down` would send, without sending it. */
   planDown(options: DownOptions = {}): Promise<PlanReport> {
-    return this.#withFiles(readOnly((workspace) => previewDown(workspace, options)));
+    return this.#reading((workspace) => previewDown(workspace, options));
   }
 
   /** What the pending migrations would send, and how each would be undone. */
   forecast(): Promise<Forecast> {
-    return this.#withFiles(readOnly(forecast));
+    return this.#reading(forecast);
   }
 
   /** What was done to this database, newest first. */
   history(filter: HistoryFilter = {}): Promise<HistoryReport> {
-    return this.#session(
-      readOnly(async ({ session, tables }) => {
-        const { history } = await findTables(session, tables);
-        return { entries: history ? await readHistory(session, tables, filter) : [] };
-      }),
-    );
+    return this.#reading(async ({ session, tables }) => {
+      const { history } = await findTables(session, tables);
+      return { entries: history ? await readHistory(session, tables, filter) : [] };
+    });
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */
   up(extent: Extent = {}, manner: Manner = "execute"): Promise<RunReport> {
-    return this.#withFiles((workspace) => up(workspace, extent, manner));
+    return this.#session((workspace) => up(workspace, extent, manner));
   }
 
   /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */
@@ -111,13 +106,14 @@ export class Migrator {
     return this.#session((workspace) => resolve(workspace, name, outcome, note));
   }
 
-  /** With the files looked at while the server is being reached. */
-  #withFiles<T>(work: Work<T>): Promise<T> {
-    const early = digestAll(this.#setup.source);
-    return this.#session((workspace) => work({ ...workspace, early }));
+  #reading<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
+    return this.#session(async (workspace) => {
+      await workspace.session.makeReadOnly();
+      return work(workspace);
+    });
   }
 
-  async #session<T>(work: Work<T>): Promise<T> {
+  async #session<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
     const { connection, provenance, source, deadline } = this.#setup;
     const options = this.#options;
     const observe = tolerant(this.#setup.observe);
@@ -142,15 +138,6 @@ export class Migrator {
       clear();
     }
   }
-}
-
-type Work<T> = (workspace: Workspace) => Promise<T>;
-
-function readOnly<T>(work: Work<T>): Work<T> {
-  return async (workspace) => {
-    await workspace.session.makeReadOnly();
-    return work(workspace);
-  };
 }
 
 /** Display must never decide about a migration: what an observer throws is dropped. */

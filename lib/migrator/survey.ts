@@ -1,4 +1,4 @@
-import { type Digests, digestAll, digestApplied, findChanged } from "./build/compare.ts";
+import { digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -18,21 +18,18 @@ export interface Survey extends Situation {
   readonly changed: ReadonlyMap<string, readonly string[]>;
 }
 
-/**
- * Reads both sides. Takes no lock and writes nothing.
- * @param early digests of all files, where they were asked for before
- */
+/** Reads both sides. Takes no lock and writes nothing. */
 export async function survey(
   session: Session,
   source: MigrationSource,
-  { tables, options }: { readonly tables: Tables; readonly options: ResolvedOptions },
-  early?: Promise<Digests | undefined>,
+  tables: Tables,
+  options: ResolvedOptions,
 ): Promise<Survey> {
   const existing = await findTables(session, tables);
   // Without a history there is nothing to compare with.
-  const digesting = early ?? (existing.history ? digestAll(source) : new Map<string, string>());
-  const [stored, all] = await Promise.all([readStored(session, tables, existing), digesting]);
-  const files = all ?? (await digestApplied(source, stored.applied));
+  const digesting = existing.history ? digestAll(source) : new Map<string, string>();
+  const [stored, early] = await Promise.all([readStored(session, tables, existing), digesting]);
+  const files = early ?? (await digestApplied(source, stored.applied));
   const changed = await findChanged(source, stored.applied, files, {
     decamelize: options.decamelize,
     warn: () => {},

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Digests } from "./build/compare.ts";
 import type { LoadOptions } from "./build/load.ts";
 import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
@@ -24,19 +23,17 @@ export interface Workspace {
   readonly provenance: Provenance;
   readonly observe: Observer;
   readonly signal?: AbortSignal | undefined;
-  /** Digests of all files as they were when the session was opened. */
-  readonly early?: Promise<Digests | undefined> | undefined;
 }
 
-export function look({ session, source, early, ...names }: Workspace): Promise<Survey> {
-  return asOwnSql("the record of migrations cannot be read", () => survey(session, source, names, early));
+export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
+  return asOwnSql("the record of migrations cannot be read", () => survey(session, source, tables, options));
 }
 
-/** Does `work` with the migration lock held, on what database and files say under that lock. */
+/** Does `work` with the migration lock held, on what the database says under that lock. */
 export function locked<T>(workspace: Workspace, work: (found: Survey) => Promise<T>): Promise<T> {
   const { session, options, observe, signal } = workspace;
   return withMigrationLock(session, { waitMs: options.lockWaitMs, observe, signal }, async () =>
-    work(await look({ ...workspace, early: undefined })),
+    work(await look(workspace)),
   );
 }
 

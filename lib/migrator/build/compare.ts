@@ -10,16 +10,12 @@ import { inAnotherWorld } from "./world.ts";
 export type Digests = ReadonlyMap<string, string>;
 
 /**
- * Digests of all files; undefined when there is one that has none. The turn it waits lets what goes to the server go
- * first.
+ * Digests of all files; undefined when there is one that has none. The turn it waits lets a query go out first that
+ * the server can work on meanwhile.
  */
 export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
   await afterSending();
-  try {
-    return await source.digests(source.entries.map(({ name }) => name));
-  } catch {
-    return undefined;
-  }
+  return source.digests(source.entries.map(({ name }) => name)).catch(() => undefined);
 }
 
 /** Digests of the files of applied migrations: what is wrong with another one shows when it is to run. */

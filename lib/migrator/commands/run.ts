@@ -17,6 +17,7 @@ import { listTables } from "../store/tables.ts";
 import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, runContext, type Workspace } from "../workspace.ts";
 import { adoptionRows, isAdopted } from "./adopt.ts";
+import { upToDate } from "./up-to-date.ts";
 
 /** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
 export type Manner = "execute" | "fake";
@@ -33,6 +34,9 @@ interface Intent {
 }
 
 export async function up(workspace: Workspace, extent: Extent, manner: Manner): Promise<RunReport> {
+  const wantsAll = extent.count === undefined && extent.to === undefined;
+  const done = wantsAll ? await upToDate(workspace) : undefined;
+  if (done !== undefined) return done;
   const found = await look(workspace);
   const { gate, names } = wantedUp(workspace, found, extent);
   const nothingToDo = names.length === 0 && gate.refusals.length === 0 && !isAdopted(found);

@@ -41,8 +41,8 @@ export class TimedScript extends Script {
    */
   static readonly TRACE =
     "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger) THEN " +
-    "pg_catalog.md5(pg_catalog.concat(session_user, current_user, (SELECT pg_catalog.string_agg(" +
-    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings))) END AS trace";
+    "pg_catalog.hashtextextended(pg_catalog.concat(session_user, current_user, (SELECT pg_catalog.string_agg(" +
+    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings)), 0) END AS trace";
   readonly #seconds: number[] = [];
   readonly #traces: (string | null)[] = [];
   #column: string | undefined;

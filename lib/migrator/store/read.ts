@@ -32,6 +32,23 @@ export interface Stored {
   readonly newestRunOn: string | null;
 }
 
+/** One value over the names of what is applied and the digests of its files; null while something is half-done. */
+export async function readFingerprint(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+): Promise<string | null> {
+  const line = `pg_catalog.concat(name, '/', "sourceDigest")`;
+  const all = `pg_catalog.string_agg(${line}, E'\\n' ORDER BY name COLLATE "C")`;
+  const bytes = `pg_catalog.convert_to(COALESCE(${all}, ''), 'UTF8')`;
+  const [row] = await session.rows<{ fingerprint: string | null }>(
+    `SELECT CASE WHEN NOT EXISTS (${selectPartial(tables)})
+            THEN pg_catalog.encode(pg_catalog.sha256(${bytes}), 'hex') END AS fingerprint
+     FROM (${selectApplied(tables, existing)}) AS found`,
+  );
+  return row?.fingerprint ?? null;
+}
+
 /** One row for all: the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
   if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };

@@ -1,0 +1,122 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { failureOf, openMigrator } from "../support/migrator.ts";
+
+const FILES = {
+  "1_a.sql": "CREATE TABLE a ();",
+  "2_ä😀.sql": "CREATE TABLE b ();",
+  "10_c, d.sql": "CREATE TABLE c ();",
+};
+
+/** Runs `up` and tells whether it read the rows of what is applied. */
+async function readsRows(db: TestDatabase, work: () => Promise<unknown>): Promise<boolean> {
+  const before = (await db.logged()).length;
+  await work();
+  return (await db.logged()).slice(before).some((text) => text.includes("json_agg"));
+}
+
+describe("a run with nothing to do", () => {
+  it("is told by one value, in the report that reading all would give", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(FILES);
+      await (await openMigrator(db, dir)).up();
+      await db.enableStatementLog();
+      const up = async () => (await openMigrator(db, dir)).up();
+      expect(await readsRows(db, up)).toBe(false);
+      const byRows = await (await openMigrator(db, dir)).up({ count: 1 });
+      expect(await up()).toEqual(byRows);
+      expect(byRows).toMatchObject({ run: null, completed: [], head: "10_c, d", counts: { applied: 3 } });
+    }));
+
+  it("is told so when they were applied in another order", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "2_b.sql": "CREATE TABLE b ();" });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "1_a.sql": "CREATE TABLE a ();" });
+      await (await openMigrator(db, dir, { order: "allow" })).up();
+      await db.enableStatementLog();
+      const up = async () => (await openMigrator(db, dir)).up();
+      expect(await readsRows(db, up)).toBe(false);
+      expect((await up()).head).toBe("2_b");
+    }));
+
+  it("has not begun on an empty folder and an empty database", () =>
+    withDatabase(async (db) => {
+      const report = await (await openMigrator(db, writeFolder({}))).up();
+      expect(report).toMatchObject({ run: null, head: null, counts: { applied: 0 } });
+      expect(await db.query("SELECT to_regclass('pgmigrations') AS made")).toEqual([{ made: null }]);
+    }));
+});
+
+describe("what one value cannot tell is read", () => {
+  const applied = (work: (db: TestDatabase, dir: string) => Promise<void>) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(FILES);
+      await (await openMigrator(db, dir)).up();
+      await work(db, dir);
+    });
+
+  it("a file that differs in its comments only", () =>
+    applied(async (db, dir) => {
+      addFiles(dir, { "1_a.sql": "CREATE TABLE a (); -- more" });
+      await db.enableStatementLog();
+      expect(await readsRows(db, async () => (await openMigrator(db, dir)).up())).toBe(true);
+    }));
+
+  it("a file that differs", () =>
+    applied(async (db, dir) => {
+      addFiles(dir, { "1_a.sql": "CREATE TABLE a (n int);" });
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "CHANGED" });
+    }));
+
+  it("a file that is gone", () =>
+    applied(async (db, dir) => {
+      rmSync(join(dir, "2_ä😀.sql"));
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "MISSING" });
+    }));
+
+  it("newer code's migration", () =>
+    applied(async (db, dir) => {
+      rmSync(join(dir, "10_c, d.sql"));
+      const { warnings, counts } = await (await openMigrator(db, dir)).up();
+      expect({ warnings, counts }).toMatchObject({ warnings: { length: 1 }, counts: { ahead: 1 } });
+    }));
+
+  it("a new file", () =>
+    applied(async (db, dir) => {
+      addFiles(dir, { "11_e.sql": "CREATE TABLE e ();" });
+      expect((await (await openMigrator(db, dir)).up()).completed).toHaveLength(1);
+    }));
+
+  it("one that was undone by hand, its record too", () =>
+    applied(async (db, dir) => {
+      await db.query("DROP TABLE c; DELETE FROM pgmigrations WHERE name = '10_c, d'");
+      expect((await (await openMigrator(db, dir)).up()).completed).toHaveLength(1);
+    }));
+
+  it("one whose second try stopped half-way", () =>
+    applied(async (db, dir) => {
+      await db.query(
+        `INSERT INTO pgmigrations_history (run, migration, action, state, statement, no_transaction, actor, origin, tool)
+         VALUES (gen_random_uuid(), '1_a', 'down', 'failed', 1, true, 'x', 'cli', 'x')`,
+      );
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "PARTIAL" });
+    }));
+
+  it("an unknown name to stop at", () =>
+    applied(async (db, dir) => {
+      expect(await failureOf((await openMigrator(db, dir)).up({ to: "x" }))).toMatchObject({ code: "USAGE" });
+    }));
+
+  it("a database that plain node-pg-migrate has migrated", () =>
+    applied(async (db, dir) => {
+      await db.query("DROP TABLE pgmigrations_history");
+      await (await openMigrator(db, dir)).up();
+      expect(await db.query("SELECT DISTINCT action FROM pgmigrations_history")).toEqual([
+        { action: "baseline" },
+      ]);
+    }));
+});
