@@ -152,7 +152,7 @@ async function sentTogether(db: TestDatabase, one: string, other: string): Promi
 describe("one that the server refuses in a transaction with others", () => {
   it("runs alone when only that is the matter", () =>
     withDatabase(async (db) => {
-      const long = `-- ${"x".repeat(20_000)}\n`;
+      const long = `-- ${"x".repeat(40_000)}\n`;
       const dir = writeFolder({
         "1_type.sql": `${long}CREATE TYPE mood AS ENUM ('sad');`,
         "2_t.sql": `${long}CREATE TABLE t2 ();`,

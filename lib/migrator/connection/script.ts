@@ -57,8 +57,8 @@ export class TimedScript extends Script {
     return this.#seconds.slice(1).map((at, index) => 1000 * (at - (this.#seconds[index] ?? at)));
   }
 
-  get leftATrace(): boolean {
-    return this.#traces.includes(null) || new Set(this.#traces).size !== 1;
+  get traces(): readonly (string | null)[] {
+    return this.#traces;
   }
 
   override handleRowDescription({ fields }: { readonly fields: readonly { readonly name: string }[] }): void {

@@ -21,6 +21,8 @@ export class Session {
   readonly #entry: ReturnType<typeof migrationEntry>;
   #standardStrings = true;
   #readOnly = false;
+  /** What tells that nothing was done to the session. */
+  #trace: ReadonlySet<string | null> | undefined;
 
   private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
     this.#connection = new Connection(client, pid, setup);
@@ -122,7 +124,8 @@ export class Session {
     reached: (done: number) => void,
   ): Promise<readonly number[] | undefined> {
     const [clock, trace] = [own(TimedScript.CLOCK), own(TimedScript.TRACE)];
-    const parts = [...before, trace, clock, ...texts.flatMap((text) => [text, clock]), trace];
+    const first = this.#trace === undefined ? [trace] : [];
+    const parts = [...before, ...first, clock, ...texts.flatMap((text) => [text, clock]), trace];
     const message = new Message(title, parts);
     const script = new TimedScript(message.text);
     try {
@@ -130,7 +133,11 @@ export class Session {
     } finally {
       reached(Math.max(0, script.told - 1));
     }
-    return script.leftATrace ? undefined : script.elapsedMs;
+    const traces = new Set([...(this.#trace ?? []), ...script.traces]);
+    if (traces.size !== 1 || traces.has(null)) return undefined;
+    // With a deadline, what is left of the time is a setting, and another one each time.
+    if (this.#setup.deadline === undefined) this.#trace = traces;
+    return script.elapsedMs;
   }
 
   async #send(message: Message, script: Script): Promise<void> {

@@ -8,9 +8,7 @@ export class Described {
   #last: Promise<unknown> = Promise.resolve();
 
   of(planned: Planned): Promise<DescribedFile> {
-    const known = this.#ahead.get(planned);
-    this.#ahead.delete(planned);
-    return known ?? describe(planned);
+    return this.#ahead.get(planned) ?? describe(planned);
   }
 
   /** Call when the migration before it is under way. One after the other: the code of migrations runs for it. */

@@ -29,8 +29,10 @@ export async function runAll(
     while (run.batch.kept.length < planned.length) {
       try {
         while (rest.next !== undefined) await rest.advance();
+        rest.tell();
         await run.batch.flush();
       } catch (error) {
+        rest.tell();
         await run.batch.abandon();
         rest.goBack();
         const next = rest.next ?? rest.current;
@@ -53,6 +55,10 @@ class Rest {
   readonly #perform: Perform;
   #mayShare: boolean;
   #mayHaveRows = false;
+  /** What comes next, where that is known. */
+  #ahead: readonly Planned[] | undefined;
+  #told = 0;
+  #started: string | undefined;
   /** The one under way. */
   current: Planned | undefined;
 
@@ -70,32 +76,64 @@ class Rest {
   /** Runs the next migration, or those that come next. */
   async advance(): Promise<void> {
     this.current = this.next;
-    const group = this.#mayShare ? this.#shareable() : [];
+    const group = this.#ahead ?? this.#shareable(this.completed.length);
+    this.#ahead = undefined;
     if (group.length < 2) return this.#one();
-    const done = await runTogether(this.#run, group, (reached) => {
-      this.current = group[Math.min(reached, group.length - 1)];
+    const after = this.completed.length + group.length;
+    const done = await runTogether(this.#run, group, {
+      running: () => {
+        this.tell();
+        this.#start(group[0]);
+      },
+      recording: () => {
+        this.#ahead = this.#shareable(after);
+      },
+      reached: (count) => {
+        this.current = group[Math.min(count, group.length - 1)];
+      },
     });
     // One of them cannot be run so, or not at all: one by one each tells for itself.
     this.#mayShare = done !== undefined;
-    this.completed.push(...(done ?? []));
+    if (done === undefined) this.#ahead = undefined;
+    else this.completed.push(...done);
   }
 
-  #shareable(): readonly Planned[] {
+  #shareable(from: number): readonly Planned[] {
     const { migrationsTable: table } = this.#run.options;
-    return shareable(this.#planned, this.completed.length, { table, mayHaveRows: this.#mayHaveRows });
+    return this.#mayShare ? shareable(this.#planned, from, { table, mayHaveRows: this.#mayHaveRows }) : [];
   }
 
   async #one(): Promise<void> {
     if (this.current === undefined) return;
     if (this.#mayShare) this.#mayHaveRows ||= definitionsOf(this.current) === undefined;
+    this.tell();
+    this.#start(this.current);
     const under = runOne(this.#run, this.current, this.#perform);
     this.#run.described.prepare(this.#planned[this.completed.length + 1]);
     this.completed.push(await under);
+    this.tell();
+  }
+
+  #start(planned: Planned | undefined): void {
+    if (planned === undefined) return;
+    this.#started = planned.name;
+    this.#run.observe({ type: "started", migration: planned.name, direction: planned.direction });
+  }
+
+  /** Tells of what was completed since it was last asked. That one of many has started is told with its end. */
+  tell(): void {
+    for (const done of this.completed.slice(this.#told)) {
+      const { migration, direction } = done;
+      if (migration !== this.#started) this.#run.observe({ type: "started", migration, direction });
+      this.#run.observe({ type: "finished", ...done });
+    }
+    this.#told = this.completed.length;
   }
 
   /** Forgets what was rolled back. */
   goBack(): void {
     this.completed.length = this.#run.batch.kept.length;
+    this.#told = Math.min(this.#told, this.completed.length);
   }
 }
 
@@ -106,11 +144,8 @@ function runsOutsideTransaction({ built }: Planned): boolean {
 async function runOne(run: RunContext, planned: Planned, perform: Perform): Promise<Completed> {
   const { name: migration, direction } = planned;
   const startedAt = performance.now();
-  run.observe({ type: "started", migration, direction });
   await perform(run, planned);
-  const durationMs = Math.round(performance.now() - startedAt);
-  run.observe({ type: "finished", migration, direction, durationMs });
-  return { migration, direction, durationMs };
+  return { migration, direction, durationMs: Math.round(performance.now() - startedAt) };
 }
 
 async function failed(

@@ -5,9 +5,9 @@ import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";
 
 /** Migrations in one transaction: more would gain little, and lose more when one of them fails. */
-const MOST = 50;
+const MOST = 100;
 /** A server keeps a lock for each thing that a transaction makes, and has room for some thousands. */
-const MOST_CHARACTERS = 50_000;
+const MOST_CHARACTERS = 100_000;
 
 export interface Sharing {
   /** Name of the table of applied migrations: a trigger on it would see more rows than it should. */
@@ -44,25 +44,43 @@ export function definitionsOf(planned: Planned | undefined): readonly string[] |
   return fits ? steps : undefined;
 }
 
+/** What is to be done, or told, while migrations that share a transaction are under way. */
+export interface Meanwhile {
+  /** While the server runs them. */
+  running(): void;
+  /** While it records them. */
+  recording(): void;
+  /** Before it throws: how many are done. */
+  reached(done: number): void;
+}
+
 /**
  * Runs migrations that share a transaction, and records them.
- * @param reached told how many are done, before it throws
  * @returns undefined when one of them cannot be run so: nothing of any is left then
  */
 export async function runTogether(
   run: RunContext,
   group: readonly Planned[],
-  reached: (done: number) => void,
+  meanwhile: Meanwhile,
 ): Promise<Completed[] | undefined> {
-  const [first] = group;
-  if (first !== undefined) run.observe({ type: "started", migration: first.name, direction: "up" });
+  let ended = false;
+  const soon = (work: () => void) => setImmediate(() => (ended ? undefined : work()));
   try {
-    const durations = await perform(run, group, reached);
-    return durations && completedOf(run, group, durations);
+    const durations = await perform(run, group, {
+      ...meanwhile,
+      running: () => soon(meanwhile.running),
+      recording: () => soon(meanwhile.recording),
+    });
+    return durations?.map((took, index) => {
+      const { name: migration = "", direction = "up" } = group[index] ?? {};
+      return { migration, direction, durationMs: Math.round(took) };
+    });
   } catch (error) {
     if (!mayPassAlone(error)) throw error;
     await run.batch.abandon();
     return undefined;
+  } finally {
+    ended = true;
   }
 }
 
@@ -77,18 +95,26 @@ function mayPassAlone(error: unknown): boolean {
 async function perform(
   run: RunContext,
   group: readonly Planned[],
-  reached: (done: number) => void,
+  { running, recording, reached }: Meanwhile,
 ): Promise<readonly number[] | undefined> {
   const names = group.map(({ name }) => name);
   const entry = await run.session.entry();
   for (const planned of group) run.described.prepare(planned);
+  const record = recordOf(run, group);
+  // Who asks for it is told; nobody does when the server refuses.
+  record.catch(() => {});
+  running();
   return run.batch.performTogether({
     names,
     title: `${names[0]} and ${names.length - 1} more`,
     entry,
     steps: group.map(asOnePart),
     reached,
-    record: (durations) => record(run, group, durations),
+    record: async (durations) => {
+      const statement = (await record)(durations);
+      recording();
+      return statement;
+    },
   });
 }
 
@@ -96,23 +122,10 @@ function asOnePart({ built }: Planned): Part {
   return { text: built.kind === "static" ? built.steps.join("\n;\n") : "", by: "migration" };
 }
 
-async function record(
+/** The statement that records them, made while the server runs them, but for how long each took. */
+async function recordOf(
   { described, ledger }: RunContext,
   group: readonly Planned[],
-  durations: readonly number[],
-): Promise<string> {
-  const files = await Promise.all(group.map((planned) => described.of(planned)));
-  return ledger.recordAllApplied(
-    files.map((file, index) => ({ ...file, durationMs: durations[index] ?? 0 })),
-  );
-}
-
-/** That it has started is told with its end: the server did not say. */
-function completedOf(run: RunContext, group: readonly Planned[], durations: readonly number[]): Completed[] {
-  return group.map(({ name: migration, direction }, index) => {
-    const completed = { migration, direction, durationMs: Math.round(durations[index] ?? 0) };
-    if (index > 0) run.observe({ type: "started", migration, direction });
-    run.observe({ type: "finished", ...completed });
-    return completed;
-  });
+): Promise<(durations: readonly number[]) => string> {
+  return ledger.recordAllApplied(await Promise.all(group.map((planned) => described.of(planned))));
 }

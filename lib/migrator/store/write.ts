@@ -33,13 +33,10 @@ export interface Duration {
 }
 
 /** What differs between migrations that share a transaction. */
-export interface AppliedTogether
-  extends Pick<
-    HistoryEntry,
-    "migration" | "sourceDigest" | "sqlDigest" | "digestVersion" | "upSql" | "downSql"
-  > {
-  readonly durationMs: number;
-}
+export type AppliedTogether = Pick<
+  HistoryEntry,
+  "migration" | "sourceDigest" | "sqlDigest" | "digestVersion" | "upSql" | "downSql"
+>;
 
 /** How far a no-transaction migration has come. */
 export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
@@ -78,28 +75,34 @@ export class Ledger {
     );
   }
 
-  /** As `recordApplied`, of migrations that share a transaction. The server reads one literal sooner than many. */
-  recordAllApplied(entries: readonly AppliedTogether[]): string {
-    const rows = entries.map((entry) => ({
+  /**
+   * As `recordApplied`, of migrations that share a transaction. The server reads one literal sooner than many.
+   * @returns the statement, given the milliseconds that each took
+   */
+  recordAllApplied(entries: readonly AppliedTogether[]): (durations: readonly number[]) => string {
+    const rows = entries.map((entry, index) => ({
+      n: index + 1,
       migration: entry.migration,
       source_digest: entry.sourceDigest,
       sql_digest: entry.sqlDigest,
       digest_version: entry.digestVersion,
       up_sql: entry.upSql,
       down_sql: entry.downSql,
-      duration_ms: Math.round(entry.durationMs),
     }));
     const same = columnsOf({ action: "up", state: "finished", no_transaction: false });
     const given = [...this.#common, ...same];
     const own = Object.keys(OWN_COLUMNS);
-    const types = Object.entries(OWN_COLUMNS).map((column) => column.join(" "));
-    return (
+    const types = Object.entries({ n: "integer", ...OWN_COLUMNS }).map((column) => column.join(" "));
+    const names = [...given.map(([name]) => name), ...own, "duration_ms", "applied_id"].join(", ");
+    const values = [...given.map(([, value]) => value), ...own].join(", ");
+    const start =
       `WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
-      `INSERT INTO ${this.#tables.history} (${[...given.map(([name]) => name), ...own].join(", ")}, applied_id) ` +
-      `SELECT ${[...given.map(([, value]) => value), ...own].join(", ")}, marked.id FROM marked ` +
+      `INSERT INTO ${this.#tables.history} (${names}) SELECT ${values}, `;
+    const end =
+      "[own.n], marked.id FROM marked " +
       `JOIN pg_catalog.jsonb_to_recordset(${pg.escapeLiteral(JSON.stringify(rows))}) AS own (${types.join(", ")}) ` +
-      "ON own.migration = marked.name ORDER BY marked.id"
-    );
+      "ON own.migration = marked.name ORDER BY marked.id";
+    return (durations) => `${start}(ARRAY[${durations.map(Math.round).join(", ")}]::bigint[])${end}`;
   }
 
   /** Counts a migration as not applied any more. */
@@ -203,7 +206,6 @@ const OWN_COLUMNS = {
   digest_version: "smallint",
   up_sql: "jsonb",
   down_sql: "jsonb",
-  duration_ms: "bigint",
 } as const;
 
 type Column = readonly [name: string, literal: string];
