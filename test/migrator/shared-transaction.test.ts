@@ -162,6 +162,8 @@ describe("one that the server refuses in a transaction with others", () => {
       await db.enableStatementLog();
       const migrator = await openMigrator(db, dir);
       await migrator.up();
+      const started = migrator.events.flatMap((event) => (event.type === "started" ? event.migration : []));
+      expect(started).toEqual(["1_type", "2_t", "3_value", "4_use"]);
       expect(await sentTogether(db, "ADD VALUE 'ok'", "DEFAULT 'ok'")).toBe(true);
       expect(await transactionsOf(db)).toEqual([["1_type", "2_t"], ["3_value"], ["4_use"]]);
       expect(migrator.events.filter(({ type }) => type === "failed")).toEqual([]);
@@ -233,6 +235,13 @@ describe("one that does something to its session after all", () => {
       expect(await transactionsOf(db)).toHaveLength(4);
     }),
   );
+
+  it("no trace is what a library brings that is loaded meanwhile", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ ...FOUR, "2_u.sql": "LOAD 'auto_explain';" });
+      await (await openMigrator(db, dir)).up();
+      expect(await transactionsOf(db)).toEqual([["1_t", "2_t"], ["2_u"], ["3_t", "4_t"]]);
+    }));
 
   it("by an event trigger: each has its own transaction", () =>
     withDatabase(async (db) => {

@@ -59,7 +59,10 @@ function redoParts({ error, applied, remaining }: StoppedRun): Part[] {
   const undecided = partial !== undefined || inDoubt.length > 0;
   return [
     ["Undone and applied again", again],
-    ["Undone, not applied now", applied.slice(0, half).filter((name) => !again.includes(name))],
+    [
+      "Undone, not applied now",
+      applied.slice(0, half).filter((name) => !again.includes(name) && !inDoubt.includes(name)),
+    ],
     ["Rolled back", migration === undefined || undecided ? [] : [migration]],
   ];
 }

@@ -36,13 +36,15 @@ export class TimedScript extends Script {
   /** A numeric, which no setting shows in another way. */
   static readonly CLOCK = "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()) AS clock";
   /**
-   * The same as long as no setting and no role is another. Without an answer where event triggers are: what they do
-   * to a session may be undone by the end.
+   * The same as long as no role and none of the server's settings is another; a library that is loaded may bring more of
+   * them, and those that anybody may invent are not among them. Without an answer where event triggers are: what they
+   * do to a session may be undone by the end.
    */
   static readonly TRACE =
     "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger) THEN " +
     "pg_catalog.hashtextextended(pg_catalog.concat(session_user, current_user, (SELECT pg_catalog.string_agg(" +
-    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings)), 0) END AS trace";
+    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings " +
+    "WHERE pg_catalog.texteq(source, 'default') IS FALSE)), 0) END AS trace";
   readonly #seconds: number[] = [];
   readonly #traces: (string | null)[] = [];
   #column: string | undefined;

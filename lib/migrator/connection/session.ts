@@ -115,7 +115,8 @@ export class Session {
    * As one message, which all of these texts must leave as it is.
    * @returns how long the server took for each of `texts`, in milliseconds; undefined when they have done something to
    * the session, or might have
-   * @throws as `runTogether`; `reached` is told before how many of the texts are done
+   * @param reached told how many of the texts are done, whether it returns or throws
+   * @throws as `runTogether`
    */
   async runTimed(
     title: string,

@@ -21,7 +21,7 @@ export interface SharedWork extends Pick<Work, "title" | "entry"> {
   readonly names: readonly string[];
   /** The SQL of each; what one is leaves the reading of the rest as it is. */
   readonly steps: readonly Part[];
-  /** Told how many of them are done, when that is known. */
+  /** Told how many of them are done, as far as the server has said. */
   readonly reached: (done: number) => void;
   /** The statements that record them, asked for once it is known how long each took. */
   readonly record: (durations: readonly number[]) => Promise<string>;
@@ -49,8 +49,10 @@ export interface Batch {
   keep(name: string): void;
   /** Names that stay applied (or undone) whatever happens next. */
   readonly kept: readonly string[];
-  /** Names whose COMMIT was sent and not answered; empty unless the connection was lost. */
-  readonly inDoubt: readonly string[];
+  /** Notes a migration of which the record may have been made when the connection was lost. */
+  doubt(name: string): void;
+  /** Names whose COMMIT may have been sent and was not answered; empty unless the connection was lost. */
+  readonly inDoubt: ReadonlySet<string>;
 }
 
 /**
@@ -70,7 +72,7 @@ export interface BatchOptions {
 export function createBatch(session: Session, { mode, durability, total }: BatchOptions): Batch {
   const kept: string[] = [];
   const open = { transaction: false, committing: false, names: [] as string[] };
-  const inDoubt: string[] = [];
+  const inDoubt = new Set<string>();
   const committing = async (send: () => Promise<void>): Promise<void> => {
     open.committing = true;
     await send();
@@ -86,7 +88,7 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
   };
   const abandon = async (): Promise<void> => {
     await session.rollback();
-    if (open.committing && !session.usable) inDoubt.push(...open.names);
+    if (open.committing && !session.usable) for (const name of open.names) inDoubt.add(name);
     open.transaction = open.committing = false;
     open.names.length = 0;
   };
@@ -125,6 +127,9 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     abandon,
     keep: (name) => {
       kept.push(name);
+    },
+    doubt: (name) => {
+      inDoubt.add(name);
     },
   };
 }

@@ -144,7 +144,12 @@ export class Attempt {
     if (this.#noTransactionRecorded) return;
     const entry = await this.#entry(false);
     const action = this.#planned.direction;
-    await session.run(alone(ledger.record({ ...entry, action, state: "started", statement: done })));
+    try {
+      await session.run(alone(ledger.record({ ...entry, action, state: "started", statement: done })));
+    } catch (error) {
+      if (!session.usable) batch.doubt(this.#planned.name);
+      throw error;
+    }
     this.#noTransactionRecorded = true;
   }
 

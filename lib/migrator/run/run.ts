@@ -59,6 +59,8 @@ class Rest {
   #ahead: readonly Planned[] | undefined;
   #told = 0;
   #started: string | undefined;
+  /** The first of those that could not share a transaction: that it has started is told already. */
+  #startedTogether: Planned | undefined;
   /** The one under way. */
   current: Planned | undefined;
 
@@ -94,8 +96,12 @@ class Rest {
     });
     // One of them cannot be run so, or not at all: one by one each tells for itself.
     this.#mayShare = done !== undefined;
-    if (done === undefined) this.#ahead = undefined;
-    else this.completed.push(...done);
+    if (done === undefined) {
+      this.#ahead = undefined;
+      this.#startedTogether = group[0];
+    } else {
+      this.completed.push(...done);
+    }
   }
 
   #shareable(from: number): readonly Planned[] {
@@ -107,7 +113,8 @@ class Rest {
     if (this.current === undefined) return;
     if (this.#mayShare) this.#mayHaveRows ||= definitionsOf(this.current) === undefined;
     this.tell();
-    this.#start(this.current);
+    if (this.current !== this.#startedTogether) this.#start(this.current);
+    this.#startedTogether = undefined;
     const under = runOne(this.#run, this.current, this.#perform);
     this.#run.described.prepare(this.#planned[this.completed.length + 1]);
     this.completed.push(await under);
@@ -160,7 +167,7 @@ async function failed(
       : new MigrationError("MIGRATION", String(error), { cause: error });
   const applied = [...batch.kept];
   const remaining = planned.slice(applied.length).map(({ name }) => name);
-  const inDoubt = batch.inDoubt.length > 0 ? { inDoubt: [...batch.inDoubt] } : {};
+  const inDoubt = batch.inDoubt.size > 0 ? { inDoubt: [...batch.inDoubt] } : {};
   if (current === undefined) return typed.with({ applied, remaining });
   const { name: migration, direction: action } = current;
   observe({ type: "failed", migration, direction: action });

@@ -50,7 +50,7 @@ export interface Meanwhile {
   running(): void;
   /** While it records them. */
   recording(): void;
-  /** Before it throws: how many are done. */
+  /** How many are done, whether all will be or one has failed. */
   reached(done: number): void;
 }
 
