@@ -30,7 +30,7 @@ async function runPlain(
 /** The SQL that a migration itself is, without what the runner and the engine wrap around it. */
 function ownSql(logged: readonly string[]): string[] {
   const wrapping =
-    /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b|pgmigrations|^SET CONSTRAINTS|pg_advisory|pg_try_advisory|set_config|^SET (TimeZone|search_path|default_transaction)|^RESET |information_schema|to_regclass|pg_class|clock_timestamp/;
+    /^(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b|pgmigrations|^SET CONSTRAINTS|pg_advisory|pg_try_advisory|set_config|^SET (TimeZone|search_path|default_transaction)|^RESET |information_schema|to_regclass|pg_class|clock_timestamp|pg_event_trigger/;
   return logged.map((text) => text.trim()).filter((text) => !wrapping.test(text));
 }
 
