@@ -46,15 +46,21 @@ describe("the README on the database", () => {
   });
 });
 
-test("the runbook's query finds the session that holds the migration lock", async () => {
+test("the runbook's query finds the session that holds the migration lock of this database", async () => {
   const query = firstBlock(section(runbook, "Stuck lock"), "sql");
-  await withDatabase(async (db) => {
-    expect(await db.query(query)).toEqual([]);
+  const hold = async (db: TestDatabase) => {
     const holder = await db.client();
     await holder.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK_ID]);
-    const { rows } = await holder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-    expect(await db.query(query)).toMatchObject(rows);
-  });
+    return (await holder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows;
+  };
+  await withDatabase((other) =>
+    withDatabase(async (db) => {
+      await hold(other);
+      expect(await db.query(query)).toEqual([]);
+      const rows = await hold(db);
+      expect(await db.query(query)).toMatchObject(rows);
+    }),
+  );
 });
 
 test("every example of docs/migrations.md goes up, down and up again", async () => {
