@@ -1,7 +1,8 @@
 import { dirname } from "node:path";
 import { nearest } from "./cache-dir.ts";
 import { digestOf } from "./digest.ts";
-import type { Facts, FactsCache, FileStamp, KnownFacts } from "./facts-cache.ts";
+import type { FactsCache } from "./facts-cache.ts";
+import type { Facts, FileStamp, KnownFacts } from "./facts-table.ts";
 import { type FileFacts, type FileReader, fileReader } from "./file-facts.ts";
 import type { FolderEntry } from "./listing.ts";
 import { type Stamps, takeStamps } from "./stamps.ts";
@@ -19,9 +20,9 @@ export async function gatherFacts(
   const facts = new Map<string, Facts>();
   const unknown: FolderEntry[] = [];
   for (const entry of entries) {
-    const cached = cache.get(cacheKey(entry));
-    if (cached !== undefined && holds(cached, stamps)) facts.set(entry.name, cached);
-    else unknown.push(entry);
+    const known = cache.find(cacheKey(entry), stamps);
+    if (known === undefined) unknown.push(entry);
+    else facts.set(entry.name, known);
   }
   if (unknown.length === 0) return facts;
   let learned = 0;
@@ -39,14 +40,6 @@ export async function gatherFacts(
 function cacheKey({ files }: FolderEntry): string {
   const [only] = files;
   return files.length === 1 && only !== undefined ? only : files.join("/");
-}
-
-function holds(known: KnownFacts, stamps: Stamps): boolean {
-  return known.stamps.every((then) => {
-    const now = stamps.of(then.path);
-    if (now === undefined) return false;
-    return now.mtimeMs === then.mtimeMs && now.ctimeMs === then.ctimeMs && now.size === then.size;
-  });
 }
 
 function worthKeeping(fresh: KnownFacts, stamps: Stamps): boolean {

@@ -1,7 +1,7 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
-import { classifyFileName, type FileRole, numericPrefix } from "./file-names.ts";
+import { classifyFileName, type NamedFile, numericPrefix } from "./file-names.ts";
 import { errorCode, errorMessage } from "./unknown.ts";
 
 /** One migration as its folder lists it. */
@@ -30,12 +30,6 @@ export interface ReadFolderOptions {
   readonly ignorePattern?: string;
 }
 
-interface NamedFile {
-  readonly fileName: string;
-  readonly name: string;
-  readonly role: FileRole;
-}
-
 /**
  * Lists a folder's migrations by their file names; opens none of them.
  * @throws FolderError with every problem that was found: files that look like migrations and cannot be, and
@@ -51,11 +45,10 @@ export async function readFolder(dir: string, options: ReadFolderOptions = {}): 
     const found = classifyFileName(dirent.name);
     if (found.kind === "ignored" || !(dirent.isFile() || leadsToFile(folder, dirent))) continue;
     if (found.kind === "problem") problems.push(found.problem);
-    else files.push({ fileName: dirent.name, name: found.name, role: found.role });
+    else files.push(found);
   }
-  const groups = groupByName(files);
-  const entries = [...groups.values()].flatMap((group) => toEntry(group, problems));
-  problems.push(...sameButForCase([...groups.keys()]));
+  const entries = toEntries(files, problems);
+  problems.push(...sameButForCase(files.map(({ name }) => name)));
   if (problems.length > 0) throw refusal(folder, problems);
   return { dir: folder, entries: inOrder(entries) };
 }
@@ -109,13 +102,26 @@ function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly 
   return groups;
 }
 
+function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): FolderEntry[] {
+  const alone = new Map<string, FolderEntry>();
+  for (const { fileName, name, role } of files) {
+    if (role === "module" || role === "sql")
+      alone.set(name, { name, fileName, files: [fileName], kind: role });
+  }
+  if (alone.size === files.length) return [...alone.values()];
+  return [...groupByName(files).values()].flatMap((group) => toEntry(group, alone, problems));
+}
+
 /** Makes one migration of the files that share a name; reports why where they cannot be one. */
-function toEntry(group: readonly NamedFile[], problems: FolderProblem[]): FolderEntry[] {
+function toEntry(
+  group: readonly NamedFile[],
+  alone: ReadonlyMap<string, FolderEntry>,
+  problems: FolderProblem[],
+): FolderEntry[] {
   const [first, second] = group;
   if (first === undefined) return [];
-  if (second === undefined && (first.role === "module" || first.role === "sql")) {
-    return [{ name: first.name, fileName: first.fileName, files: [first.fileName], kind: first.role }];
-  }
+  const whole = alone.get(first.name);
+  if (second === undefined && whole !== undefined) return [whole];
   const ups = group.filter((file) => file.role === "up");
   const downs = group.filter((file) => file.role === "down");
   const [up] = ups;
@@ -145,27 +151,30 @@ function sharedName(group: readonly NamedFile[]): FolderProblem {
   };
 }
 
+/** Without capitals and letters beyond ASCII no two names are the same but for those. */
+const MAY_FOLD = /[A-Z\u{80}-\u{10ffff}]/u;
+
 /** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
 function sameButForCase(names: readonly string[]): FolderProblem[] {
+  if (!MAY_FOLD.test(names.join(""))) return [];
   const fold = (name: string) => name.normalize("NFC").toLowerCase();
-  if (new Set(names.map(fold)).size === names.length) return [];
-  const folded = new Map<string, string[]>();
-  for (const name of names) {
-    const key = fold(name);
-    folded.set(key, [...(folded.get(key) ?? []), name]);
-  }
+  const folded = new Map<string, Set<string>>();
+  for (const name of names) folded.set(fold(name), (folded.get(fold(name)) ?? new Set()).add(name));
   return [...folded.values()]
-    .filter((same) => same.length > 1)
+    .filter((same) => same.size > 1)
     .map((same) => ({
-      file: same.toSorted().join(", "),
+      file: [...same].toSorted().join(", "),
       message: "differ only by upper and lower case, or by how accents are encoded",
       hint: "rename all but one: macOS and Windows cannot tell them apart",
     }));
 }
 
-function inOrder(entries: readonly FolderEntry[]): FolderEntry[] {
+function inOrder(entries: readonly FolderEntry[]): readonly FolderEntry[] {
+  const prefixes = entries.map(({ fileName }) => numericPrefix(fileName));
+  // As folders are mostly read. To sort a thousand that are sorted takes longer than to look.
+  if (prefixes.every((prefix, i) => i === 0 || prefix > (prefixes[i - 1] ?? 0))) return entries;
   return entries
-    .map((entry) => ({ entry, prefix: numericPrefix(entry.fileName) }))
+    .map((entry, i) => ({ entry, prefix: prefixes[i] ?? 0 }))
     .toSorted((a, b) => a.prefix - b.prefix || (a.entry.fileName < b.entry.fileName ? -1 : 1))
     .map(({ entry }) => entry);
 }

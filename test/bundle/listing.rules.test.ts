@@ -57,7 +57,7 @@ describe("what is listed", () => {
       // Usual names are classified on a shorter way.
       const unusual = classifyFileName(file.replace("_a", "_ a"));
       expect(unusual).toMatchObject({ kind: "migration" });
-      expect(classifyFileName(file)).toEqual(JSON.parse(JSON.stringify(unusual).replace("_ a", "_a")));
+      expect(classifyFileName(file)).toEqual(JSON.parse(JSON.stringify(unusual).replaceAll("_ a", "_a")));
     },
   );
 
