@@ -7,8 +7,10 @@ import type { Project } from "../project.ts";
 
 const Made = v.object({ dir: v.string(), hash: v.string(), count: v.number(), wallMs: v.number() });
 
+export type Asset = v.InferOutput<typeof Made>;
+
 /** What the built package deploys for the project's migrations, and how long `buildAssetSync` took to make it. */
-export async function makeAsset(project: Project, ca?: string): Promise<v.InferOutput<typeof Made>> {
+export async function makeAsset(project: Project, ca?: string): Promise<Asset> {
   const script = fileURLToPath(new URL("../children/asset.mjs", import.meta.url));
   const bundle = join(DIST, "lib", "bundle", "index.js");
   const args = [

@@ -1,13 +1,13 @@
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { runChild } from "../child.ts";
-import { type Language, makeProject } from "../project.ts";
+import { makeProject, type Project } from "../project.ts";
 import { startRelay } from "../relay.ts";
 import { type Cost, OURS, type Row } from "../rows.ts";
 import { startSecrets } from "../secrets.ts";
 import type { Address } from "../server.ts";
 import { stepsOf } from "../work.ts";
-import { makeAsset } from "./asset.ts";
+import { type Asset, makeAsset } from "./asset.ts";
 import type { Context } from "./context.ts";
 
 const INVOKE = fileURLToPath(new URL("../children/invoke.mjs", import.meta.url));
@@ -21,47 +21,69 @@ type Answer = v.InferOutput<typeof Answer>;
 
 /** The deployed asset in plain Node: what Lambda does before and at an invocation. */
 export async function runLambda(context: Context): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  for (const size of [1, context.options.short ? 100 : 1_000]) {
-    for (const language of ["TS", "SQL"] as const)
-      rows.push(...(await measureAsset(context, language, size)));
-  }
-  return rows;
-}
-
-export function lambdaWork(size: number, language: Language, what: string): string {
-  return `Lambda, ${size.toLocaleString("en")} ${language}, ${what}`;
-}
-
-async function measureAsset(context: Context, language: Language, size: number): Promise<readonly Row[]> {
-  const { server, options, say } = context;
-  say(lambdaWork(size, language, "init and invocations"));
-  const project = makeProject(language, size);
+  const { server, options } = context;
+  const projects = [1, options.short ? 100 : 1_000].flatMap((size) => [
+    makeProject("TS", size),
+    makeProject("SQL", size),
+  ]);
   try {
-    const asset = await makeAsset(project, server.ca);
-    const init = await repeat(options.runs, async () => (await invoke(asset.dir, [])).init);
-    const limited = await repeat(options.runs, async () => (await invoke(asset.dir, [], {}, SHARE)).init);
-    const row = (what: string, costs: readonly Cost[]) => ({
-      ...{ work: lambdaWork(size, language, what), tool: OURS, costs },
-    });
-    return [
-      row("init, one core", init),
-      row(`init, ${SHARE.toFixed(2)} of a core`, limited),
-      ...(await invocations(context, asset, { size, language })),
-    ];
+    const subjects: Subject[] = [];
+    for (const project of projects) subjects.push({ project, asset: await makeAsset(project, server.ca) });
+    const rows = await inits(context, subjects);
+    for (const subject of subjects) rows.push(...(await invocations(context, subject)));
+    return rows;
   } finally {
-    project.remove();
+    for (const project of projects) project.remove();
   }
+}
+
+interface Subject {
+  readonly project: Project;
+  readonly asset: Asset;
+}
+
+function lambdaWork({ count, language }: Project, what: string): string {
+  return `Lambda, ${count.toLocaleString("en")} ${language}, ${what}`;
+}
+
+/** By turns, and Node that does nothing among them: the same code has taken half as long again a minute later. */
+async function inits({ options, say }: Context, subjects: readonly Subject[]): Promise<Row[]> {
+  say("Lambda, init");
+  const bare: Cost[] = [];
+  const whole = subjects.map((): Cost[] => []);
+  const limited = subjects.map((): Cost[] => []);
+  for (let n = 0; n < options.runs * 3; n += 1) {
+    bare.push(await startNode());
+    for (const [i, { asset }] of subjects.entries()) {
+      whole[i]?.push((await invoke(asset.dir, [])).init);
+      limited[i]?.push((await invoke(asset.dir, [], {}, SHARE)).init);
+    }
+  }
+  const row = (what: string, all: readonly Cost[][]) =>
+    subjects.map(
+      ({ project }, i): Row => ({ work: lambdaWork(project, what), tool: OURS, costs: all[i] ?? [] }),
+    );
+  return [
+    { work: "Lambda, the start of Node alone, one core", tool: "node", costs: bare },
+    ...row("init, one core", whole),
+    ...row(`init, ${SHARE.toFixed(2)} of a core`, limited),
+  ];
+}
+
+async function startNode(): Promise<Cost> {
+  const startedAt = performance.now();
+  await runChild(["--eval", "console.log(0)"]);
+  return { wallMs: performance.now() - startedAt };
 }
 
 async function invocations(
-  { server, options }: Context,
-  asset: { readonly dir: string; readonly hash: string },
-  { size, language }: { readonly size: number; readonly language: Language },
+  { server, options, say }: Context,
+  { project, asset }: Subject,
 ): Promise<readonly Row[]> {
+  say(lambdaWork(project, "invocations"));
   const database = await server.fresh();
   const secrets = await startSecrets({ username: database.user, password: database.password });
-  const event = eventFor(asset.hash, size);
+  const event = eventFor(asset.hash, project.count);
   const call = (address: Address) => invoke(asset.dir, [event], environment(address, secrets.endpoint));
   try {
     const { invocations: applied } = await call(database);
@@ -71,7 +93,7 @@ async function invocations(
     const statements = await server.count(database, () => call({ ...database, port: relay.port }));
     await relay.close();
     const remark = `${secrets.calls - before} secret call, ${relay.connections} connection; wall without init, peak with it`;
-    const work = (what: string) => ({ work: lambdaWork(size, language, what), tool: OURS });
+    const work = (what: string) => ({ work: lambdaWork(project, what), tool: OURS });
     return [
       { ...work("fresh"), costs: applied },
       { ...work("nothing to do"), costs: again, statements, roundTrips: relay.turns, remark },
