@@ -43,7 +43,7 @@ export async function testServer(major = pgMajor()): Promise<ConnectionSettings>
     const container = kind === "embedded" ? undefined : await startInDocker(directory, major);
     const server = container ?? (await startEmbedded(major));
     await writeFile(user, container === undefined ? "embedded" : "container");
-    if (isFirst) await dropKept(server);
+    if (isFirst) await prepare(server, major);
     return server;
   });
 }
@@ -66,20 +66,31 @@ async function liveUsers(major: number): Promise<readonly string[]> {
   return (await readdir(usersDirectory(major))).filter((pid) => isAlive(Number(pid)));
 }
 
-/** Databases of tests that failed are kept until the next run. */
-async function dropKept(server: ConnectionSettings): Promise<void> {
+async function prepare(server: ConnectionSettings, major: number): Promise<void> {
   const { host, port, database, user, password } = server;
   const admin = new pg.Client({ host, port, database, user, password, ssl: false });
   await admin.connect();
   try {
-    const { rows } = await admin.query<{ datname: string }>(
-      "SELECT datname FROM pg_database WHERE starts_with(datname, $1)",
-      [DATABASE_PREFIX],
-    );
-    for (const { datname } of rows) await admin.query(`DROP DATABASE IF EXISTS ${datname} WITH (FORCE)`);
+    await dropKept(admin);
+    if (major >= 16) await hashPasswordOnce(admin, password);
   } finally {
     await admin.end();
   }
+}
+
+/** Databases of tests that failed are kept until the next run. */
+async function dropKept(admin: pg.Client): Promise<void> {
+  const { rows } = await admin.query<{ datname: string }>(
+    "SELECT datname FROM pg_database WHERE starts_with(datname, $1)",
+    [DATABASE_PREFIX],
+  );
+  for (const { datname } of rows) await admin.query(`DROP DATABASE IF EXISTS ${datname} WITH (FORCE)`);
+}
+
+/** Not four thousand times, which both sides repeat at each of ten thousand connections. */
+async function hashPasswordOnce(admin: pg.Client, password: string): Promise<void> {
+  await admin.query("SET scram_iterations = 1");
+  await admin.query(`ALTER ROLE CURRENT_USER PASSWORD ${pg.escapeLiteral(password)}`);
 }
 
 async function startEmbedded(major: number): Promise<ConnectionSettings> {
