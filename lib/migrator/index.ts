@@ -13,7 +13,7 @@ export { Migrator, type MigratorSetup } from "./migrator.ts";
 export type { MigratorOptions, OrderPolicy, Provenance, TransactionMode } from "./options.ts";
 export type { DownSource } from "./plan/down-source.ts";
 export type { Finding } from "./plan/gate.ts";
-export { compareMigrations } from "./plan/order.ts";
+export { compareMigrations, inRunningOrder } from "./plan/order.ts";
 export type { BundleExtent, Direction, Extent } from "./plan/select.ts";
 export type { MigrationState } from "./plan/states.ts";
 export type {

@@ -1,4 +1,4 @@
-import { compareMigrations, fromSource, type MigrationSource } from "../../migrator/index.ts";
+import { fromSource, inRunningOrder, type MigrationSource } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { Bench, type BenchSetup } from "./bench.ts";
 import { attempt, type Checked, checkMigration } from "./check.ts";
@@ -87,7 +87,7 @@ class Run {
 }
 
 function namesInOrder({ entries }: MigrationSource): string[] {
-  return [...entries].sort((a, b) => compareMigrations(a.fileName, b.fileName)).map(({ name }) => name);
+  return inRunningOrder(entries, ({ fileName }) => fileName).map(({ name }) => name);
 }
 
 async function readReasons(source: MigrationSource, names: readonly string[]): Promise<Map<string, string>> {

@@ -1,6 +1,6 @@
 import type { Actions } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
-import { compareMigrations } from "../plan/order.ts";
+import { inRunningOrder } from "../plan/order.ts";
 import type { LoadedMigration, MigrationSource } from "../source.ts";
 import { readActions } from "./actions.ts";
 import type { BuildContext } from "./build.ts";
@@ -44,7 +44,7 @@ export async function reloadContext(source: MigrationSource, context: BuildConte
 }
 
 export function inOrder(source: MigrationSource): MigrationSource["entries"] {
-  return [...source.entries].sort((a, b) => compareMigrations(a.fileName, b.fileName));
+  return inRunningOrder(source.entries, ({ fileName }) => fileName);
 }
 
 /** A source has errors of its own; the code `USAGE` (the folder) or else `MIGRATION` (a file) is given to them here. */

@@ -9,6 +9,21 @@ export function compareMigrations(a: string, b: string): number {
   return collator().compare(a, b) || (a < b ? -1 : 1);
 }
 
+/** Things in running order, each by the file name that is its own. */
+export function inRunningOrder<T>(things: readonly T[], fileNameOf: (thing: T) => string): T[] {
+  const keyed = things.map((thing) => ({
+    thing,
+    name: fileNameOf(thing),
+    prefix: prefixOf(fileNameOf(thing)),
+  }));
+  // As they mostly come. To sort a thousand that are sorted takes longer than to look.
+  if (keyed.every(({ prefix }, i) => i === 0 || prefix > (keyed[i - 1]?.prefix ?? prefix)))
+    return [...things];
+  return keyed
+    .sort((a, b) => a.prefix - b.prefix || compareMigrations(a.name, b.name))
+    .map(({ thing }) => thing);
+}
+
 /**
  * node-pg-migrate compares names in the locale of the machine, so that a laptop and a Lambda could disagree;
  * here the locale is fixed.

@@ -1,4 +1,4 @@
-import { compareMigrations } from "./order.ts";
+import { compareMigrations, inRunningOrder } from "./order.ts";
 
 /**
  * - `applied`: in the database, and the file agrees (or could not be compared)
@@ -28,7 +28,7 @@ export interface Known {
 /** Every migration of either side with its state, in running order. */
 export function classify(known: Known): Classified[] {
   const applied = new Set(known.applied);
-  const entries = [...known.entries].sort((a, b) => compareMigrations(a.fileName, b.fileName));
+  const entries = inRunningOrder(known.entries, ({ fileName }) => fileName);
   const sortKey = new Map(entries.map((entry) => [entry.name, entry.fileName]));
   const newest = entries.at(-1)?.fileName;
   const stateOf = (name: string): MigrationState => {
@@ -37,10 +37,11 @@ export function classify(known: Known): Classified[] {
     if (sortKey.has(name)) return known.changed.has(name) ? "changed" : "applied";
     return newest !== undefined && compareMigrations(name, newest) < 0 ? "missing" : "ahead";
   };
-  const names = new Set([...sortKey.keys(), ...known.applied, ...known.partial]);
-  return [...names]
-    .sort((a, b) => compareMigrations(sortKey.get(a) ?? a, sortKey.get(b) ?? b))
-    .map((name) => ({ name, state: stateOf(name) }));
+  const names = [...new Set([...sortKey.keys(), ...known.applied, ...known.partial])];
+  return inRunningOrder(names, (name) => sortKey.get(name) ?? name).map((name) => ({
+    name,
+    state: stateOf(name),
+  }));
 }
 
 /** Pending migrations that an applied one has already overtaken, each with the newest applied name. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { compareMigrations } from "../../../lib/migrator/plan/order.ts";
+import { compareMigrations, inRunningOrder } from "../../../lib/migrator/plan/order.ts";
 
 describe("the order of migrations", () => {
   it.each([
@@ -25,6 +25,10 @@ describe("the order of migrations", () => {
     ],
   ])("sorts %s", (_rule, names, sorted) => {
     expect([...names].sort(compareMigrations)).toEqual(sorted);
+    for (const given of [names, sorted]) {
+      const things = given.map((fileName) => ({ fileName }));
+      expect(inRunningOrder(things, (thing) => thing.fileName).map((thing) => thing.fileName)).toEqual(sorted);
+    }
   });
 
   it("is the same whatever order the names come in", () => {
