@@ -52,7 +52,7 @@ async function inits({ options, say }: Context, subjects: readonly Subject[]): P
   const bare: Cost[] = [];
   const whole = subjects.map((): Cost[] => []);
   const limited = subjects.map((): Cost[] => []);
-  for (let n = 0; n < options.runs * 3; n += 1) {
+  for (let n = 0; n < 3 * options.runs; n += 1) {
     bare.push(await startNode());
     for (const [i, { asset }] of subjects.entries()) {
       whole[i]?.push((await invoke(asset.dir, [])).init);

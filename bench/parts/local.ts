@@ -82,7 +82,7 @@ async function compareSizes(benches: readonly Bench[], language: Language): Prom
   const [first] = benches;
   if (first === undefined || contenders.length < 2) return [];
   first.say(`${language}, nothing to do, sizes by turns`);
-  const outcomes = await takeTurns(contenders, 3 * first.options.runs, ({ project, tool, database }) =>
+  const outcomes = await takeTurns(contenders, 5 * first.options.runs, ({ project, tool, database }) =>
     measure(tool.command(project, database)),
   );
   return [...outcomes].map(([{ project }, { costs }]) => ({
