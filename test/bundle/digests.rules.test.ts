@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import {
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,25 +11,10 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { openFolder } from "../../lib/bundle/index.ts";
-import type { MigrationSource } from "../../lib/migrator/source.ts";
-import { type Files, LONG_AGO, type Project, projects } from "./folders.ts";
+import { digestOf, digestsOf } from "./digesting.ts";
+import { type Files, LONG_AGO, projects } from "./folders.ts";
 
 const make = projects();
-
-async function digestsOf({
-  dir,
-  cacheDir,
-}: Pick<Project, "dir" | "cacheDir">): Promise<ReadonlyMap<string, string>> {
-  const source: MigrationSource = await openFolder(dir, { cacheDir });
-  return source.digests(source.entries.map(({ name }) => name));
-}
-
-async function digestOf(
-  project: Pick<Project, "dir" | "cacheDir">,
-  name = "001_a",
-): Promise<string | undefined> {
-  return (await digestsOf(project)).get(name);
-}
 
 const WITH_HELPERS: Files = {
   "migrations/001_a.ts": 'import { a } from "./lib/a.js";\nexport const up = a;\n',
@@ -180,50 +164,6 @@ describe("a digest differs", () => {
   });
 });
 
-describe("local imports", () => {
-  const helper = "export const h = 1;";
-  test.each([
-    ["package imports", 'import "#h";', { "package.json": '{"imports":{"#h":"./h.ts"}}' }],
-    ["tsconfig paths", 'import "@/h";', { "tsconfig.json": '{"compilerOptions":{"paths":{"@/*":["./*"]}}}' }],
-    ["dynamic imports", 'const h = await import("../h.ts");', {}],
-    ["require", 'require("../h");', {}],
-    ["re-exports", 'export * from "../h";', {}],
-  ])("through %s count", async (_what, text, more) => {
-    const project = make({ "migrations/001_a.ts": `${text}\nexport const up = 1;`, "h.ts": helper, ...more });
-    const before = await digestOf(project);
-    project.write({ "h.ts": `${helper}\n\n` });
-    expect(await digestOf(project)).not.toBe(before);
-  });
-
-  test.each([
-    ["types alone", 'import type { H } from "../h.ts";'],
-    ["names used as types alone", 'import { H } from "../h.ts"; export const x: H = 1;'],
-    ["packages", 'import "h";'],
-  ])("of %s do not", async (_what, text) => {
-    const project = make({
-      "migrations/001_a.ts": text,
-      "h.ts": "export type H = number;",
-      "node_modules/h/index.js": "",
-    });
-    const before = await digestOf(project);
-    project.write({ "h.ts": "", "node_modules/h/index.js": "changed()" });
-    expect(await digestOf(project)).toBe(before);
-  });
-
-  test("a workspace linked into node_modules counts", async () => {
-    const project = make({
-      "migrations/001_a.ts": 'import "h"; export const up = 1;',
-      "packages/h/index.ts": helper,
-    });
-    mkdirSync(join(project.root, "node_modules"));
-    symlinkSync(join(project.root, "packages/h"), join(project.root, "node_modules/h"));
-    project.write({ "packages/h/package.json": '{"main":"index.ts"}' });
-    const before = await digestOf(project);
-    project.write({ "packages/h/index.ts": `${helper}\n\n` });
-    expect(await digestOf(project)).not.toBe(before);
-  });
-});
-
 test("what has changed in the last two seconds is not cached", async () => {
   const project = make({ "migrations/001_a.sql": "SELECT 1" });
   writeFileSync(join(project.dir, "002_b.sql"), "SELECT 2");
@@ -240,17 +180,4 @@ test("an unknown name is refused", async () => {
     code: "USAGE",
     message: expect.stringMatching(/"001_a"/),
   });
-});
-
-test("names that may export shorthands, helpers aside", async () => {
-  const { dir, cacheDir } = make({
-    "migrations/001_a.ts": "export const shorthands = { id: 'serial' };",
-    "migrations/002_b.ts": "export const shorthands: ColumnDefinitions | undefined = undefined;",
-    "migrations/003_c.sql": "-- shorthands\nSELECT shorthands;",
-    "migrations/004_d.cjs": "module.exports = require('./base.cjs');",
-  });
-  for (let round = 0; round < 2; round += 1) {
-    const folder = await openFolder(dir, { cacheDir });
-    expect(await folder.shorthandNames()).toEqual(["001_a", "004_d"]);
-  }
 });

@@ -99,6 +99,29 @@ describe("the session", () => {
     }));
 });
 
+describe("what a migration does to its session", () => {
+  it("does not reach the next one, nor the bookkeeping", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE ROLE weak_role");
+      try {
+        const dir = writeFolder({
+          "1_a.sql":
+            "SELECT pg_catalog.set_config('search_path', '', false); SET statement_timeout = '1s'; SET TimeZone = 'Asia/Tokyo';",
+          "2_b.sql":
+            "CREATE TABLE b AS SELECT current_setting('search_path') AS path, current_setting('statement_timeout') AS timeout, current_setting('TimeZone') AS zone;",
+          "3_c.sql": "SET ROLE weak_role;",
+          "4_d.sql": "CREATE TABLE d AS SELECT current_user::text AS who;",
+        });
+        await (await openMigrator(db, dir)).up();
+        expect(await db.query("SELECT * FROM b")).toEqual([{ path: "public", timeout: "0", zone: "UTC" }]);
+        expect(await db.query("SELECT who FROM d")).toEqual([{ who: db.connection.user }]);
+        expect(await appliedNames(db)).toHaveLength(4);
+      } finally {
+        await db.query("DROP ROLE weak_role");
+      }
+    }));
+});
+
 describe("applied migrations", () => {
   it("are not loaded when nothing is pending", () =>
     withDatabase(async (db) => {

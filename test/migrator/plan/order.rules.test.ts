@@ -27,7 +27,9 @@ describe("the order of migrations", () => {
     expect([...names].sort(compareMigrations)).toEqual(sorted);
     for (const given of [names, sorted]) {
       const things = given.map((fileName) => ({ fileName }));
-      expect(inRunningOrder(things, (thing) => thing.fileName).map((thing) => thing.fileName)).toEqual(sorted);
+      expect(inRunningOrder(things, (thing) => thing.fileName).map((thing) => thing.fileName)).toEqual(
+        sorted,
+      );
     }
   });
 

@@ -1,0 +1,69 @@
+import { describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
+import { waitFor } from "./locking.ts";
+
+describe("a statement that waits for a table", () => {
+  /** A database with a table that another session holds. */
+  const withBusyTable = (test: (db: TestDatabase, holder: pg.Client, dir: string) => Promise<void>) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE busy (a int);" });
+      await (await openMigrator(db, dir)).up();
+      const holder = await db.client();
+      await holder.query("SET application_name = 'nightly report'");
+      await holder.query("BEGIN; LOCK TABLE busy");
+      addFiles(dir, { "2_b.sql": "ALTER TABLE busy ADD b int;", "3_c.sql": "CREATE TABLE c ();" });
+      await test(db, holder, dir);
+    });
+
+  it("names who blocks it, is tried again, and gives up after the last try", () =>
+    withBusyTable(async (db, holder, dir) => {
+      const options = { lockTimeoutMs: 150, lockRetries: 2, lockRetryDelayMs: 20 };
+      const migrator = await openMigrator(db, dir, options);
+      const error = await failureOf(migrator.up());
+      expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { sqlstate: "55P03", migration: "2_b" } });
+      expect(error.message).toMatch(/blocked by "nightly report", pid \d+, user \w+.*LOCK TABLE busy/);
+      expect(migrator.events.filter(({ type }) => type === "retry")).toMatchObject([
+        { attempt: 2, migration: "2_b" },
+        { attempt: 3 },
+      ]);
+      expect(migrator.events.filter(({ type }) => type === "blocked")).toHaveLength(3);
+      await holder.query("ROLLBACK");
+      await (await openMigrator(db, dir)).up();
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
+    }));
+
+  it.each(["each", "all"] as const)("%s: succeeds when the table is let go in time, once", (transaction) =>
+    withBusyTable(async (db, holder, dir) => {
+      const options = { lockTimeoutMs: 150, lockRetries: 20, lockRetryDelayMs: 50, transaction };
+      const migrator = await openMigrator(db, dir, options);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
+      await holder.query("ROLLBACK");
+      const { completed } = await running;
+      expect(completed.map(({ migration }) => migration)).toEqual(["2_b", "3_c"]);
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
+      const failed = await db.query("SELECT 1 FROM pgmigrations_history WHERE state = 'failed'");
+      expect(failed).toEqual([]);
+    }),
+  );
+
+  it("outside a transaction only the statement is tried again, and an invalid index goes first", () =>
+    withBusyTable(async (db, holder, dir) => {
+      addFiles(dir, {
+        "2_b.sql":
+          "-- migrate: no-transaction\nCREATE TABLE before ();\nCREATE INDEX CONCURRENTLY busy_a ON busy (a);",
+      });
+      await holder.query("ROLLBACK; BEGIN; INSERT INTO busy VALUES (1)");
+      const options = { lockTimeoutMs: 150, lockRetries: 30, lockRetryDelayMs: 50 };
+      const migrator = await openMigrator(db, dir, options);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
+      await holder.query("ROLLBACK");
+      await running;
+      const index = await db.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'busy_a'::regclass");
+      expect(index).toEqual([{ indisvalid: true }]);
+    }));
+});

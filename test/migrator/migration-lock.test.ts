@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "@jest/globals";
+import { withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
+import { isLocked, LOCK, ONE, UNLOCK } from "./locking.ts";
+
+describe("the migration lock", () => {
+  it("is waited for within bounds, and its holder is named", () =>
+    withDatabase(async (db) => {
+      const holder = await db.client();
+      await holder.query("SET application_name = 'somebody else'");
+      await holder.query(LOCK);
+      const [{ pid } = { pid: 0 }] = (await holder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid"))
+        .rows;
+      const migrator = await openMigrator(db, writeFolder(ONE), { lockWaitMs: 400 });
+      const error = await failureOf(migrator.up());
+      expect(error.code).toBe("LOCK_HELD");
+      expect(error.message).toContain(`"somebody else", pid ${pid}, user ${db.connection.user}`);
+      expect(error.details.hint).toContain(`pg_terminate_backend(${pid})`);
+      const waits = migrator.events.filter((event) => event.type === "lock-wait");
+      expect(waits).toHaveLength(1);
+      expect(waits[0]).toMatchObject({ holder: { pid, application: "somebody else" } });
+      expect(await userTables(db)).toEqual([]);
+    }));
+
+  it("with no patience at all is asked for once", () =>
+    withDatabase(async (db) => {
+      await (await db.client()).query(LOCK);
+      const migrator = await openMigrator(db, writeFolder(ONE), { lockWaitMs: 0 });
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "LOCK_HELD" });
+      expect(migrator.events).toEqual([]);
+    }));
+
+  it("is taken over when the holder lets go, and let go afterwards", () =>
+    withDatabase(async (db) => {
+      const holder = await db.client();
+      await holder.query(LOCK);
+      const running = (await openMigrator(db, writeFolder(ONE))).up();
+      await sleep(300);
+      expect(await appliedNames(db).catch(() => "no table yet")).toBe("no table yet");
+      await holder.query(UNLOCK);
+      await running;
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+      expect(await isLocked(db)).toBe(false);
+    }));
+
+  it("is not taken when there is nothing to do", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(ONE);
+      await (await openMigrator(db, dir)).up();
+      await (await db.client()).query(LOCK);
+      expect(await (await openMigrator(db, dir, { lockWaitMs: 0 })).up()).toMatchObject({ completed: [] });
+    }));
+
+  it("polling lets CREATE INDEX CONCURRENTLY of the other run finish", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "0_t.sql": "CREATE TABLE t (a int)",
+        "1_i.sql":
+          "-- migrate: no-transaction\nSELECT pg_sleep(0.5);\nCREATE INDEX CONCURRENTLY t_a ON t (a);",
+      });
+      const runs = await Promise.all([1, 2, 3].map(async () => (await openMigrator(db, dir)).up()));
+      expect(runs.map((run) => run.completed.length).sort()).toEqual([0, 0, 2]);
+      expect(await db.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass")).toEqual([
+        { indisvalid: true },
+      ]);
+    }));
+
+  it("eight runs at once apply each migration once, and all succeed", () =>
+    withDatabase(async (db) => {
+      const files = Object.fromEntries(
+        Array.from({ length: 10 }, (_, n) => [
+          `${n + 1}_m.sql`,
+          `CREATE TABLE m${n} (); SELECT pg_sleep(0.02);`,
+        ]),
+      );
+      const dir = writeFolder(files);
+      const runs = await Promise.all(
+        Array.from({ length: 8 }, async () => (await openMigrator(db, dir)).up()),
+      );
+      expect(runs.reduce((sum, run) => sum + run.completed.length, 0)).toBe(10);
+      expect(await appliedNames(db)).toHaveLength(10);
+    }));
+});
