@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { runChild } from "../child.ts";
+import { takeTurns } from "../contest.ts";
 import { makeProject, type Project } from "../project.ts";
 import { startRelay } from "../relay.ts";
 import { type Cost, OURS, type Row } from "../rows.ts";
@@ -22,12 +23,11 @@ type Answer = v.InferOutput<typeof Answer>;
 /** The deployed asset in plain Node: what Lambda does before and at an invocation. */
 export async function runLambda(context: Context): Promise<readonly Row[]> {
   const { server, options } = context;
-  const projects = [1, options.short ? 100 : 1_000].flatMap((size) => [
-    makeProject("TS", size),
-    makeProject("SQL", size),
-  ]);
+  const subjects: Subject[] = [];
+  const projects: Project[] = [];
   try {
-    const subjects: Subject[] = [];
+    for (const size of [1, options.short ? 100 : 1_000])
+      projects.push(makeProject("TS", size), makeProject("SQL", size));
     for (const project of projects) subjects.push({ project, asset: await makeAsset(project, server.ca) });
     const rows = await inits(context, subjects);
     for (const subject of subjects) rows.push(...(await invocations(context, subject)));
@@ -46,30 +46,29 @@ function lambdaWork({ count, language }: Project, what: string): string {
   return `Lambda, ${count.toLocaleString("en")} ${language}, ${what}`;
 }
 
-/** By turns, and Node that does nothing among them: the same code has taken half as long again a minute later. */
+/** Node that does nothing is among them: the same code has taken half as long again a minute later. */
 async function inits({ options, say }: Context, subjects: readonly Subject[]): Promise<Row[]> {
   say("Lambda, init");
-  const bare: Cost[] = [];
-  const whole = subjects.map((): Cost[] => []);
-  const limited = subjects.map((): Cost[] => []);
-  for (let n = 0; n < 3 * options.runs; n += 1) {
-    bare.push(await startNode());
-    for (const [i, { asset }] of subjects.entries()) {
-      whole[i]?.push((await invoke(asset.dir, [])).init);
-      limited[i]?.push((await invoke(asset.dir, [], {}, SHARE)).init);
-    }
-  }
-  const row = (what: string, all: readonly Cost[][]) =>
-    subjects.map(
-      ({ project }, i): Row => ({ work: lambdaWork(project, what), tool: OURS, costs: all[i] ?? [] }),
-    );
-  return [
-    { work: "Lambda, the start of Node alone, one core", tool: "node", costs: bare },
-    ...row("init, one core", whole),
-    ...row(`init, ${SHARE.toFixed(2)} of a core`, limited),
+  const init = async ({ asset }: Subject, share?: number) => (await invoke(asset.dir, [], {}, share)).init;
+  const contenders = [
+    { work: "Lambda, the start of Node alone, one core", tool: "node", once: startNode },
+    ...subjects.flatMap((subject) => [
+      { work: lambdaWork(subject.project, "init, one core"), tool: OURS, once: () => init(subject) },
+      {
+        work: lambdaWork(subject.project, `init, ${SHARE.toFixed(2)} of a core`),
+        tool: OURS,
+        once: () => init(subject, SHARE),
+      },
+    ]),
   ];
+  const outcomes = await takeTurns(contenders, 3 * options.runs, ({ once }) => once());
+  return [...outcomes].map(([{ work, tool }, { costs, failure }]) => {
+    if (failure !== undefined) throw new Error(`${work}: ${failure}`);
+    return { work, tool, costs };
+  });
 }
 
+/** From outside, with all that it takes to start a process and to end it. */
 async function startNode(): Promise<Cost> {
   const startedAt = performance.now();
   await runChild(["--eval", "console.log(0)"]);

@@ -58,20 +58,34 @@ function write(path: string, facts: FactsColumns): void {
 function areColumns(value: unknown): value is FactsColumns {
   if (!isRecord(value)) return false;
   const { keys, digests, shorthands, refersToItself, ends, paths, mtimes, ctimes, sizes } = value;
-  if (!isColumn(keys, "string") || !isColumn(paths, "string")) return false;
+  if (!isColumn(keys, isString) || !isColumn(paths, isString)) return false;
   return (
-    isColumn(digests, "string", keys.length) &&
-    isColumn(shorthands, "boolean", keys.length) &&
-    isColumn(refersToItself, "boolean", keys.length) &&
-    isColumn(ends, "number", keys.length) &&
-    [mtimes, ctimes, sizes].every((numbers) => isColumn(numbers, "number", paths.length))
+    isColumn(digests, isDigest, keys.length) &&
+    isColumn(shorthands, isBoolean, keys.length) &&
+    isColumn(refersToItself, isBoolean, keys.length) &&
+    isColumn(ends, isNumber, keys.length) &&
+    dividesAll(ends, paths.length) &&
+    [mtimes, ctimes, sizes].every((numbers) => isColumn(numbers, isNumber, paths.length))
   );
 }
 
-function isColumn(value: unknown, type: string, length?: number): value is unknown[] {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) return false;
-  return value.every((item) => typeof item === type);
+function isColumn<T>(value: unknown, isItem: (item: unknown) => item is T, length?: number): value is T[] {
+  return (
+    Array.isArray(value) &&
+    (length === undefined || value.length === length) &&
+    value.every((item) => isItem(item))
+  );
 }
+
+/** Whether each migration has at least one stamp, and each stamp is of one of them. */
+function dividesAll(ends: readonly number[], stamps: number): boolean {
+  return (ends.at(-1) ?? 0) === stamps && ends.every((end, row) => end > (ends[row - 1] ?? 0));
+}
+
+const isString = (value: unknown) => typeof value === "string";
+const isBoolean = (value: unknown) => typeof value === "boolean";
+const isNumber = (value: unknown) => typeof value === "number";
+const isDigest = (value: unknown): value is string => typeof value === "string" && value.length === 64;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -38,8 +38,9 @@ export interface FactsColumns {
  */
 export class FactsTable {
   readonly #columns: FactsColumns;
-  /** A key that is added again leaves its old row behind. Made when it is needed: keys are mostly asked for in turn. */
+  /** Made when it is needed: keys are mostly asked for in the order in which they are kept. */
   #rows: Map<string, number> | undefined;
+  /** The row after the one that was found last. */
   #next = 0;
 
   constructor(columns: FactsColumns = noColumns()) {
@@ -64,6 +65,7 @@ export class FactsTable {
     return this.#rows;
   }
 
+  /** A key that is added again leaves its old row behind. */
   add(key: string, facts: KnownFacts): void {
     const columns = this.#columns;
     this.#index().set(key, columns.keys.length);
@@ -80,10 +82,11 @@ export class FactsTable {
     columns.ends.push(columns.paths.length);
   }
 
-  /** Without the rows that were left behind. */
+  /** Without the rows that were left behind, and in the order in which a folder is mostly read. */
   columns(): FactsColumns {
     const live = new FactsTable();
-    for (const [key, row] of this.#index()) live.add(key, { ...this.#facts(row), stamps: this.#stamps(row) });
+    for (const [key, row] of [...this.#index()].sort(([a], [b]) => (a < b ? -1 : 1)))
+      live.add(key, { ...this.#facts(row), stamps: this.#stamps(row) });
     return live.#columns;
   }
 
@@ -121,7 +124,14 @@ export class FactsTable {
 
 function noColumns(): FactsColumns {
   return {
-    ...{ keys: [], digests: [], shorthands: [], refersToItself: [] },
-    ...{ ends: [], paths: [], mtimes: [], ctimes: [], sizes: [] },
+    keys: [],
+    digests: [],
+    shorthands: [],
+    refersToItself: [],
+    ends: [],
+    paths: [],
+    mtimes: [],
+    ctimes: [],
+    sizes: [],
   };
 }

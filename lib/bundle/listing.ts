@@ -157,9 +157,11 @@ const MAY_FOLD = /[A-Z\u{80}-\u{10ffff}]/u;
 /** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
 function sameButForCase(names: readonly string[]): FolderProblem[] {
   if (!MAY_FOLD.test(names.join(""))) return [];
-  const fold = (name: string) => name.normalize("NFC").toLowerCase();
   const folded = new Map<string, Set<string>>();
-  for (const name of names) folded.set(fold(name), (folded.get(fold(name)) ?? new Set()).add(name));
+  for (const name of names) {
+    const key = name.normalize("NFC").toLowerCase();
+    folded.set(key, (folded.get(key) ?? new Set()).add(name));
+  }
   return [...folded.values()]
     .filter((same) => same.size > 1)
     .map((same) => ({

@@ -55,8 +55,9 @@ describe("facts by column", () => {
     table.add("2a.ts", known("d", { "2a.ts": 1 }));
     const files = looking({ ...FILES, "2.ts": 22, "2a.ts": 1 });
     const written = table.columns();
-    expect(written.digests).toEqual(["a", "B", "c", "d"]);
-    expect(written.paths).toEqual(["1.ts", "/shared.ts", "2.ts", "3.sql", "2a.ts"]);
+    expect(written.keys).toEqual(["1.ts", "2.ts", "2a.ts", "3.sql"]);
+    expect(written.digests).toEqual(["a", "B", "d", "c"]);
+    expect(written.paths).toEqual(["1.ts", "/shared.ts", "2.ts", "2a.ts", "3.sql"]);
     for (const one of [table, new FactsTable(written)]) {
       expect(["1.ts", "2.ts", "2a.ts", "3.sql"].map((key) => one.find(key, files))).toEqual([
         { digest: "a", shorthands: true, refersToItself: false },

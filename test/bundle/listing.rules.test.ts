@@ -47,6 +47,14 @@ describe("what is listed", () => {
     ]);
   });
 
+  test.each(["001_A", "001_caf\u00e9"])(
+    "the two files of %s are not two names that look the same",
+    async (name) => {
+      const { entries } = await readFolder(folderOf(`${name}.down.sql`, `${name}.up.sql`));
+      expect(entries).toMatchObject([{ name, kind: "pair" }]);
+    },
+  );
+
   test("an empty folder has none", async () => {
     expect((await readFolder(folderOf())).entries).toEqual([]);
   });

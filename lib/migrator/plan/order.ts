@@ -11,11 +11,10 @@ export function compareMigrations(a: string, b: string): number {
 
 /** Things in running order, each by the file name that is its own. */
 export function inRunningOrder<T>(things: readonly T[], fileNameOf: (thing: T) => string): T[] {
-  const keyed = things.map((thing) => ({
-    thing,
-    name: fileNameOf(thing),
-    prefix: prefixOf(fileNameOf(thing)),
-  }));
+  const keyed = things.map((thing) => {
+    const name = fileNameOf(thing);
+    return { thing, name, prefix: prefixOf(name) };
+  });
   // As they mostly come. To sort a thousand that are sorted takes longer than to look.
   if (keyed.every(({ prefix }, i) => i === 0 || prefix > (keyed[i - 1]?.prefix ?? prefix)))
     return [...things];
