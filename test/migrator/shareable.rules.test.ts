@@ -21,7 +21,7 @@ describe("migrations that may share a transaction", () => {
     ["none", [], 0],
     ["all that define", many(3), 3],
     ["those without SQL", [planned([]), planned([""]), planned([TABLE, TABLE])], 3],
-    ["a hundred at most", many(220), 100],
+    ["250 at most", many(600), 250],
     ["fewer when they are long", many(30, `COMMENT ON TABLE t IS '${"x".repeat(18_000)}'`), 5],
     ["none when the first is too long", many(2, `COMMENT ON TABLE t IS '${"x".repeat(110_000)}'`), 0],
     ["up to one with data", [...many(2), planned(["INSERT INTO t VALUES (1)"]), ...many(2)], 2],

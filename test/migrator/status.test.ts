@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { openFolder } from "../../lib/bundle/index.ts";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
@@ -74,6 +75,23 @@ describe("status", () => {
         },
       });
       expect(await appliedNames(db)).toEqual(["1_a"]);
+    }));
+
+  it("a file that was edited right after it was loaded is changed", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "SELECT 1;" });
+      const folder = await openFolder(dir, { cacheDir: join(dir, "cache") });
+      const source: typeof folder = {
+        ...folder,
+        load: async (names) => {
+          const loaded = await folder.load(names);
+          addFiles(dir, { "1_a.sql": "SELECT 11;" });
+          return loaded;
+        },
+      };
+      await (await openMigrator(db, dir, {}, { source })).up();
+      const { migrations } = await (await openMigrator(db, dir)).status();
+      expect(migrations).toMatchObject([{ name: "1_a", state: "changed" }]);
     }));
 
   it("a helper that changes the SQL of an applied migration is a change; one that does not is none", () =>

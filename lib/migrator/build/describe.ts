@@ -34,8 +34,8 @@ export async function describeFiles(
   names: readonly string[],
   options: LoadOptions,
 ): Promise<DescribedFile[]> {
-  const contexts = await loadContexts(source, names, options);
   const digests = await fromSource(() => source.digests(names));
+  const contexts = await loadContexts(source, names, options);
   const described: DescribedFile[] = [];
   for (const [name, context] of contexts) {
     described.push(await describeFile(context, await renderUp(context), digests.get(name)));

@@ -14,8 +14,9 @@ export async function planUp(
   names: readonly string[],
   options: LoadOptions,
 ): Promise<Planned[]> {
-  const contexts = await loadContexts(source, names, options);
+  // Before they are loaded: of a file that is edited meanwhile the next run knows that it is not what was applied.
   const digests = await fromSource(() => source.digests(names));
+  const contexts = await loadContexts(source, names, options);
   const planned: Planned[] = [];
   for (const name of names) {
     const context = contexts.get(name);

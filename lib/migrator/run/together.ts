@@ -5,7 +5,7 @@ import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";
 
 /** Migrations in one transaction: more would gain little, and lose more when one of them fails. */
-const MOST = 100;
+const MOST = 250;
 /** A server keeps a lock for each thing that a transaction makes, and has room for some thousands. */
 const MOST_CHARACTERS = 100_000;
 
