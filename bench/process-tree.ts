@@ -39,7 +39,7 @@ export function watchTree(root: number): { stop(): Usage | undefined } {
 
 function descendants(pid: number): number[] {
   const own = read(`/proc/${pid}/cmdline`);
-  // Those of the main thread: Node starts processes from no other, and to ask for all of its eleven takes ten times as long.
+  // Those of the main thread: the tools start processes from no other, and each of Node's eleven would be one more read.
   const children = numbersIn(read(`/proc/${pid}/task/${pid}/children`))
     // Until it has become its program, a child is its parent once more, with all of its memory.
     .filter((child) => read(`/proc/${child}/cmdline`) !== own);

@@ -77,7 +77,7 @@ export function classifyFileName(fileName: string): FileClass {
 }
 
 function ordinaryMigration(fileName: string, found: RegExpExecArray): NamedFile {
-  // Not taken apart as an array is: that takes twice as long.
+  // By index: an array pattern would go through an iterator, for each of a thousand files.
   const { 1: name = "", 2: half, 3: sql } = found;
   if (half !== undefined) return { kind: "migration", fileName, name, role: half === "up" ? "up" : "down" };
   return { kind: "migration", fileName, name, role: sql === undefined ? "module" : "sql" };

@@ -34,6 +34,7 @@ export async function describeFiles(
   names: readonly string[],
   options: LoadOptions,
 ): Promise<DescribedFile[]> {
+  // Before they are loaded, as for a run.
   const digests = await fromSource(() => source.digests(names));
   const contexts = await loadContexts(source, names, options);
   const described: DescribedFile[] = [];
