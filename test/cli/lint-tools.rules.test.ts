@@ -62,7 +62,7 @@ describe("what lint needs", () => {
     const error = await failureOf(Promise.resolve().then(() => findSquawk(notFound)));
     expect(error.code).toBe("USAGE");
     expect(error.message).toBe("lint needs the package squawk-cli, which is not installed");
-    expect(error.details.hint).toContain("npm install --save-dev squawk-cli libpg-query");
+    expect(error.details.hint).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
   });
 
   it("says that squawk's program was left out", async () => {
@@ -76,6 +76,7 @@ describe("what lint needs", () => {
     const error = await failureOf(loadParser(() => Promise.resolve().then(notFound)));
     expect(error.code).toBe("USAGE");
     expect(error.message).toBe("lint needs the package libpg-query, which is not installed");
+    expect(error.details.hint).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
   });
 
   it.each([

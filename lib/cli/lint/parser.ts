@@ -2,6 +2,7 @@ import type { Node } from "libpg-query";
 import { MigrationError } from "../../migrator/index.ts";
 import { readErrorCode } from "../failure.ts";
 import { createOffsets } from "./offsets.ts";
+import { INSTALL_LINTERS } from "./squawk.ts";
 
 /** One statement of a text, by where it is in UTF-16 code units. */
 export interface ParsedStatement {
@@ -38,7 +39,7 @@ export async function loadParser(
   const library = await load().catch((cause: unknown) => {
     if (readErrorCode(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new MigrationError("USAGE", "lint needs the package libpg-query, which is not installed", {
-      hint: "Install it: npm install --save-dev squawk-cli libpg-query",
+      hint: INSTALL_LINTERS,
       cause,
     });
   });

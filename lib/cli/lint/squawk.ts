@@ -19,7 +19,14 @@ const Output = v.pipe(v.string(), v.parseJson(), v.array(Complaint));
 
 export type SquawkComplaint = v.InferOutput<typeof Complaint>;
 
-const INSTALL = "Install it: npm install --save-dev squawk-cli libpg-query";
+/**
+ * The version that the rules were tested with. Advice names it because the newest releases lack their programs for
+ * macOS, Windows and arm64.
+ */
+const SQUAWK_VERSION = "2.61.0";
+
+export const INSTALL_LINTERS = `Install it: npm install --save-dev squawk-cli@${SQUAWK_VERSION} libpg-query`;
+const INSTALL_TESTED_VERSION = `Install the version this tool was tested with: npm install --save-dev squawk-cli@${SQUAWK_VERSION}`;
 
 /**
  * The program of this platform, which npm keeps in a package of its own.
@@ -34,7 +41,7 @@ export function findSquawk(
     shim = resolve("squawk-cli/package.json");
   } catch (cause) {
     throw new MigrationError("USAGE", "lint needs the package squawk-cli, which is not installed", {
-      hint: INSTALL,
+      hint: INSTALL_LINTERS,
       cause,
     });
   }
@@ -42,7 +49,9 @@ export function findSquawk(
     return resolve(`@squawk-cli/${platform}/bin/squawk${platform.startsWith("win32") ? ".exe" : ""}`, shim);
   } catch (cause) {
     throw new MigrationError("USAGE", `squawk-cli is installed without its program for ${platform}`, {
-      hint: "Install it with optional dependencies: npm install --include=optional. Version 2.53 or newer is needed.",
+      hint:
+        "Install it with its optional dependencies: " +
+        `npm install --save-dev --include=optional squawk-cli@${SQUAWK_VERSION}`,
       cause,
     });
   }
@@ -106,7 +115,7 @@ function startFailure(cause: Error, program: string, signal: AbortSignal | undef
 function callFailure(code: number | null, stderr: string): MigrationError {
   const said = stderr.trim().split("\n", 1)[0] ?? "";
   return new MigrationError("USAGE", `squawk ended with ${code ?? "a signal"}: ${said}`, {
-    hint: "Version 2.66 or newer of squawk-cli is needed: npm install --save-dev squawk-cli@latest",
+    hint: INSTALL_TESTED_VERSION,
   });
 }
 
@@ -114,6 +123,6 @@ function readOutput(text: string): SquawkComplaint[] {
   const read = v.safeParse(Output, text);
   if (read.success) return read.output;
   throw new MigrationError("USAGE", `squawk's answer is not understood: ${read.issues[0].message}`, {
-    hint: "Install the version this tool was tested with: npm install --save-dev squawk-cli@2.66.0",
+    hint: INSTALL_TESTED_VERSION,
   });
 }
