@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import type { MigrationLanguage } from "../bundle/index.ts";
 import { VERSION } from "../migrator/version.ts";
-import { addDatabaseFlags, addFolderFlag, addJsonFlag, addRunFlags, count } from "./commands/flags.ts";
+import { addDatabaseFlags, addFolderFlag, addJsonFlag, addRunFlags, count, limit } from "./commands/flags.ts";
 import { refuseSwallowedFlags } from "./swallowed-flags.ts";
 import type { World } from "./world.ts";
 
@@ -136,7 +136,7 @@ function addSettlingCommands(program: Command, world: World, finish: Finish): vo
     .option("--migration <name>", "only this migration")
     .addOption(new Option("--action <action>", "only this action").choices([...ACTIONS]))
     .option("--failed", "only what failed")
-    .option("--limit <number>", "at most so many (default: 50)", count)
+    .option("--limit <number>", "at most so many (default: 50)", limit)
     .action(async (flags) => finish(await (await import("./commands/history.ts")).history(world, flags)));
 }
 

@@ -71,6 +71,11 @@ describe("flags that npm took for itself", () => {
     ["--migrations-dir", ["status"], { npm_config_migrations_dir: "x" }],
     ["--fake", ["up"], { npm_config_fake: "true" }],
     ["--check", ["status"], { npm_config_check: "true" }],
+    ["--sql", ["create", "x"], { npm_config_long: "true", npm_config_loglevel: "warn" }],
+    ["--migrations-dir", ["create", "x"], { npm_config_message: "other" }],
+    ["--json", ["create", "x", "sql"], { npm_config_json: "true" }],
+    ["--json", ["up"], { npm_config_json: "true" }],
+    ["--all", ["status"], { npm_config_all: "true" }],
   ])("%s is refused: nothing must run without it", async (flag, args, config) => {
     const env = { ...NOWHERE, ...config, npm_lifecycle_event: `migrate:${args[0]}` };
     const { code, stderr } = await runCommand(PROJECT, args, env);

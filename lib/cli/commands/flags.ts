@@ -42,7 +42,11 @@ export function addDatabaseFlags(command: Command): Command {
       "-t, --migrations-table <name>",
       `table of applied migrations (default: ${DEFAULTS.migrationsTable})`,
     )
-    .option("-s, --schema <name...>", `schemas on the search path (default: ${DEFAULTS.schema})`)
+    .option(
+      "-s, --schema <name>",
+      `schema on the search path; give it once for each (default: ${DEFAULTS.schema})`,
+      nextName,
+    )
     .option("--migrations-schema <name>", "schema of the table (default: the first of --schema)")
     .option("--decamelize", "write camelCase names as snake_case, as node-pg-migrate does")
     .addOption(orderOption());
@@ -70,6 +74,11 @@ export function addRunFlags(command: Command): Command {
       `tries after the first that meets a locked table (default: ${DEFAULTS.lockRetries})`,
       wholeNumber,
     );
+}
+
+/** Takes one value each time: a flag that took all that follow would take the count of `up -s app 1` for a schema. */
+function nextName(name: string, before: readonly string[] = []): string[] {
+  return [...before, name];
 }
 
 function orderOption(): Option {
@@ -102,8 +111,15 @@ export function downOptionsOf(count: number | undefined, flags: ExtentFlags): Do
 /** A count of migrations on the command line. */
 export function count(text: string): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= 1) return value;
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError("It must be a whole number from 1 up; --to takes a name.");
+}
+
+/** How many rows to show at most. */
+export function limit(text: string): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError("It must be a whole number from 1 up.");
 }
 
 function wholeNumber(text: string): number {

@@ -22,8 +22,20 @@ describe("what up takes", () => {
     [{ count: Number.NaN }, "not NaN"],
     [{ to: "5_e" }, 'no migration named "5_e"'],
     [{ count: 1, to: "2_b" }, "exclude each other"],
+    [{ count: 3 }, "the count is 3, but there is only 1 migration pending"],
+    [{ count: 20240101 }, "the count is 20240101, but there is only 1 migration pending"],
+    [{ count: 1707000000000 }, "the count is 1707000000000"],
   ])("refuses %j", (extent, message) => {
     expect(() => selectUp(["2_b"], known, extent)).toThrow(message);
+  });
+
+  it("names the migration that a number too large for a count begins", () => {
+    const names = ["1707000000000_a", "1708000000000_b"];
+    expect(() => selectUp(names, names, { count: 1707000000000 })).toThrow(
+      expect.objectContaining({
+        details: { hint: "Did you mean --to 1707000000000_a, which applies as far as that one?" },
+      }),
+    );
   });
 });
 
@@ -38,7 +50,6 @@ describe("what down takes", () => {
   it.each([
     ["the last one", {}, ["2_b"]],
     ["the last two, newest first", { count: 2 }, ["2_b", "3_c"]],
-    ["more than there is", { count: 9 }, ["2_b", "3_c", "1_a"]],
     ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
     ["nothing after the last", { to: "2_b" }, []],
     ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
@@ -65,8 +76,28 @@ describe("what down takes", () => {
     expect(() => selectDown(applied, extent)).toThrow();
   });
 
-  it("finds nothing to undo in an empty database", () => {
+  it.each([
+    [9, "the count is 9, but there are only 3 migrations applied", "Give a number that is not above it"],
+    [4, "the count is 4, but there are only 3 migrations applied", "Give a number that is not above it"],
+    [
+      1795891676541,
+      "the count is 1795891676541, but there are only 3",
+      "Did you mean --to 1795891676541_b, which undoes what was applied after that one?",
+    ],
+  ])("refuses the count %d, which is above what is applied", (count, message, hint) => {
+    const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
+    expect(() => selectDown(rows, { count })).toThrow(
+      expect.objectContaining({
+        code: "USAGE",
+        message: expect.stringContaining(message),
+        details: { hint: expect.stringContaining(hint) },
+      }),
+    );
+  });
+
+  it("finds nothing to undo in an empty database, whatever the count", () => {
     expect(selectDown([], {})).toEqual([]);
+    expect(selectDown([], { count: 3 })).toEqual([]);
   });
 
   it("knows no batch of rows that plain node-pg-migrate wrote", () => {
