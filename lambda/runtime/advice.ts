@@ -6,6 +6,8 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
     "Can the function reach the database? Look at the rules of both security groups, the port, and whether the database is available.",
   AUTH: "The secret's user and password must be the database's: was the password changed in one place only?",
   DATABASE_NOT_FOUND: "Give the construct the right databaseName, or create the database first.",
+  POOLER:
+    "Give the construct the database's own endpoint, not that of a proxy or a pooler such as RDS Proxy or PgBouncer.",
   UNMANAGED:
     'Is it the right one? If it is, tell the operate function {"action": "baseline"}, with "to" for the migrations it already has; then deploy again.',
   TLS_UNAVAILABLE: "The functions connect with verified TLS only: switch TLS on in the server.",

@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   "TLS_REQUIRED",
   "TLS_UNAVAILABLE",
   "TLS_UNTRUSTED",
+  "POOLER",
   "LOCK_HELD",
   "LOCK_TIMEOUT",
   "SQL",

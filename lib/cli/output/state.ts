@@ -18,6 +18,7 @@ const RUNS = ["up", "down", "redo"];
 /** Codes that are settled before the first statement, when no run is under way. */
 const REFUSED_BEFORE: readonly ErrorCode[] = [
   "MIGRATION",
+  "POOLER",
   "LOCK_HELD",
   "ORDER",
   "CHANGED",

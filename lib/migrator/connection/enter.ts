@@ -3,6 +3,7 @@ import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { timeIsUp } from "./deadline.ts";
 import { own, type Part } from "./message.ts";
+import { sharedBackend } from "./pooler.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./prepare.ts";
 
 /** What a session is at the moment, beyond its options. */
@@ -17,10 +18,10 @@ export interface Situation extends Omit<SessionState, "searchPath"> {
  */
 export function migrationEntry(
   options: ResolvedOptions,
-  known: readonly string[],
+  { known, pid }: { readonly known: readonly string[]; readonly pid: number },
 ): (situation: Omit<Situation, "known">) => readonly Part[] {
   const leave = own([...LEAVE_STATE, `SET search_path = ${ENGINE_PATH}`].join("; "));
-  const lock = { ...own(requireLock(MIGRATION_LOCK_ID)), meaning: orLockLost };
+  const lock = { ...own(requireLock(MIGRATION_LOCK_ID, pid)), meaning: orLockLost };
   const state = { searchPath: migrationPath(options), leftMs: undefined, readOnly: false };
   const settings = own(settingsAgain(options, state, known));
   return ({ leftMs, readOnly }) => {
@@ -38,16 +39,29 @@ export function enterEngineText(options: ResolvedOptions, situation: Situation):
 }
 
 /** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
-const LEAVE_STATE = ["RESET SESSION AUTHORIZATION", "RESET ALL", "DEALLOCATE ALL", "UNLISTEN *"] as const;
+const LEAVE_STATE = [
+  "RESET SESSION AUTHORIZATION",
+  "RESET ROLE",
+  "RESET ALL",
+  "DEALLOCATE ALL",
+  "UNLISTEN *",
+] as const;
 
 /**
- * A statement that fails unless this session holds the lock. It is held twice: one hold is let go, which tells whether
+ * Puts a session back into the state in which it began: a pool in session mode gives the server connection to somebody
+ * else. The lock is left alone: it was let go, or is not ours.
+ */
+export const LAST_STATE = [...LEAVE_STATE, "CLOSE ALL", "DISCARD TEMP", "DISCARD SEQUENCES"].join("; ");
+
+/**
+ * A statement that fails unless it runs in this session's own server process, and that holds the lock. It is held twice: one hold is let go, which tells whether
  * there was one, and taken again, and the other stays meanwhile. (`pg_locks` would tell too, and takes a tenth of a
  * millisecond.) Asking for a setting that nobody has is the error that plain SQL can raise.
  */
-function requireLock(id: number): string {
+function requireLock(id: number, pid: number): string {
   return (
-    `SELECT CASE WHEN pg_catalog.pg_advisory_unlock(${id}) AND pg_catalog.pg_try_advisory_lock(${id}) ` +
+    `SELECT CASE WHEN pg_catalog.pg_backend_pid() <> ${pid} THEN pg_catalog.current_setting('${ELSEWHERE}') ` +
+    `WHEN pg_catalog.pg_advisory_unlock(${id}) AND pg_catalog.pg_try_advisory_lock(${id}) ` +
     `THEN NULL ELSE pg_catalog.current_setting('${NOT_HELD}') END`
   );
 }
@@ -64,10 +78,12 @@ export function timeLimit(leftMs: number | undefined): readonly Part[] {
 
 const TIME_IS_UP = "cdk_pg_migrate.time_is_up";
 const NOT_HELD = "cdk_pg_migrate.lock_is_not_held";
+const ELSEWHERE = "cdk_pg_migrate.not_the_same_server_connection";
 
 function orLockLost(error: MigrationError): MigrationError {
   const { cause } = error.details;
   if (!isUnknownSetting(error)) return error;
+  if (error.message.includes(ELSEWHERE)) return sharedBackend(cause);
   return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
     cause,
     hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",

@@ -10,7 +10,8 @@ export const ENGINE_PATH = "pg_catalog, pg_temp";
  */
 export const ENGINE_SCOPE = [
   "SET LOCAL SESSION AUTHORIZATION DEFAULT",
-  "SET LOCAL ROLE NONE",
+  // Not NONE: the user may have a role of their own from ALTER ROLE … SET role.
+  "SET LOCAL role TO DEFAULT",
   `SET LOCAL search_path = ${ENGINE_PATH}`,
 ] as const;
 
@@ -53,28 +54,31 @@ function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly
 /** What the first statement of a session answers. */
 export interface SessionFacts {
   readonly pid: number;
-  readonly version: number;
-  /** Names of the settings that this server has. */
-  readonly known: readonly string[];
+  /** Text, because a database may have a cast of its own from text to integer. */
+  readonly version: string;
+  /** Names of the settings that this server has; null when nothing was set. */
+  readonly known: readonly string[] | null;
 }
 
 /**
  * One statement that puts a new session into its state, and tells who we are. Settings that a server does not have are
  * left out by asking `pg_settings`; `client_connection_check_interval` exists but cannot be set on Windows servers.
+ * @param onlyIn process id of the server connection to change: nothing is set in another one
  */
-export function firstSettings(options: ResolvedOptions, state: SessionState): string {
+export function firstSettings(options: ResolvedOptions, state: SessionState, onlyIn: number): string {
   const values = Object.entries(wantedSettings(options, state))
     .map(([name, value]) => `(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)})`)
     .join(", ");
   return (
     "SELECT pg_catalog.pg_backend_pid() AS pid, " +
-    "pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version, " +
+    "pg_catalog.current_setting('server_version_num') AS version, " +
     "pg_catalog.count(pg_catalog.set_config(wanted.name, wanted.value, false)) AS set, " +
     "pg_catalog.array_agg(wanted.name) AS known " +
     `FROM (VALUES ${values}) AS wanted (name, value) ` +
     "JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name " +
-    "WHERE wanted.name <> 'client_connection_check_interval' " +
-    "OR pg_catalog.version() !~* '(windows|mingw|visual)'"
+    `WHERE pg_catalog.pg_backend_pid() = ${onlyIn} ` +
+    "AND (wanted.name <> 'client_connection_check_interval' " +
+    "OR pg_catalog.version() !~* '(windows|mingw|visual)')"
   );
 }
 

@@ -5,9 +5,10 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { enterEngineText, migrationEntry, type Situation, timeLimit } from "./enter.ts";
+import { enterEngineText, LAST_STATE, migrationEntry, type Situation, timeLimit } from "./enter.ts";
 import { connectionError, type Failure } from "./failure.ts";
 import { innerPosition, Message, messagesOf, own, type Part, type Place } from "./message.ts";
+import { announcedPid, requireSessionPooling } from "./pooler.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
 import { Script, TimedScript } from "./script.ts";
 
@@ -27,8 +28,8 @@ export class Session {
   private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
     this.#connection = new Connection(client, pid, setup);
     this.#setup = setup;
-    this.#known = known;
-    this.#entry = migrationEntry(setup.options, known);
+    this.#known = known ?? [];
+    this.#entry = migrationEntry(setup.options, { known: this.#known, pid });
     this.pid = pid;
     this.serverMajor = majorOf(version);
     client.connection.on("parameterStatus", (status: ParameterStatus) => {
@@ -43,14 +44,7 @@ export class Session {
   static async open(setup: SessionOptions): Promise<Session> {
     const client = await connect(setup);
     try {
-      const text = firstSettings(setup.options, {
-        searchPath: ENGINE_PATH,
-        leftMs: leftUntil(setup.deadline),
-        readOnly: false,
-      });
-      const ask = () => client.query<SessionFacts>(text);
-      const { rows } = await cuttingOnAbort(client, setup.signal, ask);
-      const [facts = { pid: 0, version: 0, known: [] }] = rows;
+      const facts = await prepare(client, setup);
       if (majorOf(facts.version) < OLDEST_SERVER_MAJOR) throw tooOld(majorOf(facts.version));
       client.on("notice", ({ severity = "NOTICE", message = "" }) =>
         setup.observe({ type: "notice", severity, message }),
@@ -208,9 +202,26 @@ export class Session {
     return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
   }
 
+  /** Ends the session, and leaves its server connection as it was: a pooler may give it to somebody else. */
   async end(): Promise<void> {
+    if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
+    await this.cleanUp(LAST_STATE);
     await this.#connection.end();
   }
+}
+
+/** Brings a new connection into its first state. @throws MigrationError `POOLER` before anything is set */
+async function prepare(client: pg.Client, setup: SessionOptions): Promise<SessionFacts> {
+  const state = { searchPath: ENGINE_PATH, leftMs: leftUntil(setup.deadline), readOnly: false };
+  const ask = async (onlyIn: number) => {
+    const text = firstSettings(setup.options, state, onlyIn);
+    const { rows } = await cuttingOnAbort(client, setup.signal, () => client.query<SessionFacts>(text));
+    return rows[0] ?? { pid: 0, version: "0", known: null };
+  };
+  const facts = await ask(announcedPid(client) ?? 0);
+  if (facts.pid === announcedPid(client)) return facts;
+  await requireSessionPooling(setup, client, facts.pid);
+  return ask(facts.pid);
 }
 
 function placeIn(text: string, failure: Failure): Place {
@@ -226,8 +237,8 @@ interface ParameterStatus {
 /** Whether a backslash in `'...'` is a backslash. */
 const STANDARD_STRINGS = "standard_conforming_strings";
 
-function majorOf(version: number): number {
-  return Math.floor(version / 10_000);
+function majorOf(version: string): number {
+  return Math.floor(Number(version) / 10_000);
 }
 
 function tooOld(major: number): MigrationError {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeSession, presentable, SESSION_COLUMNS } from "../connection/activity.ts";
+import { sharedBackend } from "../connection/pooler.ts";
 import type { Session } from "../connection/session.ts";
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
@@ -34,8 +35,9 @@ async function acquire(session: Session, { waitMs, observe, signal }: LockOption
   const giveUpAt = performance.now() + waitMs;
   let told: number | null | undefined;
   for (;;) {
-    const [row] = await session.rows<{ acquired: boolean }>(`SELECT ${LOCK} AND ${LOCK} AS acquired`);
-    if (row?.acquired) return;
+    const [row] = await session.rows<{ outcome: "elsewhere" | "acquired" | "held" }>(take(session.pid));
+    if (row?.outcome === "acquired") return;
+    if (row?.outcome === "elsewhere") throw sharedBackend();
     const holder = await findHolder(session);
     const leftMs = giveUpAt - performance.now();
     if (leftMs <= 0) throw lockHeld(holder, waitMs);
@@ -48,16 +50,31 @@ async function acquire(session: Session, { waitMs, observe, signal }: LockOption
 
 /** The lock is held twice, so that it can be tested without letting it go. */
 const LOCK = `pg_catalog.pg_try_advisory_lock(${MIGRATION_LOCK_ID})`;
+/**
+ * Advisory locks are re-entrant: when this server connection holds the lock already, it is that of another run which a
+ * pooler sends over the same server connection.
+ */
+function take(pid: number): string {
+  const heldHere = `EXISTS (SELECT FROM ${HOLDERS} AND l.pid = ${pid})`;
+  return (
+    `SELECT CASE WHEN pg_catalog.pg_backend_pid() <> ${pid} OR ${heldHere} THEN 'elsewhere' ` +
+    `WHEN ${LOCK} AND ${LOCK} THEN 'acquired' ELSE 'held' END AS outcome`
+  );
+}
+
 const UNLOCK = `pg_catalog.pg_advisory_unlock(${MIGRATION_LOCK_ID})`;
 
-/** Who holds the lock; null when it was let go in the meantime. A bigint key is shown as two 32-bit halves. */
+/** The rows of the lock in `pg_locks`, as `l`. A bigint key is shown as two 32-bit halves. */
+const HOLDERS = `pg_catalog.pg_locks AS l
+  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`;
+
+/** Who holds the lock; null when it was let go in the meantime. */
 async function findHolder(session: Session): Promise<SessionInfo | null> {
   const [holder] = await session.rows<SessionInfo>(
-    `SELECT ${SESSION_COLUMNS}
-     FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a USING (pid)
-     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-       AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`,
+    `SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.pid IN (SELECT l.pid FROM ${HOLDERS})`,
   );
   return holder === undefined ? null : presentable(holder);
 }
