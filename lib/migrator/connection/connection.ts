@@ -114,7 +114,7 @@ export class Connection {
         },
       );
     }
-    const refusal = sqlError(error, { text, position }, this.#watch.blockers.map(describeSession));
+    const refusal = sqlError(error, { text, by, position }, this.#watch.blockers.map(describeSession));
     return meaning === undefined ? refusal : meaning(refusal);
   }
 

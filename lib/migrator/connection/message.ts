@@ -14,7 +14,7 @@ export interface Part {
 }
 
 /** The SQL that failed, and where in it. */
-export interface Place extends Pick<Part, "text" | "meaning">, Partial<Pick<Part, "by">> {
+export interface Place extends Part {
   readonly position: number | undefined;
 }
 

@@ -68,32 +68,45 @@ export class Session {
   }
 
   /**
-   * Runs SQL as it is (several statements in one text are one round trip).
+   * Runs SQL of the engine's own as it is (several statements in one text are one round trip). Its errors do not show the
+   * SQL: that holds what the engine stores, such as the SQL to undo a migration.
    * @throws MigrationError `SQL`, `CONNECTION` when the session is lost, `CANCELLED`
    */
   async run(text: string): Promise<void> {
-    const script = new Script(text);
+    await this.#run(own(text));
+  }
+
+  /** As `run`, for SQL of a migration, which errors show. */
+  async runMigration(text: string): Promise<void> {
+    await this.#run({ text, by: "migration" });
+  }
+
+  async #run(part: Part): Promise<void> {
+    const script = new Script(part.text);
     await this.#connection.ask(
       (client) => script.sendTo(client),
-      (failure) => placeIn(text, failure),
+      (failure) => placeIn(part, failure),
     );
   }
 
-  /** Runs one query and returns its rows. */
+  /** Runs one query of the engine's own and returns its rows. */
   async rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> {
-    const { rows } = await this.query<Row>(text, values);
+    const { rows } = await this.#connection.ask(
+      (client) => client.query<Row>(text, values),
+      (failure) => placeIn(own(text), failure),
+    );
     return rows;
   }
 
-  /** Runs a query for a migration's `pgm.db`, or for the engine. */
-  query<Row extends pg.QueryResultRow>(
+  /** Runs a query for a migration's `pgm.db`. */
+  queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
     return this.#connection.ask(
       (client) => client.query<Row>(query, values),
-      (failure) => placeIn(text, failure),
+      (failure) => placeIn({ text, by: "migration" }, failure),
     );
   }
 
@@ -224,8 +237,8 @@ async function prepare(client: pg.Client, setup: SessionOptions): Promise<Sessio
   return ask(facts.pid);
 }
 
-function placeIn(text: string, failure: Failure): Place {
-  return { text, position: failure.position ?? innerPosition(text, failure) };
+function placeIn(part: Part, failure: Failure): Place {
+  return { ...part, position: failure.position ?? innerPosition(part.text, failure) };
 }
 
 /** What a server tells of a setting, unasked. */

@@ -1,47 +1,59 @@
-import { MigrationError } from "../errors.ts";
+import { type ErrorDetails, MigrationError } from "../errors.ts";
 import { maskQuoted, maskSecrets } from "../sql/mask.ts";
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 
-/** The typed error for a statement that the server refused. Passwords in it are masked. */
+/**
+ * The typed error for a statement that the server refused. Passwords in it are masked. Of the engine's own SQL nothing
+ * is shown, and of the server's words only those that cannot hold what the engine stores.
+ */
 export function sqlError(
   error: unknown,
-  { text: statement, position }: Place,
+  { text: statement, by, position }: Place,
   blockers: readonly string[],
 ): MigrationError {
+  const isOwn = by === "engine";
+  if (isOwn) forgetRow(error);
   const { message, code, detail, hint, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, statement);
   const isLock = code === "55P03" || code === "40P01";
-  const shown = excerptOf(maskSecrets(statement), position);
+  const shown = isOwn ? {} : excerptOf(maskSecrets(statement), position);
   maskRaw(error, masked);
   const details = {
-    statement: shown.text,
+    ...shown,
     cause: error,
     ...(fromServer && code !== undefined ? { sqlstate: code } : {}),
     ...(detail === undefined ? {} : { detail: masked(detail) }),
     ...(hint === undefined ? {} : { hint: masked(hint) }),
-    ...(shown.position === undefined ? {} : { position: shown.position }),
   };
   if (!isLock) return new MigrationError("SQL", masked(message), details);
-  const by = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
-  return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${by}`, {
+  const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
+  return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
     hint: "End what blocks it or wait until it is done, then run again (--lock-timeout and --lock-retries give more patience).",
     ...details,
     ...(blockers.length === 0 ? {} : { blockers }),
   });
 }
 
+/** These name a key of the users' tables that a deferred constraint is about; others quote a row or value to be stored. */
+const ABOUT_KEY = /^23(503|505|P01)$/;
+
+/** `DETAIL: Failing row contains (...)` and `CONTEXT: JSON data, line 1: ...` quote what the engine stores. */
+function forgetRow(error: unknown): void {
+  if (typeof error !== "object" || error === null) return;
+  if (ABOUT_KEY.test(readFailure(error).code ?? "")) return;
+  for (const key of ["detail", "where", "internalQuery"])
+    if (Reflect.has(error, key)) Reflect.set(error, key, undefined);
+}
+
 const LONGEST_STATEMENT = 20_000;
 
 /** A statement of megabytes is cut to what is around the error. */
-function excerptOf(
-  text: string,
-  position: number | undefined,
-): { text: string; position: number | undefined } {
-  if (text.length <= LONGEST_STATEMENT) return { text, position };
+function excerptOf(text: string, position: number | undefined): Pick<ErrorDetails, "statement" | "position"> {
+  const at = (offset: number) => (position === undefined ? {} : { position: position - offset });
+  if (text.length <= LONGEST_STATEMENT) return { statement: text, ...at(0) };
   const start = Math.max(0, (position ?? 1) - 1 - LONGEST_STATEMENT / 2);
-  const cut = text.slice(start, start + LONGEST_STATEMENT);
-  return { text: cut, position: position === undefined ? undefined : position - start };
+  return { statement: text.slice(start, start + LONGEST_STATEMENT), ...at(start) };
 }
 
 /** The driver's error goes along as the cause, and whoever prints a cause prints all of it. */

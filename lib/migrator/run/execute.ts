@@ -116,7 +116,7 @@ export class Attempt {
     for (;;) {
       try {
         await dropInvalidIndex(session, text);
-        return await session.run(text);
+        return await session.runMigration(text);
       } catch (error) {
         await retries.wait(error, this.#planned);
       }

@@ -30,7 +30,7 @@ export function createLiveDb(session: Session, hooks: LiveDbHooks): LiveDb {
   const query = async (inTransaction: boolean, text: string | pg.QueryConfig, values?: unknown[]) => {
     if (inTransaction) await session.run(`SAVEPOINT ${SAVEPOINT}`);
     try {
-      const result = await session.query(text, values);
+      const result = await session.queryMigration(text, values);
       if (inTransaction) await session.run(`RELEASE SAVEPOINT ${SAVEPOINT}`);
       return result;
     } catch (error) {
