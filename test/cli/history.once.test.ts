@@ -32,7 +32,11 @@ async function listed(run: Run, ...args: string[]): Promise<string[]> {
 describe("history", () => {
   it("says of a new database that nothing is recorded", () =>
     withProject(TWO, async (run) => {
-      expect(await run("history")).toEqual({ code: 0, stdout: "Nothing is recorded yet.\n", stderr: "" });
+      expect(await run("history")).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/^Database .*\nNothing is recorded yet\.\n$/),
+        stderr: "",
+      });
       expect(await listed(run)).toEqual([]);
     }));
 
@@ -41,7 +45,7 @@ describe("history", () => {
       await run("up");
       const { code, stdout } = await run("history");
       expect(code).toBe(0);
-      const [first = "", second = "", third = ""] = stdout.split("\n");
+      const [, first = "", second = "", third = ""] = stdout.split("\n");
       expect(first).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC {2}up {7}2_b {2}finished in \d+ ms$/);
       expect(second).toMatch(/^ {4}\S+@\S+ · cli · .*cdk-pg-migrate \d/);
       expect(third).toContain("1_a");

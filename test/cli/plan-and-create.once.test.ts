@@ -16,7 +16,7 @@ describe("plan", () => {
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       const { code, stdout, stderr } = await runCommand(project, ["plan"], env);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Database .*\n$/) });
       expect(stdout).not.toContain("\x1b");
       expect(stdout).toMatch(/^-- 1_a \(up\)\nCREATE TABLE "a"/);
       expect(await userTables(db)).toEqual([]);

@@ -11,30 +11,31 @@ const TWO = {
 const undated = (text: string) => text.replace(/\b\d+ ms/g, "<time>");
 
 describe("a run", () => {
-  it("says what it did, where the database is, and what comes next", () =>
+  it("says which database it works on, what it did, where that leaves it, and what comes next", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
-      const where = `Database ${db.name} on ${db.connection.host}:${db.connection.port}`;
+      const { host, port, user } = db.connection;
+      const where = `Database ${db.name} on ${host}:${port} as ${user} (from the environment)\n`;
       const run = async (...args: string[]) => {
         const { code, stdout, stderr } = await runCommand(project, args, env);
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
         return undated(stdout);
       };
       expect(await run("up", "1")).toBe(
-        `  ✓ applied 1_a <time>\nApplied 1 migration in <time>.\n${where}: head is 1_a, 1 migration pending.\nTables: a.\nnpm run migrate:up applies the rest.\n`,
+        `${where}  ✓ applied 1_a <time>\nApplied 1 migration in <time>.\nHead is 1_a; 1 migration pending.\nTables: a.\nnpm run migrate:up applies the rest.\n`,
       );
       expect(await run("up")).toBe(
-        `  ✓ applied 2_b <time>\nApplied 1 migration in <time>.\n${where}: head is 2_b, nothing is pending.\nTables: a, b.\n`,
+        `${where}  ✓ applied 2_b <time>\nApplied 1 migration in <time>.\nHead is 2_b; nothing is pending.\nTables: a, b.\n`,
       );
       expect(await run("up")).toBe(
-        `Nothing to do: all is applied.\n${where}: head is 2_b, nothing is pending.\n`,
+        `${where}Nothing to do: all is applied.\nHead is 2_b; nothing is pending.\n`,
       );
       expect(await run("redo", "2")).toContain("Undid and applied again 2 migrations in <time>.\n");
       expect(await run("down", "--to", "2_b")).toContain(
         'Nothing to undo: no migration was applied after "2_b".\n',
       );
       expect(await run("down", "2")).toBe(
-        `  ✓ undid 2_b <time>\n  ✓ undid 1_a <time>\nUndid 2 migrations in <time>.\n${where}: no migration is applied, 2 migrations pending.\n`,
+        `${where}  ✓ undid 2_b <time>\n  ✓ undid 1_a <time>\nUndid 2 migrations in <time>.\nNo migration is applied; 2 migrations pending.\n`,
       );
       expect(await run("down")).toContain("Nothing to undo: no migration is applied.\n");
       expect(await run("up", "--fake")).toContain("Recorded 2 migrations as applied; no SQL was run.\n");

@@ -29,9 +29,9 @@ describe("status", () => {
       const project = writeProject(THREE);
       await migrate(db, project, "2");
       const { code, stdout, stderr } = await statusOf(db, project);
-      const { host, port } = db.connection;
+      const { host, port, user } = db.connection;
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(undated(stdout)).toBe(`${db.name} on ${host}:${port}
+      expect(undated(stdout)).toBe(`Database ${db.name} on ${host}:${port} as ${user} (from the environment)
   applied  1_a  <time> UTC
   applied  2_b  <time> UTC
   pending  3_c

@@ -17,7 +17,8 @@ export interface DumpFlags extends DatabaseFlags {
 export async function dump(world: World, flags: DumpFlags): Promise<number> {
   const printer = createPrinter(world, flags.json ? world.stderr : world.stdout);
   const target = await chooseTarget(world, flags);
-  for (const note of target.notes) printer.line(printer.colors.dim(note));
+  const remarks = createPrinter(world, world.stderr);
+  for (const note of target.notes) remarks.line(remarks.colors.dim(note));
   const client = await connectTo(target.connection);
   const { sql, omitted } = await dumpSchema(client, { exclude: ownTables(flags) }).finally(() =>
     client.end(),

@@ -38,10 +38,10 @@ function run(
 ): Promise<number> {
   const extent = extentOf(count, flags);
   const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer, target }) => {
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
     const report = await perform(migrator);
     if (flags.json) printJson(world, command, report);
-    else printReport(printer, { command, extent, report, target, fake: flags.fake === true });
+    else printReport(printer, { command, extent, report, fake: flags.fake === true });
     return EXIT.done;
   });
 }

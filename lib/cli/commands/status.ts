@@ -12,13 +12,11 @@ export interface StatusFlags extends DatabaseFlags {
 
 export function status(world: World, flags: StatusFlags): Promise<number> {
   const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer, target }) => {
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
     const report = await migrator.status();
     if (flags.json) {
       printJson(world, "status", report);
     } else {
-      const { host, port, database } = target.connection;
-      printer.line(`${printer.colors.bold(database)} on ${host}:${port}`);
       printStatus(printer, report, { all: flags.all === true, width: world.stdout.columns });
     }
     return flags.check && hasWork(report) ? EXIT.workFound : EXIT.done;

@@ -1,5 +1,4 @@
 import type { Extent, RunReport } from "../../migrator/index.ts";
-import type { Target } from "../settings/target.ts";
 import { commandLine } from "../world.ts";
 import { duration } from "./duration.ts";
 import { printFindings } from "./findings.ts";
@@ -13,7 +12,6 @@ export interface FinishedRun {
   readonly extent: Extent;
   readonly report: RunReport;
   readonly fake: boolean;
-  readonly target: Target;
 }
 
 const TABLES_SHOWN = 12;
@@ -21,14 +19,9 @@ const TABLES_SHOWN = 12;
 /** The last lines of a run: what was done, where the database is, what comes next. */
 export function printReport(printer: Printer, run: FinishedRun): void {
   const { completed, head, pending, tables, warnings } = run.report;
-  const { database, host, port } = run.target.connection;
   printer.line(completed.length === 0 ? nothingDone(run) : done(run));
-  const facts = [
-    `Database ${database} on ${host}:${port}`,
-    head === null ? "no migration is applied" : `head is ${head}`,
-    pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`,
-  ];
-  printer.line(`${facts[0]}: ${facts.slice(1).join(", ")}.`);
+  const rest = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
+  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${rest}.`);
   if (tables !== null && tables.length > 0) printer.line(`Tables: ${listNames(tables, TABLES_SHOWN)}.`);
   if (pending.length > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
   printFindings(printer, { refusals: [], warnings });

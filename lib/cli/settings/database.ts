@@ -3,17 +3,19 @@ import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts
 import { DATABASE_DEFAULTS } from "../defaults.ts";
 import { readTls } from "./tls.ts";
 import { type Address, readUrl } from "./url.ts";
-import type { Variables } from "./variables.ts";
+import { ADDRESS, type Variables } from "./variables.ts";
 
 export interface DatabaseSettings {
   readonly connection: ConnectionSettings;
   /** True when no variable says anything about a database, so that the defaults are only a guess. */
   readonly guessed: boolean;
+  /** Where its address is set, for people: `.env`, `the environment`, both, or `the defaults`. */
+  readonly origin: string;
 }
 
 type Values = Readonly<Record<string, string>>;
 
-const PARTS = ["HOST", "PORT", "NAME", "USER", "PASSWORD"].map((part) => `DATABASE_${part}`);
+const PARTS = ADDRESS.filter((name) => name !== "DATABASE_URL");
 
 /** Reads `DATABASE_*`, from the environment before `.env`. @throws MigrationError `USAGE` */
 export function readDatabaseSettings(variables: Variables, cwd: string): DatabaseSettings {
@@ -25,7 +27,17 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   return {
     connection: { ...address, tls },
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
+    origin: originOf(variables, values),
   };
+}
+
+function originOf({ environment, dotEnv }: Variables, values: Values): string {
+  const used = ADDRESS.filter((name) => name in values);
+  const fromEnvironment = used.some((name) => name in environment);
+  const fromDotEnv = used.some((name) => name in dotEnv && !(name in environment));
+  if (fromEnvironment && fromDotEnv) return "the environment and .env";
+  if (fromEnvironment) return "the environment";
+  return fromDotEnv ? ".env" : "the defaults";
 }
 
 /** One map of variables; a URL in the environment replaces the parts of a `.env`. */

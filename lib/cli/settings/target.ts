@@ -10,7 +10,7 @@ export interface Target {
   readonly connection: ConnectionSettings;
   /** Whether it is the embedded one. */
   readonly local: boolean;
-  /** Said first when it is not the database of the settings. */
+  /** Printed first: which database it is, as whom, and where that is set; then what is odd about the settings. */
   readonly notes: readonly string[];
 }
 
@@ -26,13 +26,18 @@ export interface TargetFlags {
 export async function chooseTarget(world: World, flags: TargetFlags): Promise<Target> {
   if (flags.local) return useLocal(world, "The embedded");
   const variables = readVariables(world.env, world.cwd);
-  const { connection, guessed } = readDatabaseSettings(variables, world.cwd);
-  const { host, port } = connection;
+  const { connection, guessed, origin } = readDatabaseSettings(variables, world.cwd);
+  const { host, port, database, user } = connection;
   const mayStepIn = guessed && !world.env["CI"] && world.env["NODE_ENV"] !== "production";
   if (mayStepIn && (await isRefused(host, port))) {
     return useLocal(world, `No DATABASE_* is set and nothing listens on ${host}:${port}: the embedded`);
   }
-  return { connection, local: false, notes: pgVariablesNote(variables) };
+  const where = `Database ${database} on ${host}:${port} as ${user} (from ${origin})`;
+  return {
+    connection,
+    local: false,
+    notes: [where, ...pgVariablesNote(variables), ...misnamedNote(variables)],
+  };
 }
 
 async function useLocal(world: World, lead: string): Promise<Target> {
@@ -54,6 +59,26 @@ function pgVariablesNote({ environment, dotEnv }: Variables): string[] {
   if (set.length === 0 || ours) return [];
   const are = set.length === 1 ? "is" : "are";
   return [`Note: ${set.join(", ")} ${are} not read here; set DATABASE_* or DATABASE_URL instead.`];
+}
+
+/** Names that other tools read, and ours for the same. */
+const MISNAMED: Readonly<Record<string, string>> = {
+  DATABASE_USERNAME: "DATABASE_USER",
+  DATABASE_PASS: "DATABASE_PASSWORD",
+  DATABASE_DB: "DATABASE_NAME",
+  DATABASE_DBNAME: "DATABASE_NAME",
+  DATABASE_HOSTNAME: "DATABASE_HOST",
+  DATABASE_SERVER: "DATABASE_HOST",
+  DATABASE_URI: "DATABASE_URL",
+  DATABASE_SSLMODE: "DATABASE_SSL",
+  DATABASE_SSL_MODE: "DATABASE_SSL",
+};
+
+function misnamedNote({ environment, dotEnv }: Variables): string[] {
+  const isSet = (name: string) => name in environment || name in dotEnv;
+  return Object.entries(MISNAMED)
+    .filter(([wrong, right]) => isSet(wrong) && !isSet(right))
+    .map(([wrong, right]) => `Note: ${wrong} is not read; the setting is ${right}.`);
 }
 
 function isRefused(host: string, port: number): Promise<boolean> {

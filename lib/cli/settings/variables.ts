@@ -10,22 +10,60 @@ export interface Variables {
   readonly dotEnv: Readonly<Record<string, string>>;
 }
 
-/** The environment and the project's `.env`; empty values count as not set. */
+/** Settings that decide which database a command works on. */
+export const ADDRESS = ["URL", "HOST", "PORT", "NAME", "USER", "PASSWORD"].map((part) => `DATABASE_${part}`);
+
+/**
+ * The environment and the `.env` beside the project's package.json. Other empty values count as not set.
+ * @throws MigrationError `USAGE`, also for what would silently lead to another database: an empty part of the address,
+ * or a line of `.env` that only looks like a setting
+ */
 export function readVariables(env: Readonly<Record<string, string | undefined>>, cwd: string): Variables {
-  return { environment: withoutEmpty(env), dotEnv: withoutEmpty(parseEnv(readDotEnv(join(cwd, ".env")))) };
+  const text = readDotEnv(join(cwd, ".env"));
+  requireAssignments(text);
+  const dotEnv = parseEnv(text);
+  requireValues(env, "the environment");
+  // The environment wins: what it sets need not be right here.
+  requireValues(Object.fromEntries(Object.entries(dotEnv).filter(([name]) => !env[name])), ".env");
+  return { environment: withoutEmpty(env), dotEnv: withoutEmpty(dotEnv) };
 }
 
 function readDotEnv(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+    if (!text.includes("\0")) return text;
   } catch (cause) {
     const code = readErrorCode(cause);
     if (code === "ENOENT") return "";
-    throw new MigrationError("USAGE", `the file .env cannot be read (${code}): ${path}`, {
-      hint: "It must be a file that this user may read; without one the environment alone counts.",
-      cause,
-    });
+    if (code !== "ERR_ENCODING_INVALID_ENCODED_DATA") throw unreadable(`(${code}): ${path}`, cause);
   }
+  throw unreadable(`as text in UTF-8: ${path}`);
+}
+
+function unreadable(why: string, cause?: unknown): MigrationError {
+  return new MigrationError("USAGE", `the file .env cannot be read ${why}`, {
+    hint: "It must be a file in UTF-8 that this user may read; without one the environment alone counts.",
+    cause,
+  });
+}
+
+function requireAssignments(text: string): void {
+  const lines = text.split(/\r\n|\r|\n/);
+  const at = lines.findIndex((line) => /^\s*(export\s+)?DATABASE_\w*\s*(?![\w=\s])/.test(line));
+  if (at < 0) return;
+  const [name] = /DATABASE_\w*/.exec(lines[at] ?? "") ?? [];
+  throw new MigrationError("USAGE", `line ${at + 1} of .env names ${name}, but gives it no value`, {
+    hint: `Write it as ${name}=value, or take the line out.`,
+  });
+}
+
+/** An empty value is mostly a secret that was not there; the default in its place would be another database. */
+function requireValues(variables: Readonly<Record<string, string | undefined>>, place: string): void {
+  const name = ADDRESS.find((one) => variables[one] === "");
+  if (name === undefined) return;
+  throw new MigrationError("USAGE", `${name} is set in ${place}, but it is empty`, {
+    hint: "Give it a value, or remove it to get the default.",
+  });
 }
 
 function withoutEmpty(variables: Readonly<Record<string, unknown>>): Record<string, string> {
