@@ -27,8 +27,11 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
+export { CONTAINMENT_STATE, type Containment } from "./run/contain.ts";
 export type { Completed } from "./run/planned.ts";
 export type { LoadedMigration, MigrationEntry, MigrationSource, SqlFile } from "./source.ts";
 export { maskSecrets } from "./sql/mask.ts";
+export { actsOutside, type OutsideNames } from "./sql/outside.ts";
 export { locate } from "./sql/position.ts";
+export { splitStatements } from "./sql/split.ts";
 export type { HistoryFilter, HistoryRow } from "./store/history.ts";

@@ -9,6 +9,7 @@ import { type MigratorOptions, type Provenance, type ResolvedOptions, resolveOpt
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
 import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
+import type { Containment } from "./run/contain.ts";
 import type { MigrationSource } from "./source.ts";
 import { type HistoryFilter, readHistory } from "./store/history.ts";
 import { findTables, nameTables } from "./store/tables.ts";
@@ -29,6 +30,8 @@ export interface MigratorSetup {
    * back, and the run ends with `DEADLINE`. Default: no limit.
    */
   readonly deadline?: number;
+  /** Keeps migrations inside of their database. Default: they may do what the user may. */
+  readonly containment?: Containment;
 }
 
 /**
@@ -114,7 +117,7 @@ export class Migrator {
   }
 
   async #session<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
-    const { connection, provenance, source, deadline } = this.#setup;
+    const { connection, provenance, source, deadline, containment } = this.#setup;
     const options = this.#options;
     const observe = tolerant(this.#setup.observe);
     const { signal, clear } = withDeadline(this.#setup.signal, deadline);
@@ -130,6 +133,7 @@ export class Migrator {
           provenance,
           observe,
           signal,
+          containment,
         });
       } finally {
         await session.end();

@@ -154,6 +154,55 @@ describe("verify", () => {
       ]);
     }));
 
+  test("the engine's tables in the first of the schemas are no difference", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id serial);\n-- Down Migration\nDROP TABLE a;" });
+      const report = await verify(db, dir, { options: { schema: ["app", "public"] } });
+      expect(report.migrations).toEqual([{ name: "1_a", status: "reversible" }]);
+    }));
+
+  test("a column that is added again is the last, which is no failure and is mentioned", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "CREATE TABLE a (one int, two text DEFAULT 'x' NOT NULL, three int); COMMENT ON COLUMN a.two IS 'second'; GRANT SELECT (two), UPDATE (three) ON a TO PUBLIC;\n-- Down Migration\nDROP TABLE a;",
+        "2_right.sql":
+          "ALTER TABLE a DROP COLUMN two;\n-- Down Migration\nALTER TABLE a ADD COLUMN two text DEFAULT 'x' NOT NULL; COMMENT ON COLUMN a.two IS 'second'; GRANT SELECT (two) ON a TO PUBLIC;",
+        "3_wrong.sql":
+          "ALTER TABLE a DROP COLUMN one;\n-- Down Migration\nALTER TABLE a ADD COLUMN one bigint;",
+      });
+      const report = await verify(db, dir);
+      expect(statuses(report)).toEqual(["1_a reversible", "2_right reversible", "3_wrong failed"]);
+      expect(report.migrations[1]?.note).toContain("public.a");
+      expect(report.migrations[2]?.diff).toContain("-   one integer");
+      expect(report.migrations[2]?.diff).not.toMatch(/[-+] +three/);
+      expect(renderVerify(report).join("\n")).toContain(
+        "2_right: the columns of public.a have another order than before",
+      );
+    }));
+
+  test("a down that does nothing for a migration of rows has a state of its own", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "CREATE TABLE a (n int);\n-- Down Migration\nDROP TABLE a;",
+        "2_rows.js":
+          'export const up = (pgm) => pgm.sql("INSERT INTO a VALUES (1)");\nexport const down = () => {};',
+        "3_rows.sql": "UPDATE a SET n = 2;\n-- Down Migration\n-- nothing to undo\n",
+        "4_asks.js":
+          'export const up = async (pgm) => { await pgm.db.query("INSERT INTO a VALUES (3)"); };\nexport const down = () => {};',
+        "5_undone.sql": "INSERT INTO a VALUES (9);\n-- Down Migration\nDELETE FROM a WHERE n = 9;",
+      });
+      const report = await verify(db, dir);
+      expect(statuses(report)).toEqual([
+        "1_a reversible",
+        "2_rows empty-down",
+        "3_rows empty-down",
+        "4_asks empty-down",
+        "5_undone reversible",
+      ]);
+      expect(renderVerify(report).join("\n")).toContain("2_rows: its down does nothing");
+    }));
+
   test("a user who may not create databases is told what to do", () =>
     withDatabase(async (db) => {
       const user = `plain_${db.name}`;

@@ -15,6 +15,19 @@ export function diffCatalogs(before: Catalog, after: Catalog): string {
   return names.flatMap((name) => describeChange(name, old.get(name), now.get(name))).join("\n");
 }
 
+/** Without the order in which tables have their columns: one that is added again can only be the last. */
+export function withoutColumnOrder({ objects }: Catalog): Catalog {
+  return {
+    objects: objects.map((object) => {
+      const [first = "", ...rest] = object.definition;
+      if (object.kind !== "table") return object;
+      // Columns are indented, so they stay before the statements about them.
+      const lines = rest.map((line) => (line.startsWith("  ") ? line.replace(/,$/, "") : line));
+      return { ...object, definition: [first, ...lines.sort()] };
+    }),
+  };
+}
+
 function index(catalog: Catalog): Map<string, CatalogObject> {
   return new Map(catalog.objects.map((object) => [`${object.kind} ${object.name}`, object]));
 }

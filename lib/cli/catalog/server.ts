@@ -1,4 +1,5 @@
 import pg from "pg";
+import type { MigratorOptions } from "../../migrator/index.ts";
 import type { OwnTables } from "./types.ts";
 
 /** What the other queries must know beforehand. */
@@ -24,6 +25,11 @@ export async function readServer(client: pg.Client, exclude: OwnTables | undefin
   const [server] = rows;
   if (server === undefined) throw new Error("the server did not say what it is");
   return server;
+}
+
+/** Where the engine keeps its tables under these options: as it does itself, in the first schema unless told otherwise. */
+export function ownTablesOf({ schema, migrationsSchema, migrationsTable }: MigratorOptions): OwnTables {
+  return { migrationsSchema: migrationsSchema ?? schema?.[0], migrationsTable };
 }
 
 function namesOf({ migrationsSchema = "public", migrationsTable = "pgmigrations" }: OwnTables): string[] {

@@ -1,11 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { connectTo } from "../catalog/index.ts";
+import { connectTo, ownTablesOf } from "../catalog/index.ts";
 import { checkDump, dumpSchema } from "../dump/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { chooseTarget } from "../settings/target.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
+import { engineOptions } from "./context.ts";
 import type { DatabaseFlags } from "./flags.ts";
 
 export interface DumpFlags extends DatabaseFlags {
@@ -20,8 +21,8 @@ export async function dump(world: World, flags: DumpFlags): Promise<number> {
   const remarks = createPrinter(world, world.stderr);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
   const client = await connectTo(target.connection);
-  const { sql, omitted } = await dumpSchema(client, { exclude: ownTables(flags) }).finally(() =>
-    client.end(),
+  const { sql, omitted } = await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) }).finally(
+    () => client.end(),
   );
   const path = resolve(world.cwd, flags.output);
   const difference = flags.check ? await checkDump(path, sql) : undefined;
@@ -35,9 +36,4 @@ export async function dump(world: World, flags: DumpFlags): Promise<number> {
   } else printer.line(flags.check ? `${flags.output} is up to date.` : `Wrote ${flags.output}.`);
   for (const name of omitted) printer.line(`Not in it: ${name}`);
   return difference === undefined ? EXIT.done : EXIT.failed;
-}
-
-/** The tables of the engine are no part of the users' schema. */
-function ownTables({ schema, migrationsSchema, migrationsTable }: DumpFlags) {
-  return { migrationsSchema: migrationsSchema ?? schema?.[0], migrationsTable };
 }

@@ -12,7 +12,7 @@ export interface VerifyFlags extends DatabaseFlags {
   readonly keep?: boolean;
 }
 
-/** Exit code 1 when a migration cannot be undone, or its undoing leaves something behind. */
+/** Exit code 1 when a migration cannot be undone, or its undoing leaves something behind; 3 when one was not checked. */
 export async function verify(world: World, flags: VerifyFlags): Promise<number> {
   const source = await fromSource(() => openFolder(resolve(world.cwd, flags.migrationsDir)));
   const remarks = createPrinter(world, flags.json ? world.stderr : world.stdout);
@@ -28,5 +28,6 @@ export async function verify(world: World, flags: VerifyFlags): Promise<number> 
   });
   if (flags.json) printJson(world, "verify", report);
   else for (const line of renderVerify(report, remarks.colors)) remarks.line(line);
-  return report.ok ? EXIT.done : EXIT.failed;
+  if (report.ok) return EXIT.done;
+  return report.migrations.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.workFound;
 }

@@ -1,7 +1,13 @@
 import pg from "pg";
-import { type MigrationSource, Migrator, type MigratorOptions } from "../../migrator/index.ts";
+import {
+  type MigrationSource,
+  Migrator,
+  type MigratorOptions,
+  splitStatements,
+} from "../../migrator/index.ts";
 import { TOOL } from "../../migrator/version.ts";
-import { type Catalog, connectTo, readCatalog, typed } from "../catalog/index.ts";
+import { type Catalog, connectTo, ownTablesOf, readCatalog, typed } from "../catalog/index.ts";
+import { Fence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
 export interface BenchSetup {
@@ -17,17 +23,20 @@ export class Bench {
   readonly #client: pg.Client;
   readonly #migrator: Migrator;
   readonly #options: MigratorOptions;
+  readonly #fence: Fence | undefined;
 
   private constructor(database: ScratchDatabase, client: pg.Client, setup: BenchSetup) {
     this.database = database;
     this.#client = client;
     this.#options = setup.options ?? {};
+    this.#fence = setup.scratch.contained ? new Fence() : undefined;
     this.#migrator = new Migrator({
       connection: database.connection,
       source: setup.source,
       provenance: { actor: "verify", origin: "cli", tool: TOOL },
       options: this.#options,
       ...(setup.signal === undefined ? {} : { signal: setup.signal }),
+      ...(this.#fence === undefined ? {} : { containment: this.#fence }),
     });
   }
 
@@ -45,15 +54,33 @@ export class Bench {
   }
 
   snapshot(): Promise<Catalog> {
-    return readCatalog(this.#client, { exclude: this.#options });
+    return readCatalog(this.#client, { exclude: ownTablesOf(this.#options) });
   }
 
   async up(to: string): Promise<void> {
+    await this.#fence?.prepare(this.#client);
     await this.#migrator.up({ to });
   }
 
   async down(): Promise<void> {
+    await this.#fence?.prepare(this.#client);
     await this.#migrator.down({ count: 1 });
+  }
+
+  /** Why the last `up` or `down` was stopped; undefined when it stayed inside of the scratch database. */
+  get refusal(): string | undefined {
+    return this.#fence?.reason;
+  }
+
+  /** Takes migrations for applied without running them. */
+  async skip(to: string): Promise<void> {
+    await this.#migrator.up({ to }, "fake");
+  }
+
+  /** Whether undoing the migration applied last sends no statement at all. */
+  async downIsEmpty(): Promise<boolean> {
+    const { steps } = await this.#migrator.planDown({ count: 1 });
+    return steps.every(({ sql }) => sql?.every((text) => splitStatements(text).length === 0));
   }
 
   /** Ends the session; the database stays. */
@@ -68,8 +95,8 @@ export class Bench {
 
   /** Where migrations really run, these schemas exist already or are made by the engine: they are nobody's change. */
   async #createSchemas(): Promise<void> {
-    const { schema = [], migrationsSchema = "public" } = this.#options;
-    for (const name of new Set([...schema, migrationsSchema])) {
+    const { migrationsSchema = "public" } = ownTablesOf(this.#options);
+    for (const name of new Set([...(this.#options.schema ?? []), migrationsSchema])) {
       if (name === "public") continue;
       const text = `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(name)}`;
       await typed(`schema ${name} in the scratch database`, () => this.#client.query(text));

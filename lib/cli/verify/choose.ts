@@ -1,5 +1,5 @@
-import { MigrationError } from "../../migrator/index.ts";
-import { readDatabaseSettings } from "../settings/database.ts";
+import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { isLoopback, readDatabaseSettings } from "../settings/database.ts";
 import { chooseTarget, type TargetFlags } from "../settings/target.ts";
 import { readVariables } from "../settings/variables.ts";
 import type { World } from "../world.ts";
@@ -17,10 +17,20 @@ export async function chooseScratch(world: World, flags: TargetFlags): Promise<C
   const { environment, dotEnv } = readVariables(world.env, world.cwd);
   const url = environment["SHADOW_DATABASE_URL"] ?? dotEnv["SHADOW_DATABASE_URL"];
   if (url !== undefined && !flags.local) {
-    return { scratch: shadowAt(readShadow(url, { ...dotEnv, ...environment }, world.cwd)), notes: [] };
+    const shadow = readShadow(url, { ...dotEnv, ...environment }, world.cwd);
+    const settings = readDatabaseSettings({ environment, dotEnv }, world.cwd);
+    // The database is there for this, but its roles are those of the server.
+    const contained = !settings.guessed && isSameServer(shadow, settings.connection);
+    return { scratch: shadowAt(shadow, { contained }), notes: [] };
   }
-  const { connection, notes } = await chooseTarget(world, flags);
-  return { scratch: scratchOn(connection), notes };
+  const { connection, local, notes } = await chooseTarget(world, flags);
+  return { scratch: scratchOn(connection, { contained: !local }), notes };
+}
+
+function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boolean {
+  const hostOf = ({ host }: ConnectionSettings): string =>
+    isLoopback(host) ? "localhost" : host.toLowerCase();
+  return one.port === other.port && hostOf(one) === hostOf(other);
 }
 
 /** Read as `DATABASE_URL` is, with the same certificates. */

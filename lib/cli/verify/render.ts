@@ -12,6 +12,14 @@ export function renderVerify(report: VerifyReport, colors: Colors = createColors
     ...migrations
       .filter(({ status }) => status === "irreversible")
       .map(({ name, reason }) => `${colors.yellow("irreversible")} ${name}: ${reason}`),
+    ...migrations
+      .filter(({ status }) => status === "empty-down")
+      .map(({ name }) => `${colors.yellow("empty down")} ${name}: its down does nothing`),
+    ...migrations.flatMap(({ name, note }) => (note === undefined ? [] : [colors.dim(`${name}: ${note}`)])),
+    ...migrations
+      .filter(({ status, reason }) => status === "unchecked" && reason !== undefined)
+      .map(({ name, reason }) => `${colors.yellow("not checked")} ${name}: ${reason}`),
+    ...(report.hint === undefined ? [] : [report.hint]),
     summary(report, colors),
     ...(kept === undefined
       ? []
@@ -42,11 +50,16 @@ function colorLine(line: string, colors: Colors): string {
 function summary({ migrations, ok, durationMs }: VerifyReport, colors: Colors): string {
   const count = (status: VerifiedMigration["status"]): number =>
     migrations.filter((one) => one.status === status).length;
+  const notReached = migrations.filter(
+    ({ status, reason }) => status === "unchecked" && reason === undefined,
+  ).length;
   const parts = [
     [count("reversible"), "can be undone"],
     [count("irreversible"), "declared irreversible"],
+    [count("empty-down"), "with a down that does nothing"],
     [count("failed"), "failed"],
-    [count("unchecked"), "not reached"],
+    [count("unchecked") - notReached, "not checked"],
+    [notReached, "not reached"],
   ] as const;
   const told = parts.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]));
   const line = `${[amount(migrations.length), ...told].join(", ")} (${duration(durationMs)}).`;

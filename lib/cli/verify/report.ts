@@ -12,10 +12,16 @@ export interface VerifyError {
 
 export interface VerifiedMigration {
   readonly name: string;
-  /** `irreversible`: declared so, with a reason. `unchecked`: one before it failed for good. */
-  readonly status: "reversible" | "irreversible" | "failed" | "unchecked";
-  /** Why it cannot be undone. */
+  /**
+   * `irreversible`: declared so, with a reason. `empty-down`: its down sends nothing, and so leaves the rows that its
+   * up changed as they are. `unchecked`: not run, or not to its end; without a reason because one before it failed for
+   * good.
+   */
+  readonly status: "reversible" | "irreversible" | "empty-down" | "failed" | "unchecked";
+  /** Why it cannot be undone, or why it was not checked. */
   readonly reason?: string;
+  /** What is not as before, and no fault of the migration. */
+  readonly note?: string;
   /** How the database differed from what it should have been, for people. */
   readonly diff?: string;
   readonly error?: VerifyError;
@@ -26,6 +32,8 @@ export interface VerifyReport {
   readonly migrations: readonly VerifiedMigration[];
   /** Nothing failed, and all was checked. */
   readonly ok: boolean;
+  /** How to check what was not. */
+  readonly hint?: string;
   readonly durationMs: number;
   /** The scratch database, when it was to be kept. */
   readonly kept?: { readonly host: string; readonly port: number; readonly database: string };

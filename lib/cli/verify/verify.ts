@@ -1,5 +1,6 @@
 import { fromSource, inRunningOrder, type MigrationSource } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
+import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";
 import { attempt, type Checked, checkMigration } from "./check.ts";
 import { reasonOf } from "./reason.ts";
@@ -28,12 +29,20 @@ export async function verifyMigrations(setup: VerifySetup): Promise<VerifyReport
       migrations.push(await run.check(name, reasons.get(name)));
       setup.onProgress?.(migrations.at(-1) ?? unchecked(name), migrations.length, names.length);
     }
-    const ok = migrations.every(({ status }) => status === "reversible" || status === "irreversible");
+    const ok = migrations.every(({ status }) => status !== "failed" && status !== "unchecked");
     const durationMs = Math.round(performance.now() - startedAt);
-    return { migrations, ok, durationMs, ...run.kept() };
+    return { migrations, ok, durationMs, ...hintFor(migrations), ...run.kept() };
   } finally {
     await run.end();
   }
+}
+
+/** What was stopped because others use the server is run on one that is there for nothing else. */
+function hintFor(migrations: readonly VerifiedMigration[]): Pick<VerifyReport, "hint"> {
+  if (!migrations.some(({ status, reason }) => status === "unchecked" && reason !== undefined)) return {};
+  return {
+    hint: `Others use this server. ${commandLine("verify", "--local")} runs what was not checked on the embedded Postgres, and SHADOW_DATABASE_URL names a database on another server that is there for this.`,
+  };
 }
 
 /** Goes from migration to migration; takes a fresh database when one has spoilt the present one. */
@@ -42,6 +51,8 @@ class Run {
   #bench: Bench;
   /** What the next migration starts from; undefined once there is no way to reach it. */
   #state: Catalog | undefined;
+  readonly #tried: string[] = [];
+  readonly #skipped = new Set<string>();
 
   private constructor(setup: VerifySetup, bench: Bench, state: Catalog) {
     this.#setup = setup;
@@ -59,13 +70,24 @@ class Run {
     }
   }
 
-  async check(name: string, reason: string | undefined): Promise<VerifiedMigration> {
-    if (this.#state === undefined) return unchecked(name);
-    const { result, after }: Checked = await checkMigration(this.#bench, name, reason, this.#state);
+  async check(name: string, irreversible: string | undefined): Promise<VerifiedMigration> {
+    const before = this.#state;
+    if (before === undefined) return unchecked(name);
+    const skipped = [...this.#skipped];
+    const checked = await checkMigration(this.#bench, { name, irreversible, before, skipped });
+    this.#tried.push(name);
+    if (checked.skipped) this.#skipped.add(name);
     // One that does not even go up once is in the way of all after it.
-    const isDeadEnd = result.error?.step === "up";
-    this.#state = after ?? (isDeadEnd ? undefined : await this.#startOver(name));
-    return result;
+    const isDeadEnd = checked.result.error?.step === "up";
+    this.#state = isDeadEnd ? undefined : await this.#goOn(name, before, checked);
+    return checked.result;
+  }
+
+  async #goOn(name: string, before: Catalog, { after, skipped }: Checked): Promise<Catalog | undefined> {
+    if (after !== undefined) return after;
+    // What was stopped in a transaction has left nothing; the engine refuses to pass over one that has.
+    const isClean = skipped && (await attempt("up", () => this.#bench.skip(name))) === undefined;
+    return isClean ? before : this.#startOver();
   }
 
   kept(): Pick<VerifyReport, "kept"> {
@@ -78,11 +100,23 @@ class Run {
     else await this.#bench.discard();
   }
 
-  async #startOver(name: string): Promise<Catalog | undefined> {
+  async #startOver(): Promise<Catalog | undefined> {
     await this.#bench.discard();
     this.#bench = await Bench.open(this.#setup);
-    const failure = await attempt("up", () => this.#bench.up(name));
+    const failure = await attempt("up", async () => {
+      for (const name of this.#stops()) {
+        await (this.#skipped.has(name) ? this.#bench.skip(name) : this.#bench.up(name));
+      }
+    });
     return failure === undefined ? this.#bench.snapshot() : undefined;
+  }
+
+  /** What to go up to, one after the other: those that are skipped are on their own. */
+  #stops(): string[] {
+    return this.#tried.filter((name, index) => {
+      const next = this.#tried[index + 1];
+      return next === undefined || this.#skipped.has(name) !== this.#skipped.has(next);
+    });
   }
 }
 

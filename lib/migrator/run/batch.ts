@@ -3,6 +3,7 @@ import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { TransactionMode } from "../options.ts";
+import { type Containment, proofOf } from "./contain.ts";
 
 /** The message that does one migration in a transaction. */
 export interface Work {
@@ -67,9 +68,11 @@ export interface BatchOptions {
   readonly durability: Durability;
   /** Number of migrations in the run. */
   readonly total: number;
+  readonly containment?: Containment | undefined;
 }
 
-export function createBatch(session: Session, { mode, durability, total }: BatchOptions): Batch {
+export function createBatch(session: Session, options: BatchOptions): Batch {
+  const { mode, durability, total, containment } = options;
   const kept: string[] = [];
   const open = { transaction: false, committing: false, names: [] as string[] };
   const inDoubt = new Set<string>();
@@ -84,7 +87,7 @@ export function createBatch(session: Session, { mode, durability, total }: Batch
     return durability === "every" || isLast ? ["COMMIT"] : ["SET LOCAL synchronous_commit = off", "COMMIT"];
   };
   const ending = (name: string, end: readonly string[]): readonly Part[] => {
-    return [stillOpen(name), scope(), ...session.timeLimit(), recording(end)];
+    return [stillOpen(name), scope(), ...proofOf(containment), ...session.timeLimit(), recording(end)];
   };
   const abandon = async (): Promise<void> => {
     await session.rollback();

@@ -3,6 +3,7 @@ import type { Observer } from "../events.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Ledger } from "../store/write.ts";
 import type { Batch } from "./batch.ts";
+import type { Containment } from "./contain.ts";
 import type { Described } from "./described.ts";
 
 /** What the migrations of one run work with. */
@@ -14,4 +15,5 @@ export interface RunContext {
   readonly observe: Observer;
   readonly options: ResolvedOptions;
   readonly signal?: AbortSignal | undefined;
+  readonly containment?: Containment | undefined;
 }

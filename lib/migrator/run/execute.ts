@@ -8,6 +8,7 @@ import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { endedTransaction, type Work } from "./batch.ts";
+import { contained } from "./contain.ts";
 import type { RunContext } from "./context.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
 import { createLiveDb } from "./live-db.ts";
@@ -47,6 +48,7 @@ export class Attempt {
   async build(): Promise<BuiltSteps> {
     const { batch, session } = this.#run;
     const live = createLiveDb(session, {
+      containment: this.#run.containment,
       begin: () => batch.begin(),
       leaveTransaction: () => this.#startNoTransaction(),
     });
@@ -63,6 +65,7 @@ export class Attempt {
 
   /** @param entry what is still to be done before it in the same message */
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
+    for (const text of built.steps) this.#run.containment?.inspect(text);
     const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
     const record = await this.#bookkeeping(this.#planned.direction, true);
     await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
@@ -87,6 +90,7 @@ export class Attempt {
   async statementByStatement(built: BuiltSteps, skip = 0): Promise<void> {
     const { session, ledger, batch } = this.#run;
     const { name, direction } = this.#planned;
+    for (const text of built.steps) this.#run.containment?.inspect(text);
     await this.#startNoTransaction(skip);
     const statements = built.steps.flatMap((step) => splitStatements(step));
     let recorded = skip;
@@ -116,7 +120,7 @@ export class Attempt {
     for (;;) {
       try {
         await dropInvalidIndex(session, text);
-        return await session.runMigration(text);
+        return await contained(session, this.#run.containment, text, () => session.runMigration(text));
       } catch (error) {
         await retries.wait(error, this.#planned);
       }

@@ -4,6 +4,7 @@ import type { MigrationDb } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import { transactionControl } from "../sql/classify.ts";
 import { splitStatements } from "../sql/split.ts";
+import { type Containment, contained } from "./contain.ts";
 
 export interface LiveDb {
   readonly db: (usesTransaction: () => boolean) => MigrationDb;
@@ -18,6 +19,7 @@ export interface LiveDbHooks {
   readonly begin: () => Promise<void>;
   /** Before a query of a migration that has asked to run without one. */
   readonly leaveTransaction: () => Promise<void>;
+  readonly containment?: Containment | undefined;
 }
 
 /**
@@ -49,9 +51,12 @@ export function createLiveDb(session: Session, hooks: LiveDbHooks): LiveDb {
       query: (text, values) => {
         const next = queue.then(async () => {
           const inTransaction = usesTransaction();
-          if (inTransaction) refuseTransactionControl(typeof text === "string" ? text : text.text);
+          const sql = typeof text === "string" ? text : text.text;
+          if (inTransaction) refuseTransactionControl(sql);
+          hooks.containment?.inspect(sql);
           await (inTransaction ? hooks.begin() : hooks.leaveTransaction());
-          return query(inTransaction, text, values);
+          const run = () => query(inTransaction, text, values);
+          return inTransaction ? run() : contained(session, hooks.containment, sql, run);
         });
         queue = next.catch(() => {});
         return next;
