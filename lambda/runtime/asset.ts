@@ -3,7 +3,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
-import { type LoadedMigration, MigrationError, type MigrationSource } from "../../lib/migrator/index.ts";
+import {
+  type LoadedMigration,
+  MigrationError,
+  type MigrationSource,
+  type RunCode,
+} from "../../lib/migrator/index.ts";
 import { ASSET, type Manifest, type ManifestMigration } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 
@@ -32,22 +37,22 @@ export function openAsset(root: string): AssetSource {
   const manifest = readManifest(join(root, ASSET.manifest));
   const byName = new Map(manifest.migrations.map((migration) => [migration.name, migration]));
   const modules = pathToFileURL(join(root, ASSET.modules)).href;
-  const load = (migration: ManifestMigration, url: string) =>
-    migration.kind === "module" ? loadModule(migration, url) : loadSql(migration, join(root, ASSET.sql));
+  const load = (migration: ManifestMigration, url: string, run: RunCode) =>
+    migration.kind === "module" ? loadModule(migration, url, run) : loadSql(migration, join(root, ASSET.sql));
   let copies = 0;
   return {
     manifest,
     entries: manifest.migrations,
     digests: async (names) => new Map(names.map((name) => [name, pick(byName, name).digest])),
     shorthandNames: async () => manifest.migrations.flatMap((one) => (one.shorthands ? [one.name] : [])),
-    load: async (names) => {
+    load: async (names, run) => {
       const loaded = new Map<string, LoadedMigration>();
-      for (const name of names) loaded.set(name, await load(pick(byName, name), modules));
+      for (const name of names) loaded.set(name, await load(pick(byName, name), modules, run));
       return loaded;
     },
-    reload: (name) => {
+    reload: (name, run) => {
       copies += 1;
-      return load(pick(byName, name), `${modules}?copy=${copies}`);
+      return load(pick(byName, name), `${modules}?copy=${copies}`, run);
     },
   };
 }
@@ -68,11 +73,16 @@ function pick(byName: ReadonlyMap<string, ManifestMigration>, name: string): Man
   });
 }
 
-async function loadModule({ name, fileName }: ManifestMigration, url: string): Promise<LoadedMigration> {
-  const evaluate = evaluatorOf(await import(url), name);
+async function loadModule(
+  { name, fileName }: ManifestMigration,
+  url: string,
+  run: RunCode,
+): Promise<LoadedMigration> {
+  const evaluate = evaluatorOf(await run(undefined, () => import(url)), name);
   try {
-    return { kind: "module", path: fileName, exports: await evaluate() };
+    return { kind: "module", path: fileName, exports: await run(name, async () => evaluate()) };
   } catch (cause) {
+    if (cause instanceof MigrationError) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new MigrationError("MIGRATION", `${fileName} throws when it is loaded: ${message}`, {
       migration: name,

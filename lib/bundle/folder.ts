@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { defaultCacheDir } from "./cache-dir.ts";
-import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
+import type { LoadedModule, ModuleLoader, RunCode } from "./compile/loader.ts";
 import { FolderError } from "./errors.ts";
 import { gatherFacts } from "./facts.ts";
 import { openFactsCache } from "./facts-cache.ts";
@@ -42,9 +42,9 @@ export interface MigrationFolder {
   /** Names of the migrations that may export `shorthands`: some need not, none is left out. */
   shorthandNames(): Promise<readonly string[]>;
   /** Compiles the named migrations in one go and evaluates them in the order named; reads those in SQL. */
-  load(names: readonly string[]): Promise<ReadonlyMap<string, LoadedFile>>;
+  load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedFile>>;
   /** Evaluates a module anew, with all it imports from the project; reads SQL again. */
-  reload(name: string): Promise<LoadedFile>;
+  reload(name: string, run?: RunCode): Promise<LoadedFile>;
   /**
    * Gives back what only compiling needs. Not while anything of this process compiles: that would fail. What is asked
    * for later is compiled all the same.
@@ -74,11 +74,11 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       const found = await facts(entries.filter((entry) => entry.kind === "module"));
       return entries.map(({ name }) => name).filter((name) => found.get(name)?.shorthands);
     },
-    load: (names) => loadEntries(folder, pick(byName, folder, names), loader),
-    reload: async (name) => {
+    load: (names, run) => loadEntries(folder, pick(byName, folder, names), loader, run),
+    reload: async (name, run) => {
       const [entry] = pick(byName, folder, [name]);
       if (entry === undefined) throw unknownName(folder, name);
-      return entry.kind === "module" ? (await loader()).reload(entry) : readSql(folder, entry);
+      return entry.kind === "module" ? (await loader()).reload(entry, run) : readSql(folder, entry);
     },
     rest: async () => {
       if (entries.some((entry) => entry.kind === "module")) await (await loadCompiler()).endEsbuild();
@@ -122,10 +122,11 @@ async function loadEntries(
   folder: string,
   entries: readonly FolderEntry[],
   loader: () => Promise<ModuleLoader>,
+  run: RunCode | undefined,
 ): Promise<ReadonlyMap<string, LoadedFile>> {
   const modules = entries.filter((entry) => entry.kind === "module");
   const compiled =
-    modules.length > 0 ? await (await loader()).load(modules) : new Map<string, LoadedModule>();
+    modules.length > 0 ? await (await loader()).load(modules, run) : new Map<string, LoadedModule>();
   const loaded = new Map<string, LoadedFile>();
   for (const entry of entries) {
     loaded.set(entry.name, compiled.get(entry.name) ?? readSql(folder, entry));

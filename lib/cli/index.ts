@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { MigrationError } from "../migrator/index.ts";
 import { createProgram } from "./program.ts";
@@ -13,10 +14,12 @@ interface Invocation {
   readonly migrationsDir: string;
 }
 
+const NO_INVOCATION: Invocation = { command: "", migrationsDir: "migrations" };
+
 /** Runs one command. Resolves to the exit code; never throws, never exits. */
 export async function main(world: World): Promise<number> {
   let exitCode: number = EXIT.done;
-  let invocation: Invocation = { command: "", migrationsDir: "migrations" };
+  let invocation = NO_INVOCATION;
   const program = createProgram(world, (code) => {
     exitCode = code;
   });
@@ -28,12 +31,16 @@ export async function main(world: World): Promise<number> {
     await program.parseAsync(world.argv, { from: "user" });
     return exitCode;
   } catch (error) {
-    return reportFailure(world, error, invocation);
+    return reportFailure(world, await interruptionBehind(world, error), invocation);
   }
 }
 
 /** Everything a failure prints is loaded only now. */
-async function reportFailure(world: World, error: unknown, invocation: Invocation): Promise<number> {
+export async function reportFailure(
+  world: World,
+  error: unknown,
+  invocation = NO_INVOCATION,
+): Promise<number> {
   const json = world.argv.includes("--json") ? await import("./output/json.ts") : undefined;
   if (error instanceof CommanderError) {
     // Help and version end here too. commander has printed its message.
@@ -49,6 +56,23 @@ async function reportFailure(world: World, error: unknown, invocation: Invocatio
   else await printForPeople(world, error, invocation);
   if (error.code === "CANCELLED") return EXIT.cancelled;
   return error.code === "USAGE" ? EXIT.usage : EXIT.failed;
+}
+
+/** For a signal to arrive that has ended a child process of ours as well. */
+const SIGNAL_MS = 50;
+
+/**
+ * Ctrl-C reaches child processes too (the compiler, initdb): that they died of it is no failure of theirs. What a run
+ * has to say of the database is kept.
+ */
+async function interruptionBehind(world: World, error: unknown): Promise<unknown> {
+  if (error instanceof CommanderError) return error;
+  const typed = error instanceof MigrationError ? error : undefined;
+  if (typed?.code === "CANCELLED" || typed?.details.remaining !== undefined) return error;
+  if (!world.signal.aborted) await sleep(SIGNAL_MS);
+  const reason: unknown = world.signal.reason;
+  if (!world.signal.aborted || reason instanceof MigrationError) return error;
+  return new MigrationError("CANCELLED", `cancelled (${String(reason)})`, { cause: error });
 }
 
 async function printForPeople(world: World, error: MigrationError, invocation: Invocation): Promise<void> {

@@ -1,6 +1,7 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
-export { fromSource } from "./build/load.ts";
+export { outsideContainment, type StrayError, strayError } from "./build/contain.ts";
+export { fromSource, runContained } from "./build/load.ts";
 export type { DownOptions, Manner } from "./commands/run.ts";
 export type { Outcome } from "./commands/settle.ts";
 export { describeSession } from "./connection/activity.ts";
@@ -29,7 +30,7 @@ export type {
 } from "./report.ts";
 export { CONTAINMENT_STATE, type Containment } from "./run/contain.ts";
 export type { Completed } from "./run/planned.ts";
-export type { LoadedMigration, MigrationEntry, MigrationSource, SqlFile } from "./source.ts";
+export type { LoadedMigration, MigrationEntry, MigrationSource, RunCode, SqlFile } from "./source.ts";
 export { maskSecrets } from "./sql/mask.ts";
 export { actsOutside, type OutsideNames } from "./sql/outside.ts";
 export { locate } from "./sql/position.ts";

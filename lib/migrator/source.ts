@@ -20,6 +20,12 @@ export type LoadedMigration =
   | { readonly kind: "pair"; readonly up: SqlFile; readonly down?: SqlFile };
 
 /**
+ * Runs code of a migration while it is loaded, or code that several share (no name). What loads must not run it in any
+ * other way: here it is kept from opening connections and from ending the process.
+ */
+export type RunCode = <T>(migration: string | undefined, code: () => Promise<T>) => Promise<T>;
+
+/**
  * Where migrations come from: a folder on a laptop, a compiled bundle in a Lambda. Listing is free;
  * everything else is asked for by name, so that a run with nothing to do loads nothing.
  */
@@ -34,7 +40,7 @@ export interface MigrationSource {
   /** Names of the migrations that export `shorthands`. Loads no migration. */
   shorthandNames(): Promise<readonly string[]>;
   /** Loads the named migrations; throws when one of them cannot be compiled or loaded. */
-  load(names: readonly string[]): Promise<ReadonlyMap<string, LoadedMigration>>;
+  load(names: readonly string[], run: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates one module anew, beside the copy that `load` gave. */
-  reload(name: string): Promise<LoadedMigration>;
+  reload(name: string, run: RunCode): Promise<LoadedMigration>;
 }

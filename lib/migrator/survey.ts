@@ -1,4 +1,4 @@
-import { digestAll, digestApplied, findChanged } from "./build/compare.ts";
+import { type ChangedMigrations, digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -14,8 +14,7 @@ import { type Existing, findTables, type Tables } from "./store/tables.ts";
 export interface Survey extends Situation {
   readonly existing: Existing;
   readonly stored: Stored;
-  /** SQL of the changed migrations as it is now. */
-  readonly changed: ReadonlyMap<string, readonly string[]>;
+  readonly changed: ChangedMigrations;
 }
 
 /** Reads both sides. Takes no lock and writes nothing. */
@@ -34,8 +33,12 @@ export async function survey(
     decamelize: options.decamelize,
     warn: () => {},
   });
-  const digests = new Map([...changed].map(([name, steps]) => [name, sqlDigest(steps)]));
-  const superseded = digests.size > 0 ? await readAccepted(session, tables, digests) : new Set<string>();
+  const present = [...changed].map(([name, steps]) => ({
+    name,
+    sql: steps === undefined ? null : sqlDigest(steps),
+    source: files.get(name) ?? null,
+  }));
+  const superseded = present.length > 0 ? await readAccepted(session, tables, present) : new Set<string>();
   const classified = classify({
     entries: source.entries,
     applied: stored.applied.map((m) => m.name),

@@ -15,11 +15,16 @@ export interface LoadedModule {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
+/** Runs code while it is loaded: a migration's, or (no name) what several import. */
+export type RunCode = <T>(migration: string | undefined, code: () => Promise<T>) => Promise<T>;
+
+const freely: RunCode = (_migration, code) => code();
+
 /** Compiles and evaluates modules; helpers that several of them import are evaluated once, as in Node. */
 export interface ModuleLoader {
-  load(entries: readonly FolderEntry[]): Promise<ReadonlyMap<string, LoadedModule>>;
+  load(entries: readonly FolderEntry[], run?: RunCode): Promise<ReadonlyMap<string, LoadedModule>>;
   /** A new evaluation of the module and of all it imports from the project. */
-  reload(entry: FolderEntry): Promise<LoadedModule>;
+  reload(entry: FolderEntry, run?: RunCode): Promise<LoadedModule>;
 }
 
 /** Modules that were compiled together, and which copy of them a migration was last taken from. */
@@ -41,23 +46,23 @@ type Compile = (modules: readonly ModuleFile[], plain?: ReadonlySet<string>) => 
 export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
   const loaded = new Map<string, Copies>();
   const compile: Compile = async (...asked) => compiledModule(cacheDir, await compileModules(dir, ...asked));
-  const load = async (entries: readonly FolderEntry[]) => {
+  const load = async (entries: readonly FolderEntry[], run = freely) => {
     const results = new Map<string, LoadedModule>();
     for await (const { compiled, modules } of compileParts(dir, modulesOf(dir, entries), compile)) {
-      const evaluated = await evaluate(await importFirst(compiled, modules, compile), modules);
+      const evaluated = await evaluate(await importFirst(compiled, modules, compile, run), modules, run);
       for (const [name, result] of evaluated) results.set(name, result);
       for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
     }
     return results;
   };
-  const reload = async (entry: FolderEntry) => {
+  const reload = async (entry: FolderEntry, run = freely) => {
     const modules = modulesOf(dir, [entry]);
     const known = loaded.get(entry.name);
     const compiled = known?.compiled ?? (await compile(modules));
     const latest = (known?.latest ?? 0) + 1;
     loaded.set(entry.name, { compiled, latest });
     // The second copy of everything serves the first reload of each of its modules.
-    const results = await evaluate(await importCopy(placeModule(compiled), latest), modules);
+    const results = await evaluate(await importCopy(placeModule(compiled), latest, run), modules, run);
     const result = results.get(entry.name);
     if (result === undefined) throw new TypeError(`compiled migrations lack ${entry.name}`);
     return result;
@@ -102,13 +107,14 @@ async function importFirst(
   compiled: CompiledModule,
   modules: readonly ModuleFile[],
   compile: Compile,
+  run: RunCode,
 ): Promise<unknown> {
   const url = placeModule(compiled);
   try {
-    return await importCopy(url, 0);
+    return await importCopy(url, 0, run);
   } catch (cause) {
     // A package failed before any migration was reached: only the code of one migration tells whose it is.
-    throw loadError(await findCulprit(modules, compile), cause);
+    throw loadError(await findCulprit(modules, compile, run), cause);
   }
 }
 
@@ -116,20 +122,21 @@ async function importFirst(
 async function findCulprit(
   modules: readonly ModuleFile[],
   compile: Compile,
+  run: RunCode,
 ): Promise<ModuleFile | undefined> {
   const middle = Math.ceil(modules.length / 2);
   const front = modules.slice(0, middle);
   const url = placeModule(await compile(front));
-  const failed = await importCopy(url, 0).then(
+  const failed = await importCopy(url, 0, run).then(
     () => false,
     () => true,
   );
   if (modules.length === 1) return failed ? front[0] : undefined;
-  return findCulprit(failed ? front : modules.slice(middle), compile);
+  return findCulprit(failed ? front : modules.slice(middle), compile, run);
 }
 
-async function importCopy(url: string, copy: number): Promise<unknown> {
-  const namespace: unknown = await import(copy === 0 ? url : `${url}?copy=${copy}`);
+async function importCopy(url: string, copy: number, run: RunCode): Promise<unknown> {
+  const namespace: unknown = await run(undefined, () => import(copy === 0 ? url : `${url}?copy=${copy}`));
   return property(namespace, "migrations");
 }
 
@@ -137,12 +144,13 @@ async function importCopy(url: string, copy: number): Promise<unknown> {
 async function evaluate(
   migrations: unknown,
   modules: readonly ModuleFile[],
+  run: RunCode,
 ): Promise<ReadonlyMap<string, LoadedModule>> {
   if (!isFactories(migrations)) throw new TypeError("compiled migrations export no map");
   const results = new Map<string, LoadedModule>();
   for (const module of modules) {
     try {
-      const namespace = await migrations.get(module.name)?.();
+      const namespace = await run(module.name, async () => migrations.get(module.name)?.());
       results.set(module.name, { kind: "module", path: module.path, exports: plainExports(namespace) });
     } catch (cause) {
       throw loadError(module, cause);

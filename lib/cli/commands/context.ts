@@ -57,8 +57,8 @@ async function openSource(dir: string): Promise<MigrationFolder> {
   const folder = await openFolder(dir);
   return {
     ...folder,
-    load: async (names) => {
-      const loaded = await folder.load(names);
+    load: async (names, run) => {
+      const loaded = await folder.load(names, run);
       if (names.length > MANY) await folder.rest();
       return loaded;
     },

@@ -16,9 +16,11 @@ export function createProgress(world: World, output: Output): Observer {
     output.write(`${text}\n`);
     live?.show();
   };
-  world.signal.addEventListener("abort", () =>
-    print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)")),
-  );
+  world.signal.addEventListener("abort", () => {
+    // An error of a migration stops a run too; it is told at the end.
+    if (typeof world.signal.reason !== "string") return;
+    print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
+  });
   return (event) => {
     if (event.type === "started") {
       live?.begin(`  … ${VERBS[event.direction][0]} ${event.migration}`);

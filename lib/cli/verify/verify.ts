@@ -1,4 +1,4 @@
-import { fromSource, inRunningOrder, type MigrationSource } from "../../migrator/index.ts";
+import { fromSource, inRunningOrder, type MigrationSource, runContained } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";
@@ -125,7 +125,7 @@ function namesInOrder({ entries }: MigrationSource): string[] {
 }
 
 async function readReasons(source: MigrationSource, names: readonly string[]): Promise<Map<string, string>> {
-  const loaded = await fromSource(() => source.load(names));
+  const loaded = await fromSource(() => source.load(names, runContained));
   return new Map(
     [...loaded].flatMap(([name, migration]) => {
       const reason = reasonOf(migration);

@@ -1,9 +1,10 @@
 import { types } from "node:util";
-import { cancelled } from "../connection/cancel.ts";
+import { untilAborted } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
+import { contain, outsideContainment, silenceContained } from "./contain.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
@@ -22,6 +23,8 @@ export interface BuildContext {
   readonly warn: (message: string) => void;
   /** Ends the waiting for code of the migration. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether what its code prints is dropped: it is called for the record only. */
+  readonly silent?: boolean;
 }
 
 /**
@@ -35,6 +38,8 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
   const db: MigrationDb = {
     query: () => {
       asked = true;
+      // What follows is built again with a database.
+      silenceContained();
       const refused = Promise.reject(new Error("the database is not asked while SQL is only being shown"));
       // A migration need not wait for its query; an unheard rejection would end the process.
       refused.catch(() => {});
@@ -42,7 +47,7 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
     },
   };
   try {
-    const built = await build(context, { ...recipe, ...context, db: () => db });
+    const built = await build(context, direction, { ...recipe, ...context, db: () => db });
     return asked ? { kind: "dynamic" } : { kind: "static", ...built };
   } catch (error) {
     if (asked) return { kind: "dynamic" };
@@ -69,7 +74,7 @@ export async function buildWithDatabase(
   const recipe = chooseRecipe(context.name, context.actions, direction);
   if (recipe instanceof PlainSql) return checked(context.name, recipe);
   try {
-    return await build(context, { ...recipe, ...context, db });
+    return await build(context, direction, { ...recipe, ...context, db });
   } catch (error) {
     throw await buildError(context, recipe, direction, error);
   }
@@ -81,24 +86,48 @@ export async function renderUp(context: BuildContext): Promise<readonly string[]
   return built.kind === "static" ? built.steps : undefined;
 }
 
+/** SQL for the history that would undo a migration, or why there is none. */
+export type RenderedDown = { readonly sql: readonly string[] } | { readonly missing: string | undefined };
+
 /**
- * The SQL that would undo this migration, for the history; undefined when it cannot be known beforehand. SQL that
- * must run outside a transaction says so in its first line, as a file would.
+ * The SQL that would undo this migration, for the history. SQL that must run outside a transaction says so in its
+ * first line, as a file would. A migration that cannot be undone, or only with a database, has none for a good reason.
  */
-export async function renderDown(context: BuildContext): Promise<readonly string[] | undefined> {
+export async function renderDown(context: BuildContext): Promise<RenderedDown> {
   try {
-    const built = await buildWithoutDatabase({ ...context, warn: () => {} }, "down");
-    if (built.kind === "dynamic") return undefined;
+    const built = await buildWithoutDatabase({ ...context, warn: () => {}, silent: true }, "down");
+    if (built.kind === "dynamic") return { missing: undefined };
     const marked = built.transactional || asksForNoTransaction(built.steps[0] ?? "");
-    return marked ? built.steps : [NO_TRANSACTION, ...built.steps];
-  } catch {
-    return undefined;
+    return { sql: marked ? built.steps : [NO_TRANSACTION, ...built.steps] };
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code === "IRREVERSIBLE") return { missing: undefined };
+    if (error.code === "CANCELLED" || error.code === "DEADLINE") throw error;
+    return { missing: error.message };
   }
 }
 
-async function build(context: BuildContext, request: BuildRequest): Promise<BuiltSteps> {
+async function build(
+  context: BuildContext,
+  direction: Direction,
+  request: BuildRequest,
+): Promise<BuiltSteps> {
   const { buildSteps } = await loadEngine();
-  return checked(context.name, await orAborted(buildSteps(request), context.signal));
+  const code = { migration: context.name, activity: direction, silent: context.silent ?? false };
+  const building = contain(code, () => buildSteps(withOwnWorkOutside(request)));
+  return checked(context.name, await untilAborted(building, context.signal));
+}
+
+/** What the engine does for a migration is none of the migration's own code. */
+function withOwnWorkOutside(request: BuildRequest): BuildRequest {
+  const { db, warn } = request;
+  return {
+    ...request,
+    warn: (message) => outsideContainment(() => warn(message)),
+    db: (usesTransaction) => {
+      const given = db(usesTransaction);
+      return { query: (...query) => outsideContainment(() => given.query(...query)) };
+    },
+  };
 }
 
 /** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
@@ -107,17 +136,6 @@ function checked(name: string, { steps: given, transactional }: BuiltSteps): Bui
   if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
   throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
     migration: name,
-  });
-}
-
-/** A migration's own code may take its time, or never end: a cancel does not wait for it. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(cancelled(signal));
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
 }
 

@@ -7,6 +7,9 @@ import { type BuildContext, renderUp } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
+/** SQL of changed migrations as it is now; undefined where it is not known. */
+export type ChangedMigrations = ReadonlyMap<string, readonly string[] | undefined>;
+
 export type Digests = ReadonlyMap<string, string>;
 
 /**
@@ -29,22 +32,26 @@ export function digestApplied(
 }
 
 /**
- * The applied migrations whose SQL is not what was applied, with the SQL as it is now. Files are compared by digest; only one that
- * differs is loaded, and then its SQL decides: comments, white space and line endings do not count.
+ * The applied migrations whose SQL is not what was applied, with the SQL as it is now. Files are compared by digest;
+ * only one that differs is loaded, and then its SQL decides: comments, white space and line endings do not count.
+ * Where no SQL was recorded, because that would have run the code of an applied migration, the text decides.
  */
 export async function findChanged(
   source: MigrationSource,
   applied: readonly AppliedMigration[],
   digests: Digests,
   options: LoadOptions,
-): Promise<Map<string, readonly string[]>> {
+): Promise<ChangedMigrations> {
   const recorded = applied.filter((m) => m.sourceDigest !== null && digests.has(m.name));
-  const differing = recorded.filter((m) => isComparable(m) && digests.get(m.name) !== m.sourceDigest);
-  const changed = new Map<string, readonly string[]>();
-  for (const { name, sqlDigest: before } of differing) {
+  const differing = recorded.filter((m) => digests.get(m.name) !== m.sourceDigest);
+  const textOnly = differing.filter((m) => m.sqlDigest === null && m.digestVersion === null);
+  const changed = new Map<string, readonly string[] | undefined>(
+    textOnly.map(({ name }) => [name, undefined]),
+  );
+  for (const { name, sqlDigest: before } of differing.filter(isComparable)) {
     const now = await currentSql(source, name, options);
     if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
-    if (now === undefined) changed.set(name, []);
+    if (now === undefined) changed.set(name, undefined);
     else if (!(await isDynamic(source, now.context))) changed.set(name, now.steps);
   }
   return changed;

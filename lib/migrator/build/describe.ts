@@ -1,45 +1,99 @@
+import { MigrationError } from "../errors.ts";
 import type { MigrationSource } from "../source.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import type { HistoryEntry } from "../store/write.ts";
+import { PlainSql, readActions } from "./actions.ts";
 import { type BuildContext, renderDown, renderUp } from "./build.ts";
-import { fromSource, type LoadOptions, loadContexts } from "./load.ts";
+import { fromSource, type LoadOptions, runContained } from "./load.ts";
 
 /** What the history keeps of a file: digests, what it sent, and the SQL to undo. */
 export type DescribedFile = Pick<HistoryEntry, "migration"> &
-  Pick<Partial<HistoryEntry>, "digestVersion" | "sourceDigest" | "sqlDigest" | "upSql" | "downSql">;
+  Pick<Partial<HistoryEntry>, "digestVersion" | "sourceDigest" | "sqlDigest" | "upSql" | "downSql" | "note">;
 
 /**
- * Describes one migration. Without steps (they depend on the database) it has no SQL digest: it can never be
- * called changed.
+ * Describes one migration that is being applied. Without steps (they depend on the database) it has no SQL digest: it
+ * can never be called changed.
  */
 export async function describeFile(
   context: BuildContext,
   steps: readonly string[] | undefined,
   sourceDigest: string | undefined,
 ): Promise<DescribedFile> {
-  const downSql = await renderDown(context);
+  const down = await renderDown(context);
   return {
     migration: context.name,
     digestVersion: DIGEST_VERSION,
     ...(sourceDigest === undefined ? {} : { sourceDigest }),
     ...(steps === undefined ? {} : { sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) }),
-    ...(downSql === undefined ? {} : { downSql }),
+    ...("sql" in down ? { downSql: down.sql } : noDown(context, down.missing)),
   };
 }
 
-/** Describes files as they are now, in running order. */
-export async function describeFiles(
+/** The migration is applied all the same: undoing it is for later, and for its file. */
+function noDown({ name, warn }: BuildContext, reason: string | undefined): { note?: string } {
+  if (reason === undefined) return {};
+  warn(`the SQL to undo ${name} cannot be recorded, so that down will need its file: ${reason}`);
+  return { note: `without the SQL to undo it: ${reason}` };
+}
+
+/**
+ * Describes the files of migrations that are applied already, or count as applied, without running any of their code:
+ * to call `down` for the record may do for real what it does, where it has a connection of its own. SQL files are
+ * read; of a module only the text is known (no SQL digest, no digest version). A file that cannot be read is left out.
+ */
+export async function recordFiles(
   source: MigrationSource,
   names: readonly string[],
-  options: LoadOptions,
+  options: Pick<LoadOptions, "decamelize" | "warn">,
 ): Promise<DescribedFile[]> {
-  // Before they are loaded, as for a run.
-  const digests = await fromSource(() => source.digests(names));
-  const contexts = await loadContexts(source, names, options);
+  const digests = await digestEach(source, names, options.warn);
   const described: DescribedFile[] = [];
-  for (const [name, context] of contexts) {
-    described.push(await describeFile(context, await renderUp(context), digests.get(name)));
+  for (const [name, sourceDigest] of digests) {
+    const sql = isSqlFile(source, name) ? await describeSqlFile(source, name, options) : undefined;
+    described.push({ migration: name, ...sql, sourceDigest });
   }
   return described;
+}
+
+async function digestEach(
+  source: MigrationSource,
+  names: readonly string[],
+  warn: LoadOptions["warn"],
+): Promise<Map<string, string>> {
+  const all = await source.digests(names).catch(() => undefined);
+  const digests = new Map(all);
+  if (all !== undefined) return digests;
+  for (const name of names) {
+    try {
+      for (const [one, digest] of await fromSource(() => source.digests([name]))) digests.set(one, digest);
+    } catch (error) {
+      if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;
+      warn(`changes to ${name} cannot be noticed: ${error.message}`);
+    }
+  }
+  return digests;
+}
+
+function isSqlFile({ entries }: MigrationSource, name: string): boolean {
+  return entries.some((entry) => entry.name === name && /\.sql$/i.test(entry.fileName));
+}
+
+/** Undefined for one that is no migration any more: its text is on record, and nothing has to run. */
+async function describeSqlFile(
+  source: MigrationSource,
+  name: string,
+  options: Pick<LoadOptions, "decamelize" | "warn">,
+): Promise<DescribedFile | undefined> {
+  try {
+    const loaded = (await fromSource(() => source.load([name], runContained))).get(name);
+    if (loaded === undefined || loaded.kind === "module") return undefined;
+    const actions = readActions(loaded);
+    if (!(actions.up instanceof PlainSql)) return undefined;
+    const context: BuildContext = { name, actions, shorthands: {}, ...options };
+    return await describeFile(context, await renderUp(context), undefined);
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
+    throw error;
+  }
 }

@@ -1,9 +1,11 @@
+import { untilAborted } from "../connection/cancel.ts";
 import type { Actions } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import { inRunningOrder } from "../plan/order.ts";
-import type { LoadedMigration, MigrationSource } from "../source.ts";
+import type { LoadedMigration, MigrationSource, RunCode } from "../source.ts";
 import { readActions } from "./actions.ts";
 import type { BuildContext } from "./build.ts";
+import { contain } from "./contain.ts";
 
 export interface LoadOptions {
   readonly decamelize: boolean;
@@ -23,7 +25,8 @@ export async function loadContexts(
   if (names.length === 0) return new Map();
   const wanted = new Set(names);
   const sharing = new Set(await fromSource(() => source.shorthandNames()));
-  const loaded = await fromSource(() => source.load([...new Set([...names, ...sharing])]));
+  const loading = fromSource(() => source.load([...new Set([...names, ...sharing])], runContained));
+  const loaded = await untilAborted(loading, options.signal);
   const contexts = new Map<string, BuildContext>();
   let shorthands: Actions["shorthands"] = {};
   for (const { name } of inOrder(source)) {
@@ -38,10 +41,13 @@ export async function loadContexts(
 
 /** The context of one migration evaluated anew, in the place of the given one. */
 export async function reloadContext(source: MigrationSource, context: BuildContext): Promise<BuildContext> {
-  const loaded: LoadedMigration = await fromSource(() => source.reload(context.name));
+  const loaded: LoadedMigration = await fromSource(() => source.reload(context.name, runContained));
   const actions = readActions(loaded);
   return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
 }
+
+/** Statements of a migration that stand outside its functions run when it is loaded. */
+export const runContained: RunCode = (migration, code) => contain({ migration, activity: "load" }, code);
 
 export function inOrder(source: MigrationSource): MigrationSource["entries"] {
   return inRunningOrder(source.entries, ({ fileName }) => fileName);
@@ -57,7 +63,10 @@ export async function fromSource<T>(read: () => Promise<T>): Promise<T> {
       const value: unknown = Reflect.get(error, key);
       return typeof value === "string" ? value : undefined;
     };
-    const hint = text("hint");
+    const cause: unknown = Reflect.get(error, "cause");
+    // What the engine has refused says more than that the file threw. Without a name only the source knows whose it is.
+    if (cause instanceof MigrationError && cause.details.migration !== undefined) throw cause;
+    const hint = cause instanceof MigrationError ? cause.details.hint : text("hint");
     throw new MigrationError(
       text("code") === "USAGE" ? "USAGE" : "MIGRATION",
       text("message") ?? String(error),

@@ -4,7 +4,7 @@ import { type DownFacts, type DownSource, decideDown } from "../plan/down-source
 import type { Planned } from "../run/planned.ts";
 import type { MigrationSource } from "../source.ts";
 import { sqlDigest } from "../sql/digest.ts";
-import { type AppliedMigration, readDownSql } from "../store/read.ts";
+import { type AppliedMigration, readDownSql, type StoredDown } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
 import { PlainSql } from "./actions.ts";
@@ -40,9 +40,7 @@ export async function planDown(
     names.filter((name) => present.has(name)),
     options,
   );
-  const stored = existing.history
-    ? await readDownSql(session, tables, names)
-    : new Map<string, readonly string[]>();
+  const stored = existing.history ? await readDownSql(session, tables, names) : new Map<string, StoredDown>();
   const planned: Planned[] = [];
   for (const name of names) {
     planned.push(await planOne(name, { file: contexts.get(name), stored: stored.get(name), from, options }));
@@ -53,7 +51,7 @@ export async function planDown(
 
 interface Offers {
   readonly file: BuildContext | undefined;
-  readonly stored: readonly string[] | undefined;
+  readonly stored: StoredDown | undefined;
   readonly from: DownSource | undefined;
   readonly options: LoadOptions;
 }
@@ -62,11 +60,11 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
   const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
   const facts: DownFacts = {
     file: typeof fromFile === "string" ? fromFile : fromFile.kind,
-    history: stored === undefined ? "none" : "stored",
+    history: stored === undefined ? "none" : stored.current ? "stored" : "superseded",
     agree:
       typeof fromFile === "object" &&
       fromFile.kind === "static" &&
-      sqlDigest(fromFile.steps) === sqlDigest(stored ?? []),
+      sqlDigest(fromFile.steps) === sqlDigest(stored?.steps ?? []),
   };
   const decision = decideDown(facts, from);
   if ("refusal" in decision) {
@@ -79,7 +77,7 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
   if (decision.source === "file" && file !== undefined && typeof fromFile === "object") {
     return { name, direction: "down", context: file, built: fromFile, source: "file" };
   }
-  const context = storedContext(name, stored ?? [], options);
+  const context = storedContext(name, stored?.steps ?? [], options);
   return {
     name,
     direction: "down",

@@ -16,7 +16,7 @@ import { readOrigins, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
 import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, runContext, type Workspace } from "../workspace.ts";
-import { adoptionRows, isAdopted } from "./adopt.ts";
+import { takeOver, unrecorded } from "./adopt.ts";
 import { upToDate } from "./up-to-date.ts";
 
 /** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
@@ -39,8 +39,8 @@ export async function up(workspace: Workspace, extent: Extent, manner: Manner): 
   if (done !== undefined) return done;
   const found = await look(workspace);
   const { gate, names } = wantedUp(workspace, found, extent);
-  const nothingToDo = names.length === 0 && gate.refusals.length === 0 && !isAdopted(found);
-  if (nothingToDo) return nothingRun(found, gate);
+  const idle = names.length === 0 && gate.refusals.length === 0;
+  if (idle && !needsTakeOver(workspace, found)) return nothingRun(found, gate);
   return run(workspace, manner, (current) => intendUp(workspace, current, extent));
 }
 
@@ -126,9 +126,9 @@ function run(
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
-    if (planned.length === 0 && !isAdopted(found)) return nothingRun(found, gate);
-    const ledger = await openLedger(workspace, found, async (fresh) =>
-      isAdopted(found) ? adoptionRows(workspace, found, fresh) : [],
+    if (planned.length === 0 && !needsTakeOver(workspace, found)) return nothingRun(found, gate);
+    const ledger = await openLedger(workspace, found, (fresh) =>
+      takeOver(workspace, unrecorded(found, workspace.source), fresh),
     );
     const context = runContext(workspace, ledger, {
       total: planned.length,
@@ -140,6 +140,12 @@ function run(
     });
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
+}
+
+/** On first contact the history is made even where no file is left to record. */
+function needsTakeOver({ source }: Workspace, found: Survey): boolean {
+  const firstContact = !found.existing.history && found.stored.applied.length > 0;
+  return firstContact || unrecorded(found, source).length > 0;
 }
 
 /** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
@@ -190,7 +196,7 @@ async function pass({ session, tables }: Workspace, gate: Gate, found: Survey): 
       .map(([migration, after]) => ({
         migration,
         before: before.get(migration) ?? null,
-        after: after.map(maskSecrets),
+        after: (after ?? []).map(maskSecrets),
       }));
     throw error.with({ changes });
   }

@@ -1,9 +1,11 @@
-import { type DescribedFile, describeFiles } from "../build/describe.ts";
+import { type DescribedFile, recordFiles } from "../build/describe.ts";
 import { planUp } from "../build/plan-up.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import { MigrationError } from "../errors.ts";
 import type { SettleReport } from "../report.ts";
 import { Attempt } from "../run/execute.ts";
+import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
+import { maskSecrets } from "../sql/mask.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, openLedger, runContext, type Workspace } from "../workspace.ts";
@@ -20,13 +22,26 @@ export function repair(workspace: Workspace, names: readonly string[], note?: st
     const wanted = names.length > 0 ? names : changed;
     if (wanted.length === 0) return report(found, []);
     const ledger = await openLedger(workspace, found);
-    const entries = await describeFiles(workspace.source, wanted, loadOptions(workspace));
+    const entries = await recordFiles(workspace.source, wanted, loadOptions(workspace));
     const rows = entries.map((entry) =>
-      ledger.recordAbout({ ...entry, action: "repair", state: "finished", ...reason(note) }),
+      ledger.recordAbout({
+        ...entry,
+        ...builtSql(found, entry),
+        action: "repair",
+        state: "finished",
+        ...reason(note),
+      }),
     );
     await write(workspace, rows);
     return report(found, wanted);
   });
+}
+
+/** To compare it, its `up` was built already: the next comparison can be of the SQL again. */
+function builtSql(found: Survey, { migration }: DescribedFile): Partial<DescribedFile> {
+  const steps = found.changed.get(migration);
+  if (steps === undefined) return {};
+  return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
 }
 
 /** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
@@ -36,7 +51,7 @@ export function baseline(workspace: Workspace, to?: string, note?: string): Prom
     if (applied.length > 0) throw alreadyManaged(applied.length);
     const names = asFarAs(knownNames(workspace.source), to);
     const ledger = await openLedger(workspace, found);
-    const entries = await describeFiles(workspace.source, names, loadOptions(workspace));
+    const entries = await recordFiles(workspace.source, names, loadOptions(workspace));
     const rows = entries.map((entry) =>
       ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...reason(note) }),
     );
@@ -117,7 +132,7 @@ async function resolution(
 ): Promise<DescribedFile> {
   const hasFile = workspace.source.entries.some((entry) => entry.name === name);
   const [described] =
-    becomesApplied && hasFile ? await describeFiles(workspace.source, [name], loadOptions(workspace)) : [];
+    becomesApplied && hasFile ? await recordFiles(workspace.source, [name], loadOptions(workspace)) : [];
   return described ?? { migration: name };
 }
 

@@ -8,6 +8,17 @@ export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError 
   return new MigrationError("CANCELLED", `cancelled${why}`, cause === undefined ? {} : { cause });
 }
 
+/** Waits for `work` until the signal fires: code of a migration may take its time, or never end. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(cancelled(signal));
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
 /** Milliseconds for a statement to end after it was cancelled; a dead connection never tells. */
 const GRACE_MS = 3_000;
 

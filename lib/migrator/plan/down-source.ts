@@ -7,7 +7,8 @@ export type DownSource = "file" | "history";
 export interface DownFacts {
   /** `absent`: no such file; `irreversible`: it has no way down. */
   readonly file: "absent" | "irreversible" | "dynamic" | "static";
-  readonly history: "none" | "stored";
+  /** `superseded`: stored before a `repair` accepted the file as it is now. */
+  readonly history: "none" | "stored" | "superseded";
   /** Whether the two give the same SQL; of no meaning unless both have some. */
   readonly agree: boolean;
 }
@@ -18,12 +19,12 @@ export type DownDecision =
 
 /** Decides for one migration. A disagreement is for a person to settle: `from` says how. */
 export function decideDown(facts: DownFacts, from: DownSource | undefined): DownDecision {
-  if (from === "history") return facts.history === "stored" ? { source: "history" } : NOTHING_STORED;
+  if (from === "history") return facts.history === "none" ? NOTHING_STORED : { source: "history" };
   if (facts.file === "absent") {
     if (from === "file") return NO_FILE;
-    return facts.history === "stored" ? { source: "history" } : NEITHER;
+    return facts.history === "none" ? NEITHER : { source: "history" };
   }
-  const alone = from === "file" || facts.history === "none";
+  const alone = from === "file" || facts.history !== "stored";
   if (facts.file === "irreversible") return alone ? IRREVERSIBLE : DISAGREE;
   return alone || (facts.file === "static" && facts.agree) ? { source: "file" } : DISAGREE;
 }

@@ -109,31 +109,45 @@ function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigratio
   return applied.filter((row, index) => last.get(row.name) === index);
 }
 
+/** SQL stored for undoing one migration. */
+export interface StoredDown {
+  readonly steps: readonly string[];
+  /** False where a `repair` has accepted another file since: it undoes what was applied, which the file need not. */
+  readonly current: boolean;
+}
+
 /** SQL stored for undoing these migrations, of those that have some. */
-export function readDownSql(session: Session, tables: Tables, names: readonly string[]): Promise<StoredSql> {
-  return readSql(session, tables, names, "down_sql");
-}
-
-/** SQL that these migrations sent when they were applied, passwords masked, of those of which it is known. */
-export function readUpSql(session: Session, tables: Tables, names: readonly string[]): Promise<StoredSql> {
-  return readSql(session, tables, names, "up_sql");
-}
-
-export type StoredSql = ReadonlyMap<string, readonly string[]>;
-
-async function readSql(
+export async function readDownSql(
   session: Session,
   tables: Tables,
   names: readonly string[],
-  column: "up_sql" | "down_sql",
-): Promise<StoredSql> {
+): Promise<ReadonlyMap<string, StoredDown>> {
+  const rows = (columns: string, condition: string) =>
+    `(SELECT ${columns} FROM ${tables.history}
+      WHERE migration = m.name AND applied_id = m.id AND state = 'finished'${condition} ORDER BY id DESC LIMIT 1)`;
+  const found = await session.rows<{ name: string } & StoredDown>(
+    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ${tables.applied} AS m
+     CROSS JOIN LATERAL ${rows("id", "")} AS newest
+     CROSS JOIN LATERAL ${rows("id, down_sql", " AND down_sql IS NOT NULL")} AS h
+     WHERE m.name = ANY ($1::text[]) ORDER BY m.id`,
+    [names],
+  );
+  return new Map(found.map(({ name, ...stored }) => [name, stored]));
+}
+
+/** SQL that these migrations sent when they were applied, passwords masked, of those of which it is known. */
+export async function readUpSql(
+  session: Session,
+  tables: Tables,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
   const rows = await session.rows<{ name: string; steps: string[] }>(
-    `SELECT m.name, h.${column} AS steps FROM ${tables.applied} AS m
+    `SELECT m.name, h.up_sql AS steps FROM ${tables.applied} AS m
      CROSS JOIN LATERAL (
-       SELECT ${column} FROM ${tables.history}
+       SELECT up_sql FROM ${tables.history}
        WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
        ORDER BY id DESC LIMIT 1
-     ) AS h WHERE m.name = ANY ($1::text[]) AND h.${column} IS NOT NULL ORDER BY m.id`,
+     ) AS h WHERE m.name = ANY ($1::text[]) AND h.up_sql IS NOT NULL ORDER BY m.id`,
     [names],
   );
   return new Map(rows.map(({ name, steps }) => [name, steps]));
@@ -150,18 +164,25 @@ export function readOrigins(session: Session, tables: Tables): Promise<AppliedBy
   );
 }
 
-/** Of these migrations and digests of their SQL: those recorded for the migration as it is applied now, lately or earlier. */
+/** Digests of one migration as it is now. */
+export interface PresentDigests {
+  readonly name: string;
+  readonly sql: string | null;
+  readonly source: string | null;
+}
+
+/** Those of these migrations that are now as was recorded for them as they are applied now, lately or earlier. */
 export async function readAccepted(
   session: Session,
   tables: Tables,
-  digests: ReadonlyMap<string, string>,
+  present: readonly PresentDigests[],
 ): Promise<ReadonlySet<string>> {
   const rows = await session.rows<{ name: string }>(
     `SELECT DISTINCT m.name FROM ${tables.applied} AS m
-     JOIN unnest($1::text[], $2::text[]) AS present (name, digest) ON present.name = m.name
+     JOIN unnest($1::text[], $2::text[], $3::text[]) AS present (name, sql, source) ON present.name = m.name
      JOIN ${tables.history} AS h ON h.migration = m.name AND h.applied_id = m.id
-     WHERE h.state = 'finished' AND h.sql_digest = present.digest`,
-    [[...digests.keys()], [...digests.values()]],
+     WHERE h.state = 'finished' AND (h.sql_digest = present.sql OR h.source_digest = present.source)`,
+    [present.map(({ name }) => name), present.map(({ sql }) => sql), present.map(({ source }) => source)],
   );
   return new Set(rows.map(({ name }) => name));
 }

@@ -1,0 +1,139 @@
+import childProcess from "node:child_process";
+import dgram from "node:dgram";
+import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
+import workerThreads from "node:worker_threads";
+
+/** What code of a migration must not do. */
+export interface Refusal {
+  /** As it goes on after "migration x". */
+  readonly what: string;
+  readonly hint: string;
+}
+
+type Callable = (...args: never[]) => unknown;
+
+export interface Guard {
+  /** Throws where a migration's code runs; `caller` is the function that it called. */
+  refuse(refusal: Refusal, caller: Callable): void;
+  /** Whether a migration's code may print now; undefined where no migration's code runs. */
+  mayPrint(): boolean | undefined;
+}
+
+let installed = false;
+
+/**
+ * Puts the guard into the few functions of Node through which all connections, processes, threads and exits go. They
+ * stay in place for the life of the process, because a timer of a migration may fire at any time; where no migration's
+ * code runs, they cost one look.
+ */
+export function guardProcess(guard: Guard): void {
+  if (installed) return;
+  installed = true;
+  guardConnections(guard);
+  guardProcesses(guard);
+  guardEnd(guard);
+  guardOutput(guard);
+  // What was imported by name before has the guarded functions from here on.
+  syncBuiltinESMExports();
+}
+
+const OWN_SESSION =
+  "Use pgm.db for queries and pgm.sql for statements: they go through the engine's session, in the migration's transaction.";
+
+function guardConnections(guard: Guard): void {
+  const connection = (target: string): Refusal => ({
+    what: `opens a connection of its own${target}`,
+    hint: OWN_SESSION,
+  });
+  before(net.Socket.prototype, "connect", (args, self) => guard.refuse(connection(targetOf(args)), self));
+  // A connection that was opened before, by a pool or an agent.
+  before(net.Socket.prototype, "write", (_args, self, socket) => {
+    if (socket === process.stdout || socket === process.stderr) return;
+    guard.refuse({ what: "uses a connection of its own", hint: OWN_SESSION }, self);
+  });
+  for (const name of ["connect", "send", "bind"])
+    before(dgram.Socket.prototype, name, (_args, self) => guard.refuse(connection(" (UDP)"), self));
+  // Called here, its place in the migration is still in the stack.
+  before(globalThis, "fetch", ([url], self) => guard.refuse(connection(` (${originOf(url)})`), self));
+}
+
+function guardProcesses(guard: Guard): void {
+  const hint = "Do this outside the migration: what it starts could do anything to the database.";
+  const refusal = { what: "starts a process of its own", hint };
+  before(childProcess.ChildProcess.prototype, "spawn", (_args, self) => guard.refuse(refusal, self));
+  for (const name of ["spawnSync", "execSync", "execFileSync"])
+    before(childProcess, name, (_args, self) => guard.refuse(refusal, self));
+  const { Worker } = workerThreads;
+  const construct = (target: typeof Worker, args: unknown[], newTarget: NewableFunction): object => {
+    guard.refuse({ what: "starts a thread of its own", hint }, construct);
+    return Reflect.construct(target, args, newTarget);
+  };
+  Reflect.set(workerThreads, "Worker", new Proxy(Worker, { construct }));
+}
+
+function guardEnd(guard: Guard): void {
+  const hint = "Throw an error to fail the migration; return to end it.";
+  const ends = (call: string): Refusal => ({ what: `ends the process: ${call}`, hint });
+  before(process, "exit", ([code], self) =>
+    guard.refuse(ends(`process.exit(${code === undefined ? "" : String(code)})`), self),
+  );
+  before(process, "reallyExit", (_args, self) => guard.refuse(ends("process.reallyExit()"), self));
+  before(process, "abort", (_args, self) => guard.refuse(ends("process.abort()"), self));
+  before(process, "kill", ([pid], self) => {
+    // A number up to 0 stands for a group of processes.
+    if (typeof pid === "number" && pid > 0 && pid !== process.pid && pid !== process.ppid) return;
+    guard.refuse(ends("process.kill()"), self);
+  });
+}
+
+/** stdout is for results: one of them is the JSON that a program reads. */
+function guardOutput({ mayPrint }: Guard): void {
+  const toStderr = process.stderr.write.bind(process.stderr);
+  for (const stream of [process.stdout, process.stderr]) {
+    const original = stream.write;
+    const replacement = (...args: unknown[]): unknown => {
+      const allowed = mayPrint();
+      if (allowed === undefined) return Reflect.apply(original, stream, args);
+      if (allowed) return Reflect.apply(toStderr, undefined, args);
+      const done = args.at(-1);
+      if (typeof done === "function") process.nextTick(() => Reflect.apply(done, undefined, []));
+      return true;
+    };
+    Reflect.set(stream, "write", replacement);
+  }
+}
+
+/** Has `check` called before a method; what it throws is thrown in the method's place. */
+function before(
+  holder: object,
+  name: string,
+  check: (args: readonly unknown[], self: Callable, receiver: unknown) => void,
+): void {
+  const original: unknown = Reflect.get(holder, name);
+  if (typeof original !== "function") return;
+  const replacement = function (this: unknown, ...args: unknown[]): unknown {
+    check(args, replacement, this);
+    return Reflect.apply(original, this, args);
+  };
+  Object.defineProperty(replacement, "name", { value: name });
+  Object.defineProperty(replacement, "length", { value: original.length });
+  Reflect.set(holder, name, replacement);
+}
+
+/** Where a socket is to connect, as far as it is said: `(port, host)`, `(path)`, `(options)`, or Node's own list of them. */
+function targetOf([first, second]: readonly unknown[]): string {
+  const given: unknown = Array.isArray(first) ? first[0] : first;
+  if (typeof given === "object" && given !== null) {
+    const [path, host, port] = ["path", "host", "port"].map((key): unknown => Reflect.get(given, key));
+    return typeof path === "string" ? ` (${path})` : ` (${host ?? "localhost"}:${port})`;
+  }
+  if (typeof given === "string" && !/^\d+$/.test(given)) return ` (${given})`;
+  return ` (${typeof second === "string" ? second : "localhost"}:${given})`;
+}
+
+/** Without what may be secret in it. */
+function originOf(url: unknown): string {
+  const text = typeof url === "object" && url !== null ? (Reflect.get(url, "url") ?? url) : url;
+  return URL.canParse(String(text)) ? new URL(String(text)).origin : "fetch";
+}
