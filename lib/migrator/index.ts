@@ -5,6 +5,8 @@ export { fromSource, runContained } from "./build/load.ts";
 export type { DownOptions, Manner } from "./commands/run.ts";
 export type { Outcome } from "./commands/settle.ts";
 export { describeSession } from "./connection/activity.ts";
+export { type ClientOptions, createClient } from "./connection/client.ts";
+export { closeClient, openClient } from "./connection/pooler.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection/settings.ts";
 export { DEFAULTS } from "./defaults.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, MigrationError, type SqlChange } from "./errors.ts";

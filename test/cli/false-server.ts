@@ -33,11 +33,56 @@ export const STARTING_UP = errorResponse({
   M: "the database system is starting up",
 });
 
+/** Ways to ask for a password that give it away, or pretend to know it. */
+export type Trick = "clear text" | "md5" | "clear text after SCRAM" | "SCRAM without a proof";
+
+/** Something that listens in place of a server and wants the password. */
+export async function listenForPassword(trick: Trick): Promise<{ port: string; received: () => string }> {
+  let received = "";
+  const port = await listen((socket) => {
+    const asked = [...REQUESTS[trick]];
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+      const next = asked.shift();
+      socket.write(next === "SCRAM continues" ? continueScram(chunk) : (next ?? WELCOME));
+    });
+  });
+  return { port, received: () => received };
+}
+
+const CLEAR_TEXT = authentication(3);
+const SCRAM = authentication(10, Buffer.from("SCRAM-SHA-256\0\0"));
+const WELCOME = Buffer.concat([authentication(0), message("Z", Buffer.from("I"))]);
+
+/** What comes after each message of the client. */
+const REQUESTS: Readonly<Record<Trick, readonly (Buffer | "SCRAM continues")[]>> = {
+  "clear text": [CLEAR_TEXT],
+  md5: [authentication(5, Buffer.from("salt"))],
+  "clear text after SCRAM": [SCRAM, CLEAR_TEXT],
+  "SCRAM without a proof": [SCRAM, "SCRAM continues", WELCOME],
+};
+
+/** Goes on with the client's nonce, as a server would that does not know the password. */
+function continueScram(clientFirst: Buffer): Buffer {
+  const nonce = /r=([^,]+)$/.exec(clientFirst.toString("latin1"))?.[1] ?? "";
+  const salt = Buffer.from("salt").toString("base64");
+  return authentication(11, Buffer.from(`r=${nonce}more,s=${salt},i=4096`));
+}
+
+function authentication(kind: number, rest: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeInt32BE(kind);
+  return message("R", Buffer.concat([head, rest]));
+}
+
 function errorResponse(fields: Readonly<Record<string, string>>): Buffer {
   const body = Object.entries(fields).map(([key, value]) => `${key}${value}\0`);
-  const bytes = Buffer.from(`${body.join("")}\0`);
+  return message("E", Buffer.from(`${body.join("")}\0`));
+}
+
+function message(type: string, body: Buffer): Buffer {
   const head = Buffer.alloc(5);
-  head.write("E");
-  head.writeInt32BE(bytes.length + 4, 1);
-  return Buffer.concat([head, bytes]);
+  head.write(type);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
 }

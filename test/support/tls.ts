@@ -12,6 +12,8 @@ import { packageOf, pgMajor } from "./postgres.ts";
 export interface TlsOptions {
   /** Whether the server refuses connections without TLS. @default false */
   readonly required?: boolean;
+  /** How the server asks for passwords. @default "scram-sha-256" */
+  readonly method?: "scram-sha-256" | "password" | "md5";
   /** Host name in the certificate. @default "localhost", and the address 127.0.0.1 */
   readonly certifiedFor?: string;
 }
@@ -41,7 +43,10 @@ export async function startTlsServer(options: TlsOptions = {}): Promise<TlsServe
     database: "postgres",
     serverSettings: { fsync: "off", ssl: "on", ssl_cert_file: files.cert, ssl_key_file: files.key },
   });
-  if (options.required) await requireTls(server);
+  const { required = false, method = "scram-sha-256" } = options;
+  if (required || method !== "scram-sha-256") {
+    await setRules(server, `${required ? "hostssl" : "host"} all all all ${method}\n`);
+  }
   return {
     plain: server.connection,
     connection: { ...server.connection, tls: { mode: "verify-full", ca: [authority.cert] } },
@@ -103,13 +108,13 @@ async function writeFiles(directory: string, pair: KeyPair): Promise<KeyPair> {
   return files;
 }
 
-/** Done once the server runs: its launcher connects without TLS. */
-async function requireTls({ connection, dataDir }: LocalServer): Promise<void> {
+/** Done once the server runs: its launcher connects without TLS. @param rules of `pg_hba.conf` */
+async function setRules({ connection, dataDir }: LocalServer, rules: string): Promise<void> {
   const { host, port, database, user, password } = connection;
   const client = new pg.Client({ host, port, database, user, password, ssl: false });
   await client.connect();
   try {
-    await writeFile(join(dataDir, "pg_hba.conf"), "hostssl all all all scram-sha-256\n");
+    await writeFile(join(dataDir, "pg_hba.conf"), rules);
     await client.query("SELECT pg_reload_conf()");
   } finally {
     await client.end();

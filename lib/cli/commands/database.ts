@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
-import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
+import { connectTo } from "../catalog/index.ts";
 import { readErrorCode } from "../failure.ts";
 import { resetLocal, startLocal, stopLocal } from "../local/index.ts";
 import { printJson } from "../output/json.ts";
@@ -64,13 +65,15 @@ export async function psql(
 ): Promise<number> {
   const { connection, notes } = await chooseTarget(world, flags);
   for (const note of notes) createPrinter(world, world.stderr).line(note);
+  // psql would give the password to any server that asks for it in clear text; before version 16 nothing stops it.
+  await connectTo(connection).then(closeClient);
   const { host, port, database, user, password, tls } = connection;
   // The password goes by the environment: arguments are visible to every user of the machine.
   const env = {
     ...world.env,
     PGPASSWORD: password,
     PGSSLMODE: tls.mode,
-    ...(tls.mode === "disable" ? {} : { PGSSLROOTCERT: caFile(world) }),
+    ...(tls.mode === "disable" ? { PGREQUIREAUTH: "!password,!md5" } : { PGSSLROOTCERT: caFile(world) }),
   };
   const where = ["-h", host, "-p", String(port), "-U", user, "-d", database];
   // psql stops a query on Ctrl-C and stays.

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { closeClient } from "../../migrator/index.ts";
 import { connectTo, ownTablesOf } from "../catalog/index.ts";
 import { checkDump, dumpSchema } from "../dump/index.ts";
 import { printJson } from "../output/json.ts";
@@ -22,7 +23,7 @@ export async function dump(world: World, flags: DumpFlags): Promise<number> {
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
   const client = await connectTo(target.connection);
   const { sql, omitted } = await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) }).finally(
-    () => client.end(),
+    () => closeClient(client),
   );
   const path = resolve(world.cwd, flags.output);
   const difference = flags.check ? await checkDump(path, sql) : undefined;

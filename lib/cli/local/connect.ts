@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { MigrationError } from "../../migrator/errors.ts";
-import type { ConnectionSettings } from "../../migrator/index.ts";
+import { type ConnectionSettings, createClient } from "../../migrator/index.ts";
 import { codeOf, messageOf } from "./failure.ts";
 import { RESET_HINT } from "./options.ts";
 
@@ -26,6 +26,8 @@ export async function ask(connection: ConnectionSettings): Promise<Reply> {
     await client.connect();
     return "ready";
   } catch (error) {
+    // Something else listens there, and wants the password in a way that gives it away.
+    if (error instanceof MigrationError) throw error;
     const code = codeOf(error) ?? "";
     if (code === "28P01") throw wrongPassword(connection, error);
     return REPLIES[code] ?? "silent";
@@ -62,18 +64,11 @@ export async function createDatabase(connection: ConnectionSettings): Promise<vo
   }
 }
 
-/** Every field is set, and none to an empty value: pg would take it from a `PG*` variable. */
-function clientFor({ host, port, database, user, password }: ConnectionSettings): pg.Client {
-  const client = new pg.Client({
-    ...{ host, port, database, user, password },
-    ssl: false,
-    application_name: "cdk-pg-migrate local",
-    options: "-c statement_timeout=0",
-    connectionTimeoutMillis: CONNECT_MS,
+function clientFor(connection: ConnectionSettings): pg.Client {
+  return createClient(connection, {
+    applicationName: "cdk-pg-migrate local",
+    connectTimeoutMs: CONNECT_MS,
   });
-  // A server that stops under us is seen by the query; without a listener it would end the process.
-  client.on("error", () => undefined);
-  return client;
 }
 
 function wrongPassword({ user, host, port }: ConnectionSettings, cause: unknown): MigrationError {

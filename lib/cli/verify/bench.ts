@@ -1,5 +1,6 @@
 import pg from "pg";
 import {
+  closeClient,
   type MigrationSource,
   Migrator,
   type MigratorOptions,
@@ -85,7 +86,7 @@ export class Bench {
 
   /** Ends the session; the database stays. */
   async leave(): Promise<void> {
-    await this.#client.end();
+    await closeClient(this.#client);
   }
 
   async discard(): Promise<void> {

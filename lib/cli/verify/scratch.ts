@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
 import { connectTo, typed } from "../catalog/index.ts";
 
 /** An empty database to try migrations on. */
@@ -43,7 +43,7 @@ async function asAdmin(server: ConnectionSettings, statement: string): Promise<v
   } catch (error) {
     throw isRefusal(error) ? mayNotCreate(server, error) : error;
   } finally {
-    await client.end();
+    await closeClient(client);
   }
 }
 

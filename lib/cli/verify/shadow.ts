@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
 import {
   type Catalog,
   connectTo,
@@ -35,7 +35,7 @@ async function withClient<T>(
   try {
     return await typed("the shadow database", () => work(client));
   } finally {
-    await client.end();
+    await closeClient(client);
   }
 }
 

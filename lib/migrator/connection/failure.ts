@@ -1,5 +1,5 @@
 import { type ErrorCode, MigrationError } from "../errors.ts";
-import type { ConnectionSettings } from "./settings.ts";
+import { type ConnectionSettings, whereOf } from "./settings.ts";
 
 /** What pg and Node tell about an error, read without trusting its class (test sandboxes have classes of their own). */
 export interface Failure {
@@ -54,10 +54,10 @@ const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INV
 
 /** The typed error for a connection that could not be made. Names everything but the password. */
 export function connectionError(error: unknown, settings: ConnectionSettings): MigrationError {
+  if (error instanceof MigrationError) return error;
   const failure = readFailure(error);
-  const where = `${settings.user}@${settings.host}:${settings.port}/${settings.database}`;
   const [code, what, hint] = diagnose(failure, settings);
-  return new MigrationError(code, `${what} (${where})`, {
+  return new MigrationError(code, `${what} (${whereOf(settings)})`, {
     hint,
     cause: error,
     ...(failure.fromServer && failure.code !== undefined ? { sqlstate: failure.code } : {}),

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { MigrationError } from "../errors.ts";
+import { resolveOptions } from "../options.ts";
 import { connectOnce, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
+import { connectionError } from "./failure.ts";
+import type { ConnectionSettings } from "./settings.ts";
 
 /**
  * The process id that a server names while a client logs in, the same as `pg_backend_pid()` on a direct connection.
@@ -108,3 +111,29 @@ export function sharedBackend(cause?: unknown): MigrationError {
 
 const HINT =
   "Connect to the server directly, or through a pool in session mode (PgBouncer: pool_mode = session; hosted databases have another host or port for it). Migrations need a server connection of their own for the lock and the settings.";
+
+/**
+ * A connection of its own beside the engine's, made in the same way and refused for the same reasons. End it with
+ * `closeClient`.
+ * @throws MigrationError with a connection code
+ */
+export async function openClient(
+  connection: ConnectionSettings,
+  applicationName: string,
+): Promise<pg.Client> {
+  const setup = { connection, applicationName, options: resolveOptions({}), observe: () => {} };
+  try {
+    const client = await connectOnce(setup);
+    const pid = await backendPid(client);
+    if (pid !== undefined && pid !== announcedPid(client)) await requireSessionPooling(setup, client, pid);
+    return client;
+  } catch (error) {
+    throw connectionError(error, connection);
+  }
+}
+
+/** Ends such a connection; what it has set, prepared and made does not stay in a pool. */
+export async function closeClient(client: pg.Client): Promise<void> {
+  await client.query("DISCARD ALL").catch(() => {});
+  await endClient(client);
+}

@@ -16,3 +16,8 @@ export interface ConnectionSettings {
   readonly password: string;
   readonly tls: TlsSettings;
 }
+
+/** Names everything but the password. */
+export function whereOf({ user, host, port, database }: ConnectionSettings): string {
+  return `${user}@${host}:${port}/${database}`;
+}
