@@ -60,7 +60,7 @@ function readEntries(folder: string): Dirent[] {
     const code = errorCode(cause);
     if (code === "ENOENT") {
       const hint =
-        "create the first migration, which makes the folder, or name another one with --migrations-dir";
+        "`create` writes the first migration and makes the folder; or name another one with --migrations-dir";
       throw new FolderError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
     }
     if (code === "ENOTDIR") {

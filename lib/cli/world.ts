@@ -40,5 +40,6 @@ export function commandLine(command: string, flags = ""): string {
   const rest = flags === "" ? "" : ` ${flags}`;
   if (typeof INSTALLED !== "undefined" && INSTALLED) return `npx cdk-pg-migrate ${command}${rest}`;
   const script = command.startsWith("db:") ? command : `migrate:${command}`;
-  return `npm run ${script}${rest === "" ? "" : ` --${rest}`}`;
+  // npm keeps flags for itself that do not stand behind two dashes; words it hands on.
+  return `npm run ${script}${rest.includes(" -") ? " --" : ""}${rest}`;
 }

@@ -58,7 +58,7 @@ describe("plan", () => {
       expect(stdout).toMatch(/^-- 0_late \(up\)/);
       expect(stderr).toContain("ORDER not applied");
       const json = await runCommand(late, ["plan", "--json"], env);
-      expect([json.code, jsonOf(json)]).toMatchObject([1, { ok: true, refusals: [{ code: "ORDER" }] }]);
+      expect([json.code, jsonOf(json)]).toMatchObject([1, { ok: false, refusals: [{ code: "ORDER" }] }]);
     }));
 
   it("masks passwords", () =>

@@ -150,9 +150,9 @@ describe("resolve", () => {
     withProject(HALF, async (run) => {
       await stop(run);
       const table: [args: string[], said: string][] = [
-        [["2_half"], "not 0 of them"],
-        [["2_half", "--retry", "--applied"], "not 2 of them"],
-        [["2_half", "--retry", "--applied", "--reverted"], "not 3 of them"],
+        [["2_half"], "none of --retry, --applied and --reverted is given"],
+        [["2_half", "--retry", "--applied"], "--retry and --applied exclude each other"],
+        [["2_half", "--retry", "--applied", "--reverted"], "exclude each other"],
         [["1_t", "--reverted"], "1_t did not stop half-way"],
         [["nope", "--applied"], "nope did not stop half-way"],
         [[], "missing required argument 'name'"],
@@ -180,7 +180,7 @@ describe("baseline", () => {
 
       const { code, stdout } = await run("baseline", "--to", "1_a", "--note", "made in 2019");
       expect(code).toBe(0);
-      expect(stdout).toContain("1 migration as far as 1_a counted as applied; no SQL was run.");
+      expect(stdout).toContain("Recorded 1 migration as applied, up to 1_a; no SQL was run.");
       expect(await newest(run, "baseline")).toMatchObject({ migration: "1_a", note: "made in 2019" });
       expect((await run("up")).code).toBe(0);
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);

@@ -45,6 +45,8 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
     withDatabase(async (db) => {
       const project = writeProject(THREE);
       expect((await statusOf(db, project, "--check")).code).toBe(3);
+      expect(jsonOf(await statusOf(db, project, "--check", "--json"))).toMatchObject({ ok: false });
+      expect(jsonOf(await statusOf(db, project, "--json"))).toMatchObject({ ok: true });
       await migrate(db, project);
       expect((await statusOf(db, project, "--check")).code).toBe(0);
       removeFiles(project, "migrations/3_c.sql");
@@ -80,12 +82,12 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       const empty = await statusOf(db, writeProject({ "notes.md": "x" }));
       expect([empty.code, empty.stdout]).toEqual([
         0,
-        expect.stringContaining("No migrations yet: npm run migrate:create -- <name> writes the first one."),
+        expect.stringContaining("No migrations yet: npm run migrate:create <name> writes the first one."),
       ]);
       const missing = await statusOf(db, writeProject({}));
       expect([missing.code, missing.stderr]).toEqual([
         2,
-        expect.stringContaining("create the first migration"),
+        expect.stringContaining("npm run migrate:create writes the first migration"),
       ]);
       const up = await migrate(db, writeProject({ "notes.md": "x" }));
       expect([up.code, up.stdout]).toEqual([0, expect.stringContaining("there are no migrations yet")]);

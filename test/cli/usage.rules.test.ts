@@ -40,6 +40,8 @@ describe("a usage error", () => {
     ["a choice that is none", ["up", "--order", "lax"], /strict, warn, allow/],
     ["a time that is none", ["up", "--lock-wait", "soon"], /number of seconds/],
     ["no name to create", ["create"], /missing required argument/],
+    ["two languages", ["create", "x", "--sql", "-j", "js"], /--sql and --language js exclude each other/],
+    ["an empty folder name", ["status", "-m", ""], /It must name a folder/],
     ["a language that is none", ["create", "x", "-j", "cts"], /ts, js, mjs/],
     ["a missing folder", ["status", "-m", "nowhere"], /migrations folder not found/],
     ["a bad port", ["status"], /DATABASE_PORT must be/],

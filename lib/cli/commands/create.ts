@@ -1,6 +1,6 @@
 import { relative, resolve } from "node:path";
 import { createMigration, type MigrationLanguage } from "../../bundle/index.ts";
-import { fromSource } from "../../migrator/index.ts";
+import { fromSource, MigrationError } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
@@ -14,6 +14,11 @@ export interface CreateFlags {
 
 export async function create(world: World, words: readonly string[], flags: CreateFlags): Promise<number> {
   const dir = resolve(world.cwd, flags.migrationsDir);
+  if (flags.sql && flags.language !== undefined && flags.language !== "sql") {
+    throw new MigrationError("USAGE", `--sql and --language ${flags.language} exclude each other`, {
+      hint: "Give one of them.",
+    });
+  }
   const language = flags.sql ? "sql" : (flags.language ?? "ts");
   const created = await fromSource(() => createMigration({ dir, name: words.join("-"), language }));
   const file = relative(world.cwd, created.file);
@@ -22,9 +27,10 @@ export async function create(world: World, words: readonly string[], flags: Crea
     return EXIT.done;
   }
   const printer = createPrinter(world, world.stdout);
+  const where = flags.migrationsDir === "migrations" ? "" : `-m ${relative(world.cwd, dir)}`;
   printer.line(`Created ${file}`);
   printer.line(
-    `Fill in its up and down; ${commandLine("plan")} then shows the SQL, ${commandLine("up")} runs it.`,
+    `Fill in its up and down; ${commandLine("plan", where)} then shows the SQL, ${commandLine("up", where)} runs it.`,
   );
   return EXIT.done;
 }

@@ -30,7 +30,7 @@ export async function dump(world: World, flags: DumpFlags): Promise<number> {
   if (!flags.check) await writeFile(path, sql);
   if (flags.json) printJson(world, "dump", { output: flags.output, omitted, difference: difference ?? null });
   else if (difference !== undefined) {
-    printer.line(difference);
+    printer.verbatim(difference);
     printer.line(
       `${flags.output} is not the schema of this database: ${commandLine("dump")} writes it anew.`,
     );

@@ -27,7 +27,12 @@ export interface DatabaseFlags {
 }
 
 export function addFolderFlag(command: Command): Command {
-  return command.option("-m, --migrations-dir <folder>", "folder of the migrations", "migrations");
+  return command.option("-m, --migrations-dir <folder>", "folder of the migrations", folder, "migrations");
+}
+
+function folder(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("It must name a folder; . is the project itself.");
 }
 
 export function addJsonFlag(command: Command): Command {
@@ -36,7 +41,7 @@ export function addJsonFlag(command: Command): Command {
 
 /** Flags of commands that look at a database. */
 export function addDatabaseFlags(command: Command): Command {
-  return addJsonFlag(addFolderFlag(command))
+  return addJsonFlag(addFolderFlag(command.optionsGroup("Options of all commands on a database:")))
     .option("--local", "use the embedded Postgres of this project")
     .option(
       "-t, --migrations-table <name>",
@@ -56,6 +61,7 @@ export function addDatabaseFlags(command: Command): Command {
 export function addRunFlags(command: Command): Command {
   const { lockWaitMs, lockTimeoutMs, transaction } = DEFAULTS;
   return addDatabaseFlags(command)
+    .optionsGroup("Options of a run:")
     .option("--create-schema", "create the schemas that do not exist")
     .addOption(
       new Option(

@@ -21,7 +21,7 @@ export function lint(world: World, flags: LintFlags): Promise<number> {
     });
     if (flags.json) printJson(world, "lint", report);
     else if (github) world.stdout.write(renderGithub(report));
-    else printer.line(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
+    else printer.verbatim(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
     return report.ok ? EXIT.done : EXIT.failed;
   });
 }

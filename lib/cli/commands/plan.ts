@@ -23,7 +23,7 @@ export async function plan(world: World, count: number | undefined, flags: PlanF
       ? migrator.planDown(downOptionsOf(count, flags))
       : migrator.planUp(extentOf(count, flags)));
     if (flags.json) {
-      printJson(world, "plan", maskedPlan(report));
+      printJson(world, "plan", { ok: report.refusals.length === 0, ...maskedPlan(report) });
     } else {
       await printPlan(printer, report);
       printFindings(remarks, report);

@@ -37,8 +37,8 @@ export function baseline(world: World, flags: BaselineFlags): Promise<number> {
   return settle(world, flags, "baseline", perform, (printer, { migrations, head }) => {
     const what =
       head === null
-        ? "No migration counts as applied"
-        : `${amount(migrations.length)} as far as ${head} counted as applied`;
+        ? "No migration is recorded as applied"
+        : `Recorded ${amount(migrations.length)} as applied, up to ${head}`;
     printer.line(`${what}; no SQL was run. From here on this database is managed.`);
     printer.line(`${commandLine("up")} applies the rest.`);
   });
@@ -70,9 +70,11 @@ function outcomeOf(flags: ResolveFlags): Outcome {
   if (outcome !== undefined && second === undefined) return outcome;
   throw new MigrationError(
     "USAGE",
-    `say one of --retry, --applied and --reverted, not ${outcomes.length} of them`,
+    outcomes.length === 0
+      ? "none of --retry, --applied and --reverted is given"
+      : `--${outcomes.join(" and --")} exclude each other`,
     {
-      hint: "--retry goes on after the last finished statement; the other two record how you ended it by hand.",
+      hint: "Give one of them: --retry goes on after the last finished statement; the other two record how you ended it by hand.",
     },
   );
 }

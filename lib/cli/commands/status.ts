@@ -14,12 +14,13 @@ export function status(world: World, flags: StatusFlags): Promise<number> {
   const remarksTo = flags.json ? world.stderr : world.stdout;
   return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
     const report = await migrator.status();
+    const exitCode = flags.check && hasWork(report) ? EXIT.workFound : EXIT.done;
     if (flags.json) {
-      printJson(world, "status", report);
+      printJson(world, "status", { ok: exitCode === EXIT.done, ...report });
     } else {
       printStatus(printer, report, { all: flags.all === true, width: world.stdout.columns });
     }
-    return flags.check && hasWork(report) ? EXIT.workFound : EXIT.done;
+    return exitCode;
   });
 }
 

@@ -27,7 +27,7 @@ export async function verify(world: World, flags: VerifyFlags): Promise<number> 
     onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
   });
   if (flags.json) printJson(world, "verify", report);
-  else for (const line of renderVerify(report, remarks.colors)) remarks.line(line);
+  else for (const line of renderVerify(report, remarks.colors)) remarks.verbatim(line);
   if (report.ok) return EXIT.done;
   return report.migrations.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.workFound;
 }

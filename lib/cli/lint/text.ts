@@ -1,5 +1,5 @@
 import type { Colors } from "../output/printer.ts";
-import { cellsOf, clip, widthOfCells } from "../output/width.ts";
+import { clip, wrap } from "../output/width.ts";
 import { groupBy } from "./group.ts";
 import type { LintFinding, LintReport } from "./report.ts";
 
@@ -42,21 +42,6 @@ function excerpt(statement: string, width: number): string[] {
   const lines = statement.split(/\r\n|\r|\n/).map((line) => clip(line, width));
   const more = lines.length > STATEMENT_LINES ? [`(${lines.length - STATEMENT_LINES} more lines)`] : [];
   return [...lines.slice(0, STATEMENT_LINES), ...more];
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(/\s+/)) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && widthOfCells(cellsOf(longer)) > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = longer;
-    }
-  }
-  return [...lines, line];
 }
 
 function summary({ findings, accepted, migrations }: LintReport, { colors }: TextOptions): string {

@@ -1,5 +1,5 @@
 import type { ErrorDetails, MigrationError } from "../../migrator/index.ts";
-import { type World, widthOf } from "../world.ts";
+import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import { describeChange } from "./changes.ts";
 import { excerpt } from "./excerpt.ts";
@@ -7,7 +7,7 @@ import { type Colors, colorsFor } from "./printer.ts";
 import { findInSqlFile } from "./sql-file.ts";
 import { stateAfter } from "./state.ts";
 import { placeOfThrow } from "./throw-place.ts";
-import { clip } from "./width.ts";
+import { clip, fold } from "./width.ts";
 
 /** A command that failed. */
 export interface FailedCommand {
@@ -22,13 +22,17 @@ export function printError(world: World, failed: FailedCommand): void {
   const { error } = failed;
   const { detail, hint } = error.details;
   const colors = colorsFor(world, world.stderr);
+  const columns = isTerminal(world, world.stderr) ? world.stderr.columns : undefined;
+  const prose = (line: string) => fold(`  ${line}`, columns);
   const blocks = [
-    [titleOf(error, colors), `  ${error.message}`, ...placeLines(world, error)],
+    [titleOf(error, colors), prose(error.message), ...placeLines(world, error)],
     statementLines(world, failed, colors),
     (error.details.changes ?? []).flatMap((change) => describeChange(change, colors)),
-    detail === undefined ? [] : [`  Detail: ${detail}`],
-    stateAfter(failed.command, error).map((line) => `  ${line}`),
-    hint === undefined ? [] : [`  ${colors.cyan("What to do:")} ${adviceFor(hint).replaceAll("\n", "\n  ")}`],
+    detail === undefined ? [] : [prose(`Detail: ${detail}`)],
+    stateAfter(failed.command, error).map(prose),
+    hint === undefined
+      ? []
+      : [prose(`${colors.cyan("What to do:")} ${adviceFor(hint).replaceAll("\n", "\n  ")}`)],
   ];
   const text = blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n"));
   world.stderr.write(`\n${text.join("\n\n")}\n`);

@@ -19,7 +19,7 @@ export async function printPlan(printer: Printer, report: PlanReport): Promise<v
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
     if (step.sql?.length === 0) printer.line(colors.dim("-- no SQL"));
-    for (const text of step.sql ?? []) printer.line(paint(maskSecrets(text.trim())));
+    for (const text of step.sql ?? []) printer.verbatim(paint(maskSecrets(text.trim())));
     printer.line();
   }
 }

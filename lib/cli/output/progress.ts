@@ -21,7 +21,13 @@ export function createProgress(world: World, output: Output): Observer {
     if (typeof world.signal.reason !== "string") return;
     print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
   });
+  let serverSays = "";
   return (event) => {
+    if (event.type === "server-starting") {
+      // It is asked again and again; once is enough for a log.
+      if (event.message === serverSays) return;
+      serverSays = event.message;
+    }
     if (event.type === "started") {
       live?.begin(`  … ${VERBS[event.direction][0]} ${event.migration}`);
       return;
@@ -70,7 +76,9 @@ function describe(event: Exclude<RunEvent, { type: "started" }>, colors: Colors)
       return `  ${colors.red("✗")} ${event.migration}`;
     case "lock-wait": {
       const holder = event.holder === null ? "" : `: ${describeSession(event.holder)}`;
-      return colors.yellow(`  waiting at most ${duration(event.waitMs)} for another run to finish${holder}`);
+      return colors.yellow(
+        `  waiting up to ${duration(Math.ceil(event.waitMs / 1000) * 1000)} for another run to finish${holder}`,
+      );
     }
     case "blocked":
       return colors.yellow(`  blocked by ${event.by.map(describeSession).join("; ")}`);

@@ -29,7 +29,7 @@ export function printStatus(printer: Printer, report: StatusReport, layout: Stat
     printer.line(`No migrations yet: ${commandLine("create", "<name>")} writes the first one.`);
     return;
   }
-  for (const line of table(migrations, printer.colors, layout)) printer.line(line);
+  for (const line of table(migrations, printer.colors, layout)) printer.verbatim(line);
   printer.line();
   printer.line(summary(report));
   if (counts.pending > 0 && refusals.length === 0) {

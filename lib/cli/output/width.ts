@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /** Characters that take two columns of a terminal. */
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\uff01-\uff60]/u;
@@ -27,6 +29,42 @@ export function clip(line: string, columns: number): string {
   if (widthOfCells(cells) <= columns) return line;
   const kept = takeColumns(cells, columns - 1);
   return `${kept}…`;
+}
+
+/**
+ * Prose for a terminal that is so wide, broken between words; a line goes on under its own indent.
+ * Where the width is not known, in a file or a pipe, lines stay whole: they can be searched and copied.
+ */
+export function fold(text: string, columns: number | undefined): string {
+  if (columns === undefined) return text;
+  return text
+    .split("\n")
+    .flatMap((line) => {
+      const indent = /^ */.exec(line)?.[0] ?? "";
+      return wrap(line.slice(indent.length), columns - indent.length).map((part) => indent + part);
+    })
+    .join("\n");
+}
+
+/** Lines of at most so many columns; a longer word has a line of its own. */
+export function wrap(text: string, columns: number): string[] {
+  if (columnsOf(text) <= columns) return [text];
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/)) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && columnsOf(longer) > columns) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = longer;
+    }
+  }
+  return [...lines, line];
+}
+
+function columnsOf(text: string): number {
+  return widthOfCells(cellsOf(stripVTControlCharacters(text)));
 }
 
 /** The first cells that fit into `columns`. */

@@ -42,6 +42,13 @@ describe("progress", () => {
     expect(show(SHORT)).toBe("  notice: two\n    lines\n  ✓ applied 1_a 12 ms\n  ✗ 1_a\n");
   });
 
+  it("mentions a server that is starting once, however often it is asked", () => {
+    const starting: RunEvent = { type: "server-starting", message: "the database system is starting up" };
+    expect(show([starting, starting, starting])).toBe(
+      "  waiting for the server: the database system is starting up\n",
+    );
+  });
+
   it("is a live line on a terminal, which leaves nothing behind", () => {
     const text = show(SHORT, 80);
     expect(text).toContain("… applying 1_a");
@@ -84,8 +91,8 @@ test.each([
   [9949, "9.9 s"],
   [9999, "10 s"],
   [59_499, "59 s"],
-  [59_999, "1 min 0 s"],
-  [119_999, "2 min 0 s"],
+  [59_999, "1 min"],
+  [119_999, "2 min"],
   [125_000, "2 min 5 s"],
 ])("%p ms: %s", (ms, text) => {
   expect(duration(ms)).toBe(text);
