@@ -5,7 +5,6 @@
  */
 import { types } from "node:util";
 import { type ColumnDefinitions, MigrationBuilder } from "node-pg-migrate";
-import type pg from "pg";
 
 /** What a migration may export, already taken out of its module or SQL file. */
 export interface Actions {
@@ -19,7 +18,9 @@ export type Shorthands = ColumnDefinitions;
 
 /** The database as a migration sees it through `pgm.db` while it is being built. */
 export interface MigrationDb {
-  query(query: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult>;
+  /** Takes what `pg` takes: text or an object, values, a callback. */
+  readonly query: (...args: readonly unknown[]) => Promise<unknown>;
+  readonly select: (...args: readonly unknown[]) => Promise<unknown>;
 }
 
 export interface BuildRequest {
@@ -31,6 +32,8 @@ export interface BuildRequest {
   /** Makes the `pgm.db`; the function it is given tells whether the migration still wants a transaction. */
   readonly db: (usesTransaction: () => boolean) => MigrationDb;
   readonly warn: (message: string) => void;
+  /** Makes the error for a call of `pgm` after the action has returned, when its SQL was taken already. */
+  readonly tooLate: (call: string, called: (...args: never) => unknown) => Error;
 }
 
 export interface BuiltSteps {
@@ -45,16 +48,48 @@ export async function buildSteps(request: BuildRequest): Promise<BuiltSteps> {
   const logger = { debug: quiet, info: quiet, warn, error: warn };
   let usesTransaction = () => true;
   const db = request.db(() => usesTransaction());
-  const connection = {
-    query: (query: string | pg.QueryConfig, values?: unknown[]) => db.query(query, values),
-    select: async (query: string | pg.QueryConfig, values?: unknown[]) =>
-      (await db.query(query, values)).rows,
-  };
-  const pgm = new MigrationBuilder(connection, request.shorthands, request.decamelize, logger);
+  const pgm = new MigrationBuilder(unused, request.shorthands, request.decamelize, logger);
   usesTransaction = () => pgm.isUsingTransaction();
   if (request.mode === "inferred") pgm.enableReverseMode();
-  await perform(request.action, pgm);
+  const handed = handedOut(pgm, request.mode === "inferred" ? undefined : db, request.tooLate);
+  await perform(request.action, handed.pgm);
+  handed.close();
   return { steps: pgm.getSqlSteps(), transactional: pgm.isUsingTransaction() };
+}
+
+/** In reverse mode the library refuses queries before it would ask for one; otherwise `pgm.db` is ours. */
+const unused = { query: refuse, select: refuse };
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error("pgm.db is not there"));
+}
+
+/** The builder as the migration sees it: with our `db`, and of no use once it is closed. */
+function handedOut(
+  builder: MigrationBuilder,
+  db: MigrationDb | undefined,
+  tooLate: BuildRequest["tooLate"],
+): { readonly pgm: MigrationBuilder; readonly close: () => void } {
+  let closed = false;
+  const pgm: MigrationBuilder = new Proxy(builder, {
+    get: (target, key) => {
+      if (key === "db" && db !== undefined) return db;
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== "function" || key === "func") return value;
+      const call = (...args: unknown[]): unknown => {
+        if (closed) throw tooLate(`pgm.${String(key)}`, call);
+        const result: unknown = Reflect.apply(value, target, args);
+        return result === target ? pgm : result;
+      };
+      return call;
+    },
+  });
+  return {
+    pgm,
+    close: () => {
+      closed = true;
+    },
+  };
 }
 
 /** One for all: with functions of its own in each logger, V8 keeps every builder until a full collection. */

@@ -52,6 +52,8 @@ export interface ErrorDetails {
   readonly position?: number;
   /** The server's DETAIL line. */
   readonly detail?: string;
+  /** The server's CONTEXT: in which function, and in which line of it, the statement failed. */
+  readonly context?: string;
   /** Names of the migrations this run had completed, and kept, before it failed. */
   readonly applied?: readonly string[];
   /** Names of the migrations that this run still had to do, the failed one included. */

@@ -52,6 +52,6 @@ describe("dynamic migrations", () => {
       const rows = await db.query(
         "SELECT no_transaction, state, sql_digest, statement FROM pgmigrations_history WHERE migration = '2_b'",
       );
-      expect(rows).toEqual([{ no_transaction: true, state: "finished", sql_digest: null, statement: 1 }]);
+      expect(rows).toEqual([{ no_transaction: true, state: "finished", sql_digest: null, statement: 2 }]);
     }));
 });

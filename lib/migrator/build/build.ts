@@ -1,11 +1,13 @@
 import { types } from "node:util";
 import { untilAborted } from "../connection/cancel.ts";
-import type { Actions, BuildRequest, BuiltSteps, MigrationDb, Shorthands } from "../engine.ts";
+import type { Actions, BuildRequest, BuiltSteps, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
+import { callSite, placeOf } from "./call-site.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
+import { MigrationQueries, type RunQuery } from "./queries.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
 /** SQL that is known before anything runs, or the fact that it depends on what the database answers. */
@@ -28,27 +30,29 @@ export interface BuildContext {
 }
 
 /**
- * Builds without a database. A migration that asks `pgm.db` is dynamic, whatever it does with the refusal.
+ * Builds without a database. A migration that asks `pgm.db` is dynamic, whatever else it does: its query is never
+ * answered, so that none of its code after that runs, and no failure of ours reaches it.
  * @throws MigrationError `IRREVERSIBLE`, or `MIGRATION` for an error of the migration's own code
  */
 export async function buildWithoutDatabase(context: BuildContext, direction: Direction): Promise<Built> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
   if (recipe instanceof PlainSql) return { kind: "static", ...checked(context.name, recipe) };
   let asked = false;
-  const db: MigrationDb = {
-    query: () => {
-      asked = true;
-      // What follows is built again with a database.
-      silenceContained();
-      const refused = Promise.reject(new Error("the database is not asked while SQL is only being shown"));
-      // A migration need not wait for its query; an unheard rejection would end the process.
-      refused.catch(() => {});
-      return refused;
-    },
+  let tellAsked = (): void => {};
+  const whenAsked = new Promise<void>((resolve) => {
+    tellAsked = resolve;
+  });
+  const query = (): Promise<never> => {
+    asked = true;
+    // What follows is built again with a database.
+    silenceContained();
+    tellAsked();
+    return new Promise(() => {});
   };
   try {
-    const built = await build(context, direction, { ...recipe, ...context, db: () => db });
-    return asked ? { kind: "dynamic" } : { kind: "static", ...built };
+    const request = { ...recipe, ...context, db: () => ({ query, select: query }) };
+    const built = await Promise.race([build(context, direction, request), whenAsked]);
+    return asked || built === undefined ? { kind: "dynamic" } : { kind: "static", ...built };
   } catch (error) {
     if (asked) return { kind: "dynamic" };
     throw await buildError(context, recipe, direction, error);
@@ -69,13 +73,21 @@ export async function buildOrIrreversible(context: BuildContext): Promise<Built 
 export async function buildWithDatabase(
   context: BuildContext,
   direction: Direction,
-  db: (usesTransaction: () => boolean) => MigrationDb,
+  run: (usesTransaction: () => boolean) => RunQuery,
 ): Promise<BuiltSteps> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
   if (recipe instanceof PlainSql) return checked(context.name, recipe);
+  let queries: MigrationQueries | undefined;
+  const db = (usesTransaction: () => boolean): MigrationQueries => {
+    const send = run(usesTransaction);
+    queries = new MigrationQueries(context.name, (query) => outsideContainment(() => send(query)));
+    return queries;
+  };
   try {
-    return await build(context, direction, { ...recipe, ...context, db });
+    return await build(context, direction, { ...recipe, ...context, db }, async () => queries?.finish());
   } catch (error) {
+    // What is still under way must not run into the clean-up, or be committed with the record of the failure.
+    await queries?.close();
     throw await buildError(context, recipe, direction, error);
   }
 }
@@ -106,28 +118,40 @@ export async function renderDown(context: BuildContext): Promise<RenderedDown> {
   }
 }
 
+/** @param finish done when the function of the migration has returned */
 async function build(
   context: BuildContext,
   direction: Direction,
-  request: BuildRequest,
+  { warn, ...request }: Omit<BuildRequest, "tooLate">,
+  finish: () => Promise<void> = async () => {},
 ): Promise<BuiltSteps> {
   const { buildSteps } = await loadEngine();
   const code = { migration: context.name, activity: direction, silent: context.silent ?? false };
-  const building = contain(code, () => buildSteps(withOwnWorkOutside(request)));
+  const building = contain(code, async () => {
+    const built = await buildSteps({
+      ...request,
+      // What the engine does for a migration is none of the migration's own code.
+      warn: (message) => outsideContainment(() => warn(message)),
+      tooLate: (call, called) => calledTooLate(context.name, call, callSite(call, called)),
+    });
+    await finish();
+    return built;
+  });
   return checked(context.name, await untilAborted(building, context.signal));
 }
 
-/** What the engine does for a migration is none of the migration's own code. */
-function withOwnWorkOutside(request: BuildRequest): BuildRequest {
-  const { db, warn } = request;
-  return {
-    ...request,
-    warn: (message) => outsideContainment(() => warn(message)),
-    db: (usesTransaction) => {
-      const given = db(usesTransaction);
-      return { query: (...query) => outsideContainment(() => given.query(...query)) };
+function calledTooLate(migration: string, call: string, site: Error): MigrationError {
+  const place = placeOf(site);
+  const where = place === undefined ? "" : ` (${place})`;
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${migration} called ${call} after its function had returned${where}`,
+    {
+      migration,
+      hint: "Write await before what takes time, so that the function returns when all is done.",
+      cause: site,
     },
-  };
+  );
 }
 
 /** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
@@ -145,7 +169,9 @@ async function buildError(
   direction: Direction,
   error: unknown,
 ): Promise<MigrationError> {
-  if (error instanceof MigrationError) return error.with({ migration: context.name });
+  if (error instanceof MigrationError) {
+    return error.details.migration === undefined ? error.with({ migration: context.name }) : error;
+  }
   const { isNotReversible } = await loadEngine();
   if (recipe.mode === "inferred" && isNotReversible(error)) {
     return new MigrationError(

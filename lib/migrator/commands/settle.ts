@@ -123,7 +123,10 @@ async function retry(
   }
   await session.enterMigration();
   const context = runContext(workspace, ledger, { total: 1, durability: "every" });
-  await new Attempt(context, planned).statementByStatement(planned.built, partial.statement);
+  await new Attempt(context, planned).statementByStatement(planned.built, {
+    statement: partial.statement,
+    records: [],
+  });
 }
 
 async function resolution(

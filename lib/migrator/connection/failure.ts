@@ -9,6 +9,8 @@ export interface Failure {
   readonly fromServer: boolean;
   readonly detail?: string;
   readonly hint?: string;
+  /** Where the server was: which functions called which. */
+  readonly context?: string;
   readonly position?: number;
   /** SQL that the server ran by itself, such as the body of a function, and the position in it. */
   readonly inner?: { readonly query: string; readonly position: number };
@@ -21,12 +23,14 @@ export function readFailure(error: unknown): Failure {
     return typeof value === "string" && value !== "" ? value : undefined;
   };
   const [code, detail, hint, position] = [text("code"), text("detail"), text("hint"), text("position")];
+  const context = text("where");
   return {
     message: text("message") ?? firstInnerMessage(error) ?? code ?? "unknown error",
     fromServer: text("severity") !== undefined,
     ...(code === undefined ? {} : { code }),
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
+    ...(context === undefined ? {} : { context }),
     ...(position === undefined ? {} : { position: Number(position) }),
     ...readInner(text("internalQuery"), text("internalPosition")),
   };

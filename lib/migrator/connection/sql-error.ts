@@ -14,7 +14,7 @@ export function sqlError(
 ): MigrationError {
   const isOwn = by === "engine";
   if (isOwn) forgetRow(error);
-  const { message, code, detail, hint, fromServer } = readFailure(error);
+  const { message, code, detail, hint, context, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, statement);
   const isLock = code === "55P03" || code === "40P01";
   const shown = isOwn ? {} : excerptOf(maskSecrets(statement), position);
@@ -25,6 +25,7 @@ export function sqlError(
     ...(fromServer && code !== undefined ? { sqlstate: code } : {}),
     ...(detail === undefined ? {} : { detail: masked(detail) }),
     ...(hint === undefined ? {} : { hint: masked(hint) }),
+    ...(context === undefined ? {} : { context: masked(context).slice(0, LONGEST_CONTEXT) }),
   };
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
@@ -47,6 +48,8 @@ function forgetRow(error: unknown): void {
 }
 
 const LONGEST_STATEMENT = 20_000;
+/** A function that calls itself gives a line for each call. */
+const LONGEST_CONTEXT = 2_000;
 
 /** A statement of megabytes is cut to what is around the error. */
 function excerptOf(text: string, position: number | undefined): Pick<ErrorDetails, "statement" | "position"> {

@@ -44,8 +44,12 @@ export interface Batch {
   performTogether(work: SharedWork): Promise<readonly number[] | undefined>;
   /** Commits what is open, so that a statement can run outside a transaction. */
   flush(): Promise<void>;
+  /** As `flush`, with a record in the same transaction as what is open; in one of its own when nothing is. */
+  flushWith(migration: string, record: string): Promise<void>;
   /** Rolls back what is open; what was kept stays. */
   abandon(): Promise<void>;
+  /** As `abandon`, when a migration has ended the transaction: what others did in it may be committed or not. */
+  abandonEnded(ended: string): Promise<void>;
   /** Notes a migration that was recorded outside a transaction of this batch. */
   keep(name: string): void;
   /** Names that stay applied (or undone) whatever happens next. */
@@ -127,7 +131,16 @@ export function createBatch(session: Session, options: BatchOptions): Batch {
     flush: async () => {
       if (open.transaction) await committing(() => session.run("COMMIT"));
     },
+    flushWith: async (migration, record) => {
+      if (!open.transaction) return session.run(alone(record));
+      const end = ending(migration, [record, "COMMIT"]);
+      await committing(() => session.runTogether(migration, end));
+    },
     abandon,
+    abandonEnded: async (ended) => {
+      for (const name of open.names) if (name !== ended) inDoubt.add(name);
+      await abandon();
+    },
     keep: (name) => {
       kept.push(name);
     },
@@ -135,6 +148,11 @@ export function createBatch(session: Session, options: BatchOptions): Batch {
       inDoubt.add(name);
     },
   };
+}
+
+/** Statements of the engine's own in a transaction of their own. */
+export function alone(...statements: readonly string[]): string {
+  return ["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; ");
 }
 
 /** In a transaction of its own: the migration's may begin with what has to come first in it, such as its isolation. */
@@ -164,8 +182,15 @@ function atCommit(error: MigrationError): MigrationError {
   return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
 }
 
+/** Whether an error is one of `endedTransaction`. */
+export function isEndedTransaction(error: unknown): error is MigrationError {
+  return error instanceof MigrationError && endings.has(error);
+}
+
+const endings = new WeakSet<MigrationError>();
+
 export function endedTransaction(migration: string): MigrationError {
-  return new MigrationError(
+  const error = new MigrationError(
     "MIGRATION",
     `migration ${migration} ended the transaction it runs in, or left one open`,
     {
@@ -173,4 +198,6 @@ export function endedTransaction(migration: string): MigrationError {
       hint: "Take BEGIN, COMMIT and ROLLBACK out of it, or let it run outside a transaction (-- migrate: no-transaction).",
     },
   );
+  endings.add(error);
+  return error;
 }

@@ -1,18 +1,17 @@
 import { buildWithDatabase } from "../build/build.ts";
 import type { Part } from "../connection/message.ts";
-import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
-import { mayLeaveResidue } from "../sql/classify.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
-import { endedTransaction, type Work } from "./batch.ts";
+import { alone, endedTransaction, isEndedTransaction, type Work } from "./batch.ts";
 import { contained } from "./contain.ts";
 import type { RunContext } from "./context.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
-import { createLiveDb } from "./live-db.ts";
+import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
+import { isCleanRefusal } from "./refusal.ts";
 import { Retries } from "./retries.ts";
 
 /** Runs one migration and records it. The caller rolls back on failure. */
@@ -38,6 +37,8 @@ export class Attempt {
   readonly #planned: Planned;
   readonly #startedAt = performance.now();
   #noTransactionRecorded = false;
+  /** Queries through `pgm.db` that were made while it was built. */
+  #queries = 0;
 
   constructor(run: RunContext, planned: Planned) {
     this.#run = run;
@@ -47,19 +48,22 @@ export class Attempt {
   /** Builds a migration whose SQL depends on the database. */
   async build(): Promise<BuiltSteps> {
     const { batch, session } = this.#run;
-    const live = createLiveDb(session, {
+    const live: LiveDb = new LiveDb(session, {
       containment: this.#run.containment,
       begin: () => batch.begin(),
-      leaveTransaction: () => this.#startNoTransaction(),
+      leaveTransaction: () => this.#startNoTransaction(live.completed),
     });
     try {
-      const built = await buildWithDatabase(this.#planned.context, this.#planned.direction, live.db);
-      await live.settled();
+      const built = await buildWithDatabase(this.#planned.context, this.#planned.direction, live.run);
+      if (live.endedTransaction !== undefined) throw live.endedTransaction;
+      this.#queries = live.completed;
       return built;
     } catch (error) {
       const cause = error instanceof MigrationError ? error.cause : error;
       const typed = live.typedError(cause) ?? error;
-      throw this.#noTransactionRecorded ? await this.#stopHalfWay(0, "", typed) : typed;
+      if (live.endedTransaction !== undefined) throw await this.#stopUnrecorded(live.endedTransaction);
+      if (!this.#noTransactionRecorded) throw typed;
+      throw await this.#stopHalfWay(live.completed, live.mayHaveLeft, typed);
     }
   }
 
@@ -68,7 +72,11 @@ export class Attempt {
     for (const text of built.steps) this.#run.containment?.inspect(text);
     const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
     const record = await this.#bookkeeping(this.#planned.direction, true);
-    await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
+    try {
+      await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
+    } catch (error) {
+      throw isEndedTransaction(error) ? await this.#stopUnrecorded(error) : error;
+    }
   }
 
   /** Only the record of it, no SQL. */
@@ -84,32 +92,43 @@ export class Attempt {
   }
 
   /**
-   * Outside a transaction what is done stays done, so each statement is recorded as soon as it is. The first `skip`
-   * statements were finished by an earlier try. A transaction that the migration opens itself counts when it ends.
+   * Outside a transaction what is done stays done, so each statement is recorded as soon as it is. A transaction that
+   * the migration opens itself counts when it ends.
+   * @param resumed how far an earlier try has come, and what is recorded together with the end
    */
-  async statementByStatement(built: BuiltSteps, skip = 0): Promise<void> {
+  async statementByStatement(built: BuiltSteps, resumed?: Resumed): Promise<void> {
     const { session, ledger, batch } = this.#run;
     const { name, direction } = this.#planned;
+    const skip = resumed?.statement ?? 0;
     for (const text of built.steps) this.#run.containment?.inspect(text);
     await this.#startNoTransaction(skip);
     const statements = built.steps.flatMap((step) => splitStatements(step));
-    let recorded = skip;
-    let last = "";
+    let recorded = this.#queries + skip;
+    let last: string | undefined;
+    let finishing = false;
     try {
       for (const [index, { text }] of statements.entries()) {
         if (index < skip) continue;
         last = text;
         await this.#runStatement(text);
         if (session.transactionStatus !== "I") continue;
-        await session.run(alone(ledger.advance(name, { state: "started", statement: index + 1 })));
-        recorded = index + 1;
-        last = "";
+        const done = this.#queries + index + 1;
+        await session.run(alone(ledger.advance(name, { state: "started", statement: done })));
+        recorded = done;
+        last = undefined;
       }
       if (session.transactionStatus !== "I") throw endedTransaction(name);
       const end = { state: "finished", statement: recorded, durationMs: this.#elapsed() } as const;
-      await session.run(alone(ledger.finish(name, direction, end)));
+      finishing = true;
+      await session.run(alone(ledger.finish(name, direction, end), ...(resumed?.records ?? [])));
     } catch (error) {
-      throw await this.#stopHalfWay(recorded, last, error);
+      if (finishing && !session.usable) {
+        batch.doubt(name);
+        throw error;
+      }
+      // Of a try before this one nobody knows whether the statement that it stopped at took effect.
+      const clean = resumed === undefined && last !== undefined && isCleanRefusal(error, last);
+      throw await this.#stopHalfWay(recorded, recorded > 0 || !clean, error);
     }
     batch.keep(name);
   }
@@ -142,31 +161,41 @@ export class Attempt {
     return { ...(await this.#run.described.of(this.#planned)), noTransaction };
   }
 
+  /** Records that the migration runs outside a transaction, together with what it did inside one before it said so. */
   async #startNoTransaction(done = 0): Promise<void> {
     const { session, ledger, batch } = this.#run;
-    await batch.flush();
     if (this.#noTransactionRecorded) return;
+    const { name: migration, direction: action } = this.#planned;
     const entry = await this.#entry(false);
-    const action = this.#planned.direction;
+    const row = ledger.record({ ...entry, action, state: "started", statement: done });
     try {
-      await session.run(alone(ledger.record({ ...entry, action, state: "started", statement: done })));
+      await batch.flushWith(migration, row);
     } catch (error) {
-      if (!session.usable) batch.doubt(this.#planned.name);
+      if (isEndedTransaction(error)) throw await this.#stopUnrecorded(error);
+      if (!session.usable) batch.doubt(migration);
       throw error;
     }
     this.#noTransactionRecorded = true;
   }
 
-  /** Only a clean refusal of the first statement leaves nothing behind; a lost connection tells nothing. */
-  async #stopHalfWay(done: number, text: string, error: unknown): Promise<unknown> {
+  /** @param mayHaveLeft whether anything of the migration may be there; a lost connection tells nothing */
+  async #stopHalfWay(done: number, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
     const { session, ledger } = this.#run;
     if (!(error instanceof MigrationError)) return error;
-    const clean = error.code === "SQL" || error.code === "LOCK_TIMEOUT";
-    const nothingLeft = done === 0 && clean && text !== "" && !mayLeaveResidue(text);
     const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
-    const reached = nothingLeft ? {} : { statement: done };
+    const reached = mayHaveLeft ? { statement: done } : {};
     await session.record(ledger.advance(this.#planned.name, { ...change, ...reached }));
-    return nothingLeft ? error : error.with({ partial: done });
+    return mayHaveLeft ? error.with({ partial: done }) : error;
+  }
+
+  /** The transaction was ended under our feet: what the migration did may be committed, and has no record yet. */
+  async #stopUnrecorded(error: MigrationError): Promise<MigrationError> {
+    const { session, ledger, batch } = this.#run;
+    const { name: migration, direction: action } = this.#planned;
+    await batch.abandonEnded(migration);
+    const entry = { migration, action, noTransaction: true, errorCode: error.code } as const;
+    await session.record(ledger.record({ ...entry, state: "failed", statement: 0 }));
+    return error.with({ migration, partial: 0 });
   }
 
   #elapsed(): number {
@@ -174,9 +203,12 @@ export class Attempt {
   }
 }
 
-/** One statement of the engine's own in a transaction of its own. */
-function alone(statement: string): string {
-  return ["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; ");
+/** A migration that stopped half-way, taken up again. */
+export interface Resumed {
+  /** Number of statements that an earlier try has finished. */
+  readonly statement: number;
+  /** Statements of the engine's own for the transaction that records the end. */
+  readonly records: readonly string[];
 }
 
 /** Of the SQL that a server shows to those who ask. */

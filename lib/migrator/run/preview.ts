@@ -1,9 +1,10 @@
 import { buildWithDatabase } from "../build/build.ts";
+import { isNotAwaited } from "../build/queries.ts";
 import type { Session } from "../connection/session.ts";
-import type { BuiltSteps, MigrationDb } from "../engine.ts";
+import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { PlannedMigration } from "../report.ts";
-import { createLiveDb } from "./live-db.ts";
+import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 
 /**
@@ -32,13 +33,13 @@ export async function previewMigrations(
 
 /** Undefined when the migration cannot be built yet: it reads what an earlier one creates, or writes while building. */
 async function buildReadOnly(session: Session, planned: Planned): Promise<BuiltSteps | undefined> {
-  const live = createLiveDb(session, { begin: async () => {}, leaveTransaction: async () => {} });
-  const db = (): MigrationDb => live.db(() => true);
+  const live = new LiveDb(session, { begin: async () => {}, leaveTransaction: async () => {} });
   await session.enterMigration();
   await session.run("BEGIN READ ONLY");
   try {
-    return await buildWithDatabase(planned.context, planned.direction, db);
+    return await buildWithDatabase(planned.context, planned.direction, () => live.run(() => true));
   } catch (error) {
+    if (isNotAwaited(error)) throw error;
     if (error instanceof MigrationError && (error.code === "SQL" || error.code === "MIGRATION"))
       return undefined;
     throw error;

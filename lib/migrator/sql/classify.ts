@@ -1,5 +1,5 @@
 import { hasWords, isKeyword, type Token } from "./lexer.ts";
-import { statementTokens } from "./split.ts";
+import { splitStatements, statementTokens } from "./split.ts";
 
 export type TransactionControl = "begin" | "commit" | "rollback";
 
@@ -57,6 +57,24 @@ export function transactionControl(statement: string): TransactionControl | unde
   if (starts("commit") || starts("end")) return "commit";
   if (starts("abort")) return "rollback";
   return starts("rollback") && !isToSavepoint(statement, tokens) ? "rollback" : undefined;
+}
+
+/** What a statement does to the transaction around it; the first that does something, of several statements. */
+export function firstTransactionControl(sql: string): string | undefined {
+  return splitStatements(sql).find(({ text }) => transactionControl(text) !== undefined)?.text;
+}
+
+/**
+ * Whether SQL is about the transaction itself, without ending it: its savepoints, or its isolation. A savepoint put
+ * around that would change what it means.
+ */
+export function concernsTransaction(sql: string): boolean {
+  return statementTokens(sql).some((tokens) => {
+    const starts = (...words: string[]) => hasWords(sql, tokens, 0, words);
+    if (starts("savepoint") || starts("release") || starts("rollback")) return true;
+    const name = tokens[isKeyword(sql, tokens[1], "local") || isKeyword(sql, tokens[1], "session") ? 2 : 1];
+    return starts("set") && name !== undefined && /^transaction/i.test(sql.slice(name.start, name.end));
+  });
 }
 
 function isToSavepoint(sql: string, tokens: readonly Token[]): boolean {
