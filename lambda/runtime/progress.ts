@@ -1,4 +1,4 @@
-import { describeSession, maskSecrets, type Observer, type RunEvent } from "../../lib/migrator/index.ts";
+import { describeSession, type Observer, type RunEvent } from "../../lib/migrator/index.ts";
 import type { Log, LogFields } from "./log.ts";
 
 /** Writes what a run tells into the log. SQL is not among it. */
@@ -34,7 +34,7 @@ function describe(event: RunEvent): Line {
       return ["warn", `${event.migration} is tried again`, { attempt, waitMs, reason }];
     }
     case "notice":
-      return ["info", "the server says", { severity: event.severity, notice: maskSecrets(event.message) }];
+      return ["info", "the server says", { severity: event.severity, notice: event.message }];
     case "server-starting":
       return ["info", "the server is starting; waiting for it"];
     case "warning":

@@ -33,7 +33,7 @@ export type {
 export { CONTAINMENT_STATE, type Containment } from "./run/contain.ts";
 export type { Completed } from "./run/planned.ts";
 export type { LoadedMigration, MigrationEntry, MigrationSource, RunCode, SqlFile } from "./source.ts";
-export { maskSecrets } from "./sql/mask.ts";
+export { type MaskedSql, maskQuoted, maskSecrets, maskSql } from "./sql/mask.ts";
 export { actsOutside, type OutsideNames } from "./sql/outside.ts";
 export { locate } from "./sql/position.ts";
 export { splitStatements } from "./sql/split.ts";

@@ -73,7 +73,7 @@ Error SQL (SQLSTATE 42704) in 2_b
   it("does not show a password", async () => {
     const migrations = { "1_a.sql": "CREATE ROLE r PASSWORD 's3cret' NOSUCHOPTION;\nSELECT 'fine';" };
     for (const { stdout, stderr } of [await up(migrations), await up(migrations, ["--json"])]) {
-      expect(stdout + stderr).toContain("CREATE ROLE r PASSWORD '******' NOSUCHOPTION;");
+      expect(stdout + stderr).toContain("CREATE ROLE r PASSWORD '********' NOSUCHOPTION;");
       expect(stdout + stderr).not.toContain("s3cret");
     }
   });

@@ -23,6 +23,19 @@ const OWN: readonly Case[] = [
     expected: ["error missing-down 1_a.ts", "error missing-down 2_b.ts"],
   },
   {
+    name: "syntax-error: a column named password, and a password in dollar quotes, are no errors of syntax",
+    files: {
+      "1_a.sql": [
+        'CREATE TABLE u (id bigint, "password" varchar(60) NOT NULL);',
+        'ALTER TABLE u ADD COLUMN password_hash text; ALTER TABLE u ALTER "password" SET DATA TYPE text;',
+        "ALTER ROLE r PASSWORD $pga$x$pga$;",
+        "-- Down Migration",
+        "DROP TABLE u;",
+      ].join("\n"),
+    },
+    expected: [],
+  },
+  {
     name: "missing-down: an inferred down is a down",
     files: { "1_a.ts": "export const up = (pgm: any) => pgm.createTable('a', { id: 'id' });" },
     expected: [],

@@ -66,7 +66,7 @@ describe("plan", () => {
       const project = writeProject({ "1_a.sql": "CREATE ROLE r PASSWORD 's3cret';" });
       for (const args of [["plan"], ["plan", "--json"]]) {
         const { stdout } = await runCommand(project, args, environmentOf(db.connection));
-        expect(stdout).toContain("PASSWORD '******'");
+        expect(stdout).toContain("PASSWORD '********'");
         expect(stdout).not.toContain("s3cret");
       }
     }));

@@ -1,3 +1,4 @@
+import { maskSecrets } from "../../migrator/index.ts";
 import type { Draft } from "./draft.ts";
 import { fileOf, type ReadMigration } from "./migration.ts";
 import { lineAndColumn } from "./offsets.ts";
@@ -7,7 +8,7 @@ import type { LintFinding } from "./report.ts";
 export function locateDraft(migration: ReadMigration, { at, ...draft }: Draft): LintFinding {
   const file = fileOf(migration, draft.direction);
   const offset = at === undefined ? undefined : offsetIn(file.text, at);
-  const statement = at?.statement?.text.trim();
+  const statement = at?.statement === undefined ? undefined : maskSecrets(at.statement.text).trim();
   return {
     rule: draft.rule,
     severity: draft.severity,
@@ -26,8 +27,8 @@ function offsetIn(text: string, { step, offset, statement }: NonNullable<Draft["
   const whole = onlyIndexOf(text, core(step));
   if (whole !== undefined) return whole + offset - leadingBlanks(step);
   if (statement === undefined) return undefined;
-  const { start, text: masked } = statement;
-  const own = onlyIndexOf(text, step.slice(start, start + masked.length));
+  const { start, text: shown } = statement;
+  const own = onlyIndexOf(text, step.slice(start, start + shown.length));
   return own === undefined ? undefined : own + offset - start;
 }
 

@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { maskSecrets } from "../../migrator/index.ts";
+import { maskQuoted } from "../../migrator/index.ts";
 import type { Parser } from "./parser.ts";
 
 /** One statement that a migration would send. */
@@ -9,7 +9,7 @@ export interface ScriptStatement {
   readonly step: string;
   /** Where the statement begins in `step`. */
   readonly start: number;
-  /** The statement with its passwords masked and its comments blanked: places in it are places in `step`. */
+  /** The statement as it would be sent, its comments blanked: places in it are places in `step`. It may hold secrets. */
   readonly text: string;
 }
 
@@ -30,14 +30,13 @@ export interface BrokenStep {
 export function readScript(parser: Parser, steps: readonly string[], transactional: boolean): Script {
   const statements: ScriptStatement[] = [];
   for (const step of steps) {
-    // Masked here, at the door: nothing behind it can show a password, not even a temporary file.
-    const masked = maskSecrets(step);
-    const parsed = parser.parse(masked);
+    const parsed = parser.parse(step);
     if (parsed.kind === "error") {
-      const { offset, message } = parsed;
+      const { offset } = parsed;
+      const message = maskQuoted(parsed.message, step);
       return { transactional, statements, broken: { step, offset, message } };
     }
-    const plain = blank(masked, parsed.comments);
+    const plain = blank(step, parsed.comments);
     for (const { node, start, end } of parsed.statements) {
       statements.push({ node, step, start, text: plain.slice(start, end) });
     }

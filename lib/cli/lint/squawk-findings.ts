@@ -1,4 +1,5 @@
 import type { Node } from "libpg-query";
+import { type MaskedSql, maskSql } from "../../migrator/index.ts";
 import { type Draft, placeOf } from "./draft.ts";
 import { groupBy } from "./group.ts";
 import type { ReadMigration } from "./migration.ts";
@@ -20,7 +21,9 @@ export interface SquawkScript {
 
 interface ScriptLine {
   readonly statement: ScriptStatement;
-  /** Where the line begins in the statement's text. */
+  /** What squawk is given of the statement: no secret goes into its temporary file. */
+  readonly masked: MaskedSql;
+  /** Where the line begins in the masked statement. */
   readonly start: number;
   readonly text: string;
 }
@@ -35,11 +38,12 @@ export function writeSquawkScript({ up }: ReadMigration): SquawkScript | undefin
   const texts = up.statements.map((statement) => {
     // Squawk counts line feeds only.
     let start = 0;
-    for (const text of statement.text.split("\n")) {
-      lines.push({ statement, start, text });
+    const masked = maskSql(statement.text);
+    for (const text of masked.text.split("\n")) {
+      lines.push({ statement, masked, start, text });
       start += text.length + 1;
     }
-    return `${statement.text};\n`;
+    return `${masked.text};\n`;
   });
   const text = texts.join("");
   return { text: up.transactional ? `BEGIN;\n${text}COMMIT;\n` : text, lines };
@@ -62,7 +66,7 @@ export function readComplaints(
     const used = said.filter(({ complaint }) => !isUnused(complaint.rule_name, statement, rules));
     return used.map(({ complaint, line }) => {
       const offset = line.start + createOffsets(line.text).ofByte(complaint.column);
-      return toDraft(migration, complaint, statement, offset);
+      return toDraft(migration, complaint, statement, line.masked.toReal(offset));
     });
   });
 }

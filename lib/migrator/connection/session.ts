@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
 import { MigrationError } from "../errors.ts";
+import { maskText } from "../sql/mask.ts";
 import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
@@ -47,7 +48,7 @@ export class Session {
       const facts = await prepare(client, setup);
       if (majorOf(facts.version) < OLDEST_SERVER_MAJOR) throw tooOld(majorOf(facts.version));
       client.on("notice", ({ severity = "NOTICE", message = "" }) =>
-        setup.observe({ type: "notice", severity, message }),
+        setup.observe({ type: "notice", severity, message: maskText(message) }),
       );
       return new Session(client, setup, facts);
     } catch (error) {

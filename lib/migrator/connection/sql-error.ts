@@ -1,5 +1,6 @@
 import { type ErrorDetails, MigrationError } from "../errors.ts";
-import { maskQuoted, maskSecrets } from "../sql/mask.ts";
+import { maskQuoted, maskSql } from "../sql/mask.ts";
+import { codePointLength, codeUnitOffset } from "../sql/position.ts";
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 
@@ -17,7 +18,7 @@ export function sqlError(
   const { message, code, detail, hint, context, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, statement);
   const isLock = code === "55P03" || code === "40P01";
-  const shown = isOwn ? {} : excerptOf(maskSecrets(statement), position);
+  const shown = isOwn ? {} : shownOf(statement, position);
   maskRaw(error, masked);
   const details = {
     ...shown,
@@ -45,6 +46,14 @@ function forgetRow(error: unknown): void {
   if (ABOUT_KEY.test(readFailure(error).code ?? "")) return;
   for (const key of ["detail", "where", "internalQuery"])
     if (Reflect.has(error, key)) Reflect.set(error, key, undefined);
+}
+
+/** The statement as it may be shown, and the position in that. */
+function shownOf(statement: string, position: number | undefined): ReturnType<typeof excerptOf> {
+  const masked = maskSql(statement);
+  if (position === undefined || masked.text === statement) return excerptOf(masked.text, position);
+  const offset = masked.toMasked(codeUnitOffset(statement, position - 1));
+  return excerptOf(masked.text, codePointLength(masked.text.slice(0, offset)) + 1);
 }
 
 const LONGEST_STATEMENT = 20_000;

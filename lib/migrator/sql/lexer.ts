@@ -53,9 +53,14 @@ export interface Token {
  */
 export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
-  let at = skip(sql, 0, isSpace);
-  while (at < sql.length) at = skip(sql, readToken(sql, at, tokens), isSpace);
+  scan(sql, (token) => tokens.push(token));
   return tokens;
+}
+
+/** The same, one token after the other: the tokens of a large text take many times its size. */
+export function scan(sql: string, visit: (token: Token) => void): void {
+  let at = skip(sql, 0, isSpace);
+  while (at < sql.length) at = skip(sql, readToken(sql, at, visit), isSpace);
 }
 
 /** Whether a token is that keyword, given in small ASCII letters; "quoted" words are none. */
@@ -83,12 +88,12 @@ export function isMark(sql: string, token: Token, mark: string): boolean {
   return token.kind === "punctuation" && token.end - token.start === 1 && sql[token.start] === mark;
 }
 
-/** Adds what starts at `at` to the tokens (a run of operators is several) and returns where it ends. */
-function readToken(sql: string, at: number, tokens: Token[]): number {
+/** Hands over what starts at `at` (a run of operators is several tokens) and returns where it ends. */
+function readToken(sql: string, at: number, visit: (token: Token) => void): number {
   const code = sql.charCodeAt(at);
-  if (isOperatorPart(code) && !isCommentStart(sql, at)) return readOperators(sql, at, tokens);
+  if (isOperatorPart(code) && !isCommentStart(sql, at)) return readOperators(sql, at, visit);
   const token = oneToken(sql, at, code);
-  tokens.push(token);
+  visit(token);
   return token.end;
 }
 
@@ -152,11 +157,11 @@ function isCommentStart(sql: string, at: number): boolean {
 }
 
 /**
- * Adds a whole run of operator characters, up to a comment. It is one operator, unless it ends in + or - and
+ * Hands over a whole run of operator characters, up to a comment. It is one operator, unless it ends in + or - and
  * has only characters of standard operators: then the signs at its end are operators of their own. Reading
  * the run once, rather than once for each of these, is what keeps `+-+-+-...` linear.
  */
-function readOperators(sql: string, start: number, tokens: Token[]): number {
+function readOperators(sql: string, start: number, visit: (token: Token) => void): number {
   let end = start;
   let keepsSigns = false;
   for (let code = sql.charCodeAt(end); isOperatorPart(code) && !isCommentStart(sql, end); ) {
@@ -165,8 +170,8 @@ function readOperators(sql: string, start: number, tokens: Token[]): number {
   }
   let first = end;
   if (!keepsSigns) while (first > start + 1 && isSign(sql.charCodeAt(first - 1))) first--;
-  tokens.push({ kind: "operator", start, end: first });
-  for (let at = first; at < end; at++) tokens.push({ kind: "operator", start: at, end: at + 1 });
+  visit({ kind: "operator", start, end: first });
+  for (let at = first; at < end; at++) visit({ kind: "operator", start: at, end: at + 1 });
   return end;
 }
 

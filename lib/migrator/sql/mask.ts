@@ -1,60 +1,241 @@
-import { tokenize } from "./lexer.ts";
+import { hasWords, isKeyword, type Token, tokenize } from "./lexer.ts";
+import { readLiteral, writeLiteral } from "./literals.ts";
+import { MASK, maskOf, maskText, maskTextInCode, type OnSecret, SECRET_HINT } from "./secret-names.ts";
+import { secretTokens } from "./secret-tokens.ts";
+import { scanStatements } from "./split.ts";
+import { isPasswordTemplate, looksLikeSql } from "./templates.ts";
+import { TokenTable } from "./token-table.ts";
 
-interface Span {
+export { maskText } from "./secret-names.ts";
+
+/** What replaces a part of a text. Edits are in order and do not overlap. */
+interface Edit {
   readonly start: number;
   readonly end: number;
+  readonly text: string;
 }
 
+/** SQL that may be shown. */
+export interface MaskedSql {
+  readonly text: string;
+  /** Where a place in the real SQL is in the masked text; of one in a secret, where its mask begins. */
+  toMasked(offset: number): number;
+  /** The other way round. */
+  toReal(offset: number): number;
+}
+
+interface Context {
+  /** How many literals this text is inside of. */
+  readonly depth: number;
+  /** A body of code, in whatever language. */
+  readonly isCode: boolean;
+  readonly onSecret: OnSecret;
+}
+
+/** Deeper than this, a literal that may hold a secret is masked as a whole. */
+const DEEPEST = 6;
+
 /**
- * SQL with the passwords in it masked: the literal after the word PASSWORD, and any literal that holds a
- * connection string. Every character becomes an asterisk, so that positions in the text stay right.
+ * SQL with its secrets masked. It has the same tokens, and as many lines, as the real one: only what stands between
+ * the quotes of a literal is replaced, by a mask that does not tell how long the secret was.
  */
+export function maskSql(sql: string): MaskedSql {
+  const edits = editsOf(sql, { depth: 0, isCode: false, onSecret: () => {} });
+  return {
+    text: apply(sql, edits),
+    toMasked: (offset) => {
+      let added = 0;
+      for (const { start, end, text } of edits) {
+        if (offset <= start) break;
+        if (offset < end) return start + added;
+        added += text.length - (end - start);
+      }
+      return offset + added;
+    },
+    toReal: (offset) => {
+      let added = 0;
+      for (const { start, end, text } of edits) {
+        if (offset <= start + added) break;
+        if (offset < start + added + text.length) return start;
+        added += text.length - (end - start);
+      }
+      return offset - added;
+    },
+  };
+}
+
+/** The text of `maskSql`. */
 export function maskSecrets(sql: string): string {
+  return apply(sql, editsOf(sql, { depth: 0, isCode: false, onSecret: () => {} }));
+}
+
+/** A server's message about `sql`, without the secrets of `sql` wherever the message quotes them. */
+export function maskQuoted(message: string, sql: string): string {
+  const secrets = new Set<string>();
+  editsOf(sql, { depth: 0, isCode: false, onSecret: (secret) => secrets.add(secret) });
+  const longestFirst = [...secrets].flatMap(quotedForms).toSorted((a, b) => b.length - a.length);
+  return maskText(longestFirst.reduce((text, secret) => withoutSecret(text, secret), message));
+}
+
+/** As many characters of a value as a server shows in "Failing row contains (…)". */
+const SHOWN_OF_VALUE = 60;
+
+function quotedForms(secret: string): readonly string[] {
+  const forms = [secret, secret.replaceAll("'", "''"), secret.replaceAll("''", "'")];
+  if (secret.length > SHOWN_OF_VALUE) forms.push(secret.slice(0, SHOWN_OF_VALUE));
+  return forms.filter((form) => form.trim() !== "");
+}
+
+/** A short secret may be a part of any word. */
+const SHORT = 4;
+
+function withoutSecret(text: string, secret: string): string {
+  if (!text.includes(secret)) return text;
+  if (secret.length >= SHORT) return text.replaceAll(secret, MASK);
+  const literally = secret.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
+  return text.replace(new RegExp(`(?<![\\p{L}\\p{N}_])${literally}(?![\\p{L}\\p{N}_])`, "gu"), MASK);
+}
+
+function apply(sql: string, edits: readonly Edit[]): string {
+  if (edits.length === 0) return sql;
   const parts: string[] = [];
   let copied = 0;
-  for (const { start, end } of secretLiterals(sql)) {
-    parts.push(sql.slice(copied, start), sql.slice(start, end).replace(/[^'$\n]/gu, "*"));
+  for (const { start, end, text } of edits) {
+    parts.push(sql.slice(copied, start), text);
     copied = end;
   }
   return parts.join("") + sql.slice(copied);
 }
 
-/** A server's message about `sql`, with the secrets of `sql` masked wherever the message quotes them. */
-export function maskQuoted(message: string, sql: string): string {
-  return secretLiterals(sql)
-    .map(({ start, end }) => sql.slice(start, end).replace(/^[eEuU&]*('|\$\w*\$)|('|\$\w*\$);?\s*$/g, ""))
-    .filter((secret) => secret !== "")
-    .reduce((text, secret) => text.replaceAll(secret, "***"), message);
+function editsOf(sql: string, context: Context): readonly Edit[] {
+  if (!SECRET_HINT.test(sql)) return [];
+  const edits: Edit[] = [];
+  const tokens = new TokenTable();
+  const beside = context.isCode && holdsTemplate(sql);
+  scanStatements(sql, {
+    token: (token) => tokens.push(token),
+    comment: (token) => edits.push(...commentEdits(sql, token, context)),
+    end: () => {
+      if (hasHint(sql, tokens) || beside) edits.push(...statementEdits(sql, tokens, context, beside));
+      tokens.clear();
+    },
+  });
+  return edits.toSorted((a, b) => a.start - b.start);
 }
 
-function secretLiterals(sql: string): Span[] {
-  // Nearly all SQL holds no secret, and is not worth cutting into tokens.
-  if (!/password|:\/\//i.test(sql)) return [];
-  const found: Span[] = [];
-  let afterPassword = false;
-  for (const { kind, start, end } of tokenize(sql)) {
-    if (kind === "comment") continue;
-    const text = sql.slice(start, end);
-    const named = kind === "string" || kind === "word" || kind === "quoted";
-    if (afterPassword && named && !/^null$/i.test(text)) found.push({ start, end });
-    else if (kind === "string") found.push(...secretsInside(text).map((span) => shift(span, start)));
-    afterPassword = /^"?password"?$/i.test(text);
+function hasHint(sql: string, tokens: TokenTable): boolean {
+  return SECRET_HINT.test(sql.slice(tokens.at(0)?.start, tokens.at(tokens.length - 1)?.end));
+}
+
+/** A body may put a template together in one statement and use it in another. */
+function holdsTemplate(sql: string): boolean {
+  return tokenize(sql).some(
+    ({ kind, start, end }) =>
+      kind === "string" && isPasswordTemplate(readLiteral(sql.slice(start, end)).value),
+  );
+}
+
+/** What is commented out may be SQL, or notes. */
+function commentEdits(sql: string, token: Token, context: Context): Edit[] {
+  const text = sql.slice(token.start, token.end);
+  if (!SECRET_HINT.test(text)) return [];
+  const close = text.startsWith("/*") && text.endsWith("*/") ? "*/" : "";
+  const note = text.slice(2, text.length - close.length);
+  const inner = { ...context, depth: context.depth + 1, isCode: false };
+  const code = context.depth < DEEPEST ? apply(note, editsOf(note, inner)) : note;
+  const masked = maskText(code, context.onSecret);
+  return masked === note ? [] : [stillOne(token, text, [text.slice(0, 2), masked, close])];
+}
+
+/** An edit of a token that may have lost a delimiter inside of it: then nothing of it is shown. */
+function stillOne(
+  token: Token,
+  before: string,
+  [open, content, close]: readonly [string, string, string],
+): Edit {
+  const after = `${open}${content}${close}`;
+  const tokens = tokenize(after);
+  const isOne = tokens.length === 1 && tokens[0]?.kind === token.kind && tokens[0].end === after.length;
+  const isEnded = close === "" || tokenize(`${after} x`).length === 2;
+  return contentEdit(token, before, isOne && isEnded ? after : `${open} ${maskOf(before)} ${close}`);
+}
+
+function statementEdits(sql: string, tokens: TokenTable, context: Context, beside: boolean): Edit[] {
+  const secret = secretTokens(sql, tokens, beside);
+  const edits: Edit[] = [];
+  for (let index = 0; index < tokens.length; index++) {
+    const token = tokens.at(index);
+    if (token === undefined) break;
+    if (secret.has(index)) edits.push(...wholeEdit(sql, token, context));
+    else if (token.kind === "string") edits.push(...insideEdits(sql, tokens, index, context));
+    else if (token.kind === "quoted" && context.depth > 0) edits.push(...quotedEdits(sql, token, context));
   }
-  return found;
+  return edits;
 }
 
-/** A connection string is secret as a whole. A quoted body of code is looked through as SQL. */
-function secretsInside(literal: string): Span[] {
-  if (/password\s*=\s*[^\s']|:\/\/[^\s/]*:[^\s/]*@/i.test(literal))
-    return [{ start: 0, end: literal.length }];
-  if (!/password/i.test(literal)) return [];
-  const [open = ""] = /^(\$\w*\$|[eEuU&]*')/.exec(literal) ?? [];
-  if (open.startsWith("$"))
-    return secretLiterals(literal.slice(open.length, -open.length)).map((span) => shift(span, open.length));
-  // Quotes inside quotes are doubled: too intricate to take apart, so nothing of it is shown.
-  return /password\s+''/i.test(literal) ? [{ start: 0, end: literal.length }] : [];
+function wholeEdit(sql: string, token: Token, { onSecret }: Context): Edit[] {
+  const { kind, start, end } = token;
+  const text = sql.slice(start, end);
+  if (kind === "string") {
+    const literal = readLiteral(text);
+    if (literal.value === "") return [];
+    onSecret(literal.value);
+    onSecret(literal.raw);
+    return [contentEdit(token, text, writeLiteral(literal, MASK))];
+  }
+  onSecret(kind === "quoted" ? text.slice(1, -1) : text);
+  const mask = kind === "quoted" ? `"${MASK}"` : kind === "number" ? "0" : "_".repeat(MASK.length);
+  return [{ start, end, text: mask }];
 }
 
-function shift({ start, end }: Span, by: number): Span {
-  return { start: start + by, end: end + by };
+/** Only what differs is replaced, so that the quotes keep their places. */
+function contentEdit({ start, end }: Token, before: string, after: string): Edit {
+  let [head, tail] = [0, 0];
+  const shorter = Math.min(before.length, after.length);
+  while (head < shorter && before[head] === after[head]) head++;
+  while (tail < shorter - head && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
+  return { start: start + head, end: end - tail, text: after.slice(head, after.length - tail) };
+}
+
+function insideEdits(sql: string, tokens: TokenTable, index: number, context: Context): Edit[] {
+  const token = tokens.at(index);
+  const text = token === undefined ? "" : sql.slice(token.start, token.end);
+  if (token === undefined || !SECRET_HINT.test(text)) return [];
+  const literal = readLiteral(text);
+  const inner = { ...context, depth: context.depth + 1, isCode: isBody(sql, tokens, index) };
+  if (context.depth >= DEEPEST) return wholeEdit(sql, token, context);
+  const edits = inner.isCode || looksLikeSql(literal.value) ? editsOf(literal.value, inner) : undefined;
+  if (edits !== undefined && literal.style === "dollar" && inner.isCode) {
+    const offset = token.start + literal.open.length;
+    return edits.map((edit) => ({ ...edit, start: edit.start + offset, end: edit.end + offset }));
+  }
+  const value =
+    edits === undefined
+      ? maskText(literal.value, context.onSecret)
+      : maskTextInCode(apply(literal.value, edits), context.onSecret);
+  if (value === literal.value) return [];
+  // Escapes need not come back as they were: nothing of such a literal is shown.
+  if (literal.style === "escaped") return wholeEdit(sql, token, context);
+  return [contentEdit(token, text, writeLiteral(literal, value))];
+}
+
+/** In another language, double quotes may hold any text. */
+function quotedEdits(sql: string, token: Token, { onSecret }: Context): Edit[] {
+  const text = sql.slice(token.start, token.end);
+  const [open = ""] = /^(?:u&)?"/i.exec(text) ?? [];
+  if (!SECRET_HINT.test(text) || text.length <= open.length || !text.endsWith('"')) return [];
+  const content = text.slice(open.length, -1);
+  const masked = maskText(content, onSecret);
+  return masked === content ? [] : [stillOne(token, text, [open, masked, '"'])];
+}
+
+/** Whether a literal is the code of DO, CREATE FUNCTION or CREATE PROCEDURE. */
+function isBody(sql: string, tokens: TokenTable, index: number): boolean {
+  const first = [0, 1, 2, 3].map((at) => tokens.at(at)).filter((token) => token !== undefined);
+  if (hasWords(sql, first, 0, ["do"])) return !isKeyword(sql, tokens.at(index - 1), "language");
+  const isRoutine = ["function", "procedure"].some(
+    (kind) =>
+      hasWords(sql, first, 0, ["create", kind]) || hasWords(sql, first, 0, ["create", "or", "replace", kind]),
+  );
+  return isRoutine && isKeyword(sql, tokens.at(index - 1), "as");
 }

@@ -1,4 +1,4 @@
-import { isKeyword, isMark, type Token, tokenize } from "./lexer.ts";
+import { isKeyword, isMark, scan, type Token } from "./lexer.ts";
 
 /**
  * One statement: from its first token to its last. Comments and white space around it and its `;` are left
@@ -24,11 +24,17 @@ interface Nesting {
 /** Cuts SQL at the semicolons that end statements. There are no empty statements. */
 export function splitStatements(sql: string): Statement[] {
   const statements: Statement[] = [];
-  for (const tokens of statementTokens(sql)) {
-    const start = tokens[0]?.start ?? 0;
-    const end = tokens.at(-1)?.end ?? start;
-    statements.push({ text: sql.slice(start, end), start, end });
-  }
+  let [start, end] = [-1, -1];
+  scanStatements(sql, {
+    token: (token) => {
+      if (start < 0) start = token.start;
+      end = token.end;
+    },
+    end: () => {
+      statements.push({ text: sql.slice(start, end), start, end });
+      start = -1;
+    },
+  });
   return statements;
 }
 
@@ -36,20 +42,46 @@ export function splitStatements(sql: string): Statement[] {
 export function statementTokens(sql: string): Token[][] {
   const statements: Token[][] = [];
   let current: Token[] = [];
-  let nesting = outermost();
-  for (const token of tokenize(sql)) {
-    if (token.kind === "comment") continue;
-    if (isSeparator(sql, token, nesting)) {
-      if (current.length > 0) statements.push(current);
+  scanStatements(sql, {
+    token: (token) => current.push(token),
+    end: () => {
+      statements.push(current);
       current = [];
-      nesting = outermost();
+    },
+  });
+  return statements;
+}
+
+/** What is told while SQL is read. */
+export interface StatementVisitor {
+  /** Of a statement: neither comments nor the `;` that ends it. */
+  token(token: Token): void;
+  /** Once for each statement, after its tokens; never for an empty one. */
+  end(): void;
+  comment?(token: Token): void;
+}
+
+/** Reads SQL statement by statement and keeps nothing. */
+export function scanStatements(sql: string, visitor: StatementVisitor): void {
+  let isEmpty = true;
+  let nesting = outermost();
+  const end = (): void => {
+    if (!isEmpty) visitor.end();
+    isEmpty = true;
+    nesting = outermost();
+  };
+  scan(sql, (token) => {
+    if (token.kind === "comment") {
+      visitor.comment?.(token);
+    } else if (isSeparator(sql, token, nesting)) {
+      end();
     } else {
-      current.push(token);
+      isEmpty = false;
+      visitor.token(token);
       advance(sql, token, nesting);
     }
-  }
-  if (current.length > 0) statements.push(current);
-  return statements;
+  });
+  end();
 }
 
 /** Nearly all SQL has none of these, and need not be cut into tokens. */
@@ -61,12 +93,12 @@ export function isSelfContained(sql: string): boolean {
   const text = `${sql}\n;`;
   let nesting = outermost();
   let ended = false;
-  for (const token of tokenize(text)) {
-    if (token.kind === "comment") continue;
+  scan(text, (token) => {
+    if (token.kind === "comment") return;
     ended = isSeparator(text, token, nesting) && token.start === sql.length + 1;
     if (isSeparator(text, token, nesting)) nesting = outermost();
     else advance(text, token, nesting);
-  }
+  });
   return ended;
 }
 
