@@ -1,4 +1,5 @@
 import { type MigrationError, outsideContainment, strayError } from "../migrator/index.ts";
+import { readErrorCode } from "./failure.ts";
 import { main, reportFailure } from "./index.ts";
 import { commandLine, EXIT, type World } from "./world.ts";
 
@@ -21,6 +22,7 @@ class CommandProcess {
   #settled = false;
   /** An error of a migration's code that nothing has caught. */
   #stray: MigrationError | undefined;
+  #outputError: Error | undefined;
 
   constructor() {
     this.world = {
@@ -39,8 +41,11 @@ class CommandProcess {
   listen(): void {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.on(signal, () => this.#onSignal(signal));
-    // `… | head` closes our output; that is no failure of ours.
-    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+    process.stdout.on("error", (error) => {
+      // `… | head` closes our output, which is no failure; on a full disk what was asked for is lost.
+      if (readErrorCode(error) !== "EPIPE") this.#outputError = error;
+    });
+    process.stderr.on("error", () => {});
     process.on("uncaughtException", (error) => this.#onUncaught(error));
     process.on("unhandledRejection", (reason) => this.#onUncaught(reason));
     process.on("exit", () => this.#onExit());
@@ -56,7 +61,10 @@ class CommandProcess {
   async end(exitCode: number): Promise<never> {
     await Promise.all([process.stdout, process.stderr].map(flushed));
     this.#settled = true;
-    process.exit(exitCode === EXIT.done && this.#stray !== undefined ? EXIT.failed : exitCode);
+    const lost = this.#outputError;
+    if (lost !== undefined) process.stderr.write(`\nThe output could not be written: ${lost.message}\n`);
+    const failed = lost !== undefined || this.#stray !== undefined;
+    process.exit(exitCode === EXIT.done && failed ? EXIT.failed : exitCode);
   }
 
   #onSignal(signal: NodeJS.Signals): void {

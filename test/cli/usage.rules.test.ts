@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { describe, expect, it, test } from "@jest/globals";
 import { COMMAND, jsonOf, runCommand, startProgram, writeProject } from "./command.ts";
 
@@ -96,6 +97,18 @@ describe("flags that npm took for itself", () => {
     expect([arrived.code, other.code]).toEqual([1, 1]);
   });
 });
+
+if (existsSync("/dev/full")) {
+  it("fails when its output cannot be written, as on a full disk", async () => {
+    const command = `"$0" "$1" --help > /dev/full`;
+    const { code, stderr } = await startProgram(PROJECT, "sh", ["-c", command, process.execPath, COMMAND])
+      .ended;
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining("could not be written: ENOSPC"),
+    });
+  });
+}
 
 it("survives a reader that goes away, on both outputs", async () => {
   const command = `"$0" "$1" --help 2>&1 | head -1; exit "\${PIPESTATUS[0]}"`;
