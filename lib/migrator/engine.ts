@@ -9,7 +9,7 @@ import { type ColumnDefinitions, MigrationBuilder } from "node-pg-migrate";
 /** What a migration may export, already taken out of its module or SQL file. */
 export interface Actions {
   readonly up: unknown;
-  /** Absent: the reverse of `up` is inferred. `false`: declared irreversible. */
+  /** Absent: the reverse of `up` is inferred. A `NoWayDown`: it cannot be undone. */
   readonly down: unknown;
   readonly shorthands: Shorthands;
 }

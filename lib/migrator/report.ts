@@ -75,7 +75,8 @@ export interface HistoryReport {
 export type DownForecast =
   | { readonly kind: "static"; readonly sql: readonly string[]; readonly transactional: boolean }
   | { readonly kind: "dynamic" }
-  | { readonly kind: "irreversible" };
+  /** The reason is what the file says; absent when it says nothing. */
+  | { readonly kind: "irreversible"; readonly reason?: string };
 
 /** The pending migrations, for review. */
 export interface Forecast {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openFolder } from "../../lib/bundle/index.ts";
 import { type DownForecast, type LintReport, lintMigrations } from "../../lib/cli/lint/index.ts";
 import { type BuildContext, buildWithoutDatabase } from "../../lib/migrator/build/build.ts";
+import { NoWayDown } from "../../lib/migrator/build/irreversible.ts";
 import { loadContexts } from "../../lib/migrator/build/load.ts";
 import { MigrationError, type PlannedMigration } from "../../lib/migrator/index.ts";
 import { writeFolder } from "../support/folders.ts";
@@ -61,7 +62,11 @@ async function forecast(context: BuildContext): Promise<DownForecast> {
     if (built.kind === "dynamic") return { kind: "dynamic" };
     return { kind: "static", sql: built.steps, transactional: built.transactional };
   } catch (error) {
-    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return { kind: "irreversible" };
+    if (error instanceof MigrationError && error.code === "IRREVERSIBLE") {
+      const { down } = context.actions;
+      const reason = down instanceof NoWayDown ? down.reason : undefined;
+      return { kind: "irreversible", ...(reason === undefined ? {} : { reason }) };
+    }
     throw error;
   }
 }

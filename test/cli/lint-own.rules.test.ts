@@ -14,13 +14,22 @@ const OWN: readonly Case[] = [
     expected: ["error missing-down 1_a.up.sql"],
   },
   {
-    name: "missing-down: down = false, and a call that cannot be reversed",
+    name: "missing-down: a call that cannot be reversed",
+    files: { "1_a.ts": "export const up = (pgm: any) => pgm.sql('CREATE TABLE b (id int)');" },
+    expected: ["error missing-down 1_a.ts"],
+  },
+  {
+    name: "missing-down: a file that says that it cannot be undone has answered",
     files: {
       "1_a.ts":
         "export const up = (pgm: any) => pgm.createTable('a', { id: 'id' }); export const down = false;",
-      "2_b.ts": "export const up = (pgm: any) => pgm.sql('CREATE TABLE b (id int)');",
+      "2_b.ts":
+        "export const irreversible = 'sent'; export const up = (pgm: any) => pgm.sql('CREATE TABLE b (id int)');",
+      "3_c.sql": "CREATE TABLE c (id int); -- irreversible: data is gone",
+      "4_d.up.sql": "-- irreversible: a pair of one\nCREATE TABLE d (id int);",
+      "5_e.sql": "-- irreversible:\nCREATE TABLE e (t text DEFAULT '\n-- irreversible: no comment');",
     },
-    expected: ["error missing-down 1_a.ts", "error missing-down 2_b.ts"],
+    expected: ["error missing-down 5_e.sql"],
   },
   {
     name: "syntax-error: a column named password, and a password in dollar quotes, are no errors of syntax",

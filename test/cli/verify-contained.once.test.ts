@@ -79,6 +79,9 @@ function ways(role: string, database: string): Record<string, string> {
     "1_asks_outside.js": inModule(
       `pgm.noTransaction(); await pgm.db.query("DO $$ BEGIN ALTER ROLE ${role} PASSWORD NULL; END $$")`,
     ),
+    "1_asks_then_outside.js": inModule(
+      `await pgm.db.query("DO $$ BEGIN ALTER ROLE ${role} PASSWORD NULL; END $$"); pgm.noTransaction(); await pgm.db.query("SELECT 1")`,
+    ),
     "1_asks_and_catches.js": inModule(
       `await pgm.db.query("ALTER ROLE ${role} PASSWORD NULL").catch(() => {})`,
     ),

@@ -77,11 +77,11 @@ describe("verify", () => {
         ["1_module", "irreversible", "the letters are sent"],
         ["2_sql", "irreversible", "data is gone"],
         ["3_pair", "irreversible", "a pair of one"],
-        ["4_bare", "failed", "IRREVERSIBLE"],
+        ["4_bare", "irreversible", "its file says down = false"],
         ["5_bare", "failed", "IRREVERSIBLE"],
         ["6_fine", "reversible", undefined],
       ]);
-      expect(report.migrations[3]?.error?.hint).toContain("export const irreversible");
+      expect(report.migrations[4]?.error?.hint).toContain("export const irreversible");
     }));
 
   test("goes on behind a failed down, and stops at a failed up", () =>

@@ -18,7 +18,7 @@ const GUIDE = `// up makes a change to the database, down takes it back. Both ru
 //   pgm.createIndex("users", "email", { concurrently: true });
 //
 // Leave down out, and it is worked out from up where every call can be turned round. If there is no way
-// back, say so: export "down = false".
+// back, say why: export const irreversible = "the reason".
 //
 // All calls: https://salsita.github.io/node-pg-migrate/migrations/
 `;

@@ -13,7 +13,8 @@ export interface ReadMigration {
   readonly files: readonly [MigrationFile, ...MigrationFile[]];
   /** Null when its SQL is known only when the migrations before it have run. */
   readonly up: Script | null;
-  readonly down: Script | "dynamic" | "irreversible" | "unknown";
+  /** `irreversible`: the file says why there is none; `missing`: it does not. */
+  readonly down: Script | "dynamic" | "irreversible" | "missing" | "unknown";
   readonly optOuts: readonly OptOut[];
 }
 
@@ -39,6 +40,7 @@ export async function readMigration(
 
 function readDown(parser: Parser, down: DownForecast | undefined): ReadMigration["down"] {
   if (down === undefined) return "unknown";
+  if (down.kind === "irreversible") return down.reason === undefined ? "missing" : "irreversible";
   return down.kind === "static" ? readScript(parser, down.sql, down.transactional) : down.kind;
 }
 

@@ -5,8 +5,8 @@ export type DownForecast =
   | { readonly kind: "static"; readonly sql: readonly string[]; readonly transactional: boolean }
   /** Depends on what the database answers while it is built. */
   | { readonly kind: "dynamic" }
-  /** There is no down and none can be inferred, or the file says `down = false`. */
-  | { readonly kind: "irreversible" };
+  /** There is no down and none can be inferred, or the file says that it cannot be undone: then with the reason. */
+  | { readonly kind: "irreversible"; readonly reason?: string };
 
 /** A migration as its folder lists it. */
 export interface LintedEntry {

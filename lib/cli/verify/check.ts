@@ -1,4 +1,4 @@
-import { type ErrorCode, MigrationError } from "../../migrator/index.ts";
+import { type ErrorCode, HOW_TO_DECLARE, MigrationError } from "../../migrator/index.ts";
 import { type Catalog, diffCatalogs, withoutColumnOrder } from "../catalog/index.ts";
 import type { Bench } from "./bench.ts";
 import type { VerifiedMigration, VerifyError, VerifyStep } from "./report.ts";
@@ -94,7 +94,7 @@ export async function attempt(step: VerifyStep, work: () => Promise<void>): Prom
 function undeclared(error: VerifyError): VerifyError {
   return {
     ...error,
-    hint: 'Give it a way down, or say why there is none: `export const irreversible = "the reason"`, in SQL `-- irreversible: the reason`.',
+    hint: `Give it a way down, or say why there is none: ${HOW_TO_DECLARE}.`,
   };
 }
 

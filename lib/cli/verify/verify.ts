@@ -1,9 +1,14 @@
-import { fromSource, inRunningOrder, type MigrationSource, runContained } from "../../migrator/index.ts";
+import {
+  fromSource,
+  inRunningOrder,
+  irreversibleReason,
+  type MigrationSource,
+  runContained,
+} from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";
 import { attempt, type Checked, checkMigration } from "./check.ts";
-import { reasonOf } from "./reason.ts";
 import type { VerifiedMigration, VerifyReport } from "./report.ts";
 
 export interface VerifySetup extends BenchSetup {
@@ -128,7 +133,7 @@ async function readReasons(source: MigrationSource, names: readonly string[]): P
   const loaded = await fromSource(() => source.load(names, runContained));
   return new Map(
     [...loaded].flatMap(([name, migration]) => {
-      const reason = reasonOf(migration);
+      const reason = irreversibleReason(migration);
       return reason === undefined ? [] : [[name, reason] as const];
     }),
   );

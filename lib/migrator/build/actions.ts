@@ -2,6 +2,7 @@ import type { Actions, BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import type { LoadedMigration, SqlFile } from "../source.ts";
+import { HOW_TO_DECLARE, irreversibleReason, NoWayDown } from "./irreversible.ts";
 import { asksForNoTransaction, readSections } from "./sections.ts";
 
 export type Action = (...args: unknown[]) => unknown;
@@ -30,15 +31,25 @@ function terminated(text: string): string {
 
 /** Takes up, down and shorthands out of what was loaded. */
 export function readActions(loaded: LoadedMigration): Actions {
+  const actions = exportedActions(loaded);
+  const reason = irreversibleReason(loaded);
+  return reason === undefined ? actions : { ...actions, down: new NoWayDown(reason) };
+}
+
+function exportedActions(loaded: LoadedMigration): Actions {
   if (loaded.kind === "module") return moduleActions(loaded.exports);
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
-    return { up: plainSql(up, up.text), down: down ? plainSql(down, down.text) : false, shorthands: {} };
+    return {
+      up: plainSql(up, up.text),
+      down: down ? plainSql(down, down.text) : new NoWayDown(),
+      shorthands: {},
+    };
   }
   const { up, down } = readSections(loaded.file.text);
   return {
     up: plainSql(loaded.file, up.text),
-    down: down ? plainSql(loaded.file, down.text) : false,
+    down: down ? plainSql(loaded.file, down.text) : new NoWayDown(),
     shorthands: {},
   };
 }
@@ -61,17 +72,18 @@ function moduleActions(exported: unknown): Actions {
 
 /**
  * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
- * @throws MigrationError `IRREVERSIBLE` for `down = false`, `MIGRATION` when there is nothing to call
+ * @throws MigrationError `IRREVERSIBLE` for one that has no way down, `MIGRATION` when there is nothing to call
  */
 export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | PlainSql {
   const inferred = direction === "down" && actions.down === undefined;
   const action = inferred || direction === "up" ? actions.up : actions.down;
   if (action instanceof PlainSql) return action;
   if (isAction(action)) return { action, mode: inferred ? "inferred" : "direct" };
-  if (action === false && direction === "down") {
-    throw new MigrationError("IRREVERSIBLE", `migration ${name} has no way down`, {
+  if (action instanceof NoWayDown && direction === "down") {
+    const { reason = "it has no way down" } = action;
+    throw new MigrationError("IRREVERSIBLE", `migration ${name} cannot be undone: ${reason}`, {
       migration: name,
-      hint: "Add a down section or function to it, or write a new migration that undoes it.",
+      hint: `Add a down section or function to it, or write a new migration that undoes it. A file says why it cannot be undone: ${HOW_TO_DECLARE}.`,
     });
   }
   const shown = action === undefined ? "nothing" : String(action);

@@ -6,6 +6,7 @@ import type { Direction } from "../plan/select.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
 import { callSite, placeOf } from "./call-site.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
+import { HOW_TO_DECLARE } from "./irreversible.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { MigrationQueries, type RunQuery } from "./queries.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
@@ -180,7 +181,7 @@ async function buildError(
       {
         migration: context.name,
         cause: error,
-        hint: "Export a down function from it, or down = false when it cannot be undone.",
+        hint: `Export a down function from it, or say why it cannot be undone: ${HOW_TO_DECLARE}.`,
       },
     );
   }

@@ -9,6 +9,7 @@ import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
 import { PlainSql } from "./actions.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
+import { NoWayDown } from "./irreversible.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
@@ -68,7 +69,9 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
   };
   const decision = decideDown(facts, from);
   if ("refusal" in decision) {
-    const { refusal, reason, hint } = decision;
+    const { refusal, hint } = decision;
+    const said = file?.actions.down instanceof NoWayDown ? file.actions.down.reason : undefined;
+    const reason = refusal === "IRREVERSIBLE" ? (said ?? decision.reason) : decision.reason;
     throw new MigrationError(refusal, `migration ${name} cannot be undone: ${reason}`, {
       migration: name,
       hint,

@@ -1,4 +1,5 @@
 import { buildOrIrreversible } from "../build/build.ts";
+import { NoWayDown } from "../build/irreversible.ts";
 import { loadContexts } from "../build/load.ts";
 import { planUp } from "../build/plan-up.ts";
 import type { DownForecast, Forecast } from "../report.ts";
@@ -15,8 +16,11 @@ export async function forecast(workspace: Workspace): Promise<Forecast> {
   const downs = new Map<string, DownForecast>();
   for (const [name, context] of await loadContexts(source, names, loadOptions(workspace))) {
     const built = await buildOrIrreversible(context);
-    if (built === "irreversible") downs.set(name, { kind: "irreversible" });
-    else if (built.kind === "dynamic") downs.set(name, { kind: "dynamic" });
+    if (built === "irreversible") {
+      const { down } = context.actions;
+      const reason = down instanceof NoWayDown ? down.reason : undefined;
+      downs.set(name, { kind: "irreversible", ...(reason === undefined ? {} : { reason }) });
+    } else if (built.kind === "dynamic") downs.set(name, { kind: "dynamic" });
     else downs.set(name, { kind: "static", sql: built.steps, transactional: built.transactional });
   }
   const steps = await previewMigrations(session, planned);

@@ -50,7 +50,7 @@ const NEITHER = {
 const IRREVERSIBLE = {
   refusal: "IRREVERSIBLE",
   reason: "it has no way down",
-  hint: "Add a down section or function to it, or write a new migration that undoes it.",
+  hint: 'Add a down section or function to it, or write a new migration that undoes it. A file says why it cannot be undone: export const irreversible = "the reason", in SQL the comment -- irreversible: the reason.',
 } as const;
 
 const DISAGREE = {

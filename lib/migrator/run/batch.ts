@@ -129,7 +129,8 @@ export function createBatch(session: Session, options: BatchOptions): Batch {
       return durations;
     },
     flush: async () => {
-      if (open.transaction) await committing(() => session.run("COMMIT"));
+      if (open.transaction)
+        await committing(() => session.runTogether("", [...proofOf(containment), own("COMMIT")]));
     },
     flushWith: async (migration, record) => {
       if (!open.transaction) return session.run(alone(record));
