@@ -31,7 +31,7 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
-export { CONTAINMENT_STATE, type Containment } from "./run/contain.ts";
+export { FENCE_STATE, type Fence } from "./run/fence.ts";
 export type { Completed } from "./run/planned.ts";
 export type { LoadedMigration, MigrationEntry, MigrationSource, RunCode, SqlFile } from "./source.ts";
 export { type MaskedSql, maskQuoted, maskSecrets, maskSql } from "./sql/mask.ts";

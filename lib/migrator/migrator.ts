@@ -9,7 +9,7 @@ import { type MigratorOptions, type Provenance, type ResolvedOptions, resolveOpt
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
 import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
-import type { Containment } from "./run/contain.ts";
+import type { Fence } from "./run/fence.ts";
 import type { MigrationSource } from "./source.ts";
 import { type HistoryFilter, readHistory } from "./store/history.ts";
 import { findTables, nameTables } from "./store/tables.ts";
@@ -31,7 +31,7 @@ export interface MigratorSetup {
    */
   readonly deadline?: number;
   /** Keeps migrations inside of their database. Default: they may do what the user may. */
-  readonly containment?: Containment;
+  readonly fence?: Fence;
 }
 
 /**
@@ -117,7 +117,7 @@ export class Migrator {
   }
 
   async #session<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
-    const { connection, provenance, source, deadline, containment } = this.#setup;
+    const { connection, provenance, source, deadline, fence } = this.#setup;
     const options = this.#options;
     const observe = tolerant(this.#setup.observe);
     const { signal, clear } = withDeadline(this.#setup.signal, deadline);
@@ -133,7 +133,7 @@ export class Migrator {
           provenance,
           observe,
           signal,
-          containment,
+          fence,
         });
       } finally {
         await session.end();

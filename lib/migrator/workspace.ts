@@ -5,9 +5,9 @@ import type { Session } from "./connection/session.ts";
 import type { Observer } from "./events.ts";
 import type { Provenance, ResolvedOptions } from "./options.ts";
 import { type BatchOptions, createBatch } from "./run/batch.ts";
-import type { Containment } from "./run/contain.ts";
 import type { RunContext } from "./run/context.ts";
 import { Described } from "./run/described.ts";
+import type { Fence } from "./run/fence.ts";
 import { withMigrationLock } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
 import { ensureTables, type Tables } from "./store/tables.ts";
@@ -24,7 +24,7 @@ export interface Workspace {
   readonly provenance: Provenance;
   readonly observe: Observer;
   readonly signal?: AbortSignal | undefined;
-  readonly containment?: Containment | undefined;
+  readonly fence?: Fence | undefined;
 }
 
 export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
@@ -59,12 +59,12 @@ export async function openLedger(
 
 /** What a run of `total` migrations works with. */
 export function runContext(
-  { session, options, observe, signal, containment }: Workspace,
+  { session, options, observe, signal, fence }: Workspace,
   ledger: Ledger,
   { total, durability }: Pick<BatchOptions, "total" | "durability">,
 ): RunContext {
-  const batch = createBatch(session, { mode: options.transaction, total, durability, containment });
-  return { session, ledger, batch, observe, options, signal, containment, described: new Described() };
+  const batch = createBatch(session, { mode: options.transaction, total, durability, fence });
+  return { session, ledger, batch, observe, options, signal, fence, described: new Described() };
 }
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {

@@ -34,7 +34,7 @@ export function statuses({ migrations }: VerifyReport): string[] {
 /** Writes down the names of the databases it makes. */
 export function recording(provider: ScratchProvider, names: string[]): ScratchProvider {
   return {
-    contained: provider.contained,
+    fenced: provider.fenced,
     async create() {
       const made = await provider.create();
       names.push(made.connection.database);

@@ -8,7 +8,7 @@ import {
 } from "../../migrator/index.ts";
 import { TOOL } from "../../migrator/version.ts";
 import { type Catalog, connectTo, ownTablesOf, readCatalog, typed } from "../catalog/index.ts";
-import { Fence } from "./fence.ts";
+import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
 export interface BenchSetup {
@@ -24,20 +24,20 @@ export class Bench {
   readonly #client: pg.Client;
   readonly #migrator: Migrator;
   readonly #options: MigratorOptions;
-  readonly #fence: Fence | undefined;
+  readonly #fence: ScratchFence | undefined;
 
   private constructor(database: ScratchDatabase, client: pg.Client, setup: BenchSetup) {
     this.database = database;
     this.#client = client;
     this.#options = setup.options ?? {};
-    this.#fence = setup.scratch.contained ? new Fence() : undefined;
+    this.#fence = setup.scratch.fenced ? new ScratchFence() : undefined;
     this.#migrator = new Migrator({
       connection: database.connection,
       source: setup.source,
       provenance: { actor: "verify", origin: "cli", tool: TOOL },
       options: this.#options,
       ...(setup.signal === undefined ? {} : { signal: setup.signal }),
-      ...(this.#fence === undefined ? {} : { containment: this.#fence }),
+      ...(this.#fence === undefined ? {} : { fence: this.#fence }),
     });
   }
 

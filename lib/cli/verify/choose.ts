@@ -20,11 +20,11 @@ export async function chooseScratch(world: World, flags: TargetFlags): Promise<C
     const shadow = readShadow(url, { ...dotEnv, ...environment }, world.cwd);
     const settings = readDatabaseSettings({ environment, dotEnv }, world.cwd);
     // The database is there for this, but its roles are those of the server.
-    const contained = !settings.guessed && isSameServer(shadow, settings.connection);
-    return { scratch: shadowAt(shadow, { contained }), notes: [] };
+    const fenced = !settings.guessed && isSameServer(shadow, settings.connection);
+    return { scratch: shadowAt(shadow, { fenced }), notes: [] };
   }
   const { connection, local, notes } = await chooseTarget(world, flags);
-  return { scratch: scratchOn(connection, { contained: !local }), notes };
+  return { scratch: scratchOn(connection, { fenced: !local }), notes };
 }
 
 function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boolean {

@@ -1,8 +1,8 @@
 import pg from "pg";
 import {
   actsOutside,
-  CONTAINMENT_STATE,
-  type Containment,
+  FENCE_STATE,
+  type Fence,
   MigrationError,
   type OutsideNames,
 } from "../../migrator/index.ts";
@@ -43,11 +43,11 @@ BEGIN
     UNION ALL SELECT 'settings or comments of roles or databases' FROM held
     WHERE id IN (2964, 2396, 3592) AND (${OF_OTHERS}) <> ${pg.escapeLiteral(digest).trimStart()}
   ) AS all_of_it;
-  IF touched IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${CONTAINMENT_STATE}', MESSAGE = touched; END IF;
+  IF touched IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${FENCE_STATE}', MESSAGE = touched; END IF;
 END $cdk_pg_migrate$`;
 
 /** Keeps the migrations of a run inside of their scratch database, and remembers why one was stopped. */
-export class Fence implements Containment {
+export class ScratchFence implements Fence {
   readonly #names: OutsideNames = new Set();
   #digest = "";
   #refusal: string | undefined;

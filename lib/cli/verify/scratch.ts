@@ -13,7 +13,7 @@ export interface ScratchDatabase {
 /** Makes scratch databases, one after the other. */
 export interface ScratchProvider {
   /** Whether others use the server too: then migrations must not change anything of it but their scratch database. */
-  readonly contained: boolean;
+  readonly fenced: boolean;
   create(): Promise<ScratchDatabase>;
 }
 
@@ -21,9 +21,9 @@ export interface ScratchProvider {
 export const SCRATCH_PREFIX = "cdk_pg_migrate_scratch_";
 
 /** Scratch databases on the server of a connection; the database it names is not touched. */
-export function scratchOn(server: ConnectionSettings, { contained = true } = {}): ScratchProvider {
+export function scratchOn(server: ConnectionSettings, { fenced = true } = {}): ScratchProvider {
   return {
-    contained,
+    fenced,
     async create() {
       const database = `${SCRATCH_PREFIX}${randomBytes(6).toString("hex")}`;
       // Not `template1`: what somebody put there would be in the way, and nobody may be connected to it.

@@ -14,9 +14,9 @@ import { readErrorCode } from "../failure.ts";
 import type { ScratchProvider } from "./scratch.ts";
 
 /** A given database used as scratch database, where none may be created. It must be empty, and is emptied afterwards. */
-export function shadowAt(connection: ConnectionSettings, { contained = false } = {}): ScratchProvider {
+export function shadowAt(connection: ConnectionSettings, { fenced = false } = {}): ScratchProvider {
   return {
-    contained,
+    fenced,
     async create() {
       const empty = await withClient(connection, (client) => requireEmpty(client, connection));
       return {

@@ -3,7 +3,7 @@ import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { TransactionMode } from "../options.ts";
-import { type Containment, proofOf } from "./contain.ts";
+import { type Fence, proofOf } from "./fence.ts";
 
 /** The message that does one migration in a transaction. */
 export interface Work {
@@ -72,11 +72,11 @@ export interface BatchOptions {
   readonly durability: Durability;
   /** Number of migrations in the run. */
   readonly total: number;
-  readonly containment?: Containment | undefined;
+  readonly fence?: Fence | undefined;
 }
 
 export function createBatch(session: Session, options: BatchOptions): Batch {
-  const { mode, durability, total, containment } = options;
+  const { mode, durability, total, fence } = options;
   const kept: string[] = [];
   const open = { transaction: false, committing: false, names: [] as string[] };
   const inDoubt = new Set<string>();
@@ -91,7 +91,7 @@ export function createBatch(session: Session, options: BatchOptions): Batch {
     return durability === "every" || isLast ? ["COMMIT"] : ["SET LOCAL synchronous_commit = off", "COMMIT"];
   };
   const ending = (name: string, end: readonly string[]): readonly Part[] => {
-    return [stillOpen(name), scope(), ...proofOf(containment), ...session.timeLimit(), recording(end)];
+    return [stillOpen(name), scope(), ...proofOf(fence), ...session.timeLimit(), recording(end)];
   };
   const abandon = async (): Promise<void> => {
     await session.rollback();
@@ -130,7 +130,7 @@ export function createBatch(session: Session, options: BatchOptions): Batch {
     },
     flush: async () => {
       if (open.transaction)
-        await committing(() => session.runTogether("", [...proofOf(containment), own("COMMIT")]));
+        await committing(() => session.runTogether("", [...proofOf(fence), own("COMMIT")]));
     },
     flushWith: async (migration, record) => {
       if (!open.transaction) return session.run(alone(record));

@@ -3,8 +3,8 @@ import type { Observer } from "../events.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Ledger } from "../store/write.ts";
 import type { Batch } from "./batch.ts";
-import type { Containment } from "./contain.ts";
 import type { Described } from "./described.ts";
+import type { Fence } from "./fence.ts";
 
 /** What the migrations of one run work with. */
 export interface RunContext {
@@ -15,5 +15,5 @@ export interface RunContext {
   readonly observe: Observer;
   readonly options: ResolvedOptions;
   readonly signal?: AbortSignal | undefined;
-  readonly containment?: Containment | undefined;
+  readonly fence?: Fence | undefined;
 }

@@ -6,8 +6,8 @@ import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { alone, endedTransaction, isEndedTransaction, type Work } from "./batch.ts";
-import { contained } from "./contain.ts";
 import type { RunContext } from "./context.ts";
+import { fenced } from "./fence.ts";
 import { dropInvalidIndex } from "./invalid-index.ts";
 import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
@@ -49,7 +49,7 @@ export class Attempt {
   async build(): Promise<BuiltSteps> {
     const { batch, session } = this.#run;
     const live: LiveDb = new LiveDb(session, {
-      containment: this.#run.containment,
+      fence: this.#run.fence,
       begin: () => batch.begin(),
       leaveTransaction: () => this.#startNoTransaction(live.completed),
     });
@@ -69,7 +69,7 @@ export class Attempt {
 
   /** @param entry what is still to be done before it in the same message */
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
-    for (const text of built.steps) this.#run.containment?.inspect(text);
+    for (const text of built.steps) this.#run.fence?.inspect(text);
     const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
     const record = await this.#bookkeeping(this.#planned.direction, true);
     try {
@@ -100,7 +100,7 @@ export class Attempt {
     const { session, ledger, batch } = this.#run;
     const { name, direction } = this.#planned;
     const skip = resumed?.statement ?? 0;
-    for (const text of built.steps) this.#run.containment?.inspect(text);
+    for (const text of built.steps) this.#run.fence?.inspect(text);
     await this.#startNoTransaction(skip);
     const statements = built.steps.flatMap((step) => splitStatements(step));
     let recorded = this.#queries + skip;
@@ -139,7 +139,7 @@ export class Attempt {
     for (;;) {
       try {
         await dropInvalidIndex(session, text);
-        return await contained(session, this.#run.containment, text, () => session.runMigration(text));
+        return await fenced(session, this.#run.fence, text, () => session.runMigration(text));
       } catch (error) {
         await retries.wait(error, this.#planned);
       }

@@ -5,7 +5,7 @@ import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import { concernsTransaction, firstTransactionControl } from "../sql/classify.ts";
 import { oneLine } from "../sql/one-line.ts";
-import { type Containment, contained } from "./contain.ts";
+import { type Fence, fenced } from "./fence.ts";
 import { isCleanRefusal } from "./refusal.ts";
 
 export interface LiveDbHooks {
@@ -13,7 +13,7 @@ export interface LiveDbHooks {
   readonly begin: () => Promise<void>;
   /** Before a query of a migration that has asked to run without one. */
   readonly leaveTransaction: () => Promise<void>;
-  readonly containment?: Containment | undefined;
+  readonly fence?: Fence | undefined;
 }
 
 /**
@@ -71,12 +71,12 @@ export class LiveDb {
 
   async #perform(inTransaction: boolean, query: MigrationQuery): Promise<pg.QueryResult> {
     if (this.#ended !== undefined) throw this.#ended;
-    const { containment } = this.#hooks;
+    const { fence } = this.#hooks;
     if (inTransaction) refuseTransactionControl(query.text);
-    containment?.inspect(query.text);
+    fence?.inspect(query.text);
     if (!inTransaction) {
       await this.#hooks.leaveTransaction();
-      return contained(this.#session, containment, query.text, () => this.#outside(query));
+      return fenced(this.#session, fence, query.text, () => this.#outside(query));
     }
     await this.#hooks.begin();
     const result = await (concernsTransaction(query.text) ? this.#bare(query) : this.#inSavepoint(query));

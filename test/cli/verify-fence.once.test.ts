@@ -163,25 +163,25 @@ describe("verify on a server that others use", () => {
       const dir = writeFolder({
         "1_role.sql": `CREATE ROLE ${role};\n-- Down Migration\nDROP ROLE ${role};`,
       });
-      const report = await verify(db, dir, { scratch: scratchOn(db.connection, { contained: false }) });
+      const report = await verify(db, dir, { scratch: scratchOn(db.connection, { fenced: false }) });
       await db.query(`DROP ROLE ${role}`);
       expect(statuses(report)).toEqual(["1_role reversible"]);
     }));
 
-  test("a shadow database on the server of the settings is contained, one elsewhere and the embedded one are not", async () => {
-    const contained = async (env: Record<string, string>) => {
+  test("a shadow database on the server of the settings is fenced, one elsewhere and the embedded one are not", async () => {
+    const fenced = async (env: Record<string, string>) => {
       const { scratch } = await chooseScratch({ ...createWorld(undefined, env), cwd: tmpdir() }, {});
-      return scratch.contained;
+      return scratch.fenced;
     };
     const settings = { DATABASE_HOST: "localhost", DATABASE_PORT: "5999" };
     const shadow = (host: string) => ({
       SHADOW_DATABASE_URL: `postgres://u:p@${host}/shadow?sslmode=disable`,
     });
-    expect(await contained({ ...settings })).toBe(true);
-    expect(await contained({ ...settings, ...shadow("127.0.0.1:5999") })).toBe(true);
-    expect(await contained({ ...settings, ...shadow("127.0.0.1:6000") })).toBe(false);
-    expect(await contained({ ...settings, ...shadow("db.example:5999") })).toBe(false);
-    expect(await contained(shadow("127.0.0.1:5432"))).toBe(false);
+    expect(await fenced({ ...settings })).toBe(true);
+    expect(await fenced({ ...settings, ...shadow("127.0.0.1:5999") })).toBe(true);
+    expect(await fenced({ ...settings, ...shadow("127.0.0.1:6000") })).toBe(false);
+    expect(await fenced({ ...settings, ...shadow("db.example:5999") })).toBe(false);
+    expect(await fenced(shadow("127.0.0.1:5432"))).toBe(false);
   });
 
   test("a user who may change roles but is no superuser is stopped in the same way", () =>

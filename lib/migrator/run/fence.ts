@@ -6,53 +6,52 @@ import { MigrationError } from "../errors.ts";
 import { transactionControl } from "../sql/classify.ts";
 
 /** Keeps migrations from changing anything outside of the database they run in, such as the roles of its server. */
-export interface Containment {
+export interface Fence {
   /** @throws MigrationError for SQL that must not be sent */
   inspect(sql: string): void;
-  /** SQL that raises `CONTAINMENT_STATE` in a transaction that has changed something outside of its database. */
+  /** SQL that raises `FENCE_STATE` in a transaction that has changed something outside of its database. */
   readonly proof: string;
   /** The error for a migration that does what it must not. */
   refusal(what: string): MigrationError;
 }
 
 /** SQLSTATE that the proof raises; its message says what was changed. */
-export const CONTAINMENT_STATE = "CPM01";
+export const FENCE_STATE = "CPM01";
 
 /** Goes before COMMIT: when it fails, the transaction is rolled back. */
-export function proofOf(containment: Containment | undefined): readonly Part[] {
-  if (containment === undefined) return [];
+export function proofOf(fence: Fence | undefined): readonly Part[] {
+  if (fence === undefined) return [];
   const meaning = (error: MigrationError): MigrationError =>
-    error.details.sqlstate === CONTAINMENT_STATE ? containment.refusal(error.message) : error;
-  return [{ ...own([...ENGINE_SCOPE, containment.proof].join("; ")), meaning }];
+    error.details.sqlstate === FENCE_STATE ? fence.refusal(error.message) : error;
+  return [{ ...own([...ENGINE_SCOPE, fence.proof].join("; ")), meaning }];
 }
 
 /**
- * Runs a statement of a migration that has no transaction. With a containment it gets one all the same, so that the
+ * Runs a statement of a migration that has no transaction. With a fence it gets one all the same, so that the
  * proof can stop it, unless Postgres insists on none: such statements are those that `inspect` knows by name.
  */
-export async function contained<T>(
+export async function fenced<T>(
   session: Session,
-  containment: Containment | undefined,
+  fence: Fence | undefined,
   text: string,
   run: () => Promise<T>,
 ): Promise<T> {
-  if (containment === undefined) return run();
-  containment.inspect(text);
+  if (fence === undefined) return run();
+  fence.inspect(text);
   const control = transactionControl(text);
   if (control !== undefined || session.transactionStatus !== "I") {
-    if (control === "commit") await session.runTogether("", proofOf(containment));
+    if (control === "commit") await session.runTogether("", proofOf(fence));
     return run();
   }
   try {
     await session.run("BEGIN");
     const result = await run();
-    await session.runTogether("", [...proofOf(containment), own("COMMIT")]);
+    await session.runTogether("", [...proofOf(fence), own("COMMIT")]);
     return result;
   } catch (error) {
     await session.rollback();
     const sqlstate = error instanceof MigrationError ? error.details.sqlstate : readFailure(error).code;
-    if (sqlstate === INVALID_TRANSACTION_TERMINATION)
-      throw containment.refusal("code that commits by itself");
+    if (sqlstate === INVALID_TRANSACTION_TERMINATION) throw fence.refusal("code that commits by itself");
     if (sqlstate !== ACTIVE_TRANSACTION) throw error;
     return run();
   }
