@@ -1,7 +1,8 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { inRunningOrder } from "../core/index.ts";
 import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
-import { classifyFileName, type NamedFile, numericPrefix } from "./file-names.ts";
+import { classifyFileName, type NamedFile } from "./file-names.ts";
 import { errorCode, errorMessage } from "./unknown.ts";
 
 /** One migration as its folder lists it. */
@@ -50,7 +51,7 @@ export async function readFolder(dir: string, options: ReadFolderOptions = {}): 
   const entries = toEntries(files, problems);
   problems.push(...sameButForCase(files.map(({ name }) => name)));
   if (problems.length > 0) throw refusal(folder, problems);
-  return { dir: folder, entries: inOrder(entries) };
+  return { dir: folder, entries: inRunningOrder(entries, ({ fileName }) => fileName) };
 }
 
 function readEntries(folder: string): Dirent[] {
@@ -169,16 +170,6 @@ function sameButForCase(names: readonly string[]): FolderProblem[] {
       message: "differ only by upper and lower case, or by how accents are encoded",
       hint: "rename all but one: macOS and Windows cannot tell them apart",
     }));
-}
-
-function inOrder(entries: readonly FolderEntry[]): readonly FolderEntry[] {
-  const prefixes = entries.map(({ fileName }) => numericPrefix(fileName));
-  // As folders are mostly read. To sort a thousand that are sorted takes longer than to look.
-  if (prefixes.every((prefix, i) => i === 0 || prefix > (prefixes[i - 1] ?? 0))) return entries;
-  return entries
-    .map((entry, i) => ({ entry, prefix: prefixes[i] ?? 0 }))
-    .toSorted((a, b) => a.prefix - b.prefix || (a.entry.fileName < b.entry.fileName ? -1 : 1))
-    .map(({ entry }) => entry);
 }
 
 function refusal(folder: string, problems: readonly FolderProblem[]): FolderError {

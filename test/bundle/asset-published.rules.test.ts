@@ -26,12 +26,13 @@ const MIGRATIONS: Files = {
   "migrations/2_b.sql": "SELECT 1;",
 };
 
-/** A project with this room as the package has it: each file compiled by itself, in the same folders. */
+/** A project with this room, and the one it imports, as the package has them: each file compiled by itself, in the same folders. */
 function makePublished(files: Files = MIGRATIONS): Project {
   const project = make({ ...BUILT_HANDLERS, ...files });
   const home = join(project.root, "node_modules/cdk-pg-migrate");
-  const room = join(REPOSITORY, "lib/bundle");
-  for (const found of readdirSync(room, { recursive: true, withFileTypes: true })) {
+  const rooms = ["lib/bundle", "lib/core"].map((room) => join(REPOSITORY, room));
+  const sources = rooms.flatMap((room) => readdirSync(room, { recursive: true, withFileTypes: true }));
+  for (const found of sources) {
     if (!found.isFile()) continue;
     const source = join(found.parentPath, found.name);
     const target = join(home, "dist", source.slice(REPOSITORY.length).replace(/\.ts$/, ".js"));
@@ -122,11 +123,11 @@ test("bundled into another file, it says what to do instead", () => {
   const project = makePublished();
   cpSync(
     join(project.root, "node_modules/cdk-pg-migrate/dist/lib/bundle"),
-    join(project.root, "node_modules/cdk-pg-migrate/dist/moved"),
+    join(project.root, "node_modules/cdk-pg-migrate/dist/lib/moved"),
     { recursive: true, filter: (path) => !path.endsWith("worker.js") },
   );
   const script = scriptOf(project);
-  writeFileSync(script, readFileSync(script, "utf8").replace("dist/lib/bundle", "dist/moved"));
+  writeFileSync(script, readFileSync(script, "utf8").replace("dist/lib/bundle", "dist/lib/moved"));
   const printed = execFileSync(process.execPath, [script], { cwd: project.root, encoding: "utf8" });
   expect(JSON.parse(printed)).toMatchObject({ message: expect.stringMatching(/leave it external/) });
 });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { classifyFileName, numericPrefix } from "../../lib/bundle/file-names.ts";
 import { FolderError, readFolder } from "../../lib/bundle/index.ts";
+import { compareMigrations } from "../../lib/core/index.ts";
 import { projects } from "./folders.ts";
 
 const make = projects();
@@ -199,4 +200,12 @@ test("a broken link is listed, and fails only where it is needed", async () => {
   symlinkSync(join(dir, "gone"), join(dir, "001_a.ts"));
   writeFileSync(join(dir, "002_b.sql"), "");
   expect((await readFolder(dir)).entries).toHaveLength(2);
+});
+
+test("lists names with an equal number in the order that they run in, whatever their case", async () => {
+  const names = ["1_B.sql", "1_a.sql", "1_C-d.sql", "1_step10.sql", "1_step9.sql", "1_cd.ts"];
+  const { entries } = await readFolder(folderOf(...names));
+  const listed = entries.map(({ fileName }) => fileName);
+  expect(listed).toEqual([...listed].sort(compareMigrations));
+  expect(listed.slice(0, 2)).toEqual(["1_a.sql", "1_B.sql"]);
 });

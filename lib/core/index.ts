@@ -1,0 +1,3 @@
+/** What every room means by the same word. Imports nothing. */
+
+export { compareMigrations, inRunningOrder } from "./order.ts";

@@ -1,0 +1,59 @@
+/**
+ * The order migrations run in: by numeric prefix, then by name, as node-pg-migrate sorts its files. A prefix of
+ * 17 digits is a UTC date (`YYYYMMDDhhmmssSSS`); any other is the number it shows.
+ */
+export function compareMigrations(a: string, b: string): number {
+  if (a === b) return 0;
+  const difference = prefixOf(a) - prefixOf(b);
+  if (difference !== 0) return difference;
+  return collator().compare(a, b) || (a < b ? -1 : 1);
+}
+
+/** Things in running order, each by the file name that is its own. */
+export function inRunningOrder<T>(things: readonly T[], fileNameOf: (thing: T) => string): T[] {
+  const keyed = things.map((thing) => {
+    const name = fileNameOf(thing);
+    return { thing, name, prefix: prefixOf(name) };
+  });
+  // As they mostly come. To sort a thousand that are sorted takes longer than to look.
+  if (keyed.every(({ prefix }, i) => i === 0 || prefix > (keyed[i - 1]?.prefix ?? prefix)))
+    return [...things];
+  return keyed
+    .sort((a, b) => a.prefix - b.prefix || compareMigrations(a.name, b.name))
+    .map(({ thing }) => thing);
+}
+
+/**
+ * node-pg-migrate compares names in the locale of the machine, so that a laptop and a Lambda could disagree;
+ * here the locale is fixed.
+ */
+const collator = whenNeeded(
+  () =>
+    new Intl.Collator("en", {
+      usage: "sort",
+      numeric: true,
+      sensitivity: "variant",
+      ignorePunctuation: true,
+    }),
+);
+
+/** Node takes eight milliseconds for a collator, and most names differ by their prefix. */
+function whenNeeded<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** The prefix as a number; a name without one (possible in adopted databases) comes first. */
+function prefixOf(name: string): number {
+  const digits = /^\d+/.exec(name)?.[0] ?? "";
+  if (digits.length !== 17) return digits === "" ? -1 : Number(digits);
+  const [date, time] = [digits.slice(0, 8), digits.slice(8)];
+  const iso =
+    `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` +
+    `T${time.slice(0, 2)}:${time.slice(2, 4)}:${time.slice(4, 6)}.${time.slice(6)}Z`;
+  const value = Date.parse(iso);
+  return Number.isNaN(value) ? Number(digits) : value;
+}
