@@ -20,17 +20,22 @@ module.exports = {
       "^lib/(constructs/|app-stack\\.ts$)",
       ...npm("aws-cdk-lib", "constructs"),
     ]),
-    room("migrator", "^lib/migrator/", ["^lib/migrator/", ...npm("pg", "node-pg-migrate")]),
-    room("bundle", "^lib/bundle/", ["^lib/bundle/", ...npm("esbuild")]),
+    room("core", "^lib/core/", ["^lib/core/"]),
+    room("migrator", "^lib/migrator/", ["^lib/(core|migrator)/", ...npm("pg", "node-pg-migrate")]),
+    room("bundle", "^lib/bundle/", ["^lib/(core|bundle)/", ...npm("esbuild")]),
     room("constructs", "^lib/constructs/", [
       "^lib/(constructs|bundle)/",
       "^lambda/contract\\.ts$",
       ...npm("aws-cdk-lib", "constructs"),
     ]),
-    room("lambda", "^lambda/", [
+    room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
       "^lambda/",
-      "^lib/migrator/",
+      "^lib/(core|migrator)/",
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
+    ]),
+    room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
+      "^lambda/(stack-event/|runtime/(invocation|log|redactor|cut|resource-name)\\.ts$|contract\\.ts$)",
+      ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda"),
     ]),
     room("migrations", "^migrations/", ["^migrations/", ...npm("node-pg-migrate")]),
     {
@@ -51,6 +56,12 @@ module.exports = {
       severity: "error",
       from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/migrator/engine\\.ts$" },
       to: { path: "^node_modules/node-pg-migrate/" },
+    },
+    {
+      name: "core-by-its-index",
+      severity: "error",
+      from: { pathNot: "^(lib/core|test)/" },
+      to: { path: "^lib/core/", pathNot: "^lib/core/index\\.ts$" },
     },
     {
       name: "bundle-by-its-index",

@@ -5,7 +5,7 @@
 export { DEFAULTS } from "../lib/migrator/defaults.ts";
 export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/migrator/options.ts";
 
-/** Environment variables of the three functions. None holds a secret. */
+/** Environment variables of the functions. None holds a secret. */
 export const ENV = {
   host: "DATABASE_HOST",
   port: "DATABASE_PORT",
@@ -13,13 +13,15 @@ export const ENV = {
   /** ARN of a secret whose JSON has `username` and `password`; all else in it is ignored. */
   secretArn: "DATABASE_SECRET_ARN",
   /**
-   * File with the certificates to trust, absolute or relative to the asset. Absent: Node's own list and the
-   * Amazon certificates of the Lambda runtime.
+   * File with the only certificates to trust, absolute or relative to the asset. Absent: Node's own list, those in
+   * the asset, and the Amazon certificates of the Lambda runtime.
    */
   caFile: "CA_FILE",
   /** JSON of `MigratorOptions` without what has its default; absent: all defaults. */
   options: "MIGRATE_OPTIONS",
-  /** Deploy only: `keep` or `down`. */
+  /** Stack event only: name of the deploy function. */
+  deployFunction: "DEPLOY_FUNCTION",
+  /** Stack event and deploy only: `keep` or `down`. */
   onRollback: "ON_ROLLBACK",
   /** Operate only: "true" or "false". */
   allowDown: "ALLOW_DOWN",
@@ -30,6 +32,7 @@ export const ENV = {
 /** Where things lie in the asset, relative to its root. */
 export const ASSET = {
   /** Entry points, as Lambda's `handler` setting names them. */
+  stackEventHandler: "on-stack-event.handler",
   deployHandler: "on-deploy.handler",
   statusHandler: "on-status.handler",
   operateHandler: "on-operate.handler",
@@ -38,6 +41,7 @@ export const ASSET = {
   modules: "migrations/modules.mjs",
   /** SQL files under the names they have in the migrations folder. */
   sql: "migrations/sql",
+  /** The certificates that the construct was given, else those of RDS. */
   ca: "ca.pem",
 } as const;
 
@@ -48,6 +52,8 @@ export type OnRollback = "keep" | "down";
 export const LIMITS = {
   /** Of the functions: as long as a synchronous custom resource may take (CDK's provider framework adds a minute). */
   functionTimeout: 14 * 60,
+  /** The stack-event function has so much more time than the deploy function: to ask CloudFormation, and to answer. */
+  relay: 45,
   /** CloudFormation stops waiting for an answer. */
   serviceTimeout: 16 * 60,
   /** Postgres is told to stop so long before Lambda would. */
@@ -74,6 +80,10 @@ export interface DeployProperties {
   readonly MigrationsHash: string;
   /** Host, port and name: another database needs its migrations, though they are the same. */
   readonly Database: string;
+  /** ARN of the secret, hash of the given certificates, security group and subnets: what a connection depends on. */
+  readonly Secret: string;
+  readonly Ca?: string;
+  readonly Network: readonly string[];
   readonly MigrationCount: string;
   /** Newest migration of the bundle. */
   readonly Head: string;
@@ -94,6 +104,22 @@ export interface DeployData {
   readonly AppliedCount: string;
   readonly PendingCount: string;
   readonly AheadCount: string;
+}
+
+const UNKNOWN = "unknown";
+
+/** The attributes when nobody asked the database. */
+export const NOT_ASKED: DeployData = {
+  Head: UNKNOWN,
+  AppliedCount: UNKNOWN,
+  PendingCount: UNKNOWN,
+  AheadCount: UNKNOWN,
+};
+
+/** What a custom resource's function answers when it succeeds. */
+export interface DeployResult {
+  readonly PhysicalResourceId: string;
+  readonly Data: DeployData;
 }
 
 /** One migration of the manifest. */

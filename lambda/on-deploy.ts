@@ -1,17 +1,13 @@
-import type { DeployData } from "./contract.ts";
+import type { DeployResult } from "./contract.ts";
 import { type Answer, deploy } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import { toDeployFailure } from "./deploy/failure.ts";
 import { describeError } from "./runtime/failure-log.ts";
 import { beginInvocation, type LambdaContext } from "./runtime/invocation.ts";
-
-export interface DeployResult {
-  readonly PhysicalResourceId: string;
-  readonly Data: DeployData;
-}
+import { physicalIdOf } from "./runtime/resource-name.ts";
 
 /**
- * Answers CloudFormation's requests, through CDK's provider framework. A failure is thrown: an answer that says
+ * Answers CloudFormation's requests, which `on-stack-event` hands on. A failure is thrown: an answer that says
  * `Status: FAILED` would deploy green.
  */
 export async function handler(event: unknown, context: LambdaContext): Promise<DeployResult> {
@@ -25,8 +21,7 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
     log.info(`${request.type} of ${request.resource}`);
     const answer: Answer = await deploy(request, invocation, process.env);
     measure(answer.failed, answer.completed);
-    // Constant: another one would mean a replacement, and a Delete of the old.
-    return { PhysicalResourceId: request.physicalId ?? `migrations:${request.resource}`, Data: answer.data };
+    return { PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource), Data: answer.data };
   } catch (error) {
     const failure = toDeployFailure(error, invocation);
     log.error("the deploy failed", describeError(error));

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { App, type AppProps, Aws, CfnOutput, Stack, type StackProps } from "aws-cdk-lib";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
+import * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
 import type { DatabaseProfile } from "./constructs/database-profiles.ts";
 import { PostgresDatabase } from "./constructs/postgres-database.ts";
@@ -8,6 +9,9 @@ import { PostgresMigrations } from "./constructs/postgres-migrations.ts";
 
 const DATABASE_NAME = "aws_framework";
 const MIGRATIONS_DIR = join(import.meta.dirname, "..", "migrations");
+
+/** What undoes migrations is not pasted by mistake: its confirmation has to be typed. */
+const CONFIRM = "<DatabaseName>";
 
 /** Of a context value that is not given. */
 const DEFAULT_PROFILE = "dev";
@@ -19,6 +23,11 @@ export interface AppStackProps extends StackProps {
    * @default - unknown
    */
   readonly revision?: string;
+  /**
+   * ARN of the SNS topic that hears of the alarms.
+   * @default - the alarms are made, and tell nobody
+   */
+  readonly alarmTopicArn?: string;
   /**
    * Folder of migrations.
    * @default - this project's own
@@ -32,8 +41,13 @@ export class AppStack extends Stack {
   readonly migrations: PostgresMigrations;
 
   constructor(scope: Construct, id: string, props: AppStackProps) {
-    const { profile, revision, migrationsDir = MIGRATIONS_DIR } = props;
-    super(scope, id, { description: `Postgres and its migrations (${profile})`, ...props });
+    const { profile, revision, alarmTopicArn, migrationsDir = MIGRATIONS_DIR } = props;
+    super(scope, id, {
+      description: `Postgres and its migrations (${profile})`,
+      // Deletion protection of the instance alone would stop a `cdk destroy` only after most of the stack is gone.
+      terminationProtection: profile === "prod",
+      ...props,
+    });
     this.database = new PostgresDatabase(this, "Database", { profile, databaseName: DATABASE_NAME });
     const allowDown = profile === "dev";
     this.migrations = new PostgresMigrations(this, "Migrations", {
@@ -41,25 +55,35 @@ export class AppStack extends Stack {
       migrationsDir,
       allowDown,
       ...(revision === undefined ? {} : { revision }),
+      ...(alarmTopicArn === undefined
+        ? {}
+        : { alarmTopic: sns.Topic.fromTopicArn(this, "AlarmTopic", alarmTopicArn) }),
     });
     addOutputs(this, outputsOf(this.migrations));
-    if (allowDown) addOutputs(this, { DownCommand: operation(this.migrations, "down") });
+    if (allowDown) addOutputs(this, { DownCommand: operation(this.migrations, "down", CONFIRM) });
   }
 }
 
 /**
- * The app. Context: `-c env=dev` (default) or `-c env=prod`; `-c revision=<git commit>`, for the history.
+ * The app. Context: `-c env=dev` (default) or `-c env=prod`; `-c revision=<git commit>`, for the history;
+ * `-c alarmTopic=<arn of an SNS topic>`, for who hears of the alarms.
  * @throws Error for any other environment
  */
 export function createApp(props: AppProps = {}): App {
   const app = new App(props);
-  const revision: unknown = app.node.tryGetContext("revision");
+  const revision = textOf(app.node.tryGetContext("revision"));
+  const alarmTopicArn = textOf(app.node.tryGetContext("alarmTopic"));
   const profile = profileOf(app.node.tryGetContext("env"));
   new AppStack(app, `cdk-pg-migrate-${profile}`, {
     profile,
-    ...(typeof revision === "string" && revision !== "" ? { revision } : {}),
+    ...(revision === undefined ? {} : { revision }),
+    ...(alarmTopicArn === undefined ? {} : { alarmTopicArn }),
   });
   return app;
+}
+
+function textOf(context: unknown): string | undefined {
+  return typeof context === "string" && context !== "" ? context : undefined;
 }
 
 function profileOf(env: unknown): DatabaseProfile {
@@ -84,7 +108,7 @@ function outputsOf(migrations: PostgresMigrations): Readonly<Record<string, stri
     OperateLogs: migrations.operateLogGroup.logGroupName,
     StatusCommand: invocation(status, { action: "status" }),
     PlanCommand: invocation(status, { action: "plan" }),
-    UpCommand: operation(migrations, "up"),
+    UpCommand: operation(migrations, "up", migrations.databaseName),
   };
 }
 
@@ -92,17 +116,20 @@ function addOutputs(stack: Stack, outputs: Readonly<Record<string, string>>): vo
   for (const [id, value] of Object.entries(outputs)) new CfnOutput(stack, id, { value });
 }
 
-function operation({ operateFunction, databaseName }: PostgresMigrations, action: "up" | "down"): string {
-  return invocation(operateFunction, { action, confirm: databaseName });
+function operation({ operateFunction }: PostgresMigrations, action: "up" | "down", confirm: string): string {
+  return invocation(operateFunction, { action, confirm });
 }
 
 /**
  * Left to itself, the AWS CLI gives up after a minute and invokes again: a migration may take longer, and
- * must not run twice.
+ * must not run twice. It opens the file for the answer anew and truncates it: given /dev/stdout, it would damage the
+ * file that the output is redirected to, so it gets a pipe. What it says itself, "None" when the function returned,
+ * goes to stderr.
  */
 function invocation(handler: lambda.Function, payload: object): string {
   return (
     `AWS_MAX_ATTEMPTS=1 aws lambda invoke --region ${Aws.REGION} --function-name ${handler.functionName} ` +
-    `--cli-binary-format raw-in-base64-out --cli-read-timeout 0 --payload '${JSON.stringify(payload)}' /dev/stdout`
+    `--cli-binary-format raw-in-base64-out --cli-read-timeout 0 --payload '${JSON.stringify(payload)}' ` +
+    "--query FunctionError --output text /dev/fd/3 3>&1 1>&2 | cat"
   );
 }

@@ -1,7 +1,7 @@
 // Makes dist/, which is what is published: the constructs as ES modules with types, the Lambda handlers bundled, and
 // the CLI. Run by `npm pack` and `npm publish`.
 import { spawnSync } from "node:child_process";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -11,6 +11,7 @@ import { licencesOf } from "./licences.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
+const RDS_CERTIFICATES = "rds-global-bundle.pem";
 
 function compileTypeScript() {
   const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
@@ -24,6 +25,7 @@ function compileTypeScript() {
 async function bundleHandlers() {
   const { buildHandlers } = await import(pathToFileURL(join(dist, "lib", "bundle", "index.js")).href);
   const metafile = await buildHandlers(join(root, "lambda"), join(dist, "handlers"));
+  cpSync(join(root, "lambda", RDS_CERTIFICATES), join(dist, "handlers", RDS_CERTIFICATES));
   return { metafile, from: join(root, "lambda") };
 }
 

@@ -4,16 +4,27 @@ import type { Announced, DeployEvent } from "./event.ts";
 
 /** What a deploy does to the database. */
 export type Decision =
-  /** Apply what is pending; a failure fails the deploy. */
-  | { readonly kind: "run" }
+  /** Apply what is pending. A failure fails the deploy, except in a rollback. */
+  | { readonly kind: "run"; readonly fails: boolean }
   /** Undo what this bundle has brought, but for what the bundle of the event still has. Never fails the deploy. */
-  | { readonly kind: "undo"; readonly bundle: string; readonly isKept: (name: string) => boolean }
+  | {
+      readonly kind: "undo";
+      readonly bundle: string;
+      readonly isKept: (name: string) => boolean;
+      /** The version returned to has migrations that the other one lacked: afterwards, apply those that are pending. */
+      readonly bringsNew: boolean;
+    }
   /** Fail: this code is not the one that was to be deployed, and green would be a lie. */
   | { readonly kind: "refuse" }
-  /** Leave the database alone. `look`: say what state it is in. Never fails the deploy. */
-  | { readonly kind: "nothing"; readonly why: "delete" | "mismatch"; readonly look: boolean }
-  /** As `nothing`, in a return. It may bring migrations all the same, which then nobody applies. */
-  | { readonly kind: "keep"; readonly brought: readonly string[] };
+  /** Leave the database alone, without a connection. */
+  | { readonly kind: "keep"; readonly why: "delete" | "rollback" | "older" }
+  /**
+   * An older commit that has migrations which the newer one lacked, say a merged branch: apply what is pending. Where
+   * nothing is, it is a return like any other.
+   */
+  | { readonly kind: "check"; readonly fails: boolean }
+  /** Report the state of the database and leave it alone. Never fails the deploy. */
+  | { readonly kind: "look" };
 
 /** What is known of the code that decides, and how it was told to decide. */
 export interface Standpoint {
@@ -23,23 +34,55 @@ export interface Standpoint {
   readonly options: string;
 }
 
+type Update = Extract<DeployEvent, { type: "Update" }>;
+
 /**
  * Decides from the event and this code's own migrations; the history has its say in the engine, where a run meets it.
  *
- * CloudFormation does not tell a rollback from a deploy of an older commit: both are an Update to fewer or older
- * migrations, a *return*. Nor does it promise which version of the code answers: where the event names another bundle
- * than this one, nothing is applied, because this code does not have the migrations that the event is about, or has
- * the very ones that just failed. The same goes for the options. Only a Create can be no rollback: it fails then.
+ * CloudFormation says whether the stack is rolling back. It does not promise which version of the code answers: where
+ * the event names another bundle than this one, nothing is applied, because this code does not have the migrations that
+ * the event is about, or has the very ones that just failed. The same goes for the options.
+ *
+ * Where CloudFormation could not be asked, a rollback looks like a deploy of an older commit: an Update to fewer or
+ * older migrations, a *return*. What is not a return is then taken for a deploy.
  */
-export function decide(event: DeployEvent, { manifest, onRollback, options }: Standpoint): Decision {
-  if (event.type === "Delete") return { kind: "nothing", why: "delete", look: false };
-  if (event.type === "Update" && event.before !== undefined && isReturn(event.now, event.before)) {
-    if (onRollback === "keep") return { kind: "keep", brought: broughtBy(event.now, event.before) };
-    return { kind: "undo", bundle: event.before.hash, isKept: keptBy(event.now, manifest) };
+export function decide(event: DeployEvent, standpoint: Standpoint): Decision {
+  if (event.type === "Delete") return { kind: "keep", why: "delete" };
+  if (event.type === "Update") {
+    if (event.direction === "rollback") return decideRollback(event, standpoint);
+    if (event.before !== undefined && isReturn(event.now, event.before)) {
+      return decideReturn(event, event.before, standpoint);
+    }
   }
-  const otherOptions = event.now.options !== undefined && event.now.options !== options;
-  if (event.now.hash === manifest.hash && !otherOptions) return { kind: "run" };
-  return event.type === "Create" ? { kind: "refuse" } : { kind: "nothing", why: "mismatch", look: true };
+  if (isOwnCode(event.now, standpoint)) return { kind: "run", fails: true };
+  return event.type === "Create" || event.direction === "forward" ? { kind: "refuse" } : { kind: "look" };
+}
+
+/** Never fails. Under `down` the database goes back to the version it came from, in either direction. */
+function decideRollback({ now, before }: Update, standpoint: Standpoint): Decision {
+  if (standpoint.onRollback === "keep" || before === undefined) return { kind: "keep", why: "rollback" };
+  const bringsNew = brings(now, before);
+  if (isReturn(now, before) || brings(before, now)) return undoing(now, before, standpoint, bringsNew);
+  return bringsNew && isOwnCode(now, standpoint)
+    ? { kind: "run", fails: false }
+    : { kind: "keep", why: "rollback" };
+}
+
+function decideReturn({ now, direction }: Update, before: Announced, standpoint: Standpoint): Decision {
+  const bringsNew = brings(now, before);
+  if (standpoint.onRollback === "down") return undoing(now, before, standpoint, bringsNew);
+  if (!bringsNew) return { kind: "keep", why: "older" };
+  if (isOwnCode(now, standpoint)) return { kind: "check", fails: direction === "forward" };
+  return direction === "forward" ? { kind: "refuse" } : { kind: "look" };
+}
+
+function undoing(now: Announced, before: Announced, standpoint: Standpoint, bringsNew: boolean): Decision {
+  const isKept = keptBy(now, standpoint.manifest);
+  return { kind: "undo", bundle: before.hash, isKept, bringsNew: bringsNew && isOwnCode(now, standpoint) };
+}
+
+function isOwnCode({ hash, options }: Announced, standpoint: Standpoint): boolean {
+  return hash === standpoint.manifest.hash && (options === undefined || options === standpoint.options);
 }
 
 /**
@@ -53,13 +96,18 @@ function isReturn(now: Announced, before: Announced): boolean {
   return now.count !== undefined && before.count !== undefined && now.count < before.count;
 }
 
-/** Names that are new in a return, as far as the events tell: a branch that was merged while another was reverted. */
-function broughtBy(now: Announced, before: Announced): readonly string[] {
-  const known = new Set(before.newest);
-  const [oldest] = before.newest;
-  const whole = known.size === before.count;
-  const covered = (name: string) => whole || (oldest !== undefined && compareMigrations(name, oldest) > 0);
-  return now.newest.filter((name) => !known.has(name) && covered(name));
+/**
+ * Whether a version has migrations that another one lacks, as far as their events say. They name the newest alone: of
+ * the older ones only the number is known, which tells when there are more of them.
+ */
+function brings(now: Announced, other: Announced): boolean {
+  const known = new Set(other.newest);
+  const [oldest] = other.newest;
+  if (oldest === undefined || known.size === other.count) return now.newest.some((name) => !known.has(name));
+  const isNamed = (name: string) => compareMigrations(name, oldest) >= 0;
+  if (now.newest.some((name) => isNamed(name) && !known.has(name))) return true;
+  if (now.count === undefined || other.count === undefined) return false;
+  return now.count - now.newest.filter(isNamed).length > other.count - known.size;
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   type RunReport,
   type StatusReport,
 } from "../../lib/migrator/index.ts";
-import { type DeployData, ENV } from "../contract.ts";
+import { type DeployData, ENV, NOT_ASKED } from "../contract.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -25,29 +25,49 @@ export interface Answer {
   readonly failed: boolean;
 }
 
-/** @throws MigrationError for a run that failed; what stands in the way of anything else is logged */
+/** @throws MigrationError for a deploy that failed; what goes wrong in a rollback is logged */
 export async function deploy(event: DeployEvent, invocation: Invocation, env: Environment): Promise<Answer> {
   const source = openAsset(readRoot(env));
   const options = env[ENV.options] ?? "{}";
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
-  if (decision.kind === "refuse") {
-    throw new MigrationError("USAGE", OTHER_CODE, {
-      hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
-    });
+  const work: Work = (perform) => withEngine(invocation, setupOf(event, env, source), perform);
+  const withoutFailing = (perform: Perform) =>
+    work(perform).catch((error: unknown) => leftAsItIs(error, invocation));
+  const run: Perform = (migrator) => applyPending(migrator, invocation);
+  const look: Perform = (migrator) => report(migrator, invocation);
+  switch (decision.kind) {
+    case "refuse":
+      throw otherCode();
+    case "keep":
+      return UNTOUCHED;
+    case "run":
+      return decision.fails ? work(run) : withoutFailing(run);
+    case "look":
+      return withoutFailing(look);
+    case "check": {
+      const answer = await (decision.fails ? work(look) : withoutFailing(look));
+      return hasPending(answer) ? work(run) : answer;
+    }
+    case "undo": {
+      const answer = await withoutFailing((migrator) => undo(migrator, decision, invocation));
+      if (!decision.bringsNew) return answer;
+      return event.type === "Update" && event.direction === "rollback" ? withoutFailing(run) : work(run);
+    }
   }
-  if (decision.kind === "keep") return keep(event, decision.brought, invocation);
-  if (decision.kind === "nothing" && !decision.look) return untouched(event);
-  const perform = (migrator: Migrator): Promise<Answer> => {
-    if (decision.kind === "run") return run(migrator, invocation);
-    return decision.kind === "undo" ? undo(migrator, decision, invocation) : look(migrator, invocation);
-  };
-  try {
-    return await withEngine(invocation, setupOf(event, env, source), perform);
-  } catch (error) {
-    if (decision.kind === "run") throw error;
-    return leftAsItIs(event, error, invocation);
-  }
+}
+
+type Perform = (migrator: Migrator) => Promise<Answer>;
+type Work = (perform: Perform) => Promise<Answer>;
+
+function otherCode(): MigrationError {
+  return new MigrationError("USAGE", OTHER_CODE, {
+    hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
+  });
+}
+
+function hasPending({ data }: Answer): boolean {
+  return Number(data.PendingCount) > 0;
 }
 
 /** What is nobody's mistake leaves the stack as it was before: `keep`. */
@@ -59,7 +79,7 @@ function setupOf(event: DeployEvent, env: Environment, source: AssetSource): Eng
   return { settings: readSettings(env), source, origin: "deploy", actor: event.resource };
 }
 
-async function run(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+async function applyPending(migrator: Migrator, invocation: Invocation): Promise<Answer> {
   const report = await migrator.up();
   warn(invocation, report.warnings);
   const completed = report.completed.length;
@@ -84,26 +104,20 @@ async function undo(
   return { data: dataOf(report), completed, failed: false };
 }
 
-function keep(event: DeployEvent, brought: readonly string[], { log }: Invocation): Answer {
-  if (brought.length > 0)
-    log.warn("new among the older migrations, and not applied", { migrations: brought });
-  return { ...untouched(event), failed: brought.length > 0 };
-}
-
-async function look(migrator: Migrator, invocation: Invocation): Promise<Answer> {
-  const report = await migrator.status();
-  warn(invocation, [...report.refusals, ...report.warnings]);
+async function report(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+  const status = await migrator.status();
+  warn(invocation, [...status.refusals, ...status.warnings]);
   // After a rollback nothing is pending. What is pending here was to be deployed, and was not.
-  return { data: dataOf(report), completed: 0, failed: report.counts.pending > 0 };
+  return { data: dataOf(status), completed: 0, failed: status.counts.pending > 0 };
 }
 
 /** A return succeeds whatever happens: a stack that cannot roll back is worse than a database that is ahead of it. */
-function leftAsItIs(event: DeployEvent, error: unknown, { log }: Invocation): Answer {
+function leftAsItIs(error: unknown, { log }: Invocation): Answer {
   // The engine's advice is for somebody who undoes by hand.
   const { hint: _, ...known } = describeError(error);
   log.error("the database was left as it is", known);
   const undone = error instanceof MigrationError ? (error.details.applied ?? []) : [];
-  return { ...untouched(event), completed: undone.length, failed: true };
+  return { ...UNTOUCHED, completed: undone.length, failed: true };
 }
 
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
@@ -120,11 +134,5 @@ function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "count
   };
 }
 
-const UNKNOWN = "unknown";
-
 /** The attributes are there even so: a template that uses one must not fail for want of it. */
-function untouched(event: DeployEvent): Answer {
-  const head = event.type === "Delete" ? undefined : event.now.head;
-  const data = { Head: head ?? UNKNOWN, AppliedCount: UNKNOWN, PendingCount: UNKNOWN, AheadCount: UNKNOWN };
-  return { data, completed: 0, failed: false };
-}
+const UNTOUCHED: Answer = { data: NOT_ASKED, completed: 0, failed: false };

@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import { MigrationError } from "../../lib/migrator/index.ts";
+import { resourceName } from "../runtime/resource-name.ts";
 import { problemsOf } from "../runtime/schema.ts";
+import type { StackDirection } from "../stack-event/stack-status.ts";
 
 /** What a version of the stack says of its migrations. Older versions of the package may have said less. */
 export interface Announced {
@@ -24,7 +26,13 @@ interface Named {
 export type DeployEvent = Named &
   (
     | { readonly type: "Create"; readonly now: Announced }
-    | { readonly type: "Update"; readonly now: Announced; readonly before: Announced | undefined }
+    | {
+        readonly type: "Update";
+        readonly now: Announced;
+        readonly before: Announced | undefined;
+        /** From CloudFormation itself; "unknown" when it could not be asked. */
+        readonly direction: StackDirection;
+      }
     | { readonly type: "Delete" }
   );
 
@@ -54,6 +62,7 @@ const Request = v.variant("RequestType", [
     RequestType: v.literal("Update"),
     ResourceProperties: Properties,
     OldResourceProperties: v.fallback(v.optional(Properties), undefined),
+    StackDirection: v.fallback(v.picklist(["forward", "rollback", "unknown"]), "unknown"),
   }),
   v.object({ ...common, RequestType: v.literal("Delete") }),
 ]);
@@ -72,22 +81,17 @@ export function parseDeployEvent(event: unknown): DeployEvent {
   }
   const { output } = parsed;
   const named: Named = {
-    resource: `${stackName(output.StackId)}/${output.LogicalResourceId}`,
+    resource: resourceName(output.StackId, output.LogicalResourceId),
     physicalId: output.PhysicalResourceId,
   };
   if (output.RequestType === "Delete") return { ...named, type: "Delete" };
   const now = announced(output.ResourceProperties);
   if (output.RequestType === "Create") return { ...named, type: "Create", now };
   const before = output.OldResourceProperties && announced(output.OldResourceProperties);
-  return { ...named, type: "Update", now, before };
+  return { ...named, type: "Update", now, before, direction: output.StackDirection };
 }
 
 function announced(properties: v.InferOutput<typeof Properties>): Announced {
   const { MigrationsHash: hash, Head: head, MigrationCount: count } = properties;
   return { hash, head, count, options: properties.Options, newest: properties.Newest };
-}
-
-/** arn:aws:cloudformation:<region>:<account>:stack/<name>/<id> */
-function stackName(stackId: string): string {
-  return /:stack\/([^/]+)\//.exec(stackId)?.[1] ?? stackId;
 }

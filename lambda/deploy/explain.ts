@@ -7,19 +7,23 @@ export const OTHER_CODE =
 export function explain(decision: Decision): Readonly<Record<string, string>> {
   switch (decision.kind) {
     case "run":
-      return { because: "the migrations of this stack are to be applied" };
+      return {
+        because: decision.fails ? "a deploy applies what is pending" : "the rollback goes to newer ones",
+      };
     case "undo":
       return { because: "the stack returns to older migrations", bundle: decision.bundle };
+    case "check":
+      return { because: "the stack returns to an older head, with migrations that are new to it" };
     case "keep":
-      return { because: "the stack returns to older migrations, and onRollback is keep" };
+      return { because: KEEP[decision.why] };
     case "refuse":
+    case "look":
       return { because: OTHER_CODE };
-    case "nothing":
-      return { because: NOTHING[decision.why] };
   }
 }
 
-const NOTHING = {
+const KEEP = {
   delete: "the stack or its migrations are being deleted; the database keeps what it has",
-  mismatch: OTHER_CODE,
+  rollback: "the stack rolls back, and there is nothing to undo",
+  older: "the stack returns to older migrations, and onRollback is keep",
 } as const;

@@ -1,4 +1,5 @@
 import { MigrationError } from "../../lib/migrator/index.ts";
+import { cut } from "../runtime/cut.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import type { Redactor } from "../runtime/redactor.ts";
 
@@ -7,7 +8,6 @@ import type { Redactor } from "../runtime/redactor.ts";
  * is replaced by "Response object is too long": the reason would be lost.
  */
 const MESSAGE_BYTES = 1_300;
-const MARK = " … ";
 
 /** A failure as CloudFormation is to show it: thrown, because only that fails a deploy. */
 export class DeployFailure extends Error {
@@ -57,15 +57,4 @@ function namesOf(names: readonly string[]): string {
       .map((name) => cut(name, 80))
       .join(", ") + more
   );
-}
-
-/** Both ends of a text tell more than its middle. In bytes of UTF-8, and never through a character. */
-export function cut(text: string, bytes: number): string {
-  if (Buffer.byteLength(text) <= bytes) return text;
-  const room = bytes - Buffer.byteLength(MARK);
-  const head = Math.ceil((room * 2) / 3);
-  const all = Buffer.from(text);
-  const front = new TextDecoder().decode(all.subarray(0, head)).replace(/\ufffd+$/, "");
-  const back = new TextDecoder().decode(all.subarray(all.length - (room - head))).replace(/^\ufffd+/, "");
-  return front + MARK + back;
 }

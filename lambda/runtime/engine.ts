@@ -51,7 +51,7 @@ async function once<T>(
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
   const { host, port, database, revision } = settings;
-  const tls = await readTls(settings.caFile);
+  const tls = await readTls(settings.caFile, settings.root);
   const { username: user, password } = await fetchCredentials(settings.secretArn);
   invocation.redactor.hide(password);
   const provenance: Provenance = { actor, origin, revision, bundle: source.manifest.hash, tool: TOOL };

@@ -10,7 +10,9 @@ export interface Settings {
   readonly port: number;
   readonly database: string;
   readonly secretArn: string;
-  /** Absolute. */
+  /** Folder of the asset. */
+  readonly root: string;
+  /** Absolute; undefined: the usual certificates. */
   readonly caFile: string | undefined;
   readonly options: MigratorOptions;
   readonly revision: string | undefined;
@@ -66,12 +68,14 @@ export function readSettings(env: Environment): Settings {
   }
   const { output } = parsed;
   const caFile = output[ENV.caFile];
+  const root = readRoot(env);
   return {
+    root,
     host: output[ENV.host],
     port: output[ENV.port],
     database: output[ENV.database],
     secretArn: output[ENV.secretArn],
-    caFile: caFile === undefined || isAbsolute(caFile) ? caFile : join(readRoot(env), caFile),
+    caFile: caFile === undefined || isAbsolute(caFile) ? caFile : join(root, caFile),
     options: output[ENV.options],
     revision: output[ENV.revision],
   };

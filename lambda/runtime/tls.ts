@@ -1,17 +1,28 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { MigrationError, type TlsSettings } from "../../lib/migrator/index.ts";
+import { ASSET } from "../contract.ts";
 
 /**
- * Where Lambda's Node.js runtimes keep Amazon's certificates, those of RDS among them; since Node.js 20 they are not
- * loaded by default. https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html#nodejs-certificate-loading
+ * Where Lambda's Node.js runtimes keep Amazon's certificates; since Node.js 20 they are not loaded by default. Which ones
+ * it has depends on the runtime and the region, and it may be missing: the asset brings those of the commercial regions.
+ * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html#nodejs-certificate-loading
  */
 const RUNTIME_CA_FILE = "/var/runtime/ca-cert.pem";
 
-/** Certificates to trust: those of the given file alone, else Node's own list and Amazon's. */
-export async function readTls(caFile: string | undefined): Promise<TlsSettings> {
+/**
+ * Certificates to trust: those of the given file alone, else Node's own list, those of RDS in the asset and those of the
+ * runtime.
+ * @param root folder of the asset
+ */
+export async function readTls(caFile: string | undefined, root: string): Promise<TlsSettings> {
   if (caFile !== undefined) return { mode: "verify-full", ca: [await readCertificates(caFile)] };
-  return { mode: "verify-full", ca: [...rootCertificates, await readCertificates(RUNTIME_CA_FILE)] };
+  const [rds, runtime] = await Promise.all([
+    readCertificates(join(root, ASSET.ca)),
+    readFile(RUNTIME_CA_FILE, "utf8").catch(() => undefined),
+  ]);
+  return { mode: "verify-full", ca: [...rootCertificates, rds, ...(runtime === undefined ? [] : [runtime])] };
 }
 
 /** Without the certificates nothing could be verified, and connecting without that is out of the question. */

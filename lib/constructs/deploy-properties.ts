@@ -1,4 +1,17 @@
+import { createHash } from "node:crypto";
 import { type DeployProperties, type Manifest, NEWEST_BOUND } from "../../lambda/contract.ts";
+
+/** How the functions connect: a change of any of it is tried in the deploy that makes it. */
+export interface ConnectionProperties {
+  /** Host, port and name. */
+  readonly database: string;
+  /** ARN of the secret. */
+  readonly secret: string;
+  /** PEM text of the given certificates. */
+  readonly ca: string | undefined;
+  /** Security group and subnets of the functions. */
+  readonly network: readonly string[];
+}
 
 /**
  * What the custom resource is told. CloudFormation calls the function when any of it differs, and `cdk diff`
@@ -6,7 +19,7 @@ import { type DeployProperties, type Manifest, NEWEST_BOUND } from "../../lambda
  */
 export function deployProperties(
   { hash, migrations }: Manifest,
-  database: string,
+  { database, secret, ca, network }: ConnectionProperties,
   options: string,
   forceRun: string | undefined,
 ): DeployProperties {
@@ -14,6 +27,9 @@ export function deployProperties(
   return {
     MigrationsHash: hash,
     Database: database,
+    Secret: secret,
+    ...(ca === undefined ? {} : { Ca: createHash("sha256").update(ca).digest("hex") }),
+    Network: network,
     MigrationCount: String(names.length),
     Head: names.at(-1) ?? "",
     Newest: newest(names),

@@ -6,11 +6,9 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
 import { METRICS } from "../../lambda/contract.ts";
 
-const PERIOD = Duration.minutes(1);
-
 /**
- * Of Lambda's own metrics: they are dated to the beginning of an invocation and written at its end, so that an alarm
- * has to look further back than a function may take.
+ * Lambda's own metrics are dated to the beginning of an invocation and written at its end: an alarm has to look further
+ * back than a function may take.
  */
 const LOOK_BACK = Duration.minutes(30);
 
@@ -18,8 +16,9 @@ const LOOK_BACK = Duration.minutes(30);
 const SLOW = 80;
 
 /**
- * Alarms on one function: it says that migrations failed; it ended in an error (a crash and a timeout say
- * nothing themselves); it took almost as long as it may.
+ * Alarms on one function. One failure raises one of them: "failed" when the function says that migrations failed, or
+ * when it crashed or ran out of time and could say nothing; "slow" when a run that did not fail took almost as long as
+ * it may.
  */
 export function migrationAlarms(
   scope: Construct,
@@ -28,36 +27,49 @@ export function migrationAlarms(
   topic: sns.ITopic | undefined,
 ): readonly cloudwatch.Alarm[] {
   const what = id.toLowerCase();
+  const metrics = metricsOf(handler);
+  const failures = expression("FILL(failed, 0) + FILL(errors, 0)", metrics);
+  const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
   const alarms = [
-    failedAlarm(scope, `${id}Failed`, handler, what),
-    handler.metricErrors({ period: LOOK_BACK }).createAlarm(scope, `${id}Errors`, {
+    failures.createAlarm(scope, `${id}Failed`, {
       ...once(1),
-      alarmDescription: `The ${what} function of the Postgres migrations ended in an error, was killed or ran out of time`,
+      alarmDescription: `Postgres migrations failed in the ${what} function, or it was stopped before it could say so`,
     }),
-    slowAlarm(scope, `${id}Slow`, handler, what),
+    expression("IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", metrics).createAlarm(
+      scope,
+      `${id}Slow`,
+      {
+        ...once(limit),
+        alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more`,
+      },
+    ),
   ];
   if (topic !== undefined) for (const alarm of alarms) alarm.addAlarmAction(new SnsAction(topic));
   return alarms;
 }
 
-function failedAlarm(scope: Construct, id: string, handler: lambda.Function, what: string): cloudwatch.Alarm {
-  return new cloudwatch.Metric({
-    namespace: METRICS.namespace,
-    metricName: METRICS.failed,
-    dimensionsMap: { Function: handler.functionName },
-    statistic: "Sum",
-    period: PERIOD,
-  }).createAlarm(scope, id, {
-    ...once(1),
-    alarmDescription: `Postgres migrations failed in the ${what} function`,
-  });
+type Metrics = Readonly<Record<"failed" | "errors" | "duration", cloudwatch.IMetric>>;
+
+function metricsOf(handler: lambda.Function): Metrics {
+  return {
+    failed: new cloudwatch.Metric({
+      namespace: METRICS.namespace,
+      metricName: METRICS.failed,
+      dimensionsMap: { Function: handler.functionName },
+      statistic: "Sum",
+    }),
+    errors: handler.metricErrors(),
+    duration: handler.metricDuration({ statistic: "Maximum" }),
+  };
 }
 
-function slowAlarm(scope: Construct, id: string, handler: lambda.Function, what: string): cloudwatch.Alarm {
-  const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
-  return handler.metricDuration({ period: LOOK_BACK, statistic: "Maximum" }).createAlarm(scope, id, {
-    ...once(limit),
-    alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more`,
+/** The metrics that a formula does not name are left out: CDK warns of them. */
+function expression(formula: string, metrics: Metrics): cloudwatch.MathExpression {
+  const used = Object.entries(metrics).filter(([name]) => formula.includes(name));
+  return new cloudwatch.MathExpression({
+    expression: formula,
+    usingMetrics: Object.fromEntries(used),
+    period: LOOK_BACK,
   });
 }
 

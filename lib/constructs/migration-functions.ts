@@ -1,10 +1,11 @@
-import { Duration, type RemovalPolicy, Tokenization } from "aws-cdk-lib";
+import { Aws, Duration, type RemovalPolicy, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
-import { ASSET, ENV } from "../../lambda/contract.ts";
+import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
 import type { BuiltAsset } from "../bundle/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
@@ -31,12 +32,14 @@ export interface LoggedFunction {
 }
 
 export interface MigrationFunctions {
+  /** Answers CDK's framework, and invokes `deploy`. */
+  readonly stackEvent: lambda.Function;
   readonly deploy: LoggedFunction;
   readonly status: LoggedFunction;
   readonly operate: LoggedFunction;
 }
 
-/** Three functions over one asset. They differ in what they may do, and in who may call them. */
+/** Four functions over one asset. They differ in what they may do, and in who may call them. */
 export function migrationFunctions(
   scope: Construct,
   props: PostgresMigrationsProps,
@@ -52,12 +55,14 @@ export function migrationFunctions(
   };
   const revision: Record<string, string> =
     props.revision === undefined ? {} : { [ENV.revision]: props.revision };
+  const deploy = make("Deploy", {
+    handler: ASSET.deployHandler,
+    description: "Runs Postgres migrations when the stack is deployed",
+    environment: { ...revision, [ENV.onRollback]: props.onRollback ?? "keep" },
+  });
   return {
-    deploy: make("Deploy", {
-      handler: ASSET.deployHandler,
-      description: "Runs Postgres migrations when the stack is deployed",
-      environment: { ...revision, [ENV.onRollback]: props.onRollback ?? "keep" },
-    }),
+    stackEvent: stackEventFunction(scope, props, settings, deploy),
+    deploy,
     status: make("Status", {
       handler: ASSET.statusHandler,
       description: "Says where the Postgres migrations stand; writes nothing",
@@ -72,6 +77,33 @@ export function migrationFunctions(
       retryAttempts: 0,
     }),
   };
+}
+
+/**
+ * Outside the VPC, where it can ask CloudFormation whether the stack is rolling back; the deploy function cannot. It
+ * writes to the deploy function's log, so that a deploy has one log to read.
+ */
+function stackEventFunction(
+  scope: Construct,
+  props: PostgresMigrationsProps,
+  settings: FunctionSettings,
+  { handler: deploy, logGroup }: LoggedFunction,
+): lambda.Function {
+  const { vpc: _, vpcSubnets: __, securityGroups: ___, ...shared } = sharedProps(props, settings);
+  const handler = new lambda.Function(scope, "StackEvent", {
+    ...shared,
+    handler: ASSET.stackEventHandler,
+    description: "Asks CloudFormation whether the stack is rolling back, and invokes the deploy function",
+    memorySize: 256,
+    timeout: Duration.seconds(settings.timeout + LIMITS.relay),
+    environment: { [ENV.deployFunction]: deploy.functionName, [ENV.onRollback]: props.onRollback ?? "keep" },
+    logGroup,
+  });
+  const grant = (action: string, resource: string) =>
+    handler.addToRolePolicy(new iam.PolicyStatement({ actions: [action], resources: [resource] }));
+  grant("lambda:InvokeFunction", deploy.functionArn);
+  grant("cloudformation:DescribeStacks", Aws.STACK_ID);
+  return handler;
 }
 
 /** Where a function, or CDK's own one in front of it, writes its logs. */

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Construct } from "constructs";
 import { type BuiltAsset, buildAssetSync, FolderError } from "../bundle/index.ts";
@@ -23,8 +23,8 @@ export function migrationsAsset(
     return buildAssetSync({
       migrationsDir,
       handlersDir: handlersDir(),
+      ca: ca ?? rdsCertificates(),
       ...(ignorePattern === undefined ? {} : { ignorePattern }),
-      ...(ca === undefined ? {} : { ca }),
     });
   } catch (error) {
     throw error instanceof FolderError ? named(scope, error) : error;
@@ -37,6 +37,11 @@ export function migrationsAsset(
 function handlersDir(): string {
   const sources = join(ROOT, "lambda");
   return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
+}
+
+/** AWS's bundle for the commercial regions: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem */
+function rdsCertificates(): string {
+  return readFileSync(join(handlersDir(), "rds-global-bundle.pem"), "utf8");
 }
 
 /** The message is all that synth prints: it needs the hint in it. */

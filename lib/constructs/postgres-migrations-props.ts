@@ -18,7 +18,7 @@ export interface PostgresEndpoint {
   readonly port?: number;
   /**
    * Text (PEM) of the certificates to trust, instead of those of public authorities and of RDS.
-   * @default - public authorities, and those of RDS that the Lambda runtime brings
+   * @default - public authorities, those of RDS in the commercial regions, and those that the Lambda runtime brings
    */
   readonly ca?: string;
   /**

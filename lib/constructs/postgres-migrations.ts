@@ -13,7 +13,7 @@ import { type DatabaseTarget, databaseTarget, resourceOf } from "./database-targ
 import { deployProperties } from "./deploy-properties.ts";
 import { checkChoice, engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
-import { type MigrationFunctions, migrationFunctions, migrationLogs } from "./migration-functions.ts";
+import { migrationFunctions, migrationLogs } from "./migration-functions.ts";
 import { migrationsAsset } from "./migrations-asset.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
@@ -67,7 +67,7 @@ export class PostgresMigrations extends Construct {
     this.securityGroup = network.securityGroup;
     const { secret, databaseName } = this;
     const settings = { asset, target, databaseName, secret, options, timeout, ...network };
-    const { deploy, status, operate } = migrationFunctions(this, props, settings);
+    const { stackEvent, deploy, status, operate } = migrationFunctions(this, props, settings);
     this.deployFunction = deploy.handler;
     this.deployLogGroup = deploy.logGroup;
     this.statusFunction = status.handler;
@@ -78,10 +78,14 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
-    const { manifest } = asset;
-    const database = `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`;
-    const properties = deployProperties(manifest, database, options, props.forceRun);
-    this.resource = deployResource(this, props, deploy, properties);
+    const connection = {
+      database: `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`,
+      secret: secret.secretArn,
+      ca: target.ca,
+      network: [network.securityGroup.securityGroupId, ...network.subnets.subnetIds],
+    };
+    const properties = deployProperties(asset.manifest, connection, options, props.forceRun);
+    this.resource = deployResource(this, props, stackEvent, properties);
     // The rules as well: without them CloudFormation may call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...resourceOf(secret));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
@@ -135,11 +139,11 @@ export class PostgresMigrations extends Construct {
 function deployResource(
   scope: Construct,
   props: PostgresMigrationsProps,
-  { handler }: MigrationFunctions["deploy"],
+  onEventHandler: lambda.Function,
   properties: object,
 ): CustomResource {
   const provider = new Provider(scope, "Provider", {
-    onEventHandler: handler,
+    onEventHandler,
     logGroup: migrationLogs(scope, "ProviderLogs", props),
   });
   return new CustomResource(scope, "Resource", {

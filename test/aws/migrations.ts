@@ -1,3 +1,4 @@
+import type { OwnedDatabase } from "./database.ts";
 import type { Migrations } from "./world.ts";
 
 /** A SQL migration; without `down` it cannot be undone. */
@@ -14,6 +15,13 @@ export function tables(...numbers: readonly number[]): Migrations {
 
 /** Divides by zero. */
 export const FAILING = sql("CREATE TABLE half_way (id int);\nSELECT 1 / 0;");
+
+/** Takes the lock that every run takes first. @returns what gives it back */
+export async function holdsLock(db: OwnedDatabase): Promise<() => Promise<void>> {
+  const client = await db.client();
+  await client.query("SELECT pg_advisory_lock(7241865325823964)");
+  return () => client.end();
+}
 
 /** Waits in the middle as long as the table `harness.slow` exists, which the owner of the database may read. */
 export const STOPPABLE = `DO $$ BEGIN

@@ -56,9 +56,16 @@ describe("built handlers", () => {
   });
 
   test("load in a plain process without packages", () => {
-    const body = `const modules = ["on-deploy", "on-status", "on-operate"].map((name) => import("HERE/" + name + ".mjs"));
+    const body = `const modules = ["on-deploy", "on-status", "on-operate", "on-stack-event"].map((name) => import("HERE/" + name + ".mjs"));
       console.log(JSON.stringify((await Promise.all(modules)).map(({ handler }) => typeof handler)));`;
-    expect(run(built.dir, body)).toEqual(["function", "function", "function"]);
+    expect(run(built.dir, body)).toEqual(["function", "function", "function", "function"]);
+  });
+
+  test("have one in front of them that is a single file without the engine", () => {
+    expect([...neededBy(built.dir, "on-stack-event.mjs")]).toEqual(["on-stack-event.mjs"]);
+    const text = readFileSync(join(built.dir, "on-stack-event.mjs"), "utf8");
+    expect(text).toContain("DescribeStacks");
+    expect(text).not.toMatch(/pgmigrations|pg_advisory/);
   });
 
   test("do not make Node load its fetch, and look for credentials where functions have them", () => {

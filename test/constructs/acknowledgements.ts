@@ -12,13 +12,14 @@ const managed = (name: string) =>
   `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/${name}]`;
 
 const FUNCTIONS = ["Migrations/Deploy", "Migrations/Status", "Migrations/Operate"];
+const STACK_EVENT = "Migrations/StackEvent";
 const FRAMEWORK = "Migrations/Provider/framework-onEvent";
 
 /**
  * What cdk-nag (AwsSolutions) finds in the app, and why it stays.
- * @param deployFunction logical id of the deploy function
+ * @param stackEventFunction logical id of the function that CDK's framework calls
  */
-export const acknowledgements = (deployFunction: string): readonly Acknowledgement[] => [
+export const acknowledgements = (stackEventFunction: string): readonly Acknowledgement[] => [
   {
     path: "Database/Vpc",
     rule: "AwsSolutions-VPC7",
@@ -72,15 +73,17 @@ export const acknowledgements = (deployFunction: string): readonly Acknowledgeme
         "would need the same wildcard.",
     },
   ]),
-  {
-    path: FRAMEWORK,
+  ...[STACK_EVENT, FRAMEWORK].map((path) => ({
+    path,
     rule: managed("AWSLambdaBasicExecutionRole"),
     reason:
-      "CDK's provider framework writes its logs with it, and has no other right than to call the deploy function.",
-  },
+      "AWS's own policy for writing logs. Beside it the function may call one other function, and ours may ask for the " +
+      "status of this stack.",
+  })),
   {
     path: FRAMEWORK,
-    rule: `AwsSolutions-IAM5[Resource::<${deployFunction}.Arn>:*]`,
-    reason: "CDK's provider framework may call any version of one function, the deploy function.",
+    rule: `AwsSolutions-IAM5[Resource::<${stackEventFunction}.Arn>:*]`,
+    reason:
+      "CDK's provider framework may call any version of one function, the one in front of the deploy function.",
   },
 ];

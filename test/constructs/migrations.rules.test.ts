@@ -59,6 +59,10 @@ test("the environment tells each function what it needs, and nothing secret", ()
     DATABASE_SECRET_ARN: { Ref: attachment },
   };
   expect(variables(stack, "on-deploy.handler")).toEqual({ ...common, ON_ROLLBACK: "keep" });
+  expect(variables(stack, "on-stack-event.handler")).toEqual({
+    DEPLOY_FUNCTION: { Ref: functionOf(stack, "on-deploy.handler").id },
+    ON_ROLLBACK: "keep",
+  });
   expect(variables(stack, "on-status.handler")).toEqual(common);
   expect(variables(stack, "on-operate.handler")).toEqual({ ...common, ALLOW_DOWN: "false" });
   const functions = JSON.stringify(resourcesOf(stack, FUNCTION));
@@ -79,7 +83,7 @@ test("the functions may reach the database and the endpoint, and nothing else", 
   expect(JSON.stringify(resourcesOf(stack))).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
 });
 
-test("each may read the secret; only CDK's framework may call the deploy function", () => {
+test("each may read the secret; only the function in front of it may call the deploy function", () => {
   const statements = resourcesOf(stack, "AWS::IAM::Policy").flatMap(
     ({ Properties }) => Properties["PolicyDocument"].Statement,
   );
@@ -90,8 +94,19 @@ test("each may read the secret; only CDK's framework may call the deploy functio
     expect(Effect).toBe("Allow");
     expect(Action).toEqual(["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]);
   }
-  const others = statements.filter((one) => !reads.includes(one)).map(({ Action }) => Action);
-  expect(others).toEqual(["lambda:InvokeFunction", "lambda:GetFunction"]);
+  const others = statements.filter((one) => !reads.includes(one));
+  const arnOf = (handler: string) => ({ "Fn::GetAtt": [functionOf(stack, handler).id, "Arn"] });
+  const stackEvent = arnOf("on-stack-event.handler");
+  expect(others).toEqual([
+    { Effect: "Allow", Action: "lambda:InvokeFunction", Resource: arnOf("on-deploy.handler") },
+    { Effect: "Allow", Action: "cloudformation:DescribeStacks", Resource: { Ref: "AWS::StackId" } },
+    {
+      Effect: "Allow",
+      Action: "lambda:InvokeFunction",
+      Resource: [stackEvent, { "Fn::Join": ["", [stackEvent, ":*"]] }],
+    },
+    { Effect: "Allow", Action: "lambda:GetFunction", Resource: stackEvent },
+  ]);
 });
 
 test("the custom resource waits for the database and for the whole way to it", () => {
@@ -125,6 +140,12 @@ test("the custom resource says what a deploy would run", () => {
         ],
       ],
     },
+    Secret: { Ref: only(stack, "AWS::SecretsManager::SecretTargetAttachment").id },
+    Network: [
+      { "Fn::GetAtt": [expect.stringContaining("MigrationsSecurityGroup"), "GroupId"] },
+      { Ref: expect.stringContaining("Subnet1") },
+      { Ref: expect.stringContaining("Subnet2") },
+    ],
     MigrationCount: "2",
     Head: "2_two",
     Newest: ["1_one", "2_two"],
@@ -136,11 +157,21 @@ test("the custom resource says what a deploy would run", () => {
   ]);
 });
 
-test("CDK's framework answers CloudFormation from outside the VPC", () => {
-  const { Properties } = functionOf(stack, "framework.onEvent");
-  expect(Properties).not.toHaveProperty("VpcConfig");
-  expect(Properties["Timeout"]).toBe(900);
+test("what answers CloudFormation, and what asks it, is outside the VPC and outlives the deploy function", () => {
+  const timeouts = ["framework.onEvent", "on-stack-event.handler", "on-deploy.handler"].map((handler) => {
+    const { Properties } = functionOf(stack, handler);
+    expect("VpcConfig" in Properties).toBe(handler === "on-deploy.handler");
+    return Properties["Timeout"];
+  });
+  expect(timeouts).toEqual([900, 885, 840]);
   expect(resourcesOf(stack, "AWS::StepFunctions::StateMachine")).toHaveLength(0);
+});
+
+test("the deploy function and the one in front of it write to one log", () => {
+  const [front, deploy] = ["on-stack-event.handler", "on-deploy.handler"].map(
+    (handler) => functionOf(stack, handler).Properties["LoggingConfig"].LogGroup,
+  );
+  expect(front).toEqual(deploy);
 });
 
 test("every function has a log group of its own that stays, and a failed command is not repeated", () => {
@@ -157,20 +188,19 @@ test("every function has a log group of its own that stays, and a failed command
   expect(retries).toMatchObject([{ MaximumRetryAttempts: 0 }, { MaximumRetryAttempts: 0 }]);
 });
 
-test("alarms tell nobody unless there is a topic", () => {
+test("one failure raises one alarm, which tells nobody unless there is a topic", () => {
   const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
-  expect(alarms.map(({ MetricName, Threshold }) => [MetricName, Threshold])).toEqual([
-    ["MigrationFailed", 1],
-    ["Errors", 1],
-    ["Duration", 672_000],
-    ["MigrationFailed", 1],
-    ["Errors", 1],
-    ["Duration", 672_000],
+  expect(alarms.map(({ Metrics, Threshold }) => [Metrics[0].Expression, Threshold])).toEqual([
+    ["FILL(failed, 0) + FILL(errors, 0)", 1],
+    ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
+    ["FILL(failed, 0) + FILL(errors, 0)", 1],
+    ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
   ]);
-  expect(alarms[0]).toMatchObject({
-    Namespace: "CdkPgMigrate",
-    Dimensions: [{ Name: "Function", Value: { Ref: functionOf(stack, "on-deploy.handler").id } }],
-    TreatMissingData: "notBreaching",
-  });
-  for (const alarm of alarms) expect(alarm).not.toHaveProperty("AlarmActions");
+  const failed = { Namespace: "CdkPgMigrate", MetricName: "MigrationFailed" };
+  const dimension = { Name: "Function", Value: { Ref: functionOf(stack, "on-deploy.handler").id } };
+  expect(alarms[0]?.["Metrics"][1].MetricStat.Metric).toEqual({ ...failed, Dimensions: [dimension] });
+  for (const alarm of alarms) {
+    expect(alarm["TreatMissingData"]).toBe("notBreaching");
+    expect(alarm).not.toHaveProperty("AlarmActions");
+  }
 });

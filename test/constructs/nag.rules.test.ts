@@ -22,10 +22,10 @@ function naggedApp(profile: "dev" | "prod") {
   const app = newApp();
   const stack = new AppStack(app, "app", { profile });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-  const deploy = stack.migrations.deployFunction.node.defaultChild;
-  const known = acknowledgements(deploy instanceof CfnElement ? stack.getLogicalId(deploy) : "").filter(
-    (one) => one.profile === undefined || one.profile === profile,
-  );
+  const stackEvent = stack.migrations.node.findChild("StackEvent").node.defaultChild;
+  const known = acknowledgements(
+    stackEvent instanceof CfnElement ? stack.getLogicalId(stackEvent) : "",
+  ).filter((one) => one.profile === undefined || one.profile === profile);
   const findings = () => {
     const report: Report = JSON.parse(readFileSync(join(app.outdir, "validation-report.json"), "utf8"));
     return report.pluginReports.flatMap(({ violations }) =>

@@ -70,7 +70,7 @@ describe("the commands", () => {
   );
 
   /** Flags of other programs that the pages name. */
-  const others = new Set(["--ignore-scripts", "-c", "--cli-read-timeout"]);
+  const others = new Set(["--ignore-scripts", "-c", "--cli-read-timeout", "--query"]);
 
   const ofBench = flagsIn(USAGE);
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { cut, toDeployFailure } from "../../lambda/deploy/failure.ts";
+import { toDeployFailure } from "../../lambda/deploy/failure.ts";
+import { cut } from "../../lambda/runtime/cut.ts";
 import type { Invocation } from "../../lambda/runtime/invocation.ts";
 import { createLog } from "../../lambda/runtime/log.ts";
 import { createRedactor } from "../../lambda/runtime/redactor.ts";

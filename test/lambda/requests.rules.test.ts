@@ -81,6 +81,7 @@ describe("requests of CloudFormation", () => {
       ...{ type: "Update", resource: "shop/Migrations", physicalId: "id" },
       now: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"], options: undefined },
       before: { hash: "h1", head: undefined, count: undefined, newest: [], options: undefined },
+      direction: "unknown",
     });
   });
 
@@ -110,7 +111,7 @@ describe("the environment", () => {
   it("has defaults for what may be left out, and finds the certificates in the asset", () => {
     expect(readSettings(env)).toEqual({
       ...{ host: "db", port: 5432, database: "shop", secretArn: "arn" },
-      ...{ caFile: undefined, options: {}, revision: undefined },
+      ...{ root: "/task", caFile: undefined, options: {}, revision: undefined },
     });
     const options = '{"order":"warn","schema":["a"],"lockWaitMs":5}';
     expect(readSettings({ ...env, CA_FILE: "ca.pem", MIGRATE_OPTIONS: options })).toMatchObject({

@@ -5,7 +5,7 @@ import type { AssetRequest, BuiltAsset, WorkerRequest } from "./request.ts";
 import { workerScript } from "./worker-script.ts";
 
 /**
- * Makes the asset of the three functions: handlers, compiled migrations and their manifest, in a folder named by its
+ * Makes the asset of the functions: handlers, compiled migrations and their manifest, in a folder named by its
  * hash. Does its work in another process, because a construct cannot wait; with nothing changed since the last
  * time it compiles nothing.
  * @throws FolderError: `USAGE` when the folder is missing or empty, or there are no handlers; `MIGRATION` when a file

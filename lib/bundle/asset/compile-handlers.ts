@@ -4,7 +4,7 @@ import { property } from "../unknown.ts";
 import type { AssetFiles } from "./asset-files.ts";
 import { builtinModules } from "./builtin-modules.ts";
 import { withPlainNames } from "./chunk-names.ts";
-import { ENGINE_COPY, HANDLERS } from "./handler-names.ts";
+import { ENGINE_COPY, HANDLERS, STACK_EVENT_HANDLER } from "./handler-names.ts";
 import { engineEntry, withoutLoaders } from "./without-loaders.ts";
 
 export interface CompiledHandlers {
@@ -13,28 +13,46 @@ export interface CompiledHandlers {
 }
 
 /**
- * One pass over all handlers, so that they share what they have in common, and so that node-pg-migrate is loaded only
- * when a migration has to be built. Same bytes for the same sources, wherever they are.
+ * One pass over the handlers with an engine, so that they share what they have in common, and so that node-pg-migrate is
+ * loaded only when a migration has to be built; another one over the handler without. Same bytes for the same sources, wherever they are.
  * @throws FolderError with what esbuild complains about.
  */
 export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   const { build } = await import("esbuild");
   try {
-    const built = await build({ ...options(dir), write: false, metafile: true });
-    const files = new Map(built.outputFiles.map(({ path, text }) => [path.replace(/^.*[\\/]/, ""), text]));
-    return { files: withPlainNames(files, built.metafile), metafile: built.metafile };
+    // In one file: parts of it would have the names of the others' parts.
+    const single = { ...options(dir, [entry(STACK_EVENT_HANDLER)]), splitting: false, minify: true };
+    const builds = [options(dir, engineEntries()), single];
+    const built = await Promise.all(builds.map((one) => build({ ...one, write: false, metafile: true })));
+    const files = built.flatMap(({ outputFiles, metafile }) => {
+      const texts = outputFiles.map(({ path, text }) => [path.replace(/^.*[\\/]/, ""), text] as const);
+      return [...withPlainNames(new Map(texts), metafile)];
+    });
+    const metafiles = built.map(({ metafile }) => metafile);
+    return {
+      files: new Map(files),
+      metafile: {
+        inputs: Object.assign({}, ...metafiles.map(({ inputs }) => inputs)),
+        outputs: Object.assign({}, ...metafiles.map(({ outputs }) => outputs)),
+      },
+    };
   } catch (cause) {
     throw handlersError(cause);
   }
 }
 
-function options(dir: string): BuildOptions {
+type Entry = { readonly in: string; readonly out: string };
+
+const entry = (name: string): Entry => ({ in: `./${name}.ts`, out: name });
+
+function engineEntries(): Entry[] {
+  return [...HANDLERS.map(entry), { in: engineEntry, out: ENGINE_COPY }];
+}
+
+function options(dir: string, entryPoints: Entry[]): BuildOptions {
   return {
     absWorkingDir: dir,
-    entryPoints: [
-      ...HANDLERS.map((name) => ({ in: `./${name}.ts`, out: name })),
-      { in: engineEntry, out: ENGINE_COPY },
-    ],
+    entryPoints,
     outdir: "out",
     outExtension: { ".js": ".mjs" },
     bundle: true,

@@ -3,11 +3,13 @@ import { join, resolve } from "node:path";
 import type { Metafile } from "esbuild";
 import { FolderError } from "../errors.ts";
 import type { AssetFiles } from "./asset-files.ts";
-import { ENGINE_COPY, HANDLERS, isPart } from "./handler-names.ts";
+import { ENGINE_COPY, HANDLERS, isPart, STACK_EVENT_HANDLER } from "./handler-names.ts";
 import { handlersCacheFile, readHandlersCache, writeHandlersCache } from "./handlers-cache.ts";
 
+const ENTRY_POINTS = [...HANDLERS, STACK_EVENT_HANDLER];
+
 /**
- * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts, on-operate.ts) with everything they import, and a
+ * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts, on-operate.ts, on-stack-event.ts) with everything they import, and a
  * copy of node-pg-migrate that shares its classes with them, into `outDir`: what a published package holds.
  * Gives esbuild's account of what went into each file.
  */
@@ -26,10 +28,11 @@ export async function buildHandlers(sourceDir: string, outDir: string): Promise<
  * this `tool` has.
  */
 export async function loadHandlers(dir: string, cacheDir: string, tool: string): Promise<AssetFiles> {
-  const has = (extension: string) => HANDLERS.every((name) => existsSync(join(dir, `${name}${extension}`)));
+  const has = (extension: string) =>
+    ENTRY_POINTS.every((name) => existsSync(join(dir, `${name}${extension}`)));
   if (has(".mjs")) return readBuilt(dir);
   if (!has(".ts")) {
-    const hint = `the folder must have ${HANDLERS.map((name) => `${name}.ts`).join(", ")}, or all of them as .mjs`;
+    const hint = `the folder must have ${ENTRY_POINTS.map((name) => `${name}.ts`).join(", ")}, or all of them as .mjs`;
     throw new FolderError("USAGE", `no handlers in ${dir}`, { hint });
   }
   const { version } = await import("esbuild");

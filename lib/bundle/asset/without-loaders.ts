@@ -28,7 +28,9 @@ const STUBS: Readonly<Record<string, string>> = {
   "pg-cloudflare": "",
   // What it loads when asked shares code with what is loaded at every start, which would come in many small files.
   "@aws-sdk/credential-provider-node": CREDENTIALS,
-  "@smithy/core/event-streams": "",
+  // The Lambda client asks for it when it is made; nothing that is called here answers with a stream of events.
+  "@smithy/core/event-streams":
+    "export const resolveEventStreamSerdeConfig = (config) => config; export const eventStreamSerdeProvider = undefined;",
 };
 
 /** Leaves out what loads migrations from files, what is compiled for one kind of machine, and what only a laptop has. */

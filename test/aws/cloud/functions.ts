@@ -2,7 +2,7 @@ import type { FunctionSettings } from "../lambda/function.ts";
 import { type Physical, text } from "./intrinsics.ts";
 import { ACCOUNT, REGION, STACK_NAME } from "./physical.ts";
 import type { Services, Surroundings } from "./services.ts";
-import { type Assembly, isFramework, type TemplateFunction } from "./template.ts";
+import { type Assembly, isFramework, isStackEvent, type TemplateFunction } from "./template.ts";
 
 /** What a test changes about the functions of the asset. */
 export interface Changes {
@@ -17,11 +17,10 @@ export function settingsOf(
   services: Services,
   changes: Changes,
 ): FunctionSettings[] {
-  return assembly.functions.map((found) =>
-    isFramework(found)
-      ? settings(found, physical, [services.everywhere, services.framework], {})
-      : settings(found, physical, [services.everywhere], changes),
-  );
+  return assembly.functions.map((found) => {
+    if (isFramework(found)) return settings(found, physical, [services.everywhere, services.framework], {});
+    return settings(found, physical, [services.everywhere], isStackEvent(found) ? {} : changes);
+  });
 }
 
 function settings(

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { makeAuthority, makeCertificate } from "../../support/tls.ts";
 import { LambdaService } from "../lambda/service.ts";
 import { Recorder } from "../record.ts";
+import { CloudFormation } from "./cloudformation.ts";
 import { ResponseServer } from "./response-server.ts";
 import { SecretsManager } from "./secrets.ts";
 
@@ -21,6 +22,7 @@ export interface Surroundings {
 export interface Services {
   readonly lambda: LambdaService;
   readonly secrets: SecretsManager;
+  readonly cloudFormation: CloudFormation;
   readonly responses: ResponseServer;
   readonly recorder: Recorder;
   /** Of every function. */
@@ -39,12 +41,13 @@ export async function startServices(credentials: {
   const recorder = new Recorder();
   const lambda = new LambdaService(recorder);
   const secrets = new SecretsManager();
+  const cloudFormation = new CloudFormation();
   const responses = new ResponseServer(recorder);
   const authority = await makeAuthority();
   const port = await responses.start(await makeCertificate(authority));
   writeFileSync(join(directory, "bucket.pem"), authority.cert);
   return {
-    ...{ lambda, secrets, responses, recorder },
+    ...{ lambda, secrets, cloudFormation, responses, recorder },
     everywhere: {
       environment: {
         AWS_REGION: "eu-west-1",
@@ -57,6 +60,7 @@ export async function startServices(credentials: {
         AWS_EC2_METADATA_DISABLED: "true",
         AWS_ENDPOINT_URL_LAMBDA: await lambda.start(),
         AWS_ENDPOINT_URL_SECRETS_MANAGER: await secrets.start(),
+        AWS_ENDPOINT_URL_CLOUDFORMATION: await cloudFormation.start(),
       },
       nodeOptions: [],
     },
@@ -70,7 +74,7 @@ export async function startServices(credentials: {
     },
     async close() {
       await lambda.close();
-      await Promise.all([secrets.close(), responses.close()]);
+      await Promise.all([secrets.close(), cloudFormation.close(), responses.close()]);
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -55,6 +55,7 @@ export class Stack {
   async create(assembly: Assembly): Promise<Answer> {
     const version = await this.#install(assembly);
     this.#current = version;
+    this.#services.cloudFormation.status = "CREATE_IN_PROGRESS";
     return this.#send(assembly, { type: "Create", properties: version.properties });
   }
 
@@ -66,6 +67,7 @@ export class Stack {
     this.#previous = old;
     this.#current = version;
     if (isDeepStrictEqual(old.properties, version.properties)) return undefined;
+    this.#services.cloudFormation.status = "UPDATE_IN_PROGRESS";
     return this.#change(assembly, old, version);
   }
 
@@ -77,6 +79,7 @@ export class Stack {
     const from = required(this.#current, "the stack does not exist");
     const to = required(this.#previous, "there was no update");
     if (handledBy === "old code") await this.#install(to.assembly);
+    this.#services.cloudFormation.status = "UPDATE_ROLLBACK_IN_PROGRESS";
     const answer = await this.#change((handledBy === "old code" ? to : from).assembly, from, to);
     await this.#install(to.assembly);
     this.#current = to;
@@ -84,7 +87,9 @@ export class Stack {
     return answer;
   }
 
-  async delete(): Promise<Answer> {
+  /** @param status of the stack: another one when the deletion is the rollback of a first deploy */
+  async delete(status = "DELETE_IN_PROGRESS"): Promise<Answer> {
+    this.#services.cloudFormation.status = status;
     const { assembly, properties } = required(this.#current, "the stack does not exist");
     return this.#send(assembly, { type: "Delete", properties, ...this.#known() });
   }
@@ -97,6 +102,10 @@ export class Stack {
 
   functionName(handler: string): string {
     const { assembly } = required(this.#current, "the stack does not exist");
+    return this.functionNameIn(assembly, handler);
+  }
+
+  functionNameIn(assembly: Assembly, handler: string): string {
     return functionName(
       required(
         assembly.functions.find((found) => found.handler === handler),

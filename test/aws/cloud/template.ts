@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as v from "valibot";
+import { ASSET } from "../../../lambda/contract.ts";
 
 const AnyObject = v.record(v.string(), v.unknown());
 
@@ -138,6 +139,11 @@ function findCustomResource(
 
 export function isFramework({ handler }: { readonly handler: string }): boolean {
   return handler === "framework.onEvent";
+}
+
+/** The function in front of the deploy function. */
+export function isStackEvent({ handler }: { readonly handler: string }): boolean {
+  return handler === ASSET.stackEventHandler;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { bodyOf, type Listening, listen } from "../http.ts";
 import type { Recorder } from "../record.ts";
 import { type FunctionSettings, isSameFunction } from "./function.ts";
@@ -22,6 +23,8 @@ export class LambdaService {
   readonly #guard = new Guard();
   #server: Listening | undefined;
   #answersToLose = 0;
+  #refusals: { readonly name: string; readonly code: string }[] = [];
+  readonly #payloads: { readonly name: string; readonly payload: string }[] = [];
 
   constructor(recorder: Recorder) {
     this.#recorder = recorder;
@@ -64,6 +67,23 @@ export class LambdaService {
     return busy.size;
   }
 
+  /** Kills them as soon as there are any. */
+  async killWhenBusy(nameOrArn: string): Promise<void> {
+    for (let i = 0; i < 2_000 && this.#find(nameOrArn).busy.size === 0; i += 1) await sleep(10);
+    await sleep(300);
+    this.kill(nameOrArn);
+  }
+
+  /** What was sent over HTTP, by the names of the functions. */
+  get payloads(): readonly { readonly name: string; readonly payload: string }[] {
+    return this.#payloads;
+  }
+
+  /** Answers the next invocations of a function over HTTP with an error of the service. */
+  refuse(name: string, code: string, count: number): void {
+    this.#refusals.push(...Array.from({ length: count }, () => ({ name, code })));
+  }
+
   /** The next invocation starts a process. */
   async cool(nameOrArn: string): Promise<void> {
     const { idle } = this.#find(nameOrArn);
@@ -81,6 +101,11 @@ export class LambdaService {
     await Promise.all([...sandboxes.map((sandbox) => sandbox.stop()), this.#shelf.clear()]);
     this.#guard.close();
     await this.#server?.close();
+  }
+
+  #takeRefusal(name: string): string | undefined {
+    const index = this.#refusals.findIndex((refusal) => refusal.name === name);
+    return index < 0 ? undefined : this.#refusals.splice(index, 1)[0]?.code;
   }
 
   async #release(installed: Installed, sandbox: Sandbox): Promise<void> {
@@ -107,6 +132,13 @@ export class LambdaService {
       return;
     }
     const payload = await bodyOf(request);
+    const refusal = this.#takeRefusal(nameOrArn);
+    if (refusal !== undefined) {
+      response.writeHead(refusal === "AccessDeniedException" ? 403 : 409, { "x-amzn-errortype": refusal });
+      response.end(JSON.stringify({ Message: "refused" }));
+      return;
+    }
+    this.#payloads.push({ name: nameOrArn, payload });
     const isLost = this.#answersToLose > 0;
     if (isLost) {
       this.#answersToLose -= 1;

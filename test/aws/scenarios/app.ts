@@ -31,7 +31,12 @@ export const app: Scenarios = (world) =>
         expect(stack.output("AppliedCount")).toBe("1");
         expect(await run("StatusCommand")).toMatchObject({ ok: true, command: "status", head: HEAD });
         expect(await run("PlanCommand")).toMatchObject({ ok: true, steps: [] });
-        expect(await run("DownCommand")).toMatchObject({ ok: true, head: null });
+        expect(await run("DownCommand")).toMatchObject({ ok: false, error: { code: "USAGE" } });
+        const down = { action: "down", confirm: "aws_framework" };
+        expect((await stack.invoke("on-operate.handler", down)).payload).toMatchObject({
+          ok: true,
+          head: null,
+        });
         expect(await tablesIn(db)).toEqual([]);
         expect(await run("UpCommand")).toMatchObject({ ok: true, head: HEAD });
         expect(await stack.delete()).toMatchObject({ status: "SUCCESS" });

@@ -24,7 +24,12 @@ export const rollback: Scenarios = (world) =>
           await stack.update(await deployable(tables(1, 2, 3)));
           expect(await stack.rollBack(handledBy)).toMatchObject({
             status: "SUCCESS",
-            data: { Head: "1_t1", AppliedCount: "unknown", PendingCount: "unknown", AheadCount: "unknown" },
+            data: {
+              Head: "unknown",
+              AppliedCount: "unknown",
+              PendingCount: "unknown",
+              AheadCount: "unknown",
+            },
           });
           expect(await tablesIn(db)).toEqual(["t1", "t2", "t3"]);
           const again = await stack.update(await deployable(tables(1, 2, 3)));
@@ -60,7 +65,8 @@ export const rollback: Scenarios = (world) =>
               await gate.close();
               const before = services.recorder.emissions.length;
               expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
-              expect(failuresSince(world(), before)).toEqual([onRollback === "keep" ? 0 : 1]);
+              // Under keep nothing ran that could count anything.
+              expect(failuresSince(world(), before)).toEqual(onRollback === "keep" ? [] : [1]);
               expect(await tablesIn(db)).toEqual(["t1", "t2"]);
             });
           } finally {

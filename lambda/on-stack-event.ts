@@ -1,0 +1,91 @@
+import * as v from "valibot";
+import { type DeployResult, ENV, NOT_ASKED } from "./contract.ts";
+import { cut } from "./runtime/cut.ts";
+import { beginInvocation, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
+import { createLog } from "./runtime/log.ts";
+import { physicalIdOf, resourceName } from "./runtime/resource-name.ts";
+import { InvokedFunctionError, invokeFunction } from "./stack-event/invoke.ts";
+import { askStackStatus, type StackDirection } from "./stack-event/stack-status.ts";
+
+/** The part of CloudFormation's request that is used here; all of it goes on to the deploy function. */
+const StackEvent = v.looseObject({
+  RequestType: v.picklist(["Create", "Update", "Delete"]),
+  StackId: v.string(),
+  LogicalResourceId: v.string(),
+  PhysicalResourceId: v.optional(v.string()),
+});
+type StackEvent = v.InferOutput<typeof StackEvent>;
+
+const MESSAGE_BYTES = 1_000;
+
+/**
+ * Stands between CloudFormation and the deploy function, outside the VPC, where it can ask CloudFormation which way the
+ * stack is going. A rollback never fails here, whatever becomes of the deploy function: a stack that cannot roll back
+ * is worse than a database that is ahead of it.
+ */
+export async function handler(event: unknown, context: LambdaContext): Promise<unknown> {
+  const invocation = beginInvocation(context);
+  // The address for the answer is a secret that only CDK's framework needs.
+  const { ResponseURL: _, ...request } = v.parse(StackEvent, event);
+  invocation.log.info(`${request.RequestType} of ${request.LogicalResourceId}`);
+  if (request.RequestType === "Delete") return unchanged(request);
+  const direction = await directionOf(request, invocation);
+  if (direction === "rollback" && process.env[ENV.onRollback] !== "down") {
+    invocation.log.info("a rollback leaves the database as it is: onRollback is keep");
+    return unchanged(request);
+  }
+  try {
+    return await invokeFunction(deployFunction(), { ...request, StackDirection: direction });
+  } catch (error) {
+    if (direction !== "rollback") throw toDeployFailure(error, invocation);
+    return leaveUnchanged(request, error, invocation);
+  }
+}
+
+/** Nothing is created in a rollback: only an Update has to be asked about. */
+async function directionOf(
+  { RequestType, StackId }: StackEvent,
+  { log }: Invocation,
+): Promise<StackDirection> {
+  if (RequestType !== "Update") return "forward";
+  const answer = await askStackStatus(StackId);
+  if (answer.status !== undefined) log.info(`the stack is in ${answer.status}`);
+  else {
+    log.warn(
+      "CloudFormation did not say whether the stack is rolling back; the event's properties must decide",
+      {
+        reason: answer.reason,
+      },
+    );
+  }
+  return answer.direction;
+}
+
+function unchanged({ StackId, LogicalResourceId, PhysicalResourceId }: StackEvent): DeployResult {
+  return {
+    PhysicalResourceId: PhysicalResourceId ?? physicalIdOf(resourceName(StackId, LogicalResourceId)),
+    Data: NOT_ASKED,
+  };
+}
+
+function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocation): DeployResult {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  invocation.log.error("the database was left as it is", { code: name, reason: message });
+  // In the name of the deploy function, which could not say it itself.
+  const metrics = createLog({ ...invocation, functionName: deployFunction() }, invocation.redactor);
+  metrics.metrics({ failed: true, completed: 0, durationMs: 0 });
+  return unchanged(request);
+}
+
+/** The deploy function says itself where its log is, unless it was stopped. */
+function toDeployFailure(error: unknown, { logGroup, requestId }: Invocation): Error {
+  if (error instanceof InvokedFunctionError && !error.isCrash) return error;
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const what = error instanceof InvokedFunctionError ? "was stopped" : "cannot be invoked";
+  const text = `the deploy function ${what}: ${name}: ${cut(message, MESSAGE_BYTES)}`;
+  return new InvokedFunctionError("INTERNAL", `${text}\nLog group ${logGroup}, request ${requestId}.`);
+}
+
+function deployFunction(): string {
+  return process.env[ENV.deployFunction] ?? "";
+}

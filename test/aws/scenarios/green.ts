@@ -1,0 +1,98 @@
+import { describe, expect, test } from "@jest/globals";
+import { startGate } from "../gate.ts";
+import { tables } from "../migrations.ts";
+import { appliedIn, tablesIn } from "../state.ts";
+import type { ProjectOptions, Scenarios } from "../world.ts";
+
+/** A deploy that succeeds has applied what it names, and says nothing that nobody asked for. */
+export const green: Scenarios = (world) =>
+  describe("a deploy that reverts the newest migration and brings an older one", () => {
+    test("fails when the order refuses what it brings, and its rollback succeeds", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1, 2, 5, 8)));
+        const merged = await stack.update(await deployable(tables(1, 2, 5, 7)));
+        expect(merged).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^ORDER.*7_t7/s) });
+        expect(await stack.rollBack("old code")).toMatchObject({ status: "SUCCESS" });
+        expect(await appliedIn(db)).toEqual(["1_t1", "2_t2", "5_t5", "8_t8"]);
+      });
+    });
+
+    test("fails when the newest one was renamed to an older number", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack }) => {
+        await stack.create(await deployable(tables(1, 2, 5)));
+        const renamed = { ...tables(1, 2), "4_t5.sql": tables(5)["5_t5.sql"] ?? "" };
+        expect(await stack.update(await deployable(renamed))).toMatchObject({ status: "FAILED" });
+        expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
+      });
+    });
+
+    test("applies what it brings where the order allows it", async () => {
+      const { withScene, deployable } = world();
+      const allow: ProjectOptions = { order: "allow" };
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1, 8), allow));
+        expect(await stack.update(await deployable(tables(1, 7), allow))).toMatchObject({
+          status: "SUCCESS",
+          data: { Head: "8_t8", PendingCount: "0" },
+        });
+        expect(await tablesIn(db)).toEqual(["t1", "t7", "t8"]);
+      });
+    });
+
+    test("under onRollback: down, undoes the newest and applies what it brings", async () => {
+      const { withScene, deployable } = world();
+      const down: ProjectOptions = { onRollback: "down" };
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1), down));
+        await stack.update(await deployable(tables(1, 8), down));
+        expect(await stack.update(await deployable(tables(1, 7), down))).toMatchObject({
+          status: "SUCCESS",
+          data: { Head: "7_t7", PendingCount: "0" },
+        });
+        expect(await tablesIn(db)).toEqual(["t1", "t7"]);
+      });
+    });
+
+    test("succeeds when what it brings is applied already, and says which is the database's head", async () => {
+      const { withScene, deployable } = world();
+      await withScene({}, async ({ stack }) => {
+        await stack.create(await deployable(tables(1, 7, 8)));
+        await stack.update(await deployable(tables(1, 8)));
+        expect(await stack.update(await deployable(tables(1, 7)))).toMatchObject({
+          status: "SUCCESS",
+          data: { Head: "8_t8", AppliedCount: "3", PendingCount: "0" },
+        });
+      });
+    });
+
+    test("fails when the database cannot be asked, for CloudFormation says that it is a deploy", async () => {
+      const { withScene, deployable, server } = world();
+      const gate = await startGate(server.connection);
+      try {
+        await withScene({ port: gate.port, timeoutSeconds: 8 }, async ({ stack }) => {
+          await stack.create(await deployable(tables(1, 8)));
+          await gate.close();
+          expect(await stack.update(await deployable(tables(1, 7)))).toMatchObject({
+            status: "FAILED",
+            reason: expect.stringMatching(/^CONNECTION/),
+          });
+          expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
+        });
+      } finally {
+        await gate.close();
+      }
+    });
+
+    test("fails for a name with an equal number that differs by its case from an applied one's order", async () => {
+      const { withScene, deployable } = world();
+      const first = { "1_B.sql": "CREATE TABLE b ();" };
+      await withScene({}, async ({ stack, db }) => {
+        await stack.create(await deployable(first));
+        const second = await stack.update(await deployable({ ...first, "1_a.sql": "CREATE TABLE a ();" }));
+        expect(second).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^ORDER.*1_a/s) });
+        expect(await tablesIn(db)).toEqual(["b"]);
+      });
+    });
+  });
