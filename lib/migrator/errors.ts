@@ -66,6 +66,8 @@ export interface ErrorDetails {
   readonly blockers?: readonly string[];
   /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
+  /** How many statements it has, where that is known. */
+  readonly statements?: number;
   readonly cause?: unknown;
 }
 
@@ -82,6 +84,15 @@ export class MigrationError extends Error {
     super(message, details.cause === undefined ? {} : { cause: details.cause });
     this.code = code;
     this.details = details;
+  }
+
+  /** The same failure with one more thing to do about it. */
+  advised(hint: string): MigrationError {
+    const before = this.details.hint;
+    const both = before === undefined ? hint : `${before}\n${hint}`;
+    const error = new MigrationError(this.code, this.message, { ...this.details, hint: both });
+    if (this.stack !== undefined) error.stack = this.stack;
+    return error;
   }
 
   /** The same failure with more known about it; what was known already is kept. */

@@ -5,7 +5,13 @@ import { withDeadline } from "./connection/deadline.ts";
 import { Session } from "./connection/session.ts";
 import type { ConnectionSettings } from "./connection/settings.ts";
 import type { Observer } from "./events.ts";
-import { type MigratorOptions, type Provenance, type ResolvedOptions, resolveOptions } from "./options.ts";
+import {
+  type MigratorOptions,
+  type Provenance,
+  type ResolvedOptions,
+  requireStorable,
+  resolveOptions,
+} from "./options.ts";
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
 import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
@@ -46,6 +52,9 @@ export class Migrator {
   constructor(setup: MigratorSetup) {
     this.#setup = setup;
     this.#options = resolveOptions(setup.options ?? {});
+    const { actor, revision, bundle, tool } = setup.provenance;
+    for (const [what, text] of Object.entries({ actor, revision, bundle, tool }))
+      requireStorable(`the ${what} of the run`, text);
   }
 
   /** Every migration and its state. */

@@ -90,6 +90,14 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
   return resolved;
 }
 
+/** Postgres has no NUL in a text. @throws MigrationError `USAGE` */
+export function requireStorable(what: string, text: string | undefined): void {
+  if (!text?.includes("\0")) return;
+  throw new MigrationError("USAGE", `${what} holds a NUL character: ${JSON.stringify(text)}`, {
+    hint: "Leave it out: Postgres cannot store it.",
+  });
+}
+
 /** Callers hand on what they may not have; that must not put a default out of force. */
 function withoutUndefined(options: MigratorOptions): MigratorOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -126,7 +126,7 @@ describe("Ctrl-C and SIGTERM", () => {
       const { code, stderr } = await command.ended;
       expect(code).toBe(130);
       expect(stderr).toContain(
-        "Applied and kept: 1_a.\n  Half-done: 2_b runs outside a transaction; 1 of its statements is done and stays.\n",
+        "Applied and kept: 1_a.\n  Half-done: 2_b runs outside a transaction; 1 of its 2 statements is done and stays.\n",
       );
       expect(stderr).not.toContain("goes on from here");
       await expectClean(db);

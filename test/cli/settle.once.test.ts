@@ -91,7 +91,7 @@ describe("resolve", () => {
   const stop = async (run: Run) => {
     const { code, stderr } = await run("up");
     expect(code).toBe(1);
-    expect(stderr).toContain("Half-done: 2_half runs outside a transaction; 1 of its statements is done");
+    expect(stderr).toContain("Half-done: 2_half runs outside a transaction; 1 of its 3 statements is done");
     const refused = await run("up");
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_half")]);
   };
@@ -123,7 +123,7 @@ describe("resolve", () => {
       await stop(run);
       const { code, stdout } = await run("resolve", "2_half", "--applied", "--note", "by hand");
       expect([code, stdout]).toEqual([0, expect.stringContaining("2_half counts as applied.")]);
-      expect(await newest(run, "resolve")).toMatchObject({ migration: "2_half", note: "by hand" });
+      expect(await newest(run, "resolve")).toMatchObject({ migration: "2_half", note: "applied: by hand" });
       expect((await run("up")).code).toBe(0);
       expect(await appliedNames(db)).toEqual(["1_t", "2_half", "3_next"]);
       expect(await userTables(db)).toEqual(["half", "next", "t"]);

@@ -7,4 +7,4 @@ export function adviceFor(hint: string): string {
   );
 }
 
-const COMMAND = /`(up|down|redo|status|plan|create|repair|resolve|baseline|history)( --[^`]*)?`/g;
+const COMMAND = /`(up|down|redo|status|plan|create|repair|resolve|baseline|history)( [^`]*)?`/g;

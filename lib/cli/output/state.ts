@@ -76,15 +76,14 @@ function line(label: string, names: readonly string[]): string[] {
 
 function outlook(
   command: string,
-  { code, details: { applied = [], migration, partial, inDoubt = [] } }: MigrationError,
+  { code, details: { applied = [], migration, partial, statements, inDoubt = [] } }: MigrationError,
 ): string[] {
   if (partial !== undefined) {
-    const statements =
-      partial === 1
-        ? "1 of its statements is done and stays"
-        : `${partial} of its statements are done and stay`;
+    const all = statements === undefined ? "its statements" : `its ${statements} statements`;
+    const done = partial === 1 ? `1 of ${all} is done and stays` : `${partial} of ${all} are done and stay`;
+    const next = code === "CONNECTION" ? " Whether the next one took effect is not known." : "";
     return [
-      `Half-done: ${migration} runs outside a transaction; ${statements}.`,
+      `Half-done: ${migration} runs outside a transaction; ${done}.${next}`,
       "No run goes past it until that is settled.",
     ];
   }

@@ -157,7 +157,9 @@ function calledTooLate(migration: string, call: string, site: Error): MigrationE
 
 /** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
 function checked(name: string, { steps: given, transactional }: BuiltSteps): BuiltSteps {
-  const steps = transactional ? withoutOwnTransaction(name, given) : given;
+  // The driver replaces half a surrogate pair; the record must say what was sent.
+  const sent = given.map((step) => (/\p{Surrogate}/u.test(step) ? Buffer.from(step).toString() : step));
+  const steps = transactional ? withoutOwnTransaction(name, sent) : sent;
   if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
   throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
     migration: name,

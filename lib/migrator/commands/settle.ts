@@ -2,10 +2,13 @@ import { type DescribedFile, recordFiles } from "../build/describe.ts";
 import { planUp } from "../build/plan-up.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import { MigrationError } from "../errors.ts";
+import { requireStorable } from "../options.ts";
 import type { SettleReport } from "../report.ts";
 import { Attempt } from "../run/execute.ts";
+import { requireSameBeginning } from "../run/resume.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { maskSecrets } from "../sql/mask.ts";
+import { readStoppedSql } from "../store/stopped.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, openLedger, runContext, type Workspace } from "../workspace.ts";
@@ -14,7 +17,12 @@ import { loadOptions, locked, openLedger, runContext, type Workspace } from "../
 export type Outcome = "retry" | "applied" | "reverted";
 
 /** Accepts changed files: their present SQL counts as what was applied. Names none: all that are changed. */
-export function repair(workspace: Workspace, names: readonly string[], note?: string): Promise<SettleReport> {
+export async function repair(
+  workspace: Workspace,
+  names: readonly string[],
+  note?: string,
+): Promise<SettleReport> {
+  const why = reason(note);
   return locked(workspace, async (found) => {
     const changed = namesIn(found.classified, "changed");
     const stranger = names.find((name) => !changed.includes(name));
@@ -29,7 +37,7 @@ export function repair(workspace: Workspace, names: readonly string[], note?: st
         ...builtSql(found, entry),
         action: "repair",
         state: "finished",
-        ...reason(note),
+        ...why,
       }),
     );
     await write(workspace, rows);
@@ -45,7 +53,8 @@ function builtSql(found: Survey, { migration }: DescribedFile): Partial<Describe
 }
 
 /** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
-export function baseline(workspace: Workspace, to?: string, note?: string): Promise<SettleReport> {
+export async function baseline(workspace: Workspace, to?: string, note?: string): Promise<SettleReport> {
+  const why = reason(note);
   return locked(workspace, async (found) => {
     const { applied } = found.stored;
     if (applied.length > 0) throw alreadyManaged(applied.length);
@@ -53,7 +62,7 @@ export function baseline(workspace: Workspace, to?: string, note?: string): Prom
     const ledger = await openLedger(workspace, found);
     const entries = await recordFiles(workspace.source, names, loadOptions(workspace));
     const rows = entries.map((entry) =>
-      ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...reason(note) }),
+      ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
     );
     await write(workspace, rows);
     return { ...report(found, names), head: names.at(-1) ?? null };
@@ -68,33 +77,39 @@ function asFarAs(known: readonly string[], to: string | undefined): readonly str
 }
 
 /** Settles a migration that stopped half-way: goes on after its last finished statement, or records how it ended. */
-export function resolve(
+export async function resolve(
   workspace: Workspace,
   name: string,
   outcome: Outcome,
   note?: string,
 ): Promise<SettleReport> {
+  const why = reason(note === undefined ? outcome : `${outcome}: ${note}`);
   return locked(workspace, async (found) => {
     const partial = found.stored.partial.find((one) => one.name === name);
     if (partial === undefined) throw notPartial(name, found);
+    if (outcome === "retry" && partial.direction === "down") throw retryOfDown(partial.name);
+    const becomesApplied = outcome !== "reverted";
+    const head = headIf(found, name, becomesApplied);
     const ledger = await openLedger(workspace, found);
     if (outcome === "retry") {
-      await retry(workspace, ledger, partial);
-      const row = {
-        migration: name,
-        action: "resolve",
-        state: "finished",
-        ...reason(note ?? outcome),
-      } as const;
-      await write(workspace, [ledger.record(row)]);
-      return report(found, [name]);
+      const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
+      await retry(workspace, ledger, partial, ledger.record(row));
+      return { migrations: [name], head };
     }
     const appliedNow = found.stored.applied.some((one) => one.name === name);
-    const entry = await resolution(workspace, { name, becomesApplied: outcome === "applied" && !appliedNow });
-    const row = { ...entry, action: "resolve", state: "finished", ...reason(note ?? outcome) } as const;
-    await write(workspace, [moveTo(ledger, row, { from: appliedNow, to: outcome === "applied" })]);
-    return report(found, [name]);
+    const entry = await resolution(workspace, { name, becomesApplied: becomesApplied && !appliedNow });
+    const row = { ...entry, action: "resolve", state: "finished", ...why } as const;
+    await write(workspace, [moveTo(ledger, row, { from: appliedNow, to: becomesApplied })]);
+    return { migrations: [name], head };
   });
+}
+
+/** Head once a migration is settled. */
+function headIf({ stored, classified }: Survey, name: string, isApplied: boolean): string | null {
+  const applied = new Set(stored.applied.map((one) => one.name));
+  if (isApplied) applied.add(name);
+  else applied.delete(name);
+  return classified.findLast((one) => applied.has(one.name))?.name ?? null;
 }
 
 /** Where the record says already how it ended, only the decision is noted. */
@@ -106,27 +121,32 @@ function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to:
 async function retry(
   workspace: Workspace,
   ledger: Ledger,
-  partial: Survey["stored"]["partial"][number],
+  { name, statement }: Survey["stored"]["partial"][number],
+  resolved: string,
 ): Promise<void> {
-  const { session, source } = workspace;
-  if (partial.direction === "down") throw retryOfDown(partial.name);
-  const [planned] = await planUp(source, [partial.name], loadOptions(workspace));
-  if (planned === undefined || planned.built.kind !== "static" || planned.built.transactional) {
-    throw new MigrationError(
-      "USAGE",
-      `migration ${partial.name} cannot be continued statement by statement`,
-      {
-        migration: partial.name,
-        hint: "Finish it by hand, then resolve it as --applied or --reverted.",
-      },
-    );
+  const { session, source, tables } = workspace;
+  const [planned] = await planUp(source, [name], loadOptions(workspace));
+  const recorded = await readStoppedSql(session, tables, name);
+  if (planned?.built.kind !== "static" || planned.built.transactional || recorded?.statements === null) {
+    throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
+      migration: name,
+      hint: "Finish it by hand, then resolve it as --applied or --reverted.",
+    });
   }
-  await session.enterMigration();
+  requireSameBeginning({ name, done: statement, steps: planned.built.steps, recorded });
   const context = runContext(workspace, ledger, { total: 1, durability: "every" });
-  await new Attempt(context, planned).statementByStatement(planned.built, {
-    statement: partial.statement,
-    records: [],
-  });
+  try {
+    await session.enterMigration();
+    await new Attempt(context, planned).statementByStatement(planned.built, {
+      statement,
+      records: [resolved],
+    });
+  } catch (error) {
+    await context.batch.abandon();
+    if (!(error instanceof MigrationError)) throw error;
+    const inDoubt = context.batch.inDoubt.size > 0 ? { inDoubt: [name] } : {};
+    throw error.with({ migration: name, applied: [], remaining: [name], ...inDoubt });
+  }
 }
 
 async function resolution(
@@ -143,7 +163,11 @@ function write({ session }: Workspace, statements: readonly string[]): Promise<v
   return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
 }
 
-const reason = (note: string | undefined): Partial<HistoryEntry> => (note === undefined ? {} : { note });
+function reason(note: string | undefined): Partial<HistoryEntry> {
+  if (note === undefined) return {};
+  requireStorable("the note", note);
+  return { note };
+}
 
 function report(found: Survey, migrations: readonly string[]): SettleReport {
   return { migrations, head: headOf(found) };

@@ -2,6 +2,7 @@ import { buildWithDatabase } from "../build/build.ts";
 import type { Part } from "../connection/message.ts";
 import type { BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
+import type { Direction } from "../plan/select.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
@@ -63,7 +64,7 @@ export class Attempt {
       const typed = live.typedError(cause) ?? error;
       if (live.endedTransaction !== undefined) throw await this.#stopUnrecorded(live.endedTransaction);
       if (!this.#noTransactionRecorded) throw typed;
-      throw await this.#stopHalfWay(live.completed, live.mayHaveLeft, typed);
+      throw await this.#stopHalfWay({ done: live.completed }, live.mayHaveLeft, typed);
     }
   }
 
@@ -128,7 +129,8 @@ export class Attempt {
       }
       // Of a try before this one nobody knows whether the statement that it stopped at took effect.
       const clean = resumed === undefined && last !== undefined && isCleanRefusal(error, last);
-      throw await this.#stopHalfWay(recorded, recorded > 0 || !clean, error);
+      const total = this.#queries + statements.length;
+      throw await this.#stopHalfWay({ done: recorded, total }, recorded > 0 || !clean, error);
     }
     batch.keep(name);
   }
@@ -179,13 +181,18 @@ export class Attempt {
   }
 
   /** @param mayHaveLeft whether anything of the migration may be there; a lost connection tells nothing */
-  async #stopHalfWay(done: number, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
+  async #stopHalfWay({ done, total }: Reached, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
     const { session, ledger } = this.#run;
     if (!(error instanceof MigrationError)) return error;
+    const { name, direction } = this.#planned;
     const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
     const reached = mayHaveLeft ? { statement: done } : {};
-    await session.record(ledger.advance(this.#planned.name, { ...change, ...reached }));
-    return mayHaveLeft ? error.with({ partial: done }) : error;
+    await session.record(ledger.advance(name, { ...change, ...reached }));
+    if (!mayHaveLeft) return error;
+    const stopped = error.with({ partial: done, ...(total === undefined ? {} : { statements: total }) });
+    return stopped.advised(
+      direction === "up" && total !== undefined ? goOn(name, done) : byHand(name, direction),
+    );
   }
 
   /** The transaction was ended under our feet: what the migration did may be committed, and has no record yet. */
@@ -195,12 +202,28 @@ export class Attempt {
     await batch.abandonEnded(migration);
     const entry = { migration, action, noTransaction: true, errorCode: error.code } as const;
     await session.record(ledger.record({ ...entry, state: "failed", statement: 0 }));
-    return error.with({ migration, partial: 0 });
+    return error.with({ migration, partial: 0 }).advised(byHand(migration, action));
   }
 
   #elapsed(): number {
     return performance.now() - this.#startedAt;
   }
+}
+
+interface Reached {
+  readonly done: number;
+  /** Undefined when the database had not answered yet what they are. */
+  readonly total?: number;
+}
+
+function goOn(name: string, done: number): string {
+  const kept = done === 0 ? "" : "; the statements that are done must stay as they are in its file";
+  return `When the cause is gone, \`resolve ${name} --retry\` goes on with statement ${done + 1}${kept}.`;
+}
+
+function byHand(name: string, direction: Direction): string {
+  const outcomes = direction === "up" ? "--applied or --reverted" : "--reverted or --applied";
+  return `Finish it by hand, or take back what it did; then \`resolve ${name}\` with ${outcomes}.`;
 }
 
 /** A migration that stopped half-way, taken up again. */

@@ -1,0 +1,31 @@
+import type { Session } from "../connection/session.ts";
+import { splitStatements } from "../sql/split.ts";
+import type { Tables } from "./tables.ts";
+
+/** What was recorded of the SQL of a migration when it began outside a transaction. */
+export interface StoppedSql {
+  readonly sqlDigest: string | null;
+  readonly digestVersion: number | null;
+  /** Its statements, passwords masked; null when they depended on the database. */
+  readonly statements: readonly string[] | null;
+}
+
+/** Of a migration that stopped half-way: the SQL that it was running. */
+export async function readStoppedSql(
+  session: Session,
+  { history }: Tables,
+  migration: string,
+): Promise<StoppedSql | undefined> {
+  const [row] = await session.rows<Omit<StoppedSql, "statements"> & { steps: string[] | null }>(
+    `SELECT sql_digest AS "sqlDigest", digest_version AS "digestVersion", up_sql AS steps
+     FROM ${history} WHERE migration = $1 ORDER BY id DESC LIMIT 1`,
+    [migration],
+  );
+  if (row === undefined) return undefined;
+  const { steps, ...digest } = row;
+  return { ...digest, statements: steps === null ? null : statementsOf(steps) };
+}
+
+export function statementsOf(steps: readonly string[]): string[] {
+  return steps.flatMap((step) => splitStatements(step).map(({ text }) => text));
+}
