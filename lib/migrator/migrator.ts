@@ -18,7 +18,7 @@ import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, Stat
 import type { Fence } from "./run/fence.ts";
 import type { MigrationSource } from "./source.ts";
 import { type HistoryFilter, readHistory } from "./store/history.ts";
-import { findTables, nameTables } from "./store/tables.ts";
+import { asReading, findTables, nameTables } from "./store/tables.ts";
 import { describeSurvey } from "./survey.ts";
 import { look, type Workspace } from "./workspace.ts";
 
@@ -82,10 +82,12 @@ export class Migrator {
 
   /** What was done to this database, newest first. */
   history(filter: HistoryFilter = {}): Promise<HistoryReport> {
-    return this.#reading(async ({ session, tables }) => {
-      const { history } = await findTables(session, tables);
-      return { entries: history ? await readHistory(session, tables, filter) : [] };
-    });
+    return this.#reading(({ session, tables }) =>
+      asReading(tables, async () => {
+        const existing = await findTables(session, tables);
+        return { entries: await readHistory(session, tables, existing, filter) };
+      }),
+    );
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */

@@ -38,7 +38,8 @@ export async function survey(
     sql: steps === undefined ? null : sqlDigest(steps),
     source: files.get(name) ?? null,
   }));
-  const superseded = present.length > 0 ? await readAccepted(session, tables, present) : new Set<string>();
+  const superseded =
+    present.length > 0 ? await readAccepted(session, tables, existing, present) : new Set<string>();
   const classified = classify({
     entries: source.entries,
     applied: stored.applied.map((m) => m.name),

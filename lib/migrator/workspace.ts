@@ -10,9 +10,9 @@ import { Described } from "./run/described.ts";
 import type { Fence } from "./run/fence.ts";
 import { withMigrationLock } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
-import { ensureTables, type Tables } from "./store/tables.ts";
-import { requireOwnTables } from "./store/trust.ts";
+import { asReading, ensureTables, type Tables } from "./store/tables.ts";
 import { Ledger } from "./store/write.ts";
+import { takeBackRights } from "./store/writers.ts";
 import { type Survey, survey } from "./survey.ts";
 
 /** One session with all that a command works with. */
@@ -28,7 +28,7 @@ export interface Workspace {
 }
 
 export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
-  return asOwnSql("the record of migrations cannot be read", () => survey(session, source, tables, options));
+  return asReading(tables, () => survey(session, source, tables, options));
 }
 
 /** Does `work` with the migration lock held, on what the database says under that lock. */
@@ -44,17 +44,17 @@ export function locked<T>(workspace: Workspace, work: (found: Survey) => Promise
  * the transaction that makes them.
  */
 export async function openLedger(
-  { session, tables, provenance }: Workspace,
+  { session, tables, provenance, observe }: Workspace,
   found: Survey,
   firstRows: (ledger: Ledger) => Promise<readonly string[]> = async () => [],
 ): Promise<Ledger> {
-  const ledger = new Ledger(tables, provenance, randomUUID(), found.stored.newestRunOn);
+  const { existing, stored } = found;
+  const ledger = new Ledger(tables, provenance, randomUUID(), stored.newestRunOn);
   const rows = await firstRows(ledger);
-  await asOwnSql("the tables of the engine cannot be made", async () => {
-    await requireOwnTables(session, tables);
-    await ensureTables(session, tables, found.existing, rows);
+  return asOwnSql("the tables of the engine cannot be made", async () => {
+    if (existing.applied || existing.history) await takeBackRights(session, tables, observe);
+    return ledger.on(await ensureTables(session, tables, existing, rows));
   });
-  return ledger;
 }
 
 /** What a run of `total` migrations works with. */

@@ -7,6 +7,7 @@ import { sqlDigest } from "../sql/digest.ts";
 import { type AppliedMigration, readDownSql, type StoredDown } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
+import { requireNoOtherWriters } from "../store/writers.ts";
 import { PlainSql } from "./actions.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
 import { NoWayDown } from "./irreversible.ts";
@@ -34,6 +35,7 @@ export async function planDown(
   options: LoadOptions,
 ): Promise<Planned[]> {
   const { names, from, existing } = request;
+  if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);
   const contexts = await loadContexts(
@@ -41,7 +43,7 @@ export async function planDown(
     names.filter((name) => present.has(name)),
     options,
   );
-  const stored = existing.history ? await readDownSql(session, tables, names) : new Map<string, StoredDown>();
+  const stored = await readDownSql(session, tables, existing, names);
   const planned: Planned[] = [];
   for (const name of names) {
     planned.push(await planOne(name, { file: contexts.get(name), stored: stored.get(name), from, options }));

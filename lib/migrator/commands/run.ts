@@ -14,6 +14,7 @@ import { runAll } from "../run/run.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { readOrigins, readUpSql } from "../store/read.ts";
 import { listTables } from "../store/tables.ts";
+import { takeBackRights } from "../store/writers.ts";
 import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, runContext, type Workspace } from "../workspace.ts";
 import { takeOver, unrecorded } from "./adopt.ts";
@@ -88,7 +89,7 @@ async function wantedDown(
   const byOrigin = options.batch || options.bundle !== undefined;
   const rows =
     byOrigin && existing.history
-      ? await readOrigins(session, tables)
+      ? await readOrigins(session, tables, existing)
       : stored.applied.map(({ name }) => ({ name, run: null, bundle: null }));
   return selectDown(rows, options);
 }
@@ -158,7 +159,7 @@ function durabilityFor({ existing }: Survey): Durability {
  * a finished run into a failed one.
  */
 async function afterRun(
-  { session, source, tables }: Workspace,
+  { session, source, tables, observe }: Workspace,
   found: Survey,
   done: Pick<RunReport, "run" | "completed" | "warnings">,
 ): Promise<RunReport> {
@@ -173,6 +174,8 @@ async function afterRun(
   const classified = classify({ entries: source.entries, applied: [...applied], changed, partial });
   const own = await session
     .enterEngine()
+    // A migration may have granted all on all tables.
+    .then(() => takeBackRights(session, tables, observe))
     .then(() => listTables(session, tables))
     .catch(() => null);
   return {
@@ -190,7 +193,7 @@ async function pass({ session, tables }: Workspace, gate: Gate, found: Survey): 
     requirePassage(gate);
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code !== "CHANGED") throw error;
-    const before = await readUpSql(session, tables, [...found.changed.keys()]);
+    const before = await readUpSql(session, tables, found.existing, [...found.changed.keys()]);
     const changes = [...found.changed]
       .filter(([migration]) => !found.superseded.has(migration))
       .map(([migration, after]) => ({

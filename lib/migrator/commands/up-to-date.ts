@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { digestAll } from "../build/compare.ts";
-import { asOwnSql } from "../connection/own-sql.ts";
 import type { RunReport } from "../report.ts";
 import { readFingerprint } from "../store/read.ts";
-import { findTables } from "../store/tables.ts";
+import { asReading, findTables } from "../store/tables.ts";
 import { countStates, knownNames } from "../survey.ts";
 import type { Workspace } from "../workspace.ts";
 
@@ -17,7 +16,7 @@ export async function upToDate({ session, source, tables }: Workspace): Promise<
     if (!existing.applied || !existing.history) return undefined;
     return Promise.all([readFingerprint(session, tables, existing), digestAll(source)]);
   };
-  const [stored, files] = (await asOwnSql("the record of migrations cannot be read", read)) ?? [];
+  const [stored, files] = (await asReading(tables, read)) ?? [];
   if (files === undefined || stored !== fingerprintOf(files)) return undefined;
   const names = knownNames(source);
   return {

@@ -3,14 +3,19 @@ import { MigrationError } from "../errors.ts";
 /**
  * Does work with SQL of the engine's own. Where that is refused, people want to know what was attempted and which
  * right is missing; the text of the statement tells them nothing.
+ * @param rights what to do when the user lacks a right
  */
-export async function asOwnSql<T>(attempt: string, work: () => Promise<T>): Promise<T> {
+export async function asOwnSql<T>(
+  attempt: string,
+  work: () => Promise<T>,
+  rights: string = RIGHTS,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code !== "SQL") throw error;
     const { statement: _, position: __, ...details } = error.details;
-    const advice = adviceFor(details.sqlstate);
+    const advice = adviceFor(details.sqlstate, rights);
     throw new MigrationError("SQL", `${attempt}: ${error.message}`, {
       ...details,
       ...(advice === undefined ? {} : { hint: advice }),
@@ -18,10 +23,11 @@ export async function asOwnSql<T>(attempt: string, work: () => Promise<T>): Prom
   }
 }
 
-function adviceFor(sqlstate: string | undefined): string | undefined {
-  if (sqlstate === "42501") {
-    return "Grant the user CREATE and USAGE on the schema and rights on both tables, or name a schema of its own with --migrations-schema.";
-  }
+const RIGHTS =
+  "Grant the user CREATE and USAGE on the schema and rights on both tables, or name a schema of its own with --migrations-schema.";
+
+function adviceFor(sqlstate: string | undefined, rights: string): string | undefined {
+  if (sqlstate === "42501") return rights;
   if (sqlstate === "25006")
     return "The server or this database is read-only (a replica?): connect to one that is not.";
   if (sqlstate === "42703" || sqlstate === "42809") {

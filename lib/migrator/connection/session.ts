@@ -99,6 +99,16 @@ export class Session {
     return rows;
   }
 
+  /** Runs several statements of the engine's own as one message, and returns the rows of the last one. */
+  async lastRows<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
+    const answer = await this.#connection.ask(
+      (client) => client.query<Row>(text),
+      (failure) => placeIn(own(text), failure),
+    );
+    // The driver answers several statements with a list of results.
+    return [answer].flat().at(-1)?.rows ?? [];
+  }
+
   /** Runs a query for a migration's `pgm.db`. */
   queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,

@@ -4,6 +4,9 @@ import { codePointLength, codeUnitOffset } from "../sql/position.ts";
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 
+/** A setting that nobody has. The engine asks for it where its tables are not those that it has looked at. */
+export const ANOTHER_TABLE = "cdk_pg_migrate.another_table";
+
 /**
  * The typed error for a statement that the server refused. Passwords in it are masked. Of the engine's own SQL nothing
  * is shown, and of the server's words only those that cannot hold what the engine stores.
@@ -28,6 +31,7 @@ export function sqlError(
     ...(hint === undefined ? {} : { hint: masked(hint) }),
     ...(context === undefined ? {} : { context: masked(context).slice(0, LONGEST_CONTEXT) }),
   };
+  if (isOwn && code === "42704" && message.includes(ANOTHER_TABLE)) return exchanged(error);
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
@@ -35,6 +39,14 @@ export function sqlError(
     ...details,
     ...(blockers.length === 0 ? {} : { blockers }),
   });
+}
+
+function exchanged(cause: unknown): MigrationError {
+  return new MigrationError(
+    "UNTRUSTED_HISTORY",
+    "the tables of the engine were exchanged, or got triggers, rules or row security, while they were in use",
+    { hint: "Run `status`: it says what is wrong with them.", cause },
+  );
 }
 
 /** These name a key of the users' tables that a deferred constraint is about; others quote a row or value to be stored. */

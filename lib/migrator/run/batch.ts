@@ -178,6 +178,7 @@ function recording(statements: readonly string[]): Part {
 
 /** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */
 function atCommit(error: MigrationError): MigrationError {
+  if (error.code === "UNTRUSTED_HISTORY") return error;
   const { statement: _, position: __, sqlstate = "", ...details } = error.details;
   const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
   return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });

@@ -1,5 +1,7 @@
+import pg from "pg";
 import type { Session } from "../connection/session.ts";
-import type { Tables } from "./tables.ts";
+import { readSame } from "./guard.ts";
+import type { Existing, Tables } from "./tables.ts";
 import type { HistoryAction } from "./write.ts";
 
 /** Which rows of the history to read. */
@@ -34,18 +36,27 @@ export interface HistoryRow {
 
 const USUAL_LIMIT = 50;
 
-export function readHistory(
+export async function readHistory(
   session: Session,
-  { history }: Tables,
+  tables: Tables,
+  existing: Existing,
   filter: HistoryFilter,
 ): Promise<HistoryRow[]> {
-  return session.rows<HistoryRow>(
-    `SELECT id::text, run::text, migration, action, state, statement, no_transaction AS "noTransaction",
-            error_code AS "errorCode", note, duration_ms::float8 AS "durationMs", actor, origin, revision, bundle, tool,
+  if (!existing.history) return [];
+  const conditions = Object.entries({
+    migration: filter.migration,
+    action: filter.action,
+    state: filter.state,
+  }).flatMap(([column, value]) => (value === undefined ? [] : [`h.${column} = ${pg.escapeLiteral(value)}`]));
+  return readSame<HistoryRow>(
+    session,
+    tables,
+    { ...existing.identity, applied: null },
+    `SELECT id::pg_catalog.text, run::pg_catalog.text, migration, action, state, statement, no_transaction AS "noTransaction",
+            error_code AS "errorCode", note, duration_ms::pg_catalog.float8 AS "durationMs", actor, origin, revision, bundle, tool,
             pg_catalog.to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
-     FROM ${history} AS h
-     WHERE ($1::text IS NULL OR migration = $1) AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR state = $3)
-     ORDER BY h.id DESC LIMIT $4`,
-    [filter.migration ?? null, filter.action ?? null, filter.state ?? null, filter.limit ?? USUAL_LIMIT],
+     FROM ONLY ${tables.history} AS h
+     WHERE ${["true", ...conditions].join(" AND ")}
+     ORDER BY h.id DESC LIMIT ${Math.trunc(filter.limit ?? USUAL_LIMIT)}`,
   );
 }

@@ -1,5 +1,6 @@
 import type { Session } from "../connection/session.ts";
 import type { AppliedBy } from "../plan/select.ts";
+import { readSame, textArray } from "./guard.ts";
 import type { Existing, Tables } from "./tables.ts";
 
 /** One row of the table of applied migrations, with what history knows of it. */
@@ -41,7 +42,10 @@ export async function readFingerprint(
   const line = `pg_catalog.concat(name, '/', "sourceDigest")`;
   const all = `pg_catalog.string_agg(${line}, E'\\n' ORDER BY name COLLATE "C")`;
   const bytes = `pg_catalog.convert_to(COALESCE(${all}, ''), 'UTF8')`;
-  const [row] = await session.rows<{ fingerprint: string | null }>(
+  const [row] = await readSame<{ fingerprint: string | null }>(
+    session,
+    tables,
+    existing.identity,
     `SELECT CASE WHEN NOT EXISTS (${selectPartial(tables)})
             THEN pg_catalog.encode(pg_catalog.sha256(${bytes}), 'hex') END AS fingerprint
      FROM (${selectApplied(tables, existing)}) AS found`,
@@ -52,7 +56,10 @@ export async function readFingerprint(
 /** One row for all: the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
   if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
-  const [found] = await session.rows<{ applied: AppliedMigration[]; partial: PartialMigration[] }>(
+  const [found] = await readSame<{ applied: AppliedMigration[]; partial: PartialMigration[] }>(
+    session,
+    tables,
+    existing.identity,
     `SELECT ${asList(selectApplied(tables, existing))} AS applied,
             ${existing.history ? asList(selectPartial(tables)) : "'[]'::pg_catalog.json"} AS partial`,
   );
@@ -82,12 +89,12 @@ function selectApplied(tables: Tables, existing: Existing): string {
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
   if (!existing.history) {
     return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"
-            FROM ${tables.applied} AS m`;
+            FROM ONLY ${tables.applied} AS m`;
   }
   return `SELECT m.id, m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
                  h.digest_version AS "digestVersion"
-          FROM ${tables.applied} AS m LEFT JOIN LATERAL (
-            SELECT source_digest, sql_digest, digest_version FROM ${tables.history}
+          FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
+            SELECT source_digest, sql_digest, digest_version FROM ONLY ${tables.history}
             WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
             ORDER BY id DESC LIMIT 1
           ) AS h ON true`;
@@ -97,9 +104,9 @@ function selectApplied(tables: Tables, existing: Existing): string {
 function selectPartial(tables: Tables): string {
   return `SELECT h.id, h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
                  pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
-          FROM ${tables.history} AS h
+          FROM ONLY ${tables.history} AS h
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM ${tables.history} AS later
+            AND NOT EXISTS (SELECT 1 FROM ONLY ${tables.history} AS later
                             WHERE later.migration = h.migration AND later.id > h.id)`;
 }
 
@@ -120,17 +127,21 @@ export interface StoredDown {
 export async function readDownSql(
   session: Session,
   tables: Tables,
+  existing: Existing,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, StoredDown>> {
+  if (!existing.applied || !existing.history) return new Map();
   const rows = (columns: string, condition: string) =>
-    `(SELECT ${columns} FROM ${tables.history}
+    `(SELECT ${columns} FROM ONLY ${tables.history}
       WHERE migration = m.name AND applied_id = m.id AND state = 'finished'${condition} ORDER BY id DESC LIMIT 1)`;
-  const found = await session.rows<{ name: string } & StoredDown>(
-    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ${tables.applied} AS m
+  const found = await readSame<{ name: string } & StoredDown>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ONLY ${tables.applied} AS m
      CROSS JOIN LATERAL ${rows("id", "")} AS newest
      CROSS JOIN LATERAL ${rows("id, down_sql", " AND down_sql IS NOT NULL")} AS h
-     WHERE m.name = ANY ($1::text[]) ORDER BY m.id`,
-    [names],
+     WHERE m.name = ANY (${textArray(names)}) ORDER BY m.id`,
   );
   return new Map(found.map(({ name, ...stored }) => [name, stored]));
 }
@@ -139,25 +150,32 @@ export async function readDownSql(
 export async function readUpSql(
   session: Session,
   tables: Tables,
+  existing: Existing,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const rows = await session.rows<{ name: string; steps: string[] }>(
-    `SELECT m.name, h.up_sql AS steps FROM ${tables.applied} AS m
+  if (!existing.applied || !existing.history) return new Map();
+  const rows = await readSame<{ name: string; steps: string[] }>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT m.name, h.up_sql AS steps FROM ONLY ${tables.applied} AS m
      CROSS JOIN LATERAL (
-       SELECT up_sql FROM ${tables.history}
+       SELECT up_sql FROM ONLY ${tables.history}
        WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
        ORDER BY id DESC LIMIT 1
-     ) AS h WHERE m.name = ANY ($1::text[]) AND h.up_sql IS NOT NULL ORDER BY m.id`,
-    [names],
+     ) AS h WHERE m.name = ANY (${textArray(names)}) AND h.up_sql IS NOT NULL ORDER BY m.id`,
   );
   return new Map(rows.map(({ name, steps }) => [name, steps]));
 }
 
 /** The applied migrations, in the order of application, each with what applied it as far as is recorded. */
-export function readOrigins(session: Session, tables: Tables): Promise<AppliedBy[]> {
-  return session.rows(
-    `SELECT m.name, h.run::text AS run, h.bundle FROM ${tables.applied} AS m LEFT JOIN LATERAL (
-       SELECT run, bundle FROM ${tables.history}
+export function readOrigins(session: Session, tables: Tables, existing: Existing): Promise<AppliedBy[]> {
+  return readSame<AppliedBy>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT m.name, h.run::pg_catalog.text AS run, h.bundle FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
+       SELECT run, bundle FROM ONLY ${tables.history}
        WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
        ORDER BY id DESC LIMIT 1
      ) AS h ON true ORDER BY m.id`,
@@ -175,14 +193,23 @@ export interface PresentDigests {
 export async function readAccepted(
   session: Session,
   tables: Tables,
+  existing: Existing,
   present: readonly PresentDigests[],
 ): Promise<ReadonlySet<string>> {
-  const rows = await session.rows<{ name: string }>(
-    `SELECT DISTINCT m.name FROM ${tables.applied} AS m
-     JOIN unnest($1::text[], $2::text[], $3::text[]) AS present (name, sql, source) ON present.name = m.name
-     JOIN ${tables.history} AS h ON h.migration = m.name AND h.applied_id = m.id
+  const lists = [
+    present.map(({ name }) => name),
+    present.map(({ sql }) => sql),
+    present.map(({ source }) => source),
+  ];
+  const rows = await readSame<{ name: string }>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT DISTINCT m.name FROM ONLY ${tables.applied} AS m
+     JOIN ROWS FROM (${lists.map((list) => `pg_catalog.unnest(${textArray(list)})`).join(", ")})
+       AS present (name, sql, source) ON present.name = m.name
+     JOIN ONLY ${tables.history} AS h ON h.migration = m.name AND h.applied_id = m.id
      WHERE h.state = 'finished' AND (h.sql_digest = present.sql OR h.source_digest = present.source)`,
-    [present.map(({ name }) => name), present.map(({ sql }) => sql), present.map(({ source }) => source)],
   );
   return new Set(rows.map(({ name }) => name));
 }

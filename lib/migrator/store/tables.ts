@@ -1,12 +1,14 @@
 import pg from "pg";
+import { asOwnSql } from "../connection/own-sql.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { type Identity, sameTables, type TableNames } from "./guard.ts";
+import { requireOrdinary, TABLE_FACTS, type TableFacts } from "./trust.ts";
+import { takeBack } from "./writers.ts";
 
-/** Quoted, schema-qualified names of the engine's two tables. */
-export interface Tables {
-  readonly applied: string;
-  readonly history: string;
+/** The engine's two tables, and the options that name them. */
+export interface Tables extends TableNames {
   readonly options: ResolvedOptions;
 }
 
@@ -18,6 +20,8 @@ export interface Existing {
   readonly missingSchemas: readonly string[];
   /** Whether the configured schemas hold anything of the users' own; what extensions brought does not count. */
   readonly occupied: boolean;
+  /** Which relations these are. */
+  readonly identity: Identity;
   /** Whether the whole database holds nothing of anybody's; not looked at once migrations were applied. */
   readonly empty: boolean;
 }
@@ -31,23 +35,39 @@ export function nameTables(options: ResolvedOptions): Tables {
   };
 }
 
+/** Does work that reads the tables; where the server refuses that, the hint says which right is missing. */
+export function asReading<T>({ applied, history, options }: Tables, work: () => Promise<T>): Promise<T> {
+  const schema = pg.escapeIdentifier(options.migrationsSchema);
+  return asOwnSql(
+    "the record of migrations cannot be read",
+    work,
+    `The user needs these rights: GRANT USAGE ON SCHEMA ${schema}; GRANT SELECT ON ${applied}, ${history}.`,
+  );
+}
+
+/**
+ * Looks at what is in the place of the engine's tables, before anything reads them.
+ * @throws MigrationError `UNTRUSTED_HISTORY` when that is not an ordinary table of somebody trusted
+ */
 export async function findTables(session: Session, tables: Tables): Promise<Existing> {
   const schemas = [...new Set([...tables.options.schema, tables.options.migrationsSchema])];
   const [row] = await session.rows<{
-    applied: boolean;
-    history: boolean;
+    applied: number | null;
+    history: number | null;
+    facts: TableFacts[] | null;
     missing: string[];
     occupied: boolean;
     empty: boolean;
   }>(
-    `SELECT pg_catalog.to_regclass($1) IS NOT NULL AS applied,
-            pg_catalog.to_regclass($2) IS NOT NULL AS history,
-            ARRAY(SELECT wanted FROM pg_catalog.unnest($3::text[]) AS wanted
+    `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS applied,
+            pg_catalog.to_regclass($2)::pg_catalog.oid AS history,
+            ${TABLE_FACTS} AS facts,
+            ARRAY(SELECT wanted FROM pg_catalog.unnest($3::pg_catalog.text[]) AS wanted
                   WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
             EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
                     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
                       AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))
-                                                FROM pg_catalog.unnest($3::text[]) AS s)
+                                                FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s)
                       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                         AND d.objid = c.oid AND d.deptype = 'e')) AS occupied,
@@ -58,9 +78,12 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
               AS empty`,
     [tables.applied, tables.history, schemas],
   );
+  requireOrdinary(row?.facts ?? []);
+  const identity = { applied: row?.applied ?? null, history: row?.history ?? null };
   return {
-    applied: row?.applied ?? false,
-    history: row?.history ?? false,
+    applied: identity.applied !== null,
+    history: identity.history !== null,
+    identity,
     missingSchemas: row?.missing ?? [],
     occupied: row?.occupied ?? false,
     empty: row?.empty ?? false,
@@ -69,6 +92,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
 
 /**
  * Creates what is missing, and writes the first rows with it, in one transaction. Call with the migration lock held.
+ * @returns which tables these are now
  * @throws MigrationError `USAGE` when a schema is missing and `createSchema` is off
  */
 export async function ensureTables(
@@ -76,17 +100,20 @@ export async function ensureTables(
   tables: Tables,
   existing: Existing,
   firstRows: readonly string[],
-): Promise<void> {
+): Promise<Identity> {
   const statements = existing.missingSchemas.map((schema) => {
     if (tables.options.createSchema) return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
     throw new MigrationError("USAGE", `schema "${schema}" does not exist`, {
       hint: "Create it, or pass --create-schema.",
     });
   });
-  if (!existing.applied) statements.push(createApplied(tables));
+  if (!existing.applied) statements.push(...createApplied(tables));
   if (!existing.history) statements.push(...createHistory(tables));
   statements.push(...firstRows);
-  if (statements.length > 0) await session.run(`BEGIN; ${statements.join("; ")}; COMMIT`);
+  if (statements.length === 0) return existing.identity;
+  const guard = sameTables(tables, existing.identity, "write");
+  await session.run(["BEGIN", ...guard, ...statements, "COMMIT"].join("; "));
+  return (await findTables(session, tables)).identity;
 }
 
 /** The users' own tables in the configured schemas; outside the first schema with its name. */
@@ -95,7 +122,7 @@ export async function listTables(session: Session, { applied, history, options }
     `SELECT CASE WHEN n.nspname = $4 THEN '' ELSE pg_catalog.quote_ident(n.nspname) || '.' END || pg_catalog.quote_ident(c.relname) AS name
      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-       AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s)) FROM pg_catalog.unnest($1::text[]) AS s)
+       AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s)) FROM pg_catalog.unnest($1::pg_catalog.text[]) AS s)
        AND c.oid NOT IN ($2::pg_catalog.regclass, $3::pg_catalog.regclass)
      ORDER BY 1`,
     [options.schema, applied, history, options.schema[0]],
@@ -103,9 +130,12 @@ export async function listTables(session: Session, { applied, history, options }
   return rows.map((row) => row.name);
 }
 
-/** The table exactly as node-pg-migrate makes it. */
-function createApplied(tables: Tables): string {
-  return `CREATE TABLE ${tables.applied} (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)`;
+/** The table exactly as node-pg-migrate makes it. Default privileges of the schema may let others read it, no more. */
+function createApplied({ applied }: Tables): string[] {
+  return [
+    `CREATE TABLE ${applied} (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)`,
+    takeBack(applied, "writing"),
+  ];
 }
 
 /**
@@ -144,23 +174,6 @@ function createHistory(tables: Tables): string[] {
     `CREATE INDEX ON ${history} (migration, id)`,
     `CREATE INDEX ON ${history} (applied_id, id) WHERE applied_id IS NOT NULL`,
     `CREATE INDEX ON ${history} (id) WHERE no_transaction AND state <> 'finished'`,
-    `DO ${pg.escapeLiteral(revokeFromOthers(history))}`,
+    takeBack(history, "everything"),
   ];
-}
-
-function revokeFromOthers(history: string): string {
-  const table = pg.escapeLiteral(history);
-  return `DECLARE object record;
-    BEGIN
-      FOR object IN
-        SELECT DISTINCT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid::pg_catalog.regclass AS name,
-               CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS grantee
-        FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-        WHERE c.oid IN (${table}::pg_catalog.regclass,
-                        pg_catalog.pg_get_serial_sequence(${table}, 'id')::pg_catalog.regclass)
-          AND a.grantee <> c.relowner
-      LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', object.kind, object.name, object.grantee);
-      END LOOP;
-    END`;
 }

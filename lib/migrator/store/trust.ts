@@ -1,33 +1,174 @@
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
-import type { Tables } from "./tables.ts";
+import type { TableNames } from "./guard.ts";
 
-interface Trust {
+/** What the catalogue says of one of the engine's tables. Statements in it would put right what is wrong. */
+export interface TableFacts {
+  readonly oid: number;
+  /** Qualified and quoted. */
+  readonly name: string;
   readonly kind: string;
-  readonly owned: boolean;
-  readonly hooked: boolean;
-  readonly writers: string[];
+  readonly isPartition: boolean;
+  readonly owner: string;
+  readonly isOwnerTrusted: boolean;
+  /** The current user, quoted. */
+  readonly user: string;
+  readonly rules: readonly string[];
+  readonly triggers: readonly string[];
+  readonly policies: readonly string[];
+  readonly isFiltered: boolean;
+  readonly inheritance: readonly string[];
+  /** Columns with a type that is not the server's own, each with that type. */
+  readonly types: readonly string[];
+  /** Functions and operators that its defaults, constraints and indexes call and that are not the server's own. */
+  readonly code: readonly string[];
 }
 
 /**
- * Stored SQL is executed with the rights of whoever rolls back, so it is only as good as the table it comes from:
- * a plain table of the current user, without triggers, rules or row security, that nobody else but superusers may
- * write: by a grant to anybody, or as somebody who can log in and has such a role.
+ * An owner is trusted who could do the same anyway: the user, a role of theirs, a superuser, the owner of the database
+ * or of the schema. (A superuser counts as a member of every role; that is no sign of trust.) Who only reads, and could
+ * not write, such as a role for monitoring, need not know the owner.
+ */
+const OWNER_TRUSTED = `(
+  pg_catalog.pg_get_userbyid(c.relowner) = current_user
+  OR c.relowner IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolsuper)
+  OR c.relowner IN (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.oid = c.relnamespace)
+  OR c.relowner IN (SELECT d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+  OR EXISTS (SELECT FROM pg_catalog.pg_roles AS me WHERE me.rolname = current_user AND NOT me.rolsuper
+             AND pg_catalog.pg_has_role(me.oid, c.relowner, 'MEMBER'))
+  OR (pg_catalog.current_setting('transaction_read_only') = 'on'
+      AND NOT pg_catalog.has_table_privilege(c.oid, 'INSERT')))`;
+
+/** Oids below are given out before the first user connects. */
+const FIRST_USER_OID = 16384;
+
+/** What a row goes through when it is written, apart from triggers: the catalogue and the oid of each. */
+const WRITTEN_THROUGH = `
+  SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid AS objid FROM pg_catalog.pg_attrdef WHERE adrelid = c.oid
+  UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = c.oid
+  UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid`;
+
+/** Facts of the relations `$1` and `$2` name, as one JSON list. A foreign key is a trigger on both of its tables. */
+export const TABLE_FACTS = `(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (
+  SELECT c.oid::pg_catalog.int8 AS oid, c.oid::pg_catalog.regclass::pg_catalog.text AS name,
+    c.relkind::pg_catalog.text AS kind, c.relispartition AS "isPartition",
+    pg_catalog.pg_get_userbyid(c.relowner) AS owner, ${OWNER_TRUSTED} AS "isOwnerTrusted",
+    pg_catalog.quote_ident(current_user) AS user,
+    ARRAY(SELECT pg_catalog.format('DROP RULE %I ON %s', r.rulename, c.oid::pg_catalog.regclass)
+          FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid) AS rules,
+    ARRAY(SELECT DISTINCT CASE WHEN t.tgisinternal AND k.oid IS NOT NULL
+            THEN pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::pg_catalog.regclass, k.conname)
+            ELSE pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, c.oid::pg_catalog.regclass) END
+          FROM pg_catalog.pg_trigger AS t LEFT JOIN pg_catalog.pg_constraint AS k ON k.oid = t.tgconstraint
+          WHERE t.tgrelid = c.oid) AS triggers,
+    ARRAY(SELECT pg_catalog.format('DROP POLICY %I ON %s', p.polname, c.oid::pg_catalog.regclass)
+          FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid) AS policies,
+    pg_catalog.row_security_active(c.oid) AS "isFiltered",
+    ARRAY(SELECT pg_catalog.format('ALTER TABLE %s NO INHERIT %s', i.inhrelid::pg_catalog.regclass, i.inhparent::pg_catalog.regclass)
+          FROM pg_catalog.pg_inherits AS i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid) AS inheritance,
+    ARRAY(SELECT pg_catalog.format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod))
+          FROM pg_catalog.pg_attribute AS a
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= ${FIRST_USER_OID}) AS types,
+    ARRAY(SELECT DISTINCT pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0)
+          FROM (${WRITTEN_THROUGH}) AS part
+          JOIN pg_catalog.pg_depend AS d ON d.classid = part.classid AND d.objid = part.objid
+          WHERE d.refobjid >= ${FIRST_USER_OID} AND d.refclassid IN (
+            'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
+            'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass,
+            'pg_catalog.pg_type'::pg_catalog.regclass)) AS code
+  FROM pg_catalog.pg_class AS c
+  WHERE c.oid IN (pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid)) AS facts)`;
+
+/**
+ * Refuses a relation in the place of one of the engine's tables that would run somebody else's code when it is read or
+ * written: with the rights of whoever migrates, which may be a superuser's.
  * @throws MigrationError `UNTRUSTED_HISTORY`
  */
-export async function requireTrustedHistory(session: Session, tables: Tables): Promise<void> {
+export function requireOrdinary(tables: readonly TableFacts[]): void {
+  for (const table of tables) {
+    const problem = problemOf(table);
+    if (problem === undefined) continue;
+    const [what, remedy] = problem;
+    throw new MigrationError("UNTRUSTED_HISTORY", `${table.name} ${what}: nothing in it is read or written`, {
+      hint: `${remedy} Or name another table with --migrations-table.`,
+    });
+  }
+}
+
+type Problem = readonly [what: string, remedy: string];
+
+function problemOf(table: TableFacts): Problem | undefined {
+  const { kind, name, owner, user, rules, triggers, policies, inheritance, types, code } = table;
+  if (kind !== "r") {
+    const [noun, command] = KINDS[kind] ?? ["not a table", undefined];
+    const drop = command === undefined ? "Rename it." : `If nothing needs it: ${command} ${name};`;
+    return [`is ${noun}, not an ordinary table`, drop];
+  }
+  if (!table.isOwnerTrusted)
+    return [
+      `belongs to another user (${owner})`,
+      `If you trust what is in it: ALTER TABLE ${name} OWNER TO ${user};`,
+    ];
+  if (rules.length > 0) return ["has rules, which run with your rights", run(rules)];
+  if (triggers.length > 0) return ["has triggers or foreign keys, which run with your rights", run(triggers)];
+  if (policies.length > 0) return ["has row security policies", run(policies)];
+  if (table.isFiltered)
+    return [
+      "has row security that hides rows from you",
+      run([`ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY`]),
+    ];
+  if (table.isPartition || inheritance.length > 0)
+    return ["has parents or children by inheritance", run(table.isPartition ? [] : inheritance)];
+  if (types.length > 0)
+    return [
+      `has columns of types that are not the server's own (${types.join(", ")})`,
+      "Give them their usual types.",
+    ];
+  if (code.length > 0) {
+    const called = `defaults, constraints or indexes that call ${code.join(", ")}`;
+    return [`has ${called}, which run with your rights`, "Drop those defaults, constraints or indexes."];
+  }
+  return undefined;
+}
+
+/** What `relkind` stands for, and how it is dropped. */
+const KINDS: Readonly<Record<string, readonly [noun: string, command: string]>> = {
+  v: ["a view", "DROP VIEW"],
+  m: ["a materialized view", "DROP MATERIALIZED VIEW"],
+  f: ["a foreign table", "DROP FOREIGN TABLE"],
+  p: ["a partitioned table", "DROP TABLE"],
+  S: ["a sequence", "DROP SEQUENCE"],
+  c: ["a composite type", "DROP TYPE"],
+  i: ["an index", "DROP INDEX"],
+  I: ["an index", "DROP INDEX"],
+};
+
+function run(statements: readonly string[]): string {
+  return statements.length === 0 ? "Detach it." : `Run: ${statements.join("; ")};`;
+}
+
+interface Trust {
+  readonly owned: boolean;
+  readonly writers: readonly string[];
+}
+
+/**
+ * Stored SQL is executed with the rights of whoever rolls back, so it is only as good as the table it comes from: a
+ * table of the current user that nobody else but superusers may write: by a grant to anybody, or as somebody who can log
+ * in and has such a role.
+ * @throws MigrationError `UNTRUSTED_HISTORY`
+ */
+export async function requireTrustedHistory(session: Session, tables: TableNames): Promise<void> {
   const [trust] = await session.rows<Trust>(
-    `SELECT c.relkind::text AS kind,
-            c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AS owned,
-            c.relhasrules OR c.relhastriggers OR c.relrowsecurity OR c.relhassubclass OR c.relispartition AS hooked,
-            ARRAY(SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END
+    `SELECT c.relowner = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AS owned,
+            ARRAY(SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text END
                   FROM (SELECT c.relacl AS acl
                         UNION ALL SELECT attacl FROM pg_catalog.pg_attribute WHERE attrelid = c.oid) AS rights
                   CROSS JOIN LATERAL pg_catalog.aclexplode(rights.acl) AS a
                   LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
                   WHERE a.grantee <> c.relowner AND a.privilege_type <> 'SELECT' AND r.rolsuper IS NOT TRUE
                   UNION
-                  SELECT r.rolname::text FROM pg_catalog.pg_roles AS r
+                  SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles AS r
                   WHERE r.rolcanlogin AND NOT r.rolsuper AND r.oid <> c.relowner
                     AND (pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
                          OR pg_catalog.pg_has_role(r.oid, c.relowner, 'MEMBER')
@@ -48,42 +189,8 @@ export async function requireTrustedHistory(session: Session, tables: Tables): P
 }
 
 function reasonAgainst(trust: Trust | undefined): string | undefined {
-  if (trust === undefined || trust.kind !== "r") return "it is not a plain table";
+  if (trust === undefined) return "it is not there any more";
   if (!trust.owned) return "it belongs to another user";
-  if (trust.hooked) return "it has triggers, rules, row security or child tables";
   if (trust.writers.length > 0) return `others may write it: ${trust.writers.join(", ")}`;
   return undefined;
-}
-
-interface Found {
-  readonly name: string;
-  readonly kind: string;
-  readonly trusted: boolean;
-}
-
-/**
- * Refuses tables that somebody else put in the place of the engine's: what is written to them runs their triggers
- * with our rights. An owner is trusted who could do the same anyway: a role of ours, a superuser, the owner of the
- * database or of the schema. (A superuser counts as a member of every role; that is no sign of trust.)
- * @throws MigrationError `UNTRUSTED_HISTORY`
- */
-export async function requireOwnTables(session: Session, tables: Tables): Promise<void> {
-  const found = await session.rows<Found>(
-    `SELECT c.relname::text AS name, c.relkind::text AS kind,
-            (r.rolname = current_user OR r.rolsuper OR c.relowner IN (n.nspowner, d.datdba)
-             OR (NOT me.rolsuper AND pg_catalog.pg_has_role(me.oid, c.relowner, 'MEMBER'))) AS trusted
-     FROM pg_catalog.pg_class AS c
-     JOIN pg_catalog.pg_roles AS r ON r.oid = c.relowner
-     JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
-     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database()
-     WHERE c.oid IN (pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid)`,
-    [tables.applied, tables.history],
-  );
-  const bad = found.find(({ kind, trusted }) => !trusted || (kind !== "r" && kind !== "p"));
-  if (bad === undefined) return;
-  const reason = bad.trusted ? "is not a table" : "belongs to another user";
-  throw new MigrationError("UNTRUSTED_HISTORY", `"${bad.name}" ${reason}: nothing is written to it`, {
-    hint: "Give it to the user who migrates, or name another table with --migrations-table.",
-  });
 }

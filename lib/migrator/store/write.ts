@@ -1,6 +1,7 @@
 import pg from "pg";
 import type { Provenance } from "../options.ts";
 import type { Direction } from "../plan/select.ts";
+import { type Identity, sameTables } from "./guard.ts";
 import type { Tables } from "./tables.ts";
 
 export type HistoryAction = "up" | "down" | "fake" | "baseline" | "repair" | "resolve";
@@ -52,14 +53,28 @@ export class Ledger {
   /** What all rows of a run have in common. */
   readonly #common: readonly Column[];
   readonly #newestRunOn: string | null;
+  readonly #provenance: Provenance;
   readonly run: string;
+  /** Goes before each write: see `sameTables`. */
+  #guard = "";
 
+  /** Its statements are for the transaction that makes the tables; for later ones see `on`. */
   constructor(tables: Tables, provenance: Provenance, run: string, newestRunOn: string | null) {
     const { actor, origin, revision, bundle, tool } = provenance;
     this.#tables = tables;
+    this.#provenance = provenance;
     this.#common = columnsOf({ run, actor, origin, revision, bundle, tool });
     this.#newestRunOn = newestRunOn;
     this.run = run;
+  }
+
+  /** The same, for tables that were looked at: each of its statements fails where it would write to others. */
+  on(identity: Identity): Ledger {
+    const ledger = new Ledger(this.#tables, this.#provenance, this.run, this.#newestRunOn);
+    ledger.#guard = sameTables(this.#tables, identity, "write")
+      .map((statement) => `${statement}; `)
+      .join("");
+    return ledger;
   }
 
   /**
@@ -70,7 +85,7 @@ export class Ledger {
   recordApplied(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     return (
-      `WITH marked AS (${this.#insertApplied([entry.migration])}) ` +
+      `${this.#guard}WITH marked AS (${this.#insertApplied([entry.migration])}) ` +
       `INSERT INTO ${this.#tables.history} (${names}, applied_id) SELECT ${values}, marked.id FROM marked`
     );
   }
@@ -96,7 +111,7 @@ export class Ledger {
     const names = [...given.map(([name]) => name), ...own, "duration_ms", "applied_id"].join(", ");
     const values = [...given.map(([, value]) => value), ...own].join(", ");
     const start =
-      `WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
+      `${this.#guard}WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
       `INSERT INTO ${this.#tables.history} (${names}) SELECT ${values}, `;
     const end =
       "[own.n], marked.id FROM marked " +
@@ -107,15 +122,15 @@ export class Ledger {
 
   /** Counts a migration as not applied any more. */
   recordUnapplied(entry: HistoryEntry): string {
-    return `${this.#deleteApplied(entry.migration)}; ${this.record(entry)}`;
+    return `${this.#guard}${this.#deleteApplied(entry.migration)}; ${this.#insert(entry)}`;
   }
 
   /** A row about a migration that is applied and stays so. */
   recordAbout(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     const { applied, history } = this.#tables;
-    const id = `(SELECT max(id) FROM ${applied} WHERE name = ${pg.escapeLiteral(entry.migration)})`;
-    return `INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
+    const id = `(SELECT pg_catalog.max(id) FROM ONLY ${applied} WHERE name = ${pg.escapeLiteral(entry.migration)})`;
+    return `${this.#guard}INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
   }
 
   #insertApplied(names: readonly string[]): string {
@@ -127,10 +142,14 @@ export class Ledger {
   }
 
   #deleteApplied(name: string): string {
-    return `DELETE FROM ${this.#tables.applied} WHERE name = ${pg.escapeLiteral(name)}`;
+    return `DELETE FROM ONLY ${this.#tables.applied} WHERE name = ${pg.escapeLiteral(name)}`;
   }
 
   record(entry: HistoryEntry): string {
+    return this.#guard + this.#insert(entry);
+  }
+
+  #insert(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     return `INSERT INTO ${this.#tables.history} (${names}) VALUES (${values})`;
   }
@@ -141,8 +160,8 @@ export class Ledger {
     const { history } = this.#tables;
     const own = `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(entry.migration)}`;
     return (
-      `INSERT INTO ${history} (${names}) SELECT ${values} ` +
-      `WHERE NOT EXISTS (SELECT 1 FROM ${history} WHERE ${own} AND no_transaction AND state <> 'finished')`
+      `${this.#guard}INSERT INTO ${history} (${names}) SELECT ${values} ` +
+      `WHERE NOT EXISTS (SELECT 1 FROM ONLY ${history} WHERE ${own} AND no_transaction AND state <> 'finished')`
     );
   }
 
@@ -170,17 +189,22 @@ export class Ledger {
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
   advance(migration: string, change: Progress): string {
-    return `UPDATE ${this.#tables.history} SET ${this.#changes(change)} WHERE ${this.#ownStarted(migration)}`;
+    return this.#guard + this.#update(migration, change);
+  }
+
+  #update(migration: string, change: Progress): string {
+    return `UPDATE ONLY ${this.#tables.history} SET ${this.#changes(change)} WHERE ${this.#ownStarted(migration)}`;
   }
 
   /** As `advance`, at the end of the migration: it counts as applied, or not any more. */
   finish(migration: string, direction: Direction, change: Progress): string {
     const { history } = this.#tables;
     const where = this.#ownStarted(migration);
-    if (direction === "down") return `${this.#deleteApplied(migration)}; ${this.advance(migration, change)}`;
+    if (direction === "down")
+      return `${this.#guard}${this.#deleteApplied(migration)}; ${this.#update(migration, change)}`;
     return (
-      `WITH marked AS (${this.#insertApplied([migration])}) ` +
-      `UPDATE ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
+      `${this.#guard}WITH marked AS (${this.#insertApplied([migration])}) ` +
+      `UPDATE ONLY ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
     );
   }
 
