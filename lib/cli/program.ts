@@ -102,6 +102,7 @@ function addLookingCommands(program: Command, world: World, finish: Finish): voi
       .description(
         "look for what is dangerous in the SQL of pending migrations (needs squawk-cli and libpg-query)",
       )
+      .option("--all", "look at applied migrations too")
       .addOption(
         new Option("--format <format>", "for people, or as annotations of GitHub (default: text)").choices([
           "text",

@@ -23,6 +23,7 @@ export type { MigrationState } from "./plan/states.ts";
 export type {
   DownForecast,
   Forecast,
+  ForecastFailure,
   HistoryReport,
   MigrationStatus,
   PlannedMigration,

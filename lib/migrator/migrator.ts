@@ -1,4 +1,4 @@
-import { forecast } from "./commands/forecast.ts";
+import { type ForecastOptions, forecast } from "./commands/forecast.ts";
 import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
 import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
 import { withDeadline } from "./connection/deadline.ts";
@@ -76,8 +76,8 @@ export class Migrator {
   }
 
   /** What the pending migrations would send, and how each would be undone. */
-  forecast(): Promise<Forecast> {
-    return this.#reading(forecast);
+  forecast(options: ForecastOptions = {}): Promise<Forecast> {
+    return this.#reading((workspace) => forecast(workspace, options));
   }
 
   /** What was done to this database, newest first. */

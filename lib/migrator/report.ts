@@ -1,3 +1,4 @@
+import type { MigrationError } from "./errors.ts";
 import type { DownSource } from "./plan/down-source.ts";
 import type { Finding } from "./plan/gate.ts";
 import type { Direction } from "./plan/select.ts";
@@ -78,9 +79,17 @@ export type DownForecast =
   /** The reason is what the file says; absent when it says nothing. */
   | { readonly kind: "irreversible"; readonly reason?: string };
 
-/** The pending migrations, for review. */
+/** A migration that cannot be loaded or built, so that its SQL is not known. */
+export interface ForecastFailure {
+  readonly migration: string;
+  readonly direction: Direction;
+  readonly error: MigrationError;
+}
+
+/** The pending migrations, or all, for review. */
 export interface Forecast {
   readonly steps: readonly PlannedMigration[];
+  readonly failures: readonly ForecastFailure[];
   /** By name. */
   readonly downs: ReadonlyMap<string, DownForecast>;
   readonly head: string | null;

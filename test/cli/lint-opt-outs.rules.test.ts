@@ -41,7 +41,54 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("answers one rule for the whole migration, and no other", async () => {
+  it("at a statement answers for that statement alone", async () => {
+    const { findings } = await lintFiles({
+      "1_a.sql": [
+        "-- Up Migration",
+        "-- lint: ignore ban-drop-table: above",
+        "DROP TABLE a; DROP TABLE b;",
+        "DROP TABLE c; -- lint: ignore ban-drop-table: beside",
+        "DROP TABLE",
+        "  -- lint: ignore ban-drop-table: inside",
+        "  d;",
+        "",
+        "/* lint: ignore ban-drop-table: a blank line does no harm */",
+        "",
+        "DROP TABLE e;",
+        "DROP TABLE f;",
+        "-- Down Migration",
+        "SELECT 1;",
+      ].join("\n"),
+      "2_b.ts": [
+        "export const up = (pgm: any) => {",
+        "  // lint: ignore ban-drop-table: above",
+        "  pgm.sql(",
+        "    'DROP TABLE a',",
+        "  );",
+        "  pgm.sql('DROP TABLE b');",
+        "};",
+        "export const down = () => {};",
+      ].join("\n"),
+    });
+    expect(findings.map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual([
+      "1_a.sql:3:15",
+      "1_a.sql:12:1",
+      "2_b.ts:6:12",
+    ]);
+  });
+
+  it("a comment without a reason does not profit from one elsewhere", async () => {
+    const { findings } = await lintFiles({
+      "1_a.sql":
+        "-- Up Migration\n-- lint: ignore ban-drop-table: gone\nDROP TABLE a;\n-- lint: ignore ban-drop-table\nDROP TABLE b;\n-- Down Migration\nSELECT 1;",
+    });
+    expect(findings.map(({ rule, line }) => `${rule} ${line}`)).toEqual([
+      "useless-ignore 4",
+      "ban-drop-table 5",
+    ]);
+  });
+
+  it("at the head of the file answers for the whole migration, and for no other rule", async () => {
     const { findings, accepted } = await lintFiles(
       sql("-- lint: ignore ban-drop-table: gone", "DROP TABLE a; DROP TABLE b; ALTER TABLE c RENAME TO d;"),
     );

@@ -20,6 +20,15 @@ async function lintPending(db: TestDatabase, dir: string): Promise<LintReport> {
   });
 }
 
+async function lintAsCommand(db: TestDatabase, dir: string, all = false): Promise<LintReport> {
+  const { steps, downs, failures, head } = await (await openMigrator(db, dir)).forecast({ all });
+  const folder = await openFolder(dir);
+  return lintMigrations({
+    ...{ steps, downs, failures, all, folder, relativeTo: folder.dir, postgresMajor: 17 },
+    newestApplied: all ? null : head,
+  });
+}
+
 describe("lint against a database", () => {
   it("judges what is pending, and nothing that is applied", () =>
     withDatabase(async (db) => {
@@ -34,6 +43,45 @@ describe("lint against a database", () => {
         "older-than-applied 4_old.sql",
         "require-concurrent-index-creation 6_new.sql",
       ]);
+    }));
+
+  it("reports a migration that throws beside the findings of the others, with or without shorthands of its own", () =>
+    withDatabase(async (db) => {
+      const up = "export const up = (pgm: any) => pgm.sql('DROP TABLE a');";
+      const dir = writeFolder({
+        "1_fine.ts": `${up} export const down = () => {};`,
+        "2_throws.ts": "export const up = () => { throw new Error('no luck'); };",
+        "3_not_loaded.ts": "export const shorthands = {}; throw new Error('not even loaded');",
+        "4_down_throws.ts": `${up} export const down = () => { throw new Error('no way'); };`,
+        "5_syntax.ts": "export const up = (;",
+        "6_broken.sql": "CREATE TABEL x ();\n-- Down Migration\nSELECT 1;",
+      });
+      const { findings, migrations, ok } = await lintAsCommand(db, dir);
+      expect(findings.map(({ rule, file }) => `${rule} ${file}`)).toEqual([
+        "ban-drop-table 1_fine.ts",
+        "cannot-build 2_throws.ts",
+        "cannot-build 3_not_loaded.ts",
+        "ban-drop-table 4_down_throws.ts",
+        "cannot-build 4_down_throws.ts",
+        "cannot-build 5_syntax.ts",
+        "syntax-error 6_broken.sql",
+      ]);
+      expect(findings[1]?.message).toContain("no luck");
+      expect({ migrations, ok }).toEqual({ migrations: 6, ok: false });
+    }));
+
+  it("looks at applied migrations too when asked for all", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "5_a.sql": "DROP TABLE IF EXISTS a;" });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "4_old.sql": "SELECT 1;" });
+      const { findings, migrations } = await lintAsCommand(db, dir, true);
+      expect(findings.map(({ rule, file }) => `${rule} ${file}`)).toEqual([
+        "missing-down 4_old.sql",
+        "missing-down 5_a.sql",
+        "ban-drop-table 5_a.sql",
+      ]);
+      expect(migrations).toBe(2);
     }));
 
   it("judges a dynamic migration as the database stands, and says when it cannot", () =>

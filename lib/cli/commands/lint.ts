@@ -5,17 +5,20 @@ import type { DatabaseFlags } from "./flags.ts";
 
 export interface LintFlags extends DatabaseFlags {
   readonly format?: "text" | "github";
+  /** Applied migrations too. */
+  readonly all?: boolean;
 }
 
 /** Exit code 1 when an error is found; warnings alone pass. */
 export function lint(world: World, flags: LintFlags): Promise<number> {
   return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, source, printer }) => {
     const { lintMigrations, renderGithub, renderLint } = await import("../lint/index.ts");
-    const { steps, downs, head, serverMajor } = await migrator.forecast();
+    const all = flags.all === true;
+    const { steps, downs, failures, head, serverMajor } = await migrator.forecast({ all });
     const github = flags.format === "github";
     const report = await lintMigrations({
-      ...{ steps, downs, folder: source, postgresMajor: serverMajor, signal: world.signal },
-      newestApplied: flags.order === "allow" ? null : head,
+      ...{ steps, downs, failures, all, folder: source, postgresMajor: serverMajor, signal: world.signal },
+      newestApplied: all || flags.order === "allow" ? null : head,
       // Annotations are placed from the root of the repository.
       relativeTo: (github ? world.env["GITHUB_WORKSPACE"] : undefined) ?? world.cwd,
     });

@@ -1,5 +1,5 @@
 import type { ReadMigration } from "./migration.ts";
-import type { OptOut } from "./opt-outs.ts";
+import { covers, type OptOut } from "./opt-outs.ts";
 import type { AcceptedFinding, LintFinding } from "./report.ts";
 import { OWN_RULE_NAMES } from "./rules/index.ts";
 import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
@@ -11,7 +11,8 @@ export function applyOptOuts(
 ): { findings: LintFinding[]; accepted: AcceptedFinding[] } {
   const { name, optOuts } = migration;
   const valid = optOuts.filter(({ reason }) => reason !== "");
-  const answers = (finding: LintFinding) => valid.find(({ rule }) => rule === finding.rule);
+  const answers = (finding: LintFinding) =>
+    valid.find((optOut) => optOut.rule === finding.rule && covers(optOut, finding));
   const left = findings.filter((finding) => answers(finding) === undefined);
   const accepted = findings.flatMap((finding) => {
     const answer = answers(finding);
@@ -26,12 +27,13 @@ export function applyOptOuts(
 
 function whyUseless(
   migration: ReadMigration,
-  { rule, reason }: OptOut,
+  optOut: OptOut,
   findings: readonly LintFinding[],
 ): string | undefined {
+  const { rule, reason } = optOut;
   if (rule === "") return "it names no rule";
   if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return `${rule} is not used: ${UNUSED_SQUAWK_RULES[rule]}`;
-  const isUsed = findings.some((finding) => finding.rule === rule);
+  const isUsed = findings.some((finding) => finding.rule === rule && covers(optOut, finding));
   if (!isUsed && !Object.hasOwn(SQUAWK_RULES, rule) && !OWN_RULE_NAMES.includes(rule))
     return `there is no rule ${rule}`;
   if (reason === "") return "it gives no reason, and so it silences nothing";

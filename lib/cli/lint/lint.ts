@@ -1,5 +1,7 @@
+import { type ForecastFailure, inRunningOrder } from "../../migrator/index.ts";
 import { applyOptOuts } from "./accept.ts";
 import type { Draft } from "./draft.ts";
+import { readFiles } from "./files.ts";
 import { groupBy } from "./group.ts";
 import { locateDraft } from "./locate.ts";
 import { type ReadMigration, readMigration } from "./migration.ts";
@@ -18,6 +20,7 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
   const program = findSquawk();
   const parser = await loadParser();
   const migrations: ReadMigration[] = [];
+  const failed = await Promise.all((request.failures ?? []).map((one) => describeFailure(request, one)));
   for (const step of request.steps) migrations.push(await readMigration(parser, request, step));
   const bySquawk = await askSquawk(program, migrations, request);
   const findings: LintFinding[] = [];
@@ -32,8 +35,32 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
     findings.push(...judged.findings.toSorted(inReadingOrder(migration)));
     accepted.push(...judged.accepted);
   }
+  findings.push(...failed);
+  const position = new Map(
+    inRunningOrder(request.folder.entries, ({ name }) => name).map(({ name }, index) => [name, index]),
+  );
+  findings.sort((a, b) => (position.get(a.migration) ?? 0) - (position.get(b.migration) ?? 0));
   const ok = findings.every(({ severity }) => severity !== "error");
-  return { findings, accepted, migrations: migrations.length, ok };
+  const names = new Set([...migrations.map(({ name }) => name), ...failed.map(({ migration }) => migration)]);
+  return { findings, accepted, migrations: names.size, ...(request.all ? { all: true } : {}), ok };
+}
+
+/** `cannot-build`: what throws when it is loaded or built says nothing about its SQL. */
+async function describeFailure(
+  request: LintRequest,
+  { migration, direction, error }: ForecastFailure,
+): Promise<LintFinding> {
+  const entry = request.folder.entries.find(({ name }) => name === migration);
+  const [first] = entry === undefined ? [] : await readFiles(request, entry);
+  return {
+    rule: "cannot-build",
+    severity: "error",
+    migration,
+    direction,
+    file: first?.path ?? migration,
+    message: error.message,
+    help: error.details.hint ?? "Correct it; its SQL is judged when it can be built.",
+  };
 }
 
 async function askSquawk(

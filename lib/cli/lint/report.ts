@@ -39,6 +39,8 @@ export interface LintReport {
   readonly accepted: readonly AcceptedFinding[];
   /** How many migrations were looked at. */
   readonly migrations: number;
+  /** True when applied migrations were among them. */
+  readonly all?: boolean;
   /** True when no finding is an error. */
   readonly ok: boolean;
 }

@@ -1,4 +1,4 @@
-import type { PlannedMigration } from "../../migrator/index.ts";
+import type { ForecastFailure, PlannedMigration } from "../../migrator/index.ts";
 
 /** What undoing a pending migration would send, as far as its file tells. */
 export type DownForecast =
@@ -19,6 +19,10 @@ export interface LintedEntry {
 export interface LintRequest {
   /** The steps of `planUp()`: what is linted. */
   readonly steps: readonly PlannedMigration[];
+  /** Migrations whose SQL is not known, because they cannot be loaded or built. @default - none */
+  readonly failures?: readonly ForecastFailure[];
+  /** Whether applied migrations are among them. @default false */
+  readonly all?: boolean;
   /** By name. A migration that is not in it is not judged on its down. */
   readonly downs: ReadonlyMap<string, DownForecast>;
   /** Where the files are: they are read for their comments, and for the lines of findings. */

@@ -44,9 +44,12 @@ function excerpt(statement: string, width: number): string[] {
   return [...lines.slice(0, STATEMENT_LINES), ...more];
 }
 
-function summary({ findings, accepted, migrations }: LintReport, { colors }: TextOptions): string {
-  if (migrations === 0) return "No pending migrations: nothing to lint.";
-  const of = count(migrations, "pending migration");
+function summary(
+  { findings, accepted, migrations, all = false }: LintReport,
+  { colors }: TextOptions,
+): string {
+  if (migrations === 0) return `No ${all ? "" : "pending "}migrations: nothing to lint.`;
+  const of = count(migrations, all ? "migration" : "pending migration");
   const answered =
     accepted.length === 0 ? "" : ` ${count(accepted.length, "finding")} answered in the files.`;
   if (findings.length === 0) return `${colors.green("No findings")} in ${of}.${answered}`;

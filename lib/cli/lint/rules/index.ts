@@ -23,6 +23,7 @@ export const OWN_RULES: readonly Rule[] = [
 ];
 
 export const OWN_RULE_NAMES: readonly string[] = [
+  "cannot-build",
   "not-linted",
   "syntax-error",
   "missing-down",
