@@ -1,4 +1,10 @@
-import { type MigrationError, outsideContainment, strayError } from "../migrator/index.ts";
+import {
+  type MigrationError,
+  onFirstMigrationCode,
+  outsideContainment,
+  strayError,
+} from "../migrator/index.ts";
+import { endAtSecondSignal } from "./endless-loop.ts";
 import { readErrorCode } from "./failure.ts";
 import { main, reportFailure } from "./index.ts";
 import { commandLine, EXIT, type World } from "./world.ts";
@@ -13,6 +19,8 @@ export async function run(): Promise<void> {
 
 /** How often a command that npm has started looks whether npm is still there. */
 const PARENT_CHECK_MS = 250;
+
+const LEFT = `\nLeft without waiting: the server rolls back what was open. ${commandLine("status")} shows what is applied.\n`;
 
 class CommandProcess {
   readonly world: World;
@@ -41,6 +49,7 @@ class CommandProcess {
   listen(): void {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.on(signal, () => this.#onSignal(signal));
+    onFirstMigrationCode(() => endAtSecondSignal(LEFT));
     process.stdout.on("error", (error) => {
       // `… | head` closes our output, which is no failure; on a full disk what was asked for is lost.
       if (readErrorCode(error) !== "EPIPE") this.#outputError = error;
@@ -80,9 +89,7 @@ class CommandProcess {
 
   /** The second time somebody means it. */
   #leaveAtOnce(): never {
-    process.stderr.write(
-      `\nLeft without waiting: the server rolls back what was open. ${commandLine("status")} shows what is applied.\n`,
-    );
+    process.stderr.write(LEFT);
     this.#settled = true;
     process.exit(EXIT.cancelled);
   }

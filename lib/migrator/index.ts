@@ -1,6 +1,6 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
-export { outsideContainment, type StrayError, strayError } from "./build/contain.ts";
+export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./build/contain.ts";
 export { HOW_TO_DECLARE, irreversibleReason } from "./build/irreversible.ts";
 export { fromSource, runContained } from "./build/load.ts";
 export type { DownOptions, Manner } from "./commands/run.ts";

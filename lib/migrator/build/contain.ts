@@ -29,6 +29,13 @@ const current = new AsyncLocalStorage<Running | undefined>();
 /** Pieces of output that each activity of each migration has shown already. */
 const shown = new Map<string, number>();
 
+let beforeFirstCode: (() => void) | undefined;
+
+/** `listener` is called once, before the first code of a migration runs in this process. */
+export function onFirstMigrationCode(listener: () => void): void {
+  beforeFirstCode = listener;
+}
+
 /**
  * Runs code of a migration. Everything that it starts, timers included, can neither open a connection, start a
  * process or a thread, nor end this process; what it prints goes to stderr, once, although it may run several times.
@@ -39,6 +46,8 @@ export async function contain<T>(code: ContainedCode, work: () => Promise<T>): P
   const { guardProcess } = await import("./process-guard.ts");
   guardProcess({ refuse, mayPrint });
   const running: Running = { ...code, refused: undefined, ended: false, silenced: false, written: 0 };
+  beforeFirstCode?.();
+  beforeFirstCode = undefined;
   const [outcome] = await Promise.allSettled([current.run(running, work)]);
   // Node reports unhandled rejections at the end of a turn: they belong to this code, and stop it.
   if (code.activity !== "load") await nextTurn();
