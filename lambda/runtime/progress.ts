@@ -4,6 +4,8 @@ import type { Log, LogFields } from "./log.ts";
 /** Writes what a run tells into the log. SQL is not among it. */
 export function logProgress(log: Log): Observer {
   return (event) => {
+    // Takes no time worth a line; what a migration does while it runs is between the other two.
+    if (event.type === "building" || event.type === "built") return;
     const [level, message, fields] = describe(event);
     log[level](message, fields);
   };
@@ -11,7 +13,7 @@ export function logProgress(log: Log): Observer {
 
 type Line = readonly [level: "info" | "warn" | "error", message: string, fields?: LogFields];
 
-function describe(event: RunEvent): Line {
+function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Line {
   switch (event.type) {
     case "started":
       return ["info", `${event.direction} ${event.migration}: started`];

@@ -18,6 +18,9 @@ export interface SessionInfo {
 export type RunEvent =
   | { readonly type: "server-starting"; readonly message: string }
   | { readonly type: "lock-wait"; readonly holder: SessionInfo | null; readonly waitMs: number }
+  /** Code of a migration is called to build its SQL: for `plan`, or before the run starts. */
+  | { readonly type: "building"; readonly migration: string; readonly direction: Direction }
+  | { readonly type: "built"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "started"; readonly migration: string; readonly direction: Direction }
   | {
       readonly type: "finished";

@@ -1,5 +1,5 @@
 import { type ChangedMigrations, digestAll, digestApplied, findChanged } from "./build/compare.ts";
-import { inOrder } from "./build/load.ts";
+import { inOrder, type LoadOptions } from "./build/load.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Situation } from "./plan/gate.ts";
@@ -22,7 +22,7 @@ export async function survey(
   session: Session,
   source: MigrationSource,
   tables: Tables,
-  options: ResolvedOptions,
+  options: ResolvedOptions & Pick<LoadOptions, "observe" | "signal">,
 ): Promise<Survey> {
   const existing = await findTables(session, tables);
   // Without a history there is nothing to compare with.
@@ -32,6 +32,8 @@ export async function survey(
   const changed = await findChanged(source, stored.applied, files, {
     decamelize: options.decamelize,
     warn: () => {},
+    observe: options.observe,
+    signal: options.signal,
   });
   const present = [...changed].map(([name, steps]) => ({
     name,

@@ -27,8 +27,8 @@ export interface Workspace {
   readonly fence?: Fence | undefined;
 }
 
-export function look({ session, source, tables, options }: Workspace): Promise<Survey> {
-  return asReading(tables, () => survey(session, source, tables, options));
+export function look({ session, source, tables, options, observe, signal }: Workspace): Promise<Survey> {
+  return asReading(tables, () => survey(session, source, tables, { ...options, observe, signal }));
 }
 
 /** Does `work` with the migration lock held, on what the database says under that lock. */
@@ -69,5 +69,5 @@ export function runContext(
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {
   const warn = (message: string) => observe({ type: "warning", message });
-  return { decamelize: options.decamelize, warn, signal };
+  return { decamelize: options.decamelize, warn, observe, signal };
 }

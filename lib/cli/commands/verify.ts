@@ -3,6 +3,7 @@ import { openFolder } from "../../bundle/index.ts";
 import { fromSource } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
+import { createWatch } from "../output/progress.ts";
 import { chooseScratch, renderVerify, verifyMigrations } from "../verify/index.ts";
 import { EXIT, type World } from "../world.ts";
 import { engineOptions } from "./context.ts";
@@ -24,6 +25,7 @@ export async function verify(world: World, flags: VerifyFlags): Promise<number> 
     options: engineOptions(flags),
     signal: world.signal,
     keep: flags.keep === true,
+    observe: createWatch(world, flags.json ? world.stderr : world.stdout),
     onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
   });
   if (flags.json) printJson(world, "verify", report);

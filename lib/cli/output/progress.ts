@@ -2,6 +2,7 @@ import { describeSession, type Observer, type RunEvent } from "../../migrator/in
 import { isTerminal, type Output, type World, widthOf } from "../world.ts";
 import { duration } from "./duration.ts";
 import { type Colors, colorsFor } from "./printer.ts";
+import { createSignOfLife } from "./sign-of-life.ts";
 import { clip } from "./width.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
@@ -16,6 +17,7 @@ export function createProgress(world: World, output: Output): Observer {
     output.write(`${text}\n`);
     live?.show();
   };
+  const underWay = live ?? createSignOfLife((text) => print(colors.dim(text)));
   world.signal.addEventListener("abort", () => {
     // An error of a migration stops a run too; it is told at the end.
     if (typeof world.signal.reason !== "string") return;
@@ -28,11 +30,12 @@ export function createProgress(world: World, output: Output): Observer {
       if (event.message === serverSays) return;
       serverSays = event.message;
     }
-    if (event.type === "started") {
-      live?.begin(`  … ${VERBS[event.direction][0]} ${event.migration}`);
+    if (event.type === "started" || event.type === "building") {
+      underWay.begin(describeWork(event));
       return;
     }
-    if (event.type === "finished" || event.type === "failed") live?.end();
+    if (event.type === "built") return underWay.end();
+    if (event.type === "finished" || event.type === "failed") underWay.end();
     print(describe(event, colors));
   };
 }
@@ -66,7 +69,28 @@ function createLiveLine(output: Output, colors: Colors) {
   };
 }
 
-function describe(event: Exclude<RunEvent, { type: "started" }>, colors: Colors): string {
+type Work = Extract<RunEvent, { type: "started" | "building" }>;
+
+function describeWork({ type, migration, direction }: Work): string {
+  return type === "building"
+    ? `  … building the SQL of ${migration} (${direction})`
+    : `  … ${VERBS[direction][0]} ${migration}`;
+}
+
+/** Says only what takes long, for commands whose output is not about single migrations. */
+export function createWatch(world: World, output: Output): Observer {
+  const colors = colorsFor(world, output);
+  const underWay = createSignOfLife((text) => output.write(`${colors.dim(text)}\n`));
+  return (event) => {
+    if (event.type === "started" || event.type === "building") underWay.begin(describeWork(event));
+    if (event.type === "built" || event.type === "finished" || event.type === "failed") underWay.end();
+  };
+}
+
+function describe(
+  event: Exclude<RunEvent, { type: "started" | "building" | "built" }>,
+  colors: Colors,
+): string {
   switch (event.type) {
     case "finished": {
       const verb = VERBS[event.direction][1];

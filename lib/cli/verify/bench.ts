@@ -4,6 +4,7 @@ import {
   type MigrationSource,
   Migrator,
   type MigratorOptions,
+  type Observer,
   splitStatements,
 } from "../../migrator/index.ts";
 import { TOOL } from "../../migrator/version.ts";
@@ -16,6 +17,8 @@ export interface BenchSetup {
   readonly source: MigrationSource;
   readonly options?: MigratorOptions | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told what the engine does. */
+  readonly observe?: Observer | undefined;
 }
 
 /** A scratch database with the engine at work on it, and a second session that looks on. */
@@ -38,6 +41,7 @@ export class Bench {
       options: this.#options,
       ...(setup.signal === undefined ? {} : { signal: setup.signal }),
       ...(this.#fence === undefined ? {} : { fence: this.#fence }),
+      ...(setup.observe === undefined ? {} : { observe: setup.observe }),
     });
   }
 

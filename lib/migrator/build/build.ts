@@ -2,6 +2,7 @@ import { types } from "node:util";
 import { untilAborted } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, Shorthands } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
+import type { Observer } from "../events.ts";
 import type { Direction } from "../plan/select.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
 import { callSite, placeOf } from "./call-site.ts";
@@ -26,6 +27,8 @@ export interface BuildContext {
   readonly warn: (message: string) => void;
   /** Ends the waiting for code of the migration. */
   readonly signal?: AbortSignal | undefined;
+  /** Told while its code is called. */
+  readonly observe?: Observer | undefined;
   /** Whether what its code prints is dropped: it is called for the record only. */
   readonly silent?: boolean;
 }
@@ -50,6 +53,8 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
     tellAsked();
     return new Promise(() => {});
   };
+  const told = { migration: context.name, direction };
+  context.observe?.({ type: "building", ...told });
   try {
     const request = { ...recipe, ...context, db: () => ({ query, select: query }) };
     const built = await Promise.race([build(context, direction, request), whenAsked]);
@@ -57,6 +62,8 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
   } catch (error) {
     if (asked) return { kind: "dynamic" };
     throw await buildError(context, recipe, direction, error);
+  } finally {
+    context.observe?.({ type: "built", ...told });
   }
 }
 
@@ -108,7 +115,10 @@ export type RenderedDown = { readonly sql: readonly string[] } | { readonly miss
  */
 export async function renderDown(context: BuildContext): Promise<RenderedDown> {
   try {
-    const built = await buildWithoutDatabase({ ...context, warn: () => {}, silent: true }, "down");
+    const built = await buildWithoutDatabase(
+      { ...context, warn: () => {}, observe: undefined, silent: true },
+      "down",
+    );
     if (built.kind === "dynamic") return { missing: undefined };
     const marked = built.transactional || asksForNoTransaction(built.steps[0] ?? "");
     return { sql: marked ? built.steps : [NO_TRANSACTION, ...built.steps] };

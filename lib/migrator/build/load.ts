@@ -1,6 +1,7 @@
 import { untilAborted } from "../connection/cancel.ts";
 import type { Actions } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
+import type { Observer } from "../events.ts";
 import { inRunningOrder } from "../plan/order.ts";
 import type { LoadedMigration, MigrationSource, RunCode } from "../source.ts";
 import { readActions } from "./actions.ts";
@@ -10,6 +11,8 @@ import { contain } from "./contain.ts";
 export interface LoadOptions {
   readonly decamelize: boolean;
   readonly warn: (message: string) => void;
+  /** Told while code of migrations is called. */
+  readonly observe?: Observer | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

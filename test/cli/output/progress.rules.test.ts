@@ -1,6 +1,7 @@
-import { describe, expect, it, test } from "@jest/globals";
+import { describe, expect, it, jest, test } from "@jest/globals";
 import { duration } from "../../../lib/cli/output/duration.ts";
 import { createProgress } from "../../../lib/cli/output/progress.ts";
+import { SILENCE_MS } from "../../../lib/cli/output/sign-of-life.ts";
 import type { World } from "../../../lib/cli/world.ts";
 import type { RunEvent } from "../../../lib/migrator/index.ts";
 import { createWorld } from "../world.ts";
@@ -47,6 +48,30 @@ describe("progress", () => {
     expect(show([starting, starting, starting])).toBe(
       "  waiting for the server: the database system is starting up\n",
     );
+  });
+
+  it("says what is under way where nobody can see a live line, once it takes long", () => {
+    jest.useFakeTimers();
+    try {
+      const world = createWorld(undefined, { NO_COLOR: "1" });
+      const observe = createProgress(world, world.stdout);
+      observe({ type: "building", migration: "1_a", direction: "up" });
+      jest.advanceTimersByTime(SILENCE_MS - 1);
+      expect(world.written()).toBe("");
+      jest.advanceTimersByTime(SILENCE_MS);
+      observe({ type: "built", migration: "1_a", direction: "up" });
+      observe({ type: "started", migration: "1_a", direction: "up" });
+      jest.advanceTimersByTime(3 * SILENCE_MS);
+      observe({ type: "finished", migration: "1_a", direction: "up", durationMs: 15_000 });
+      observe({ type: "started", migration: "2_b", direction: "up" });
+      observe({ type: "finished", migration: "2_b", direction: "up", durationMs: 1 });
+      jest.advanceTimersByTime(3 * SILENCE_MS);
+      expect(world.written()).toBe(
+        "  … building the SQL of 1_a (up)\n  … applying 1_a\n  ✓ applied 1_a 15 s\n  ✓ applied 2_b 1 ms\n",
+      );
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it("is a live line on a terminal, which leaves nothing behind", () => {
