@@ -72,7 +72,7 @@ describe("a failure in a message of many statements", () => {
     withDatabase(async (db) => {
       const text = "-- Up Migration\nCREATE TABLE b ();\nSELECT oops();\n-- Down Migration\nDROP TABLE b;";
       const error = await failureAt(db, "2_b.sql", text);
-      expect(pointedAt(error)).toBe("oops();\n");
+      expect(pointedAt(error)).toBe("oops();");
     }));
 
   it("at the end, of what was deferred: is no failure of a statement", () =>

@@ -49,6 +49,27 @@ describe("up", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
+  it("runs what stands before the first marker, and nothing of it with down", () =>
+    withDatabase(async (db) => {
+      const text =
+        "CREATE TABLE head ();\n-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;";
+      const dir = writeFolder({ "1_a.sql": text });
+      await (await openMigrator(db, dir)).up();
+      expect(await userTables(db)).toEqual(["a", "head"]);
+      await (await openMigrator(db, dir)).down();
+      expect(await userTables(db)).toEqual(["head"]);
+    }));
+
+  it("refuses a file of another tool before anything of it runs", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE users;",
+      });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error).toMatchObject({ code: "MIGRATION", message: expect.stringContaining("1_a.sql:1") });
+      expect(await userTables(db)).toEqual([]);
+    }));
+
   it("writes history rows with digests and the SQL to undo", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
@@ -70,7 +91,7 @@ describe("up", () => {
         source: 64,
         sql: 64,
         digest_version: 1,
-        down_sql: ["-- Down Migration\nDROP TABLE a;"],
+        down_sql: ["DROP TABLE a;"],
         no_transaction: false,
         error_code: null,
         actor: "tester",

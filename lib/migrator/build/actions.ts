@@ -1,9 +1,9 @@
 import type { Actions, BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
-import type { LoadedMigration, SqlFile } from "../source.ts";
+import type { LoadedMigration } from "../source.ts";
 import { HOW_TO_DECLARE, irreversibleReason, NoWayDown } from "./irreversible.ts";
-import { asksForNoTransaction, readSections } from "./sections.ts";
+import { readHalf, readSections, type Section } from "./sections.ts";
 
 export type Action = (...args: unknown[]) => unknown;
 
@@ -19,14 +19,14 @@ export class PlainSql implements BuiltSteps {
   readonly transactional: boolean;
 
   constructor(texts: readonly string[], transactional: boolean) {
-    this.steps = texts.map(terminated);
+    this.steps = texts.filter((text) => text.trim() !== "").map(terminated);
     this.transactional = transactional;
   }
 }
 
 /** As node-pg-migrate ends what it is given. */
 function terminated(text: string): string {
-  return text === "" || text.endsWith(";") ? text : `${text};`;
+  return text.trimEnd().endsWith(";") ? text : `${text};`;
 }
 
 /** Takes up, down and shorthands out of what was loaded. */
@@ -41,21 +41,17 @@ function exportedActions(loaded: LoadedMigration): Actions {
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
     return {
-      up: plainSql(up, up.text),
-      down: down ? plainSql(down, down.text) : new NoWayDown(),
+      up: plainSql(readHalf(up, "up")),
+      down: down ? plainSql(readHalf(down, "down")) : new NoWayDown(),
       shorthands: {},
     };
   }
-  const { up, down } = readSections(loaded.file.text);
-  return {
-    up: plainSql(loaded.file, up.text),
-    down: down ? plainSql(loaded.file, down.text) : new NoWayDown(),
-    shorthands: {},
-  };
+  const { up, down } = readSections(loaded.file);
+  return { up: plainSql(up), down: down ? plainSql(down) : new NoWayDown(), shorthands: {} };
 }
 
-function plainSql(file: SqlFile, text: string): PlainSql {
-  return new PlainSql([text], !asksForNoTransaction(file.text));
+function plainSql({ text, transactional }: Section): PlainSql {
+  return new PlainSql([text], transactional);
 }
 
 function moduleActions(exported: unknown): Actions {
