@@ -12,7 +12,7 @@ import {
   until,
   writeProject,
 } from "./command.ts";
-import { listen, pipeTo, STARTING_UP } from "./false-server.ts";
+import { KEINE_VERSCHLUESSELUNG, listen, pipeTo, ROLE_MAY_NOT_LOG_IN, STARTING_UP } from "./false-server.ts";
 
 const PROJECT = writeProject({ "1_a.sql": "SELECT 1" });
 const PASSWORD = "s3cret-p4ssword";
@@ -98,6 +98,14 @@ describe("a connection that fails", () => {
     const env = { ...SOMEBODY, DATABASE_HOST: "no-such-host.invalid", DATABASE_PORT: "5432" };
     const { stderr } = await expectFailure(env, "CONNECTION");
     expect(stderr).toContain('host name "no-such-host.invalid" cannot be resolved');
+  });
+
+  it.each([
+    [KEINE_VERSCHLUESSELUNG, "TLS_REQUIRED"],
+    [ROLE_MAY_NOT_LOG_IN, "AUTH"],
+  ])("a refusal in the server's own language (%#)", async (refusal, code) => {
+    const port = await listen((socket) => socket.once("data", () => socket.end(refusal)));
+    await expectFailure({ ...SOMEBODY, DATABASE_PORT: port }, code);
   });
 
   it("something that is no Postgres", async () => {

@@ -75,6 +75,26 @@ function authentication(kind: number, rest: Buffer = Buffer.alloc(0)): Buffer {
   return message("R", Buffer.concat([head, rest]));
 }
 
+/** The refusal of a server that speaks German and lets nobody in without TLS. */
+export const KEINE_VERSCHLUESSELUNG = errorResponse({
+  S: "FATAL",
+  V: "FATAL",
+  C: "28000",
+  M: "kein pg_hba.conf-Eintrag für Host »127.0.0.1«, Benutzer »some_user«, Datenbank »some_database«, keine Verschlüsselung",
+  F: "auth.c",
+  R: "ClientAuthentication",
+});
+
+/** The refusal of a role that may not log in, which TLS does not change. */
+export const ROLE_MAY_NOT_LOG_IN = errorResponse({
+  S: "FATAL",
+  V: "FATAL",
+  C: "28000",
+  M: "Rolle »some_user« hat keine Berechtigung zum Einloggen",
+  F: "miscinit.c",
+  R: "InitializeSessionUserId",
+});
+
 function errorResponse(fields: Readonly<Record<string, string>>): Buffer {
   const body = Object.entries(fields).map(([key, value]) => `${key}${value}\0`);
   return message("E", Buffer.from(`${body.join("")}\0`));

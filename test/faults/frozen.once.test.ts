@@ -84,6 +84,26 @@ describe("a network that freezes", () => {
     expect(typed(await cancelFrozen(stage, 10, "freeze-link")).code).toBe("CANCELLED");
   });
 
+  it("for long, while a statement is watched for what blocks it: one connection at a time is tried, and none after the end", async () => {
+    const { db } = stage;
+    await empty(db);
+    const dir = writeFolder({ "1_slow.sql": "SELECT pg_sleep(60);" });
+    const cancel = new AbortController();
+    const options = { ...OPTIONS, lockTimeoutMs: 60 };
+    const passage = { db, dir, options, setup: { signal: cancel.signal }, decide: () => "pass" as const };
+    await throughProxy(passage, async (run, proxy) => {
+      await until(() => proxy.requests.some(({ text }) => text.includes("pg_sleep")), "the statement");
+      proxy.freeze();
+      await sleep(2_500);
+      expect(proxy.connections()).toBeLessThan(5);
+      cancel.abort("SIGINT");
+      expect(typed(await endOf(run)).code).toBe("CANCELLED");
+      const connections = proxy.connections();
+      await sleep(1_000);
+      expect(proxy.connections()).toBe(connections);
+    });
+  });
+
   it("while a statement is watched for what blocks it: a cancelled run ends soon", async () => {
     const { db } = stage;
     await empty(db);

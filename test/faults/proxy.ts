@@ -30,6 +30,8 @@ export type Decide = (request: Request) => Fate | Promise<Fate>;
 export interface FaultyProxy {
   readonly connection: ConnectionSettings;
   readonly requests: readonly Request[];
+  /** Number of connections that were made, or tried. */
+  readonly connections: () => number;
   /** Lets no byte pass from now on. */
   freeze(): void;
   close(): Promise<void>;
@@ -59,6 +61,7 @@ export async function startProxy(target: ConnectionSettings, decide: Decide): Pr
   return {
     connection: { ...target, host: "127.0.0.1", port: address.port },
     requests: shared.requests,
+    connections: () => shared.links.size,
     freeze: () => {
       shared.frozen = true;
     },

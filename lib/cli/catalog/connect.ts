@@ -2,7 +2,7 @@ import type pg from "pg";
 import { type ConnectionSettings, openClient } from "../../migrator/index.ts";
 import { TOOL } from "../../migrator/version.ts";
 
-/** A session for reading the catalogue. It fails as the engine's own does. End it with `closeClient`. */
-export function connectTo(connection: ConnectionSettings): Promise<pg.Client> {
-  return openClient(connection, TOOL);
+/** A session for reading the catalogue. It fails as the engine's own does. End it with `closeClient`; an abort ends it at once. */
+export function connectTo(connection: ConnectionSettings, signal?: AbortSignal): Promise<pg.Client> {
+  return openClient(connection, TOOL, signal);
 }

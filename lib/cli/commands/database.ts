@@ -66,7 +66,7 @@ export async function psql(
   const { connection, notes } = await chooseTarget(world, flags);
   for (const note of notes) createPrinter(world, world.stderr).line(note);
   // psql would give the password to any server that asks for it in clear text; before version 16 nothing stops it.
-  await connectTo(connection).then(closeClient);
+  await connectTo(connection, world.signal).then(closeClient);
   const { host, port, database, user, password, tls } = connection;
   // The password goes by the environment: arguments are visible to every user of the machine.
   const env = {

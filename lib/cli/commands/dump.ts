@@ -21,7 +21,7 @@ export async function dump(world: World, flags: DumpFlags): Promise<number> {
   const target = await chooseTarget(world, flags);
   const remarks = createPrinter(world, world.stderr);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
-  const client = await connectTo(target.connection);
+  const client = await connectTo(target.connection, world.signal);
   const { sql, omitted } = await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) }).finally(
     () => closeClient(client),
   );

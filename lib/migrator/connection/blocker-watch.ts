@@ -5,7 +5,7 @@ import { findBlockers } from "./activity.ts";
 import { endClient } from "./connect.ts";
 
 export interface BlockerWatchSetup {
-  readonly connect: () => Promise<pg.Client>;
+  readonly connect: (signal: AbortSignal) => Promise<pg.Client>;
   readonly pid: number;
   /** Milliseconds after which a statement is looked at, and between looks. */
   readonly intervalMs: number;
@@ -18,7 +18,12 @@ export interface BlockerWatchSetup {
  */
 export class BlockerWatch {
   readonly #setup: BlockerWatchSetup;
+  readonly #ended = new AbortController();
   #client: Promise<pg.Client> | undefined;
+  /** The look that is under way. */
+  #looking: Promise<void> | undefined;
+  /** When the next look makes sense, after one that failed. */
+  #notBefore = 0;
   #seen: readonly SessionInfo[] = [];
 
   constructor(setup: BlockerWatchSetup) {
@@ -28,16 +33,14 @@ export class BlockerWatch {
   /** Watches while `work` is under way. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#seen = [];
-    let look: Promise<void> | undefined;
-    const timer = setInterval(() => {
-      look = (look ?? Promise.resolve()).then(() => this.#look());
-    }, this.#setup.intervalMs);
+    const timer = setInterval(() => this.#start(), this.#setup.intervalMs);
     try {
       return await work();
     } finally {
       clearInterval(timer);
       // A look that is under way may name the blocker; one that gets no answer is not worth waiting for.
-      if (look !== undefined) await Promise.race([look, sleep(500, undefined, { ref: false })]);
+      if (this.#looking !== undefined)
+        await Promise.race([this.#looking, sleep(500, undefined, { ref: false })]);
     }
   }
 
@@ -46,21 +49,37 @@ export class BlockerWatch {
     return this.#seen;
   }
 
+  /** Gives up what is under way: on a network that is gone, a connection attempt takes as long as it may. */
   async end(): Promise<void> {
+    this.#ended.abort();
     await this.#client?.then(endClient).catch(() => {});
+  }
+
+  /** One look at a time. */
+  #start(): void {
+    if (this.#looking !== undefined || performance.now() < this.#notBefore) return;
+    this.#looking = this.#look().finally(() => {
+      this.#looking = undefined;
+    });
   }
 
   /** Knowing who blocks is a courtesy: a server without a connection to spare must not fail the run. */
   async #look(): Promise<void> {
     try {
-      this.#client ??= this.#setup.connect();
+      this.#client ??= this.#setup.connect(this.#ended.signal);
       const found = await findBlockers(await this.#client, this.#setup.pid);
       if (found.length === 0) return;
       const known = new Set(this.#seen.map(({ pid }) => pid));
       this.#seen = found;
       if (found.some(({ pid }) => !known.has(pid))) this.#setup.onBlocked(found);
     } catch {
+      const failed = this.#client;
       this.#client = undefined;
+      this.#notBefore = performance.now() + PAUSE_MS;
+      await failed?.then(endClient).catch(() => {});
     }
   }
 }
+
+/** After a look that failed. */
+const PAUSE_MS = 5_000;

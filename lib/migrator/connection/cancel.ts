@@ -23,8 +23,8 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
 const GRACE_MS = 3_000;
 
 export interface CancelHooks {
-  /** Asks the server to stop the statement. */
-  readonly cancel: () => Promise<void>;
+  /** Asks the server to stop the statement, until that is given up. */
+  readonly cancel: (givenUp: AbortSignal) => Promise<void>;
   /** Ends the connection, when asking did not help. */
   readonly cut: () => void;
 }
@@ -33,14 +33,18 @@ export interface CancelHooks {
 export class CancelOnAbort {
   readonly #signal: AbortSignal | undefined;
   readonly #listener: () => void;
+  readonly #givenUp = new AbortController();
   #pending: Promise<void> = Promise.resolve();
   #grace: NodeJS.Timeout | undefined;
 
   constructor(signal: AbortSignal | undefined, { cancel, cut }: CancelHooks) {
     this.#signal = signal;
     this.#listener = () => {
-      this.#pending = cancel();
-      this.#grace = setTimeout(cut, GRACE_MS);
+      this.#pending = cancel(this.#givenUp.signal);
+      this.#grace = setTimeout(() => {
+        this.#givenUp.abort();
+        cut();
+      }, GRACE_MS);
     };
     signal?.addEventListener("abort", this.#listener, { once: true });
   }

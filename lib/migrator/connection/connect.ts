@@ -51,9 +51,12 @@ export async function connectOnce(setup: SessionOptions): Promise<pg.Client> {
   }
 }
 
-/** A second connection, for looking and cancelling: what it asks is answered soon or not at all. */
-export function connectHelper(setup: SessionOptions): Promise<pg.Client> {
-  return connectOnce({ ...setup, signal: undefined, queryTimeoutMs: 5_000 });
+/**
+ * A second connection, for looking and cancelling: what it asks is answered soon or not at all.
+ * @param signal ends the attempt to connect
+ */
+export function connectHelper(setup: SessionOptions, signal: AbortSignal): Promise<pg.Client> {
+  return connectOnce({ ...setup, signal, queryTimeoutMs: 5_000 });
 }
 
 /** Does `work`, and cuts the connection when the user has had enough of it. */
@@ -63,6 +66,7 @@ export async function cuttingOnAbort<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const cut = (): void => cutConnection(client);
+  if (signal?.aborted) cut();
   signal?.addEventListener("abort", cut, { once: true });
   try {
     return await work();

@@ -4,7 +4,7 @@ import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
 import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";
-import { connectHelper, cutConnection, endClient, type SessionOptions } from "./connect.ts";
+import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { leftUntil, timeIsUp } from "./deadline.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
@@ -24,7 +24,7 @@ export class Connection {
     this.#pid = pid;
     this.#setup = setup;
     this.#watch = new BlockerWatch({
-      connect: () => connectHelper(setup),
+      connect: (signal) => connectHelper(setup, signal),
       pid,
       intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
       onBlocked: (by) => setup.observe({ type: "blocked", by }),
@@ -45,7 +45,7 @@ export class Connection {
     const { signal } = this.#setup;
     if (signal?.aborted) throw cancelled(signal);
     const cancel = new CancelOnAbort(signal, {
-      cancel: () => this.#cancelStatement(),
+      cancel: (givenUp) => this.#cancelStatement(givenUp),
       cut: () => this.#cut(),
     });
     try {
@@ -128,10 +128,11 @@ export class Connection {
   }
 
   /** Asks the server, over a second connection, to cancel; cuts the connection when that cannot be asked. */
-  async #cancelStatement(): Promise<void> {
+  async #cancelStatement(givenUp: AbortSignal): Promise<void> {
     try {
-      const helper = await connectHelper(this.#setup);
-      await helper.query("SELECT pg_catalog.pg_cancel_backend($1)", [this.#pid]);
+      const helper = await connectHelper(this.#setup, givenUp);
+      const ask = () => helper.query("SELECT pg_catalog.pg_cancel_backend($1)", [this.#pid]);
+      await cuttingOnAbort(helper, givenUp, ask);
       await endClient(helper);
     } catch {
       this.#cut();

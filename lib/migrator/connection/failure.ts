@@ -11,6 +11,8 @@ export interface Failure {
   readonly hint?: string;
   /** Where the server was: which functions called which. */
   readonly context?: string;
+  /** Name of the server's function that reported it, in every language the same. */
+  readonly routine?: string;
   readonly position?: number;
   /** SQL that the server ran by itself, such as the body of a function, and the position in it. */
   readonly inner?: { readonly query: string; readonly position: number };
@@ -24,6 +26,7 @@ export function readFailure(error: unknown): Failure {
   };
   const [code, detail, hint, position] = [text("code"), text("detail"), text("hint"), text("position")];
   const context = text("where");
+  const routine = text("routine");
   return {
     message: text("message") ?? firstInnerMessage(error) ?? code ?? "unknown error",
     fromServer: text("severity") !== undefined,
@@ -31,6 +34,7 @@ export function readFailure(error: unknown): Failure {
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
     ...(context === undefined ? {} : { context }),
+    ...(routine === undefined ? {} : { routine }),
     ...(position === undefined ? {} : { position: Number(position) }),
     ...readInner(text("internalQuery"), text("internalPosition")),
   };
@@ -74,7 +78,8 @@ function diagnose(failure: Failure, settings: ConnectionSettings): Diagnosis {
   return failure.fromServer ? refusedByServer(failure, settings) : notReached(failure, settings);
 }
 
-function refusedByServer({ code, message }: Failure, settings: ConnectionSettings): Diagnosis {
+function refusedByServer(failure: Failure, settings: ConnectionSettings): Diagnosis {
+  const { code, message } = failure;
   if (code === "57P03") {
     return [
       "STARTING",
@@ -86,11 +91,11 @@ function refusedByServer({ code, message }: Failure, settings: ConnectionSetting
     const hint = "Check DATABASE_NAME, or create the database first.";
     return ["DATABASE_NOT_FOUND", `database "${settings.database}" does not exist`, hint];
   }
-  if (/no encryption|SSL off/i.test(message)) {
+  if (settings.tls.mode === "disable" && hasNoRule(failure)) {
     return [
       "TLS_REQUIRED",
       `the server refuses connections without TLS: ${message}`,
-      "Set DATABASE_SSL=verify-full.",
+      "Set DATABASE_SSL=verify-full. When that does not help, the server's pg_hba.conf has no rule for this user from here.",
     ];
   }
   if (code === "28P01" || code === "28000") {
@@ -109,6 +114,15 @@ function refusedByServer({ code, message }: Failure, settings: ConnectionSetting
     `the server refused the connection: ${message}`,
     "Look at the server's log for the reason.",
   ];
+}
+
+/**
+ * Whether `pg_hba.conf` lets nobody in who connects like this. The text is in the server's language; its function says
+ * it too, and a role that is missing or may not log in is refused by another one.
+ */
+function hasNoRule({ code, message, routine }: Failure): boolean {
+  if (code !== "28000") return false;
+  return routine === "ClientAuthentication" || /no encryption|SSL off/i.test(message);
 }
 
 function notReached({ code = "", message }: Failure, settings: ConnectionSettings): Diagnosis {

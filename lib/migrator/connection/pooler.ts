@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { MigrationError } from "../errors.ts";
 import { resolveOptions } from "../options.ts";
-import { connectOnce, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
+import { cancelled } from "./cancel.ts";
+import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
@@ -115,20 +116,23 @@ const HINT =
 /**
  * A connection of its own beside the engine's, made in the same way and refused for the same reasons. End it with
  * `closeClient`.
+ * @param signal ends the connection at once
  * @throws MigrationError with a connection code
  */
 export async function openClient(
   connection: ConnectionSettings,
   applicationName: string,
+  signal?: AbortSignal,
 ): Promise<pg.Client> {
-  const setup = { connection, applicationName, options: resolveOptions({}), observe: () => {} };
+  const setup = { connection, applicationName, options: resolveOptions({}), observe: () => {}, signal };
   try {
     const client = await connectOnce(setup);
+    signal?.addEventListener("abort", () => cutConnection(client), { once: true });
     const pid = await backendPid(client);
     if (pid !== undefined && pid !== announcedPid(client)) await requireSessionPooling(setup, client, pid);
     return client;
   } catch (error) {
-    throw connectionError(error, connection);
+    throw signal?.aborted ? cancelled(signal, error) : connectionError(error, connection);
   }
 }
 

@@ -41,6 +41,9 @@ function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly
     ...(state.readOnly ? { [READ_ONLY]: "on" } : {}),
     // A client that stalls between two statements must not hold its locks for ever.
     idle_in_transaction_session_timeout: "300000",
+    // A role's own limits are made for short queries: loading many migrations may take longer between two statements.
+    idle_session_timeout: "0",
+    transaction_timeout: "0",
     // A killed client's statement would otherwise run on, and hold its locks, with nobody to wait for it.
     client_connection_check_interval: "2000",
     // A client that vanished while it was being answered would hold the migration lock for a quarter of an hour.

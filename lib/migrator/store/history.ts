@@ -52,7 +52,7 @@ export async function readHistory(
     session,
     tables,
     { ...existing.identity, applied: null },
-    `SELECT id::pg_catalog.text, run::pg_catalog.text, migration, action, state, statement, no_transaction AS "noTransaction",
+    `SELECT pg_catalog.concat(id) AS id, pg_catalog.concat(run) AS run, migration, action, state, statement, no_transaction AS "noTransaction",
             error_code AS "errorCode", note, duration_ms::pg_catalog.float8 AS "durationMs", actor, origin, revision, bundle, tool,
             pg_catalog.to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
      FROM ONLY ${tables.history} AS h

@@ -174,7 +174,7 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
     session,
     tables,
     existing.identity,
-    `SELECT m.name, h.run::pg_catalog.text AS run, h.bundle FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
+    `SELECT m.name, CASE WHEN h.run IS NOT NULL THEN pg_catalog.concat(h.run) END AS run, h.bundle FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
        SELECT run, bundle FROM ONLY ${tables.history}
        WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
        ORDER BY id DESC LIMIT 1
