@@ -56,6 +56,9 @@ export const LIMITS = {
   relay: 45,
   /** CloudFormation stops waiting for an answer. */
   serviceTimeout: 16 * 60,
+  /** How long a deploy, and an operator's command, wait for a database that cannot be reached. */
+  deployDatabaseWait: 120,
+  commandDatabaseWait: 30,
   /** Postgres is told to stop so long before Lambda would. */
   reserve: 30,
 } as const;

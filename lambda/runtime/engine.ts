@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError, Migrator, type MigratorOptions, type Provenance } from "../../lib/migrator/index.ts";
 import { TOOL } from "../../lib/migrator/version.ts";
+import { LIMITS } from "../contract.ts";
 import { adviseInLambda } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
 import { fetchCredentials } from "./credentials.ts";
@@ -66,9 +67,16 @@ async function once<T>(
   return work(migrator);
 }
 
-/** CDK's framework calls twice when it is unsure: the second call waits for the first as long as it can. */
+/**
+ * CDK's framework calls twice when it is unsure: the second call of a deploy waits for the first as long as it can. A
+ * deploy waits for the database as well: a failover or a paused cluster takes a minute, and a failed deploy far longer.
+ */
 function patience(origin: EngineSetup["origin"], { deadline }: Invocation): MigratorOptions {
-  return origin === "deploy" ? { lockWaitMs: Math.max(0, deadline - Date.now() - CONNECTING_MS) } : {};
+  if (origin === "command") return { databaseWaitMs: LIMITS.commandDatabaseWait * 1_000 };
+  return {
+    lockWaitMs: Math.max(0, deadline - Date.now() - CONNECTING_MS),
+    databaseWaitMs: LIMITS.deployDatabaseWait * 1_000,
+  };
 }
 
 /** SQLSTATE 28P01: the one refusal that a fresh secret can cure. */

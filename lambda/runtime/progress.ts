@@ -38,7 +38,7 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
     case "notice":
       return ["info", "the server says", { severity: event.severity, notice: event.message }];
     case "server-starting":
-      return ["info", "the server is starting; waiting for it"];
+      return ["info", "waiting for the server", { reason: event.message }];
     case "warning":
       return ["warn", event.message];
   }

@@ -35,6 +35,7 @@ const Options = v.strictObject({
   statementTimeoutMs: milliseconds,
   connectTimeoutMs: milliseconds,
   startingWaitMs: milliseconds,
+  databaseWaitMs: milliseconds,
 });
 
 const Environment = v.object({

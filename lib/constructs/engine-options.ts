@@ -3,8 +3,8 @@ import { DEFAULTS, LIMITS, type MigratorOptions } from "../../lambda/contract.ts
 import { constructError } from "./construct-error.ts";
 import type { EngineProps, PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
-/** That of the wait for the lock is not the same in a deploy and in a command: given, it is said in any case. */
-const { lockWaitMs: _, ...COMMON_DEFAULTS } = DEFAULTS;
+/** Those of the waits are not the same in a deploy and in a command: given, they are said in any case. */
+const { lockWaitMs: _, databaseWaitMs: __, ...COMMON_DEFAULTS } = DEFAULTS;
 
 /** The defaults that the props could repeat; what else there is has none. */
 const DEFAULT_OPTIONS: MigratorOptions = {
@@ -52,6 +52,7 @@ function optionsOf(props: EngineProps): MigratorOptions {
     statementTimeoutMs: props.statementTimeout?.toMilliseconds(),
     connectTimeoutMs: props.connectTimeout?.toMilliseconds(),
     startingWaitMs: props.startingWait?.toMilliseconds(),
+    databaseWaitMs: props.databaseWait?.toMilliseconds(),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
@@ -79,8 +80,9 @@ export function functionTimeout(scope: Construct, props: PostgresMigrationsProps
   if (timeout > LIMITS.functionTimeout) {
     throw constructError(
       scope,
-      `timeout must be at most ${LIMITS.functionTimeout / 60} minutes, not ${timeout} seconds: CloudFormation waits no ` +
-        "longer. Run a statement that takes longer by other means, and let the deploy find it done",
+      `timeout must be at most ${LIMITS.functionTimeout / 60} minutes, not ${timeout} seconds: a Lambda function ` +
+        "runs for 15, and CDK's needs the last one to answer. Run a statement that takes longer by other means, and let " +
+        "the deploy find it done",
     );
   }
   const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? 0;

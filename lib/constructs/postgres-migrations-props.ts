@@ -109,6 +109,12 @@ export interface EngineProps {
    * @default - half a minute
    */
   readonly startingWait?: Duration;
+  /**
+   * How long to wait for a database that refuses connections or does not answer: a failover, a restart, a cluster that
+   * resumes.
+   * @default - a deploy waits two minutes, an operator's command half a minute
+   */
+  readonly databaseWait?: Duration;
 }
 
 export interface PostgresMigrationsProps extends EngineProps {

@@ -24,6 +24,8 @@ export const DEFAULTS = {
   connectTimeoutMs: 10_000,
   /** Milliseconds to wait for a server that says it is starting up. */
   startingWaitMs: 30_000,
+  /** Milliseconds to wait for a server that cannot be reached; 0: the first failure counts. */
+  databaseWaitMs: 0,
 } as const;
 
 /**

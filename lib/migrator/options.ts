@@ -47,6 +47,8 @@ export interface MigratorOptions {
   readonly connectTimeoutMs?: number;
   /** Milliseconds. */
   readonly startingWaitMs?: number;
+  /** Milliseconds to wait for a server that refuses connections or does not answer, as in a failover; 0: not at all. */
+  readonly databaseWaitMs?: number;
 }
 
 /** Options with every default filled in. */
@@ -69,6 +71,7 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     statementTimeoutMs: DEFAULTS.statementTimeoutMs,
     connectTimeoutMs: DEFAULTS.connectTimeoutMs,
     startingWaitMs: DEFAULTS.startingWaitMs,
+    databaseWaitMs: DEFAULTS.databaseWaitMs,
     ...withoutUndefined(options),
     migrationsSchema: options.migrationsSchema ?? first,
     schema: [first, ...rest],
@@ -79,6 +82,7 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     "lockRetries",
     "lockRetryDelayMs",
     "statementTimeoutMs",
+    "databaseWaitMs",
   ] as const) {
     const value = resolved[key];
     if (Number.isFinite(value) && value >= 0) continue;

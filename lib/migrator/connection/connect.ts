@@ -4,7 +4,7 @@ import type { Observer } from "../events.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { cancelled } from "./cancel.ts";
 import { createClient } from "./client.ts";
-import { connectionError, isStarting, readFailure } from "./failure.ts";
+import { connectionError, isOutOfReach, isStarting, readFailure } from "./failure.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 export interface SessionOptions {
@@ -20,21 +20,37 @@ export interface SessionOptions {
   readonly deadline?: number | undefined;
 }
 
-/** Connects; waits, within bounds, for a server that is starting. */
+/** Connects; waits, within bounds, for a server that is starting or that cannot be reached at the moment. */
 export async function connect(setup: SessionOptions): Promise<pg.Client> {
   const { connection, options, observe, signal } = setup;
-  const giveUpAt = performance.now() + options.startingWaitMs;
-  for (;;) {
+  const startedAt = performance.now();
+  const latest = setup.deadline === undefined ? Number.POSITIVE_INFINITY : setup.deadline - Date.now();
+  for (let attempt = 1; ; attempt += 1) {
     if (signal?.aborted) throw cancelled(signal);
     try {
       return await connectOnce(setup);
     } catch (error) {
       if (signal?.aborted) throw cancelled(signal, error);
-      if (!isStarting(error) || performance.now() > giveUpAt) throw connectionError(error, connection);
+      const pauseMs = isStarting(error) ? STARTING_PAUSE_MS : pauseAfter(attempt);
+      const waited = performance.now() - startedAt + pauseMs;
+      if (waited > Math.min(patience(error, options), latest)) throw connectionError(error, connection);
       observe({ type: "server-starting", message: readFailure(error).message });
-      await sleep(250, undefined, { signal }).catch(() => {});
+      await sleep(pauseMs, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+const STARTING_PAUSE_MS = 250;
+
+/** Grows, so that a server that restarts is found soon and one that is stopped is not hammered. */
+function pauseAfter(attempt: number): number {
+  return Math.min(250 * 2 ** (attempt - 1), 3_000);
+}
+
+/** Milliseconds to go on trying after this error. */
+function patience(error: unknown, { startingWaitMs, databaseWaitMs }: ResolvedOptions): number {
+  if (isStarting(error)) return Math.max(startingWaitMs, databaseWaitMs);
+  return isOutOfReach(error) ? databaseWaitMs : 0;
 }
 
 /** One try. An abort ends it at once: a host that does not answer would keep the user waiting. */

@@ -58,6 +58,20 @@ export function isStarting(error: unknown): boolean {
   return readFailure(error).code === "57P03";
 }
 
+/** SQLSTATEs of a server that shuts down, has crashed, or is full for the moment. */
+const TRANSIENT_STATES = ["57P01", "57P02", "53300"];
+const TRANSIENT_CODES = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)$/;
+
+/**
+ * True for what a server gives while it fails over, restarts or resumes: within a minute or two it is there again. A
+ * name that does not exist, and what the server refuses for good, are not among it.
+ */
+export function isOutOfReach(error: unknown): boolean {
+  const { code = "", message, fromServer } = readFailure(error);
+  if (fromServer) return TRANSIENT_STATES.includes(code);
+  return TRANSIENT_CODES.test(code) || /timeout|terminated unexpectedly/i.test(message);
+}
+
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA/;
 
 /** The typed error for a connection that could not be made. Names everything but the password. */
