@@ -30,6 +30,12 @@ const POSTGRES_ENGINES = ["postgres", "aurora-postgresql"];
 export function databaseTarget(scope: Construct, database: MigrationsDatabase): DatabaseTarget {
   const target = targetOf(scope, database);
   if (isProxy(target.host)) throw proxyError(scope, target.host);
+  if (isReplica(database, target.host)) {
+    throw constructError(
+      scope,
+      "the migrations cannot run on a read replica, which refuses to write: give the instance it replicates, or the cluster",
+    );
+  }
   return target;
 }
 
@@ -118,11 +124,28 @@ function nameOf(resource: IConstruct | undefined): string | undefined {
   return resource instanceof rds.CfnDBCluster ? resource.databaseName : undefined;
 }
 
+/** An instance that replicates another one, or the endpoint of a cluster's readers. */
+function isReplica(database: MigrationsDatabase, host: string): boolean {
+  if ("node" in database) {
+    const { defaultChild } = database.node;
+    if (defaultChild instanceof rds.CfnDBInstance && defaultChild.sourceDbInstanceIdentifier !== undefined) {
+      return true;
+    }
+  }
+  if (!Token.isUnresolved(host)) return /\.cluster-ro-[a-z0-9]+\./i.test(host);
+  return referenceIn(host)?.displayName.startsWith("ReadEndpoint") ?? false;
+}
+
+/** What a host name of the same app is taken from. */
+function referenceIn(host: string): Reference | undefined {
+  const token = Tokenization.reverse(host, { failConcat: false });
+  return token !== undefined && Reference.isReference(token) ? token : undefined;
+}
+
 /** By its name, or, in the same app, by the resource that the name is taken from. */
 function isProxy(host: string): boolean {
   if (!Token.isUnresolved(host)) return /\.proxy-[a-z0-9]+\./i.test(host);
-  const token = Tokenization.reverse(host, { failConcat: false });
-  const source = token !== undefined && Reference.isReference(token) ? token.target : undefined;
+  const source = referenceIn(host)?.target;
   return source instanceof rds.CfnDBProxy || source instanceof rds.CfnDBProxyEndpoint;
 }
 

@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type BuiltAsset, buildAssetSync, FolderError } from "../bundle/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
@@ -9,7 +11,9 @@ import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 
 /**
- * Compiles the folder together with the handlers.
+ * Compiles the folder together with the handlers. Like CDK's own bundling, it does nothing for a stack that the CDK's
+ * command is not about: a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another
+ * stack. The template that comes of it is not deployed.
  * @throws FolderError naming the construct: the folder is missing or empty, or a file in it cannot be a
  * migration
  */
@@ -19,6 +23,7 @@ export function migrationsAsset(
   { ca }: DatabaseTarget,
 ): BuiltAsset {
   const { migrationsDir, ignorePattern } = props;
+  if (!Stack.of(scope).bundlingRequired) return notBundled();
   try {
     return buildAssetSync({
       migrationsDir,
@@ -37,6 +42,11 @@ export function migrationsAsset(
 function handlersDir(): string {
   const sources = join(ROOT, "lambda");
   return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
+}
+
+function notBundled(): BuiltAsset {
+  const hash = createHash("sha256").update("not bundled").digest("hex");
+  return { dir: handlersDir(), hash, manifest: { format: 1, hash, migrations: [] } };
 }
 
 /** AWS's bundle for the commercial regions: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem */

@@ -16,6 +16,7 @@ import { migrationAlarms } from "./migration-alarms.ts";
 import { migrationFunctions, migrationLogs } from "./migration-functions.ts";
 import { migrationsAsset } from "./migrations-asset.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
+import { requireOnePerDatabase } from "./one-per-database.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
 /**
@@ -50,8 +51,8 @@ export class PostgresMigrations extends Construct {
   private readonly resource: CustomResource;
 
   /**
-   * @throws Error naming the construct: a prop that cannot be, a database behind an RDS Proxy, subnets that
-   * cannot reach Secrets Manager; FolderError: a folder that is missing or empty, or has a file that cannot
+   * @throws Error naming the construct: a prop that cannot be, a database behind an RDS Proxy, a read replica, a
+   * second construct on the same table, subnets that cannot reach Secrets Manager; FolderError: a folder that is missing or empty, or has a file that cannot
    * be a migration
    */
   constructor(scope: Construct, id: string, props: PostgresMigrationsProps) {
@@ -62,6 +63,8 @@ export class PostgresMigrations extends Construct {
     const timeout = functionTimeout(this, props);
     this.secret = secretOf(this, props, target);
     this.databaseName = databaseNameOf(this, props, target);
+    const port = Tokenization.stringifyNumber(target.port);
+    requireOnePerDatabase(this, { host: target.host, port, databaseName: this.databaseName, options });
     const asset = migrationsAsset(this, props, target);
     const network = migrationsNetwork(this, props, target);
     this.securityGroup = network.securityGroup;
@@ -79,7 +82,7 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
     const connection = {
-      database: `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`,
+      database: `${target.host}:${port}/${databaseName}`,
       secret: secret.secretArn,
       ca: target.ca,
       network: [network.securityGroup.securityGroupId, ...network.subnets.subnetIds],

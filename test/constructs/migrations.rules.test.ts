@@ -1,7 +1,18 @@
 import { beforeAll, expect, test } from "@jest/globals";
-import type { Stack } from "aws-cdk-lib";
+import { Stack } from "aws-cdk-lib";
 import { PostgresDatabase, type PostgresMigrations } from "../../lib/index.ts";
-import { addMigrations, functionOf, newStack, only, type Resource, resourcesOf, variables } from "./synth.ts";
+import { writeFolder } from "../support/folders.ts";
+import {
+  addMigrations,
+  CONTEXT,
+  functionOf,
+  newApp,
+  newStack,
+  only,
+  type Resource,
+  resourcesOf,
+  variables,
+} from "./synth.ts";
 
 const FUNCTION = "AWS::Lambda::Function";
 const CUSTOM = "Custom::PostgresMigrations";
@@ -172,6 +183,25 @@ test("the deploy function and the one in front of it write to one log", () => {
     (handler) => functionOf(stack, handler).Properties["LoggingConfig"].LogGroup,
   );
   expect(front).toEqual(deploy);
+});
+
+test.each([[[]], [["Other"]], [["Other/*"]]])(
+  "a migration that does not compile stops no command about other stacks: %j",
+  (stacks) => {
+    const context = { ...CONTEXT, "aws:cdk:bundling-stacks": stacks };
+    const scope = new Stack(newApp({ context }), "Stack");
+    const migrationsDir = writeFolder({ "1_broken.ts": "export const = ;" });
+    addMigrations(scope, { database: new PostgresDatabase(scope, "Database"), migrationsDir });
+    expect(only(scope, CUSTOM).Properties).toMatchObject({ MigrationCount: "0", Head: "" });
+  },
+);
+
+test("a migration that does not compile stops a command about its stack", () => {
+  const context = { ...CONTEXT, "aws:cdk:bundling-stacks": ["Stack"] };
+  const scope = new Stack(newApp({ context }), "Stack");
+  const migrationsDir = writeFolder({ "1_broken.ts": "export const = ;" });
+  const database = new PostgresDatabase(scope, "Database");
+  expect(() => addMigrations(scope, { database, migrationsDir })).toThrow(/1_broken/);
 });
 
 test("every function has a log group of its own that stays, and a failed command is not repeated", () => {

@@ -53,6 +53,61 @@ test("the endpoint of a proxy of the same app is refused: its name is not known 
   expect(said).toMatch(/RDS Proxy/);
 });
 
+describe("a server that only reads is refused", () => {
+  const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17 });
+
+  test("a read replica of an instance", () => {
+    const said = refusal((stack) => {
+      const vpc = makeVpc(new Construct(stack, "Replicated"));
+      const sourceDatabaseInstance = new rds.DatabaseInstance(stack, "Instance", { engine, vpc });
+      const instanceType = new ec2.InstanceType("t4g.micro");
+      const replica = { sourceDatabaseInstance, instanceType, vpc };
+      return { database: new rds.DatabaseInstanceReadReplica(stack, "Replica", replica) };
+    });
+    expect(said).toMatch(/read replica.*the instance it replicates/);
+  });
+
+  test("the readers of a cluster, of the same app and by their name", () => {
+    const said = refusal((stack) => {
+      const aurora = rds.AuroraPostgresEngineVersion.VER_17_4;
+      const cluster = new rds.DatabaseCluster(stack, "Cluster", {
+        engine: rds.DatabaseClusterEngine.auroraPostgres({ version: aurora }),
+        vpc: makeVpc(new Construct(stack, "Clustered")),
+        writer: rds.ClusterInstance.serverlessV2("Writer"),
+      });
+      return { database: { host: cluster.clusterReadEndpoint.hostname } };
+    });
+    expect(said).toMatch(/read replica/);
+    const host = "shop.cluster-ro-abcdefghijkl.eu-west-1.rds.amazonaws.com";
+    expect(refusal(() => ({ database: { host } }))).toMatch(/read replica/);
+  });
+});
+
+describe("two constructs on one database", () => {
+  const both = (one: object, other: object): (() => void) => {
+    const stack = newStack();
+    const props = rightProps(stack);
+    Reflect.construct(PostgresMigrations, [stack, "One", { ...props, ...one }]);
+    return () => Reflect.construct(PostgresMigrations, [stack, "Other", { ...props, ...other }]);
+  };
+
+  test.each([
+    ["the same table", {}, {}],
+    ["the same table, once by its default", { migrationsSchema: "public" }, { schema: ["public", "app"] }],
+  ])("are refused when both keep their records in %s", (_, one, other) => {
+    expect(both(one, other)).toThrow(/^Stack\/Other: Stack\/One already runs migrations on this database/);
+  });
+
+  test.each([
+    ["another table", { migrationsTable: "other" }],
+    ["another schema", { schema: "other" }],
+    ["another database", { databaseName: "other" }],
+    ["another server", { database: { host: "other.example.com" } }],
+  ])("are both right with %s", (_, other) => {
+    expect(both({}, other)).not.toThrow();
+  });
+});
+
 describe("a folder", () => {
   test.each([
     ["that does not exist", () => join(writeFolder({}), "nowhere"), /nowhere/],
