@@ -102,9 +102,21 @@ function evaluatorOf(contents: unknown, name: string): () => unknown {
   });
 }
 
+/** Synth refuses what is not UTF-8: an asset that has it was changed since. */
+function decode(path: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new MigrationError("MIGRATION", `${path} is not UTF-8`, {
+      hint: "Save it as UTF-8 and deploy again.",
+      cause,
+    });
+  }
+}
+
 async function loadSql({ kind, files }: ManifestMigration, folder: string): Promise<LoadedMigration> {
   const [first, second] = await Promise.all(
-    files.map(async (path) => ({ path, text: await readFile(join(folder, path), "utf8") })),
+    files.map(async (path) => ({ path, text: decode(path, await readFile(join(folder, path))) })),
   );
   if (first === undefined) throw new MigrationError("MIGRATION", "a SQL migration without a file");
   if (kind === "sql") return { kind, file: first };

@@ -7,6 +7,7 @@ import { FILES } from "../compile/on-its-own.ts";
 import { FolderError } from "../errors.ts";
 import { normalizeLines } from "../source-text.ts";
 import { errorMessage } from "../unknown.ts";
+import { requireUtf8 } from "../utf8.ts";
 import { type AssetFiles, hashFiles, sha256 } from "./asset-files.ts";
 import { loadHandlers } from "./handlers.ts";
 import { type Inventory, openFolder, takeInventory } from "./inventory.ts";
@@ -63,8 +64,11 @@ async function migrationFiles(inventory: Inventory, own: WorkerRequest["own"]): 
 /** With the line ends and without the mark that a digest is blind to. */
 function readSql(path: string): Uint8Array {
   try {
-    return Buffer.from(normalizeLines(readFileSync(path, "latin1")), "latin1");
+    const bytes = readFileSync(path);
+    requireUtf8(path, bytes);
+    return Buffer.from(normalizeLines(bytes.toString("latin1")), "latin1");
   } catch (cause) {
+    if (cause instanceof FolderError) throw cause;
     const message = `a migration cannot be read: ${errorMessage(cause)}`;
     throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
   }

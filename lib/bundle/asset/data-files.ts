@@ -4,6 +4,7 @@ import { FolderError } from "../errors.ts";
 import { isJunk } from "../file-names.ts";
 import type { FolderEntry } from "../listing.ts";
 import { errorMessage } from "../unknown.ts";
+import { requireUtf8 } from "../utf8.ts";
 
 /** What systems put into folders, beside dotfiles. */
 const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", "node_modules"]);
@@ -41,10 +42,16 @@ function statOf(path: string): Stats {
   }
 }
 
+/** Texts of a known encoding. What else there is may be in any. */
+const TEXTS = /\.(?:sql|json|[cm]?[jt]sx?)$/i;
+
 function readData(path: string): Uint8Array {
   try {
-    return withUnixLines(readFileSync(path));
+    const bytes = readFileSync(path);
+    if (TEXTS.test(path)) requireUtf8(path, bytes);
+    return withUnixLines(bytes);
   } catch (cause) {
+    if (cause instanceof FolderError) throw cause;
     throw unreadable(path, cause);
   }
 }

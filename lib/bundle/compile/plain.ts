@@ -37,8 +37,8 @@ function kindOf(dir: string, path: string): Kind {
   if (name === undefined || path !== placeOf(dir, name)) return "dependent";
   const text = readText(path);
   if (text === undefined || /^(?:\ufeff|#!)/.test(text)) return "dependent";
-  // What is not UTF-8 is what Node makes of it.
-  if (text.includes("\ufffd") || !/^export\s/m.test(text)) return "dependent";
+  // What is not UTF-8, of whichever kind, is refused where it is read with the others.
+  if (/[\ufffd\0]/.test(text) || !/^export\s/m.test(text)) return "dependent";
   const body = text.replace(HEAD, "");
   if (!DEPENDENT.test(withoutLeadingComments(body))) return "plain";
   return DEPENDENT.test(withoutLeadingComments(text.replace(ENGINE_HEAD, ""))) ? "dependent" : "names engine";

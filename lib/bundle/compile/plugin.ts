@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, extname } from "node:path";
-import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, Plugin } from "esbuild";
+import type { Loader, OnLoadResult, OnResolveArgs, OnResolveResult, PartialMessage, Plugin } from "esbuild";
+import { type NotUtf8, SAVE_AS_UTF8, whyNotUtf8 } from "../utf8.ts";
 import { adaptModule } from "./adapt.ts";
 import { LOCAL, localName, localPath } from "./local-names.ts";
 import type { EntryText, Surroundings } from "./surroundings.ts";
@@ -112,6 +113,10 @@ function answer(
   }
 }
 
+function notUtf8(path: string, { line, column, message }: NotUtf8): PartialMessage {
+  return { text: `${message} (${SAVE_AS_UTF8})`, location: { file: path, line, column: column - 1 } };
+}
+
 async function localModule(
   path: string,
   isMigration: boolean,
@@ -124,7 +129,10 @@ async function localModule(
     const text = `a file with the extension "${extension}" cannot be imported by a migration: ${path}`;
     return { errors: [{ text }] };
   }
-  const text = readFileSync(path, "utf8");
+  const bytes = readFileSync(path);
+  const wrong = whyNotUtf8(bytes);
+  if (wrong !== undefined) return { errors: [notUtf8(path, wrong)] };
+  const text = bytes.toString();
   const resolveDir = dirname(path);
   // As git writes them on Windows; the SQL a migration makes of it must not differ from other machines'.
   if (loader === "text") return { contents: text.replaceAll("\r\n", "\n"), loader, resolveDir };

@@ -173,6 +173,7 @@ function checked(name: string, { steps: given, transactional }: BuiltSteps): Bui
   if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
   throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
     migration: name,
+    hint: "Take it out: no text in Postgres can hold one. A bytea can: '\\\\x00'.",
   });
 }
 
