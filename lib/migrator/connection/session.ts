@@ -109,6 +109,11 @@ export class Session {
     return [answer].flat().at(-1)?.rows ?? [];
   }
 
+  /** Milliseconds after which a statement gives up waiting for a lock, where its migration has not said otherwise. */
+  get lockTimeoutMs(): number {
+    return this.#setup.options.lockTimeoutMs;
+  }
+
   /** Runs a query for a migration's `pgm.db`. */
   queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,

@@ -9,7 +9,7 @@ import type { HistoryEntry } from "../store/write.ts";
 import { alone, endedTransaction, isEndedTransaction, type Work } from "./batch.ts";
 import type { RunContext } from "./context.ts";
 import { fenced } from "./fence.ts";
-import { dropInvalidIndex } from "./invalid-index.ts";
+import { runBeside } from "./invalid-index.ts";
 import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 import { isCleanRefusal } from "./refusal.ts";
@@ -140,8 +140,8 @@ export class Attempt {
     const retries = new Retries(this.#run);
     for (;;) {
       try {
-        await dropInvalidIndex(session, text);
-        return await fenced(session, this.#run.fence, text, () => session.runMigration(text));
+        const run = () => runBeside(session, text, () => session.runMigration(text));
+        return await fenced(session, this.#run.fence, text, run);
       } catch (error) {
         await retries.wait(error, this.#planned);
       }

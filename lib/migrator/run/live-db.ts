@@ -6,6 +6,7 @@ import { MigrationError } from "../errors.ts";
 import { concernsTransaction, firstTransactionControl } from "../sql/classify.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { type Fence, fenced } from "./fence.ts";
+import { runBeside } from "./invalid-index.ts";
 import { isCleanRefusal } from "./refusal.ts";
 
 export interface LiveDbHooks {
@@ -86,7 +87,7 @@ export class LiveDb {
 
   async #outside(query: MigrationQuery): Promise<pg.QueryResult> {
     try {
-      const result = await this.#session.queryMigration(query);
+      const result = await runBeside(this.#session, query.text, () => this.#session.queryMigration(query));
       this.#completed += 1;
       return result;
     } catch (error) {

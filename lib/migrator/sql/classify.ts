@@ -44,6 +44,35 @@ export function mayLeaveResidue(statement: string): boolean {
 }
 
 /**
+ * Whether SQL is one statement that works beside others (`... CONCURRENTLY`). It waits for other transactions to end
+ * without keeping anybody waiting, and what it has done is thrown away when it gives up.
+ */
+export function isConcurrent(sql: string): boolean {
+  const [tokens = [], ...others] = statementTokens(sql);
+  if (others.length > 0) return false;
+  return (
+    CONCURRENT_BEGINNINGS.some((words) => hasWords(sql, tokens, 0, words)) ||
+    reindexesConcurrently(sql, tokens) ||
+    detachesConcurrently(sql, tokens)
+  );
+}
+
+const CONCURRENT_BEGINNINGS: readonly (readonly string[])[] = [
+  ["create", "index", "concurrently"],
+  ["create", "unique", "index", "concurrently"],
+  ["drop", "index", "concurrently"],
+  ["refresh", "materialized", "view", "concurrently"],
+];
+
+/** As a word after the kind, or as an option, which may say that it is not wanted. */
+function reindexesConcurrently(sql: string, tokens: readonly Token[]): boolean {
+  if (!isKeyword(sql, tokens[0], "reindex")) return false;
+  const at = tokens.findIndex((token) => isKeyword(sql, token, "concurrently"));
+  const value = tokens[at + 1];
+  return at > 0 && (value === undefined || !/^('?(false|off)'?|0)$/i.test(sql.slice(value.start, value.end)));
+}
+
+/**
  * What a statement does to the transaction it stands in; of several statements, the first one counts. Neither
  * savepoints nor COMMIT/ROLLBACK PREPARED do anything to it. PREPARE TRANSACTION ends it: a commit to whoever
  * wants to go on inside of it.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { mayLeaveResidue, transactionControl } from "../../../lib/migrator/sql/classify.ts";
+import { isConcurrent, mayLeaveResidue, transactionControl } from "../../../lib/migrator/sql/classify.ts";
 
 const RESIDUE = [
   "CREATE INDEX CONCURRENTLY i ON t (a)",
@@ -105,5 +105,36 @@ describe("mayLeaveResidue", () => {
 describe("transactionControl", () => {
   it.each(CONTROL)("of %j is %j", (sql, expected) => {
     expect(transactionControl(sql)).toBe(expected);
+  });
+});
+
+describe("a statement that works beside others", () => {
+  it.each([
+    "CREATE INDEX CONCURRENTLY i ON t (a)",
+    "create /* really */ unique -- yes\nindex concurrently if not exists i on t (a);",
+    "DROP INDEX CONCURRENTLY IF EXISTS i",
+    "REINDEX INDEX CONCURRENTLY i",
+    "REINDEX (CONCURRENTLY, VERBOSE) TABLE t",
+    "REINDEX (CONCURRENTLY true) TABLE t",
+    "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY v WITH DATA",
+  ])("is recognized: %s", (sql) => {
+    expect(isConcurrent(sql)).toBe(true);
+  });
+
+  it.each([
+    "",
+    "CREATE INDEX i ON t (a)",
+    'CREATE INDEX "concurrently" ON t (a)',
+    "REINDEX (CONCURRENTLY false) TABLE t",
+    "REINDEX (CONCURRENTLY off, VERBOSE) TABLE t",
+    "REINDEX TABLE t",
+    "ALTER TABLE t DETACH PARTITION p",
+    "ALTER TABLE t DETACH PARTITION p FINALIZE",
+    "REFRESH MATERIALIZED VIEW v",
+    "SELECT 'CREATE INDEX CONCURRENTLY'",
+    "CREATE INDEX CONCURRENTLY i ON t (a); DROP TABLE t",
+  ])("is not seen in %s", (sql) => {
+    expect(isConcurrent(sql)).toBe(false);
   });
 });

@@ -1,0 +1,244 @@
+import { describe, expect, it } from "@jest/globals";
+import type pg from "pg";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles, writeFolder } from "../support/folders.ts";
+import { failureOf, openMigrator } from "../support/migrator.ts";
+import { withRole } from "./hostile-world.ts";
+import { waitFor } from "./locking.ts";
+
+const IMPATIENT = { lockTimeoutMs: 100, lockRetries: 0 };
+
+/** A migration outside a transaction. */
+const alone = (...statements: string[]): string => `-- migrate: no-transaction\n${statements.join(";\n")};`;
+
+/** Every index of the table, and whether it is valid. */
+async function indexes(db: TestDatabase, table = "a"): Promise<Record<string, boolean>> {
+  const rows = await db.query<{ name: string; valid: boolean }>(
+    `SELECT c.relname AS name, i.indisvalid AS valid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+     WHERE i.indrelid = $1::regclass ORDER BY 1`,
+    [table],
+  );
+  return Object.fromEntries(rows.map(({ name, valid }) => [name, valid]));
+}
+
+/** A session with a snapshot that statements which work beside others wait for. */
+async function withOldSnapshot(db: TestDatabase): Promise<pg.Client> {
+  const reader = await db.client();
+  await reader.query("SET application_name = 'nightly report'");
+  await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+  return reader;
+}
+
+describe("a statement that works beside others", () => {
+  it.each([
+    ["CREATE INDEX CONCURRENTLY a_i ON a (i)", ""],
+    ["CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS a_i ON a (i)", ""],
+    ["REINDEX INDEX CONCURRENTLY a_i", "CREATE INDEX a_i ON a (i)"],
+    ["REINDEX (VERBOSE, CONCURRENTLY) TABLE a", "CREATE INDEX a_i ON a (i)"],
+    ["DROP INDEX CONCURRENTLY a_i", "CREATE INDEX a_i ON a (i)"],
+    [
+      "ALTER TABLE whole DETACH PARTITION part CONCURRENTLY",
+      "CREATE TABLE whole (i int) PARTITION BY LIST (i); CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
+    ],
+  ])("has no lock timeout, and names whom it waits for: %s", (statement, before) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": `CREATE TABLE a (i int); ${before}` });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "2_b.sql": alone(statement) });
+      const reader = await withOldSnapshot(db);
+      await reader.query(before.includes("PARTITION") ? "SELECT FROM whole" : "SELECT FROM a");
+      const migrator = await openMigrator(db, dir, IMPATIENT);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "blocked"));
+      await new Promise((resolve) => setTimeout(resolve, 3 * IMPATIENT.lockTimeoutMs));
+      await reader.query("ROLLBACK");
+      await running;
+      expect(JSON.stringify(migrator.events)).toContain("nightly report");
+      expect(migrator.events.filter(({ type }) => type === "retry")).toEqual([]);
+    }),
+  );
+
+  it("waits without a lock timeout for another refresh of the same view", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "CREATE TABLE a (i int); CREATE MATERIALIZED VIEW v AS SELECT i FROM a; CREATE UNIQUE INDEX ON v (i);",
+      });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "2_b.sql": alone("REFRESH MATERIALIZED VIEW CONCURRENTLY v") });
+      const other = await db.client();
+      await other.query("BEGIN; REFRESH MATERIALIZED VIEW CONCURRENTLY v");
+      const migrator = await openMigrator(db, dir, IMPATIENT);
+      const running = migrator.up();
+      await waitFor(async () => migrator.events.some(({ type }) => type === "blocked"));
+      await new Promise((resolve) => setTimeout(resolve, 3 * IMPATIENT.lockTimeoutMs));
+      await other.query("COMMIT");
+      expect((await running).completed).toHaveLength(1);
+    }));
+
+  it("leaves the lock timeout to the statements after it", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); CREATE TABLE busy (i int);" });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, {
+        "2_b.sql": alone("CREATE INDEX CONCURRENTLY a_i ON a (i)", "ALTER TABLE busy ADD j int"),
+      });
+      await (await db.client()).query("BEGIN; LOCK TABLE busy");
+      const error = await failureOf((await openMigrator(db, dir, IMPATIENT)).up());
+      expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { partial: 1 } });
+    }));
+
+  it("keeps a lock timeout that its migration has set", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int);" });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, {
+        "2_b.sql": alone("SET lock_timeout = '50ms'", "CREATE INDEX CONCURRENTLY a_i ON a (i)"),
+      });
+      await withOldSnapshot(db);
+      const error = await failureOf((await openMigrator(db, dir, IMPATIENT)).up());
+      expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { partial: 1 } });
+    }));
+});
+
+const LONG = `i${"x".repeat(80)}`;
+
+describe("an index of which the build has failed", () => {
+  it.each([
+    ["a long name", LONG, "a", LONG.slice(0, 63)],
+    ["a long name of several bytes each", `"${"ä".repeat(40)}"`, "a", "ä".repeat(31)],
+    ["capitals", "A_I", "A", "a_i"],
+    ["quotes", '"A ""quoted"" i"', '"a"', 'A "quoted" i'],
+    ["a dot", '"a.i"', "public.a", "a.i"],
+    ["escapes", 'U&"\\0061_i"', 'U&"\\0061"', "a_i"],
+    [
+      "escapes with a character of its own",
+      "U&\"!0061_i\" UESCAPE '!'",
+      "public.U&\"!0061\" UESCAPE '!'",
+      "a_i",
+    ],
+  ])("is built anew by resolve when its name has %s", (_what, name, table, made) =>
+    withDatabase(async (db) => {
+      for (const option of ["", "IF NOT EXISTS "]) {
+        const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); INSERT INTO a VALUES (1), (1);" });
+        await (await openMigrator(db, dir)).up();
+        addFiles(dir, {
+          "2_b.sql": alone(`CREATE UNIQUE INDEX CONCURRENTLY ${option}${name} ON ONLY ${table} (i)`),
+        });
+        const error = await failureOf((await openMigrator(db, dir)).up());
+        expect(error.details).toMatchObject({ sqlstate: "23505", partial: 0 });
+        expect(await indexes(db)).toEqual({ [made]: false });
+        await failureOf((await openMigrator(db, dir)).resolve("2_b", "retry"));
+        expect(await indexes(db)).toEqual({ [made]: false });
+        await db.query("DELETE FROM a WHERE ctid = '(0,1)'");
+        await (await openMigrator(db, dir)).resolve("2_b", "retry");
+        expect(await indexes(db)).toEqual({ [made]: true });
+        await db.query("DROP TABLE a; DELETE FROM pgmigrations; DELETE FROM pgmigrations_history");
+      }
+    }),
+  );
+
+  it("leaves nothing invalid behind once it is built when it has no name", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "CREATE TABLE a (i int, j int); INSERT INTO a VALUES (1, 1), (1, 1); CREATE INDEX a_j_idx ON a (j); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'a_j_idx'::regclass;",
+        "2_b.sql": alone("CREATE UNIQUE INDEX CONCURRENTLY ON a (i)"),
+      });
+      await failureOf((await openMigrator(db, dir)).up());
+      await failureOf((await openMigrator(db, dir)).resolve("2_b", "retry"));
+      expect(await indexes(db)).toEqual({ a_i_idx: false, a_i_idx1: false, a_j_idx: false });
+      await db.query("DELETE FROM a WHERE ctid = '(0,1)'");
+      await (await openMigrator(db, dir)).resolve("2_b", "retry");
+      expect(await indexes(db)).toEqual({ a_i_idx2: true, a_j_idx: false });
+    }));
+
+  it("is built anew where pgm.db builds it", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "CREATE TABLE a (i int);",
+        "2_b.js":
+          "exports.up = async (pgm) => { pgm.noTransaction(); await pgm.db.query('CREATE INDEX CONCURRENTLY IF NOT EXISTS a_i ON a (i)'); };",
+      });
+      await (await openMigrator(db, dir)).up({ count: 1 });
+      await db.query(
+        "CREATE INDEX a_i ON a (i); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'a_i'::regclass",
+      );
+      await (await openMigrator(db, dir)).up();
+      expect(await indexes(db)).toEqual({ a_i: true });
+    }));
+
+  it("of another table is left alone", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql":
+          "CREATE TABLE a (i int); CREATE TABLE other (i int); CREATE INDEX a_i ON other (i); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'a_i'::regclass;",
+        "2_b.sql": alone("CREATE INDEX CONCURRENTLY a_i ON a (i)"),
+      });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error.details.sqlstate).toBe("42P07");
+      expect(await indexes(db, "other")).toEqual({ a_i: false });
+    }));
+});
+
+describe("an index that another session is building", () => {
+  /** Somebody with more rights builds an index, which waits for a snapshot; the migrating role owns the table. */
+  const whileBuilding = (
+    name: string,
+    test: (
+      db: TestDatabase,
+      up: Promise<unknown>,
+      builder: { readonly pid: number; readonly built: Promise<unknown> },
+      reader: pg.Client,
+    ) => Promise<void>,
+  ) =>
+    withDatabase((db) =>
+      withRole(db, async (role, connection) => {
+        await db.query(`GRANT ALL ON SCHEMA public TO ${role}`);
+        const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int);" });
+        await (await openMigrator(db, dir, {}, { connection })).up();
+        const reader = await withOldSnapshot(db);
+        const builder = await db.client();
+        const pid =
+          (await builder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows[0]?.pid ?? 0;
+        const built = builder
+          .query(`CREATE INDEX CONCURRENTLY ${name} ON a (i)`)
+          .catch((error: unknown) => error);
+        await waitFor(async () => Object.keys(await indexes(db)).length > 0);
+        addFiles(dir, { "2_b.sql": alone("CREATE INDEX CONCURRENTLY IF NOT EXISTS a_i ON a (i)") });
+        const migrator = await openMigrator(db, dir, IMPATIENT, { connection });
+        const up = migrator.up();
+        await waitFor(async () => migrator.events.some(({ type }) => type === "blocked"));
+        await test(db, up, { pid, built }, reader);
+      }),
+    );
+
+  const oidOf = async (db: TestDatabase) => (await db.query("SELECT 'a_i'::regclass::oid AS oid"))[0];
+
+  it("is awaited and kept when it is done", () =>
+    whileBuilding("a_i", async (db, up, { built }, reader) => {
+      const before = await oidOf(db);
+      await reader.query("ROLLBACK");
+      await Promise.all([built, up]);
+      expect(await indexes(db)).toEqual({ a_i: true });
+      expect(await oidOf(db)).toEqual(before);
+    }));
+
+  it("is built anew when that session gives up", () =>
+    whileBuilding("a_i", async (db, up, { pid, built }, reader) => {
+      const before = await oidOf(db);
+      await db.query("SELECT pg_cancel_backend($1)", [pid]);
+      await built;
+      await reader.query("ROLLBACK");
+      await up;
+      expect(await indexes(db)).toEqual({ a_i: true });
+      expect(await oidOf(db)).not.toEqual(before);
+    }));
+
+  it("is left alone when it has another name", () =>
+    whileBuilding("a_other", async (db, up, { built }, reader) => {
+      await reader.query("ROLLBACK");
+      await Promise.all([built, up]);
+      expect(await indexes(db)).toEqual({ a_i: true, a_other: true });
+    }));
+});
