@@ -1,7 +1,7 @@
 import type { DeployResult } from "./contract.ts";
-import { type Answer, deploy } from "./deploy/deploy.ts";
+import { type Answer, deploy, readOnRollback } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
-import { toDeployFailure } from "./deploy/failure.ts";
+import { type Outlook, outlookOf, toDeployFailure } from "./deploy/failure.ts";
 import { describeError } from "./runtime/failure-log.ts";
 import { beginInvocation, type LambdaContext } from "./runtime/invocation.ts";
 import { physicalIdOf } from "./runtime/resource-name.ts";
@@ -16,14 +16,16 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
   const startedAt = performance.now();
   const measure = (failed: boolean, completed: number) =>
     log.metrics({ failed, completed, durationMs: performance.now() - startedAt });
+  let outlook: Outlook = "they stay in the database";
   try {
     const request = parseDeployEvent(event);
+    outlook = outlookOf(request.type, readOnRollback(process.env));
     log.info(`${request.type} of ${request.resource}`);
     const answer: Answer = await deploy(request, invocation, process.env);
     measure(answer.failed, answer.completed);
     return { PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource), Data: answer.data };
   } catch (error) {
-    const failure = toDeployFailure(error, invocation);
+    const failure = toDeployFailure(error, invocation, outlook);
     log.error("the deploy failed", describeError(error));
     measure(true, 0);
     throw failure;

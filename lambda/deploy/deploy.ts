@@ -6,7 +6,8 @@ import {
   type RunReport,
   type StatusReport,
 } from "../../lib/migrator/index.ts";
-import { type DeployData, ENV, NOT_ASKED } from "../contract.ts";
+import { type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
+import { findingsInLambda } from "../runtime/advice.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -71,7 +72,7 @@ function hasPending({ data }: Answer): boolean {
 }
 
 /** What is nobody's mistake leaves the stack as it was before: `keep`. */
-function readOnRollback(env: Environment): "keep" | "down" {
+export function readOnRollback(env: Environment): OnRollback {
   return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
 }
 
@@ -121,7 +122,7 @@ function leftAsItIs(error: unknown, { log }: Invocation): Answer {
 }
 
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
-  for (const { code, message, hint } of findings) log.warn(message, { code, hint });
+  for (const { code, message, hint } of findingsInLambda(findings)) log.warn(message, { code, hint });
 }
 
 function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {

@@ -1,4 +1,5 @@
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { type ErrorDetails, locate, MigrationError } from "../../lib/migrator/index.ts";
+import type { OnRollback } from "../contract.ts";
 import { cut } from "../runtime/cut.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import type { Redactor } from "../runtime/redactor.ts";
@@ -19,15 +20,31 @@ export class DeployFailure extends Error {
   }
 }
 
+/** What becomes of the migrations that a failed deploy had applied before. */
+export type Outlook =
+  | "the rollback keeps them"
+  | "the rollback undoes them where it can"
+  | "they stay in the database";
+
+/** A first deploy is not rolled back by an update: its resources are deleted, and the database with them if it is one. */
+export function outlookOf(requestType: "Create" | "Update" | "Delete", onRollback: OnRollback): Outlook {
+  if (requestType !== "Update") return "they stay in the database";
+  return onRollback === "down" ? "the rollback undoes them where it can" : "the rollback keeps them";
+}
+
 /** Says what happened, what stayed, and where to read on, within the bound. */
-export function toDeployFailure(error: unknown, invocation: Invocation): DeployFailure {
-  const { code, text } = describe(error, invocation.redactor);
+export function toDeployFailure(error: unknown, invocation: Invocation, outlook: Outlook): DeployFailure {
+  const { code, text } = describe(error, invocation.redactor, outlook);
   const tail = `\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`;
   const message = cut(text, MESSAGE_BYTES - Buffer.byteLength(tail)) + tail;
   return new DeployFailure(code, message);
 }
 
-function describe(error: unknown, { redact }: Redactor): { readonly code: string; readonly text: string } {
+function describe(
+  error: unknown,
+  { redact }: Redactor,
+  outlook: Outlook,
+): { readonly code: string; readonly text: string } {
   if (!(error instanceof MigrationError)) {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return { code: "INTERNAL", text: `a defect in cdk-pg-migrate, please report it: ${redact(message)}` };
@@ -38,18 +55,31 @@ function describe(error: unknown, { redact }: Redactor): { readonly code: string
   const where = migration === undefined ? "" : ` in ${migration}`;
   const lines = [
     `${code}${where}: ${cut(redact(message), 500)}${state}`,
+    ...placeOf(details).map((place) => cut(redact(place), 200)),
     ...(detail === undefined ? [] : [`Detail: ${cut(redact(detail), 150)}`]),
     ...(partial === undefined ? [] : [`Half-done: ${partial} of its statements are done and stay.`]),
-    ...(applied === undefined ? [] : [`Applied before it, and kept: ${namesOf(applied)}.`]),
+    ...(applied === undefined ? [] : [`Applied before it: ${appliedBefore(applied, outlook)}.`]),
     ...(hint === undefined ? [] : [`What to do: ${cut(redact(hint), 300)}`]),
   ];
   return { code, text: lines.join("\n") };
 }
 
+/** Where in its SQL the server found the error; without a position, how the statement begins. */
+function placeOf({ statement, position, context }: ErrorDetails): readonly string[] {
+  const inside = context === undefined ? [] : [`Context: ${context.split("\n")[0] ?? ""}`];
+  if (statement === undefined) return inside;
+  if (position === undefined) return [`Statement: ${statement.trim().split("\n")[0] ?? ""}`, ...inside];
+  const { line, lineText } = locate(statement, position);
+  return [`Line ${line} of its SQL: ${lineText.trim()}`, ...inside];
+}
+
 const SHOWN = 3;
 
+function appliedBefore(names: readonly string[], outlook: Outlook): string {
+  return names.length === 0 ? "nothing" : `${namesOf(names)}; ${outlook}`;
+}
+
 function namesOf(names: readonly string[]): string {
-  if (names.length === 0) return "nothing";
   const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "";
   return (
     names

@@ -1,12 +1,23 @@
-import { errorAsJson, MigrationError, type Migrator, resultAsJson } from "../../lib/migrator/index.ts";
+import * as v from "valibot";
+import {
+  ERROR_CODES,
+  errorAsJson,
+  MigrationError,
+  type Migrator,
+  resultAsJson,
+} from "../../lib/migrator/index.ts";
+import { findingsInLambda } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
+import { withinBound } from "./bound.ts";
 
 /** What an operator gets: the same JSON as the CLI's `--json` prints, failures included. */
 export type OperatorAnswer = Readonly<Record<string, unknown>>;
+
+const Findings = v.array(v.looseObject({ code: v.picklist(ERROR_CODES), hint: v.string() }));
 
 /** One command on the database, with the name its result goes by. */
 export interface Command {
@@ -32,7 +43,7 @@ export async function answerOperator(
     invocation.log.info(`${command.action} was asked for`);
     const report = await perform(command, invocation, env);
     measure(false, completedIn(report));
-    return answer(resultAsJson(command.action, report), invocation);
+    return answer(resultAsJson(command.action, advised(report)), invocation);
   } catch (error) {
     invocation.log.error("the command failed", describeError(error));
     if (!(error instanceof MigrationError)) {
@@ -52,11 +63,21 @@ function perform({ perform: work }: Command, invocation: Invocation, env: Enviro
   return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, work);
 }
 
+/** The report, with advice in what it refuses or warns of that fits who asked. */
+function advised(report: object): object {
+  const lists = ["refusals", "warnings"].flatMap((key) => {
+    const { success, output } = v.safeParse(Findings, Reflect.get(report, key));
+    return success ? [[key, findingsInLambda(output)] as const] : [];
+  });
+  return { ...report, ...Object.fromEntries(lists) };
+}
+
 function completedIn(report: object): number {
   const completed: unknown = Reflect.get(report, "completed");
   return Array.isArray(completed) ? completed.length : 0;
 }
 
 function answer(result: object, { redactor }: Invocation): OperatorAnswer {
-  return Object.fromEntries(Object.entries(result).map(([key, value]) => [key, redactor.redactAll(value)]));
+  const redacted = Object.entries(result).map(([key, value]) => [key, redactor.redactAll(value)]);
+  return withinBound(Object.fromEntries(redacted));
 }

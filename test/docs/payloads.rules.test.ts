@@ -109,7 +109,7 @@ describe("what the runbook shows of the functions' answers", () => {
   });
 
   test.each([
-    "Applied before it, and kept: ",
+    "Applied before it: ",
     "Half-done: ",
     " of its statements are done and stay.",
     "the server refused the password; asking for the secret again",

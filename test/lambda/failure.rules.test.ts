@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
-import { toDeployFailure } from "../../lambda/deploy/failure.ts";
+import { outlookOf, toDeployFailure } from "../../lambda/deploy/failure.ts";
 import { cut } from "../../lambda/runtime/cut.ts";
 import type { Invocation } from "../../lambda/runtime/invocation.ts";
 import { createLog } from "../../lambda/runtime/log.ts";
 import { createRedactor } from "../../lambda/runtime/redactor.ts";
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { type ErrorDetails, MigrationError } from "../../lib/migrator/index.ts";
 
 function invocation(): Invocation {
   const redactor = createRedactor();
@@ -13,15 +13,41 @@ function invocation(): Invocation {
   return { ...origin, logGroup: "group-1", deadline: 0, redactor, log: createLog(origin, redactor) };
 }
 
+const KEPT = "the rollback keeps them";
+
 describe("a failure for CloudFormation", () => {
+  it("shows the line that the server refused, or how the statement begins, and in which function", () => {
+    const at = (details: ErrorDetails): string =>
+      toDeployFailure(new MigrationError("SQL", "syntax error", details), invocation(), KEPT).message;
+    const statement = "CREATE TABLE a ();\n  SELEC 2;\n";
+    expect(at({ statement, position: 23 })).toContain("\nLine 2 of its SQL: SELEC 2;\n");
+    expect(at({ statement })).toContain("\nStatement: CREATE TABLE a ();\n");
+    expect(at({ context: "PL/pgSQL function f() line 3 at RAISE\nSQL" })).toContain(
+      "\nContext: PL/pgSQL function f() line 3 at RAISE\n",
+    );
+  });
+
+  it.each([
+    ["Update", "keep", "the rollback keeps them"],
+    ["Update", "down", "the rollback undoes them where it can"],
+    ["Create", "keep", "they stay in the database"],
+    ["Create", "down", "they stay in the database"],
+  ] as const)("of an %s under %s says of what was applied before: %s", (type, onRollback, said) => {
+    const error = new MigrationError("SQL", "no", { applied: ["1_a"] });
+    const { message } = toDeployFailure(error, invocation(), outlookOf(type, onRollback));
+    expect(message).toContain(`Applied before it: 1_a; ${said}.`);
+    const nothing = new MigrationError("SQL", "no", { applied: [] });
+    expect(toDeployFailure(nothing, invocation(), KEPT).message).toContain("Applied before it: nothing.");
+  });
+
   it("says code, migration, SQLSTATE, what stayed, what to do, and where to read on", () => {
     const error = new MigrationError("SQL", 'column "x" does not exist', {
       ...{ migration: "3_c", sqlstate: "42703", applied: ["1_a", "2_b"], hint: "Correct the column." },
     });
-    expect(toDeployFailure(error, invocation()).message).toBe(
+    expect(toDeployFailure(error, invocation(), KEPT).message).toBe(
       [
         'SQL in 3_c: column "x" does not exist (SQLSTATE 42703)',
-        "Applied before it, and kept: 1_a, 2_b.",
+        "Applied before it: 1_a, 2_b; the rollback keeps them.",
         "What to do: Correct the column.",
         "Log group group-1, request request-1.",
       ].join("\n"),
@@ -36,7 +62,7 @@ describe("a failure for CloudFormation", () => {
       ...{ migration: "3_c", detail: text, hint: text, sqlstate: "42703" },
       applied: Array.from({ length: 900 }, (_, index) => `${index}_${"n".repeat(200)}`),
     });
-    const { message, stack = "" } = toDeployFailure(error, invocation());
+    const { message, stack = "" } = toDeployFailure(error, invocation(), KEPT);
     expect(Buffer.byteLength(message + stack)).toBeLessThan(1_500);
     expect(message).toMatch(/^SQL in 3_c: begin /);
     expect(message).toContain("(SQLSTATE 42703)");
@@ -45,7 +71,7 @@ describe("a failure for CloudFormation", () => {
   });
 
   it("of our own making names the defect", () => {
-    expect(toDeployFailure(new TypeError("no such thing"), invocation())).toMatchObject({
+    expect(toDeployFailure(new TypeError("no such thing"), invocation(), KEPT)).toMatchObject({
       name: "INTERNAL",
       message: expect.stringContaining("TypeError: no such thing"),
     });
@@ -62,10 +88,10 @@ describe("a failure for CloudFormation", () => {
     ["where the message is cut", `${"a".repeat(320)}hunter2/ß"'x${"b".repeat(900)}`],
   ])("never holds the password %s", (_how, text) => {
     for (const error of [new Error(text), new MigrationError("SQL", text, { detail: text, hint: text })]) {
-      const { message } = toDeployFailure(error, invocation());
+      const { message } = toDeployFailure(error, invocation(), KEPT);
       expect(message).not.toMatch(/hunter|nter2/);
     }
-    expect(toDeployFailure(new Error(`it is ${text.slice(-900)}`), invocation()).message).toMatch(
+    expect(toDeployFailure(new Error(`it is ${text.slice(-900)}`), invocation(), KEPT).message).toMatch(
       /\*{4}|b{9}/,
     );
   });
