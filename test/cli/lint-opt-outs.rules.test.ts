@@ -16,14 +16,14 @@ describe("opt-outs", () => {
       "a line of TypeScript",
       {
         "1_a.ts":
-          "// lint: ignore ban-drop-table: nobody reads it since May\nexport const up = (pgm: any) => pgm.dropTable('a');\nexport const down = () => {};",
+          "// lint: ignore ban-drop-table: nobody reads it since May\nexport const up = (pgm: any) => pgm.dropTable('a');\nexport const down = (pgm: any) => pgm.sql('SELECT 1');",
       },
     ],
     [
       "a block of TypeScript",
       {
         "1_a.ts":
-          "/**\n * lint: ignore ban-drop-table: nobody reads it since May\n */\nexport const up = (pgm: any) => pgm.dropTable('a');\nexport const down = () => {};",
+          "/**\n * lint: ignore ban-drop-table: nobody reads it since May\n */\nexport const up = (pgm: any) => pgm.dropTable('a');\nexport const down = (pgm: any) => pgm.sql('SELECT 1');",
       },
     ],
     [
@@ -67,7 +67,7 @@ describe("opt-outs", () => {
         "  );",
         "  pgm.sql('DROP TABLE b');",
         "};",
-        "export const down = () => {};",
+        "export const down = (pgm: any) => pgm.sql('SELECT 1');",
       ].join("\n"),
     });
     expect(findings.map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual([

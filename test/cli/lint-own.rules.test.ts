@@ -128,7 +128,11 @@ const OWN: readonly Case[] = [
   {
     name: "ddl-with-data: rows are changed while the table is locked",
     files: up("ALTER TABLE a ADD COLUMN x int;\nUPDATE a SET x = 1;\nWITH d AS (DELETE FROM b) SELECT 1;"),
-    expected: ["error ddl-with-data 1_a.sql:2:1", "error ddl-with-data 1_a.sql:3:1"],
+    expected: [
+      "error ddl-with-data 1_a.sql:2:1",
+      "error ddl-with-data 1_a.sql:3:1",
+      "error delete-every-row 1_a.sql:3:1",
+    ],
   },
   {
     name: "ddl-with-data: the lock comes after",
@@ -149,21 +153,21 @@ const OWN: readonly Case[] = [
         "ALTER TABLE a ADD COLUMN x int;\nUPDATE a SET x = 1 WHERE id IN (1, 2) AND y;\nDELETE FROM a WHERE code = 'x'::text;\nINSERT INTO a VALUES (1);\nCREATE TABLE b (id int); UPDATE b SET id = 1; INSERT INTO b SELECT * FROM b;",
       ),
       "2_b.sql":
-        "CREATE TABLE c (id int); INSERT INTO c SELECT id FROM a; UPDATE a SET x = 1;\n-- Down Migration\n",
+        "CREATE TABLE c (id int); INSERT INTO c SELECT id FROM a; UPDATE a SET x = 1 WHERE x IS NULL;\n-- Down Migration\nSELECT 1;",
     },
     expected: [],
   },
   {
     name: "ddl-with-data: without a transaction nothing is held",
-    files: up(`${NO_TRANSACTION}ALTER TABLE a ADD COLUMN x int;\nUPDATE a SET x = 1;`),
+    files: up(`${NO_TRANSACTION}ALTER TABLE a ADD COLUMN x int;\nUPDATE a SET x = 1 WHERE x IS NULL;`),
     expected: [],
   },
   {
     name: "older-than-applied: by number, as migrations are ordered",
     files: {
       ...up("SELECT 1;"),
-      "9_b.sql": "SELECT 1;\n-- Down Migration\n",
-      "10_c.sql": "SELECT 1;\n-- Down Migration\n",
+      "9_b.sql": "SELECT 1;\n-- Down Migration\nSELECT 1;",
+      "10_c.sql": "SELECT 1;\n-- Down Migration\nSELECT 1;",
     },
     options: { newestApplied: "9_a" },
     expected: ["error older-than-applied 1_a.sql"],
@@ -173,7 +177,8 @@ const OWN: readonly Case[] = [
     files: {
       "1_a.sql": "SELECT 'é';\nSELEC 1;\n-- Down Migration\nSELECT 1",
       "2_b.sql": "SELECT 1;\n-- Down Migration\nSELECT (;",
-      "3_c.ts": "export const up = (pgm: any) => pgm.sql('SELEC 1'); export const down = () => {};",
+      "3_c.ts":
+        "export const up = (pgm: any) => pgm.sql('SELEC 1'); export const down = (pgm: any) => pgm.sql('SELECT 1');",
     },
     expected: [
       "error syntax-error 1_a.sql:2:1",
@@ -185,7 +190,7 @@ const OWN: readonly Case[] = [
     name: "not-linted: the SQL depends on the database",
     files: {
       "1_a.ts":
-        "export const up = async (pgm: any) => { await pgm.db.query('SELECT 1'); pgm.sql('DROP TABLE a'); }; export const down = () => {};",
+        "export const up = async (pgm: any) => { await pgm.db.query('SELECT 1'); pgm.sql('DROP TABLE a'); }; export const down = (pgm: any) => pgm.sql('SELECT 1');",
     },
     expected: ["warning not-linted 1_a.ts"],
   },

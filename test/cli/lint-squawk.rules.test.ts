@@ -36,7 +36,7 @@ const SQUAWK: readonly Case[] = [
       ...up(
         "CREATE TABLE a (id serial PRIMARY KEY, n varchar(20), c char(3), s smallint, t timestamp);\nALTER TABLE b ADD COLUMN x int;\nALTER TABLE b ALTER COLUMN y DROP NOT NULL;",
       ),
-      "2_b.sql": `${NO_TRANSACTION}ALTER TABLE b ADD COLUMN x int;\n-- Down Migration\n`,
+      "2_b.sql": `${NO_TRANSACTION}ALTER TABLE b ADD COLUMN x int;\n-- Down Migration\nSELECT 1;`,
     },
     expected: [],
   },
@@ -88,7 +88,7 @@ const SQUAWK: readonly Case[] = [
     name: "pgm.sql in TypeScript: the line of the file, where it stands there once",
     files: {
       "1_a.ts":
-        "const t = 'x';\nexport const up = (pgm: any) => {\n  pgm.sql(`\n    SELECT 1;\n    DROP TABLE a;\n  `);\n  pgm.sql('DROP TABLE ' + t);\n};\nexport const down = () => {};",
+        "const t = 'x';\nexport const up = (pgm: any) => {\n  pgm.sql(`\n    SELECT 1;\n    DROP TABLE a;\n  `);\n  pgm.sql('DROP TABLE ' + t);\n};\nexport const down = (pgm: any) => pgm.sql('SELECT 1');",
     },
     expected: ["warning ban-drop-table 1_a.ts", "warning ban-drop-table 1_a.ts:5:5"],
   },

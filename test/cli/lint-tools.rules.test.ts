@@ -31,6 +31,7 @@ describe("squawk's own limits", () => {
       files: [{ path: "1_a.sql", text: "DROP TABLE a" }],
       up: readScript(parser, ["DROP TABLE a"], true),
       down: "unknown",
+      dynamic: false,
       optOuts: [],
     };
     const script = writeSquawkScript(migration);

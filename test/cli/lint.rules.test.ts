@@ -3,7 +3,7 @@ import { places, up } from "./lint-cases.ts";
 import { lintFiles, lintFolder } from "./lint-folder.ts";
 
 const module = (code: string): Record<string, string> => ({
-  "1_a.ts": `export const up = (pgm: any) => { ${code} };\nexport const down = () => {};\n`,
+  "1_a.ts": `export const up = (pgm: any) => { ${code} };\nexport const down = (pgm: any) => pgm.sql('SELECT 1');\n`,
 });
 
 describe("lint", () => {

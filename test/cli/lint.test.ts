@@ -49,7 +49,7 @@ describe("lint against a database", () => {
     withDatabase(async (db) => {
       const up = "export const up = (pgm: any) => pgm.sql('DROP TABLE a');";
       const dir = writeFolder({
-        "1_fine.ts": `${up} export const down = () => {};`,
+        "1_fine.ts": `${up} export const down = (pgm: any) => pgm.sql('SELECT 1');`,
         "2_throws.ts": "export const up = () => { throw new Error('no luck'); };",
         "3_not_loaded.ts": "export const shorthands = {}; throw new Error('not even loaded');",
         "4_down_throws.ts": `${up} export const down = () => { throw new Error('no way'); };`,

@@ -33,6 +33,21 @@ describe("lint", () => {
     }));
 });
 
+describe("lint of a change of type", () => {
+  it("asks the database for the type that the column has", () =>
+    withProject(async (run, project, db) => {
+      await run("up");
+      await db.query("ALTER TABLE a ADD COLUMN x varchar(50)");
+      const change = (type: string) => ({
+        "2_b.sql": `ALTER TABLE a ALTER COLUMN x TYPE ${type};\n-- Down Migration\nSELECT 1;`,
+      });
+      addMigrations(project, change("varchar(100)"));
+      expect(await run("lint")).toMatchObject({ code: 0 });
+      addMigrations(project, change("varchar(10)"));
+      expect((await run("lint")).stdout).toContain("changing-column-type");
+    }));
+});
+
 describe("verify", () => {
   it("tells what a careless down leaves behind, and drops its scratch database", () =>
     withProject(async (run, project, db) => {

@@ -87,7 +87,7 @@ function shownFlags({ text }: Page): { command: string | undefined; flag: string
   const lines = blocks(text).flatMap((block) => (block.language === "sh" ? block.text.split(/\n|&&/) : []));
   return [...codeSpans(text), ...lines].flatMap((shown) => {
     const [, command, rest = ""] =
-      /^(?:(?:npm run |npx cdk-pg-migrate )(?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create|repair|resolve|baseline|history)\b)(.*)$/.exec(
+      /^(?:(?:npm run |npx cdk-pg-migrate )(?:migrate:)?([\w:]+)|(?:up|down|redo|status|plan|create|repair|resolve|baseline|history)(?=\s|$))(.*)$/.exec(
         shown.trim(),
       ) ?? [];
     const isFlag = /^--?[a-z]/.test(shown);

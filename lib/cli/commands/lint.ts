@@ -11,20 +11,27 @@ export interface LintFlags extends DatabaseFlags {
 
 /** Exit code 1 when an error is found; warnings alone pass. */
 export function lint(world: World, flags: LintFlags): Promise<number> {
-  return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, source, printer }) => {
-    const { lintMigrations, renderGithub, renderLint } = await import("../lint/index.ts");
-    const all = flags.all === true;
-    const { steps, downs, failures, head, serverMajor } = await migrator.forecast({ all });
-    const github = flags.format === "github";
-    const report = await lintMigrations({
-      ...{ steps, downs, failures, all, folder: source, postgresMajor: serverMajor, signal: world.signal },
-      newestApplied: all || flags.order === "allow" ? null : head,
-      // Annotations are placed from the root of the repository.
-      relativeTo: (github ? world.env["GITHUB_WORKSPACE"] : undefined) ?? world.cwd,
-    });
-    if (flags.json) printJson(world, "lint", report);
-    else if (github) world.stdout.write(renderGithub(report));
-    else printer.verbatim(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
-    return report.ok ? EXIT.done : EXIT.failed;
-  });
+  return withContext(
+    world,
+    flags,
+    { remarksTo: world.stderr },
+    async ({ migrator, source, target, printer }) => {
+      const { lintMigrations, readColumnTypes, renderGithub, renderLint } = await import("../lint/index.ts");
+      const all = flags.all === true;
+      const { steps, downs, failures, head, serverMajor } = await migrator.forecast({ all });
+      const github = flags.format === "github";
+      const report = await lintMigrations({
+        ...{ steps, downs, failures, all, folder: source, postgresMajor: serverMajor, signal: world.signal },
+        // With all of them, the migrations themselves tell the types on their way.
+        columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
+        newestApplied: all || flags.order === "allow" ? null : head,
+        // Annotations are placed from the root of the repository.
+        relativeTo: (github ? world.env["GITHUB_WORKSPACE"] : undefined) ?? world.cwd,
+      });
+      if (flags.json) printJson(world, "lint", report);
+      else if (github) world.stdout.write(renderGithub(report));
+      else printer.verbatim(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
+      return report.ok ? EXIT.done : EXIT.failed;
+    },
+  );
 }

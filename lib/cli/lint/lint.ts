@@ -9,8 +9,10 @@ import { loadParser } from "./parser.ts";
 import type { AcceptedFinding, LintFinding, LintReport } from "./report.ts";
 import type { LintRequest } from "./request.ts";
 import { OWN_RULES } from "./rules/index.ts";
+import type { ScriptStatement } from "./script.ts";
 import { findSquawk, runSquawk } from "./squawk.ts";
 import { readComplaints, writeSquawkScript } from "./squawk-findings.ts";
+import { ColumnTypes, changesTypes } from "./tree/types.ts";
 
 /**
  * Judges pending migrations by the SQL they would send: squawk's rules, in one call for all, and our own.
@@ -26,10 +28,10 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
   const findings: LintFinding[] = [];
   const accepted: AcceptedFinding[] = [];
   for (const migration of migrations) {
-    const drafts = [
+    const drafts = withoutRepeats([
       ...OWN_RULES.flatMap((rule) => rule(migration, request)),
       ...(bySquawk.get(migration.name) ?? []),
-    ];
+    ]);
     const located = drafts.map((draft) => locateDraft(migration, draft));
     const judged = applyOptOuts(migration, located);
     findings.push(...judged.findings.toSorted(inReadingOrder(migration)));
@@ -66,8 +68,9 @@ async function describeFailure(
 async function askSquawk(
   program: string,
   migrations: readonly ReadMigration[],
-  { postgresMajor, signal }: LintRequest,
+  { postgresMajor, signal, columnTypes }: LintRequest,
 ): Promise<Map<string, Draft[]>> {
+  const instant = await findInstant(migrations, columnTypes);
   const asked = migrations.flatMap((migration, index) => {
     const script = writeSquawkScript(migration);
     // A number for a name: a migration's own may hold what a pattern or a file system minds.
@@ -81,9 +84,31 @@ async function askSquawk(
   return new Map(
     asked.map(({ migration, script, file }) => [
       migration.name,
-      readComplaints(migration, script, complaints.get(file) ?? []),
+      readComplaints(migration, script, complaints.get(file) ?? [], instant),
     ]),
   );
+}
+
+/** The statements that change types of columns without a rewrite. Other types are asked for only where there is one. */
+async function findInstant(
+  migrations: readonly ReadMigration[],
+  read: LintRequest["columnTypes"],
+): Promise<ReadonlySet<ScriptStatement>> {
+  const statements = migrations.flatMap(({ up }) => up?.statements ?? []);
+  const instant = new Set<ScriptStatement>();
+  if (!statements.some(({ node }) => changesTypes(node))) return instant;
+  const types = new ColumnTypes((await read?.()) ?? []);
+  for (const statement of statements) {
+    if (types.onlyWidens(statement.node)) instant.add(statement);
+    types.apply(statement.node);
+  }
+  return instant;
+}
+
+/** An UPDATE of every row beside a change of shape is reported once, with the better advice. */
+function withoutRepeats(drafts: readonly Draft[]): Draft[] {
+  const known = new Set(drafts.flatMap(({ rule, at }) => (rule === "ddl-with-data" ? [at?.statement] : [])));
+  return drafts.filter(({ rule, at }) => rule !== "update-every-row" || !known.has(at?.statement));
 }
 
 /** As the files are read; what has no line comes first. */

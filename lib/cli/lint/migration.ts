@@ -15,6 +15,8 @@ export interface ReadMigration {
   readonly up: Script | null;
   /** `irreversible`: the file says why there is none; `missing`: it does not. */
   readonly down: Script | "dynamic" | "irreversible" | "missing" | "unknown";
+  /** Whether it asks the database while it is built. */
+  readonly dynamic: boolean;
   readonly optOuts: readonly OptOut[];
 }
 
@@ -34,6 +36,7 @@ export async function readMigration(
     files,
     up: step.sql === null ? null : readScript(parser, step.sql, step.transactional ?? true),
     down: readDown(parser, request.downs.get(name)),
+    dynamic: step.dynamic,
     optOuts: files.flatMap((file) => readOptOuts(parser, file, entry.kind)),
   };
 }

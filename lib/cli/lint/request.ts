@@ -1,5 +1,7 @@
 import type { ForecastFailure, PlannedMigration } from "../../migrator/index.ts";
 
+import type { KnownColumn } from "./tree/types.ts";
+
 /** What undoing a pending migration would send, as far as its file tells. */
 export type DownForecast =
   | { readonly kind: "static"; readonly sql: readonly string[]; readonly transactional: boolean }
@@ -29,6 +31,8 @@ export interface LintRequest {
   readonly folder: { readonly dir: string; readonly entries: readonly LintedEntry[] };
   /** Paths are shown relative to this folder. */
   readonly relativeTo: string;
+  /** The columns of the database, for changes of their types. @default - only what the migrations themselves tell */
+  readonly columnTypes?: () => Promise<readonly KnownColumn[]>;
   /** Version of the server that the migrations are for. */
   readonly postgresMajor: number;
   /** Name of the newest applied migration; null when there is none, or when the order does not matter. */

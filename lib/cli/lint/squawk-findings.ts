@@ -7,6 +7,7 @@ import { createOffsets } from "./offsets.ts";
 import type { ScriptStatement } from "./script.ts";
 import type { SquawkComplaint } from "./squawk.ts";
 import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
+import { definedColumns, isStable } from "./tree/columns.ts";
 import { type Created, isNew, withCreatedBefore } from "./tree/creates.ts";
 import { droppedBy } from "./tree/drops.ts";
 import { isSame, type ObjectName } from "./tree/names.ts";
@@ -54,13 +55,14 @@ export function readComplaints(
   migration: ReadMigration,
   script: SquawkScript,
   complaints: readonly SquawkComplaint[],
+  instant: ReadonlySet<ScriptStatement> = new Set(),
 ): Draft[] {
   if (complaints.some(({ rule_name }) => rule_name === "syntax-error")) return [unreadable(complaints)];
   const placed = complaints.flatMap((complaint) => {
     const line = script.lines[complaint.line];
     return line ? [{ complaint, line }] : [];
   });
-  const isUnused = unusedFor(migration);
+  const isUnused = unusedFor(migration, instant);
   return [...groupBy(placed, ({ line }) => line.statement)].flatMap(([statement, said]) => {
     const rules = new Set(said.map(({ complaint }) => complaint.rule_name));
     const used = said.filter(({ complaint }) => !isUnused(complaint.rule_name, statement, rules));
@@ -71,8 +73,11 @@ export function readComplaints(
   });
 }
 
-/** Whether a complaint is not to be repeated: by its rule's name, its statement, and what else is said of that. */
-function unusedFor({ up }: ReadMigration) {
+/**
+ * Whether a complaint is not to be repeated: by its rule's name, its statement, and what else is said of that.
+ * @param instant statements that change types without reading or writing any row
+ */
+function unusedFor({ up }: ReadMigration, instant: ReadonlySet<ScriptStatement>) {
   const harmless = new Set<ScriptStatement>();
   for (const { statement, created } of withCreatedBefore(up?.statements ?? [])) {
     if (isOnlyOnNew(statement.node, created)) harmless.add(statement);
@@ -80,9 +85,20 @@ function unusedFor({ up }: ReadMigration) {
   return (rule: string, statement: ScriptStatement, others: ReadonlySet<string>): boolean => {
     if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return true;
     const known = SQUAWK_RULES[rule];
+    if (rule === "changing-column-type" && instant.has(statement)) return true;
+    if (rule === "adding-field-with-default" && hasStableDefaults(statement.node)) return true;
     if (known?.unless?.some((better) => others.has(better))) return true;
     return harmless.has(statement) && known?.onNewTables !== true;
   };
+}
+
+/** Postgres evaluates such a default once, for all rows there are. Identity and the like are judged by a rule of ours. */
+function hasStableDefaults(node: Node): boolean {
+  const defaults = definedColumns(node).flatMap(({ added, defaultValue }) =>
+    added && defaultValue !== undefined ? [defaultValue] : [],
+  );
+  // Of constants squawk knows since which version that is so.
+  return defaults.some((value) => !("A_Const" in value)) && defaults.every(isStable);
 }
 
 function isOnlyOnNew(node: Node, created: readonly Created[]): boolean {

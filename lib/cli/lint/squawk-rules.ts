@@ -80,8 +80,8 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
   "changing-column-type": {
     severity: "error",
-    help: "Most changes rewrite the table while nobody can use it: add a new column, fill it in batches, then swap. Only widening (varchar(10) to varchar(20) or text) is instant: then say so in a lint comment.",
-    pgm: "Most changes rewrite the table while nobody can use it: pgm.addColumn, fill it in batches, then swap. Only widening (varchar(10) to varchar(20) or text) is instant: then say so in a lint comment.",
+    help: "The table is rewritten while nobody can use it: add a new column, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
+    pgm: "The table is rewritten while nobody can use it: pgm.addColumn, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
   },
   "ban-alter-domain-with-add-constraint": {
     severity: "error",

@@ -1,8 +1,8 @@
 import { type Draft, placeOf } from "../draft.ts";
 import { type ReadMigration, scriptsOf } from "../migration.ts";
-import { doneConcurrently } from "../tree/concurrently.ts";
+import { refusedInTransaction } from "../tree/concurrently.ts";
 
-/** `concurrently-in-transaction`: Postgres refuses it when it runs. Also looked for in the down. */
+/** `concurrently-in-transaction`, `refused-in-transaction`: Postgres refuses it when it runs. Also looked for in the down. */
 export function concurrentlyInTransaction(migration: ReadMigration): Draft[] {
   const how =
     migration.kind === "module"
@@ -11,11 +11,11 @@ export function concurrentlyInTransaction(migration: ReadMigration): Draft[] {
   return scriptsOf(migration).flatMap(({ direction, script }) => {
     if (!script.transactional) return [];
     return script.statements.flatMap((statement): Draft[] => {
-      const what = doneConcurrently(statement.node);
+      const what = refusedInTransaction(statement.node);
       if (what === undefined) return [];
       return [
         {
-          rule: "concurrently-in-transaction",
+          rule: what.includes("CONCURRENTLY") ? "concurrently-in-transaction" : "refused-in-transaction",
           severity: "error",
           direction,
           message: `${what} cannot run inside a transaction, and this migration runs in one`,

@@ -1,3 +1,4 @@
+import type { Node } from "libpg-query";
 import { type Draft, placeOf } from "../draft.ts";
 import type { ReadMigration } from "../migration.ts";
 import type { ScriptStatement } from "../script.ts";
@@ -16,8 +17,42 @@ export function downDropsData({ up, down }: ReadMigration): Draft[] {
   if (up === null || typeof down === "string") return [];
   const made = createdBy(up.statements.map(({ node }) => node));
   // What the down itself makes, a table to copy rows through perhaps, is its own to drop.
-  const known = [...made, ...createdBy(down.statements.map(({ node }) => node))];
-  return down.statements.flatMap((statement) => [...drops(statement, known), ...emptied(statement, known)]);
+  const nodes = down.statements.map(({ node }) => node);
+  const known = [...made, ...createdBy(nodes), ...renamedIn(nodes, made)];
+  const found = down.statements.flatMap((statement) => [
+    ...drops(statement, known),
+    ...emptied(statement, known),
+  ]);
+  return withOneWarning(found);
+}
+
+/** What the down has renamed: it keeps the rows under that name until it has copied them. */
+function renamedIn(nodes: readonly Node[], made: readonly Created[]): Created[] {
+  return nodes.flatMap((node): Created[] => {
+    if (!("RenameStmt" in node)) return [];
+    const { renameType, relation, newname, subname } = node.RenameStmt;
+    const table = nameOf(relation);
+    if (table === undefined || newname === undefined) return [];
+    if (renameType === "OBJECT_COLUMN")
+      return [{ kind: "column", name: table, column: newname, ifMissing: false }];
+    if (renameType !== "OBJECT_TABLE" || subname !== undefined) return [];
+    const columns = made.filter(({ kind, name }) => kind === "column" && isSame(name, table));
+    const name = { ...table, name: newname };
+    return [{ kind: "table", name, ifMissing: false }, ...columns.map((one) => ({ ...one, name }))];
+  });
+}
+
+/** IF NOT EXISTS is a habit of a whole file: one remark on it is enough. */
+function withOneWarning(drafts: readonly Draft[]): Draft[] {
+  const warnings = drafts.filter(({ severity }) => severity === "warning");
+  const [first] = warnings;
+  if (first === undefined || warnings.length === 1) return [...drafts];
+  const more = warnings.length - 1;
+  const message = `${first.message}; the same is true of ${more} more drop${more === 1 ? "" : "s"} in it`;
+  return drafts.flatMap((draft) => {
+    if (draft.severity !== "warning") return [draft];
+    return draft === first ? [{ ...first, message }] : [];
+  });
 }
 
 function drops(statement: ScriptStatement, created: readonly Created[]): Draft[] {

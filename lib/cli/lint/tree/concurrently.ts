@@ -1,7 +1,29 @@
 import type { Node } from "libpg-query";
 
-/** What a statement does CONCURRENTLY, in words of SQL; Postgres refuses each of these inside a transaction. */
-export function doneConcurrently(node: Node): string | undefined {
+/** A statement that Postgres refuses inside a transaction, in words of SQL. */
+export function refusedInTransaction(node: Node): string | undefined {
+  if ("VacuumStmt" in node) return node.VacuumStmt.is_vacuumcmd ? "VACUUM" : undefined;
+  if ("CreatedbStmt" in node) return "CREATE DATABASE";
+  if ("DropdbStmt" in node) return "DROP DATABASE";
+  if ("CreateTableSpaceStmt" in node) return "CREATE TABLESPACE";
+  if ("DropTableSpaceStmt" in node) return "DROP TABLESPACE";
+  if ("AlterSystemStmt" in node) return "ALTER SYSTEM";
+  if ("ClusterStmt" in node)
+    return node.ClusterStmt.relation === undefined ? "CLUSTER of all tables" : undefined;
+  if ("DiscardStmt" in node) return node.DiscardStmt.target === "DISCARD_ALL" ? "DISCARD ALL" : undefined;
+  if (
+    "ReindexStmt" in node &&
+    ["REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_SCHEMA"].includes(
+      node.ReindexStmt.kind ?? "",
+    )
+  ) {
+    return "REINDEX of more than one table";
+  }
+  return doneConcurrently(node);
+}
+
+/** What a statement does CONCURRENTLY, in words of SQL. */
+function doneConcurrently(node: Node): string | undefined {
   if ("IndexStmt" in node) return node.IndexStmt.concurrent ? "CREATE INDEX CONCURRENTLY" : undefined;
   if ("DropStmt" in node) return node.DropStmt.concurrent ? "DROP INDEX CONCURRENTLY" : undefined;
   if ("ReindexStmt" in node) {

@@ -28,7 +28,7 @@ export function dataChanges(node: Node): DataChange[] {
   }
   if ("InsertStmt" in node) {
     const { selectStmt, withClause } = node.InsertStmt;
-    return [...inWith(withClause), ...(selectStmt === undefined ? [] : copied(selectStmt))];
+    return [...inWith(withClause), ...(selectStmt === undefined ? [] : copied(selectStmt, withClause))];
   }
   return "SelectStmt" in node ? inWith(node.SelectStmt.withClause) : [];
 }
@@ -37,10 +37,12 @@ function changeOf(verb: DataChange["verb"], tables: ObjectName[], where: Node | 
   return [{ verb, tables, pinned: where !== undefined && isPinned(where), everyRow: where === undefined }];
 }
 
-function copied(node: Node): DataChange[] {
+function copied(node: Node, outer: WithClause | undefined): DataChange[] {
   if (!("SelectStmt" in node)) return [];
   const { fromClause = [], whereClause, withClause } = node.SelectStmt;
-  const inner = new Set((withClause?.ctes ?? []).map((cte) => cteOf(cte)?.ctename));
+  const inner = new Set(
+    [...(withClause?.ctes ?? []), ...(outer?.ctes ?? [])].map((cte) => cteOf(cte)?.ctename),
+  );
   const tables = fromClause
     .flatMap(tablesIn)
     .filter(({ name, schema }) => schema !== undefined || !inner.has(name));

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "@jest/globals";
+import { NO_TRANSACTION, places, up } from "./lint-cases.ts";
+import { lintFiles } from "./lint-folder.ts";
+
+/** A statement, and the rules that must say something of it. */
+const DANGEROUS: readonly (readonly [string, ...string[]])[] = [
+  ["DROP SCHEMA public CASCADE;", "error drop-cascade"],
+  ["DROP TABLE IF EXISTS a, b CASCADE;", "error drop-cascade"],
+  ["ALTER TABLE a DROP CONSTRAINT a_key CASCADE;", "error drop-cascade"],
+  ["DROP TYPE mood CASCADE;", "error drop-cascade"],
+  ["TRUNCATE big;", "error delete-every-row"],
+  ["TRUNCATE TABLE s.big RESTART IDENTITY;", "error delete-every-row"],
+  ["DELETE FROM big;", "error delete-every-row"],
+  ["WITH gone AS (DELETE FROM big RETURNING *) SELECT count(*) FROM gone;", "error delete-every-row"],
+  ["UPDATE big SET x = 1;", "warning update-every-row"],
+  ["ALTER TABLE big ADD COLUMN x serial;", "error adding-column-rewrites-table"],
+  ["ALTER TABLE big ADD COLUMN x bigint GENERATED ALWAYS AS IDENTITY;", "error adding-column-rewrites-table"],
+  [
+    "ALTER TABLE big ADD COLUMN x int GENERATED ALWAYS AS (y + 1) STORED;",
+    "error adding-column-rewrites-table",
+  ],
+  ["ALTER TABLE big ADD COLUMN x uuid DEFAULT gen_random_uuid();", "error adding-field-with-default"],
+  ["ALTER TABLE big ADD COLUMN x timestamptz DEFAULT clock_timestamp();", "error adding-field-with-default"],
+  ["CLUSTER big USING big_pkey;", "error rewrites-table"],
+  ["ALTER TABLE big SET UNLOGGED;", "error rewrites-table"],
+  ["LOCK TABLE big;", "error lock-table"],
+  ["LOCK TABLE big IN ACCESS EXCLUSIVE MODE;", "error lock-table"],
+  ["REFRESH MATERIALIZED VIEW v;", "error refresh-without-concurrently"],
+  ["GRANT ALL ON a TO PUBLIC;", "warning grant-to-public"],
+  ["GRANT ALL PRIVILEGES ON ALL TABLES IN SCHEMA s TO x, PUBLIC;", "warning grant-to-public"],
+  ["GRANT INSERT, SELECT ON a TO PUBLIC;", "warning grant-to-public"],
+  ["GRANT CREATE ON SCHEMA public TO PUBLIC;", "warning grant-to-public"],
+  ["ALTER TABLE a DISABLE ROW LEVEL SECURITY;", "error disable-row-level-security"],
+  [
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';",
+    "warning security-definer-search-path",
+  ],
+  ["DO $$ BEGIN EXECUTE 'drop table ' || 'x'; END $$;", "warning drop-in-code"],
+  ["DO $$ BEGIN TRUNCATE big; END $$;", "warning drop-in-code"],
+  ["CREATE TABLE t (at timestamptz DEFAULT 'now()');", "error default-is-text"],
+  ["ALTER TABLE t ALTER COLUMN at SET DEFAULT 'now'::timestamp;", "error default-is-text"],
+  ["CREATE TABLE t (id uuid DEFAULT 'gen_random_uuid()');", "error default-is-text"],
+  ["VACUUM a;", "error refused-in-transaction"],
+  ["CREATE DATABASE d;", "error refused-in-transaction"],
+  ["ALTER SYSTEM SET work_mem = '1MB';", "error alter-system", "error refused-in-transaction"],
+  [`${NO_TRANSACTION}VACUUM (FULL, ANALYZE) big;`, "error rewrites-table"],
+  [`${NO_TRANSACTION}ALTER SYSTEM SET work_mem = '1MB';`, "error alter-system"],
+];
+
+const HARMLESS: readonly string[] = [
+  "CREATE TABLE a (id serial PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), u uuid DEFAULT gen_random_uuid());",
+  "CREATE TABLE a (id int); ALTER TABLE a ADD COLUMN x serial; UPDATE a SET x = 1; DELETE FROM a; TRUNCATE a; LOCK TABLE a;",
+  "CREATE TABLE a (id int); DROP TABLE a CASCADE;",
+  "CREATE SCHEMA s; DROP SCHEMA s CASCADE;",
+  "ALTER TABLE big ADD COLUMN x int DEFAULT 1, ADD COLUMN y timestamptz DEFAULT now();",
+  "ALTER TABLE big ADD COLUMN at timestamp DEFAULT (now() AT TIME ZONE 'utc');",
+  "ALTER TABLE big ADD COLUMN at date DEFAULT CURRENT_DATE, ADD COLUMN d text DEFAULT lower('X');",
+  "DELETE FROM big WHERE id = 3;",
+  "UPDATE big SET x = 1 WHERE x IS NULL AND id < 100;",
+  "CREATE TABLE t (a text DEFAULT 'now we begin', b text DEFAULT 'pending');",
+  "LOCK TABLE big IN SHARE UPDATE EXCLUSIVE MODE;",
+  "CREATE MATERIALIZED VIEW v AS SELECT 1 WITH NO DATA; REFRESH MATERIALIZED VIEW v;",
+  "REFRESH MATERIALIZED VIEW CONCURRENTLY v;",
+  "GRANT SELECT ON a TO PUBLIC; GRANT USAGE ON SCHEMA s TO PUBLIC; GRANT EXECUTE ON FUNCTION f() TO PUBLIC; GRANT ALL ON a TO app; REVOKE ALL ON a FROM PUBLIC;",
+  "ALTER TABLE a ENABLE ROW LEVEL SECURITY;",
+  "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS 'SELECT 1';",
+  "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+  "DO $$ BEGIN -- no DROP TABLE here\n  PERFORM 1; END $$;",
+  "DROP FUNCTION f(); DROP VIEW v; DROP INDEX CONCURRENTLY IF EXISTS i;".replace(
+    "DROP INDEX CONCURRENTLY IF EXISTS i;",
+    "",
+  ),
+  `${NO_TRANSACTION}VACUUM a;`,
+  "ANALYZE a;",
+  "COMMENT ON TABLE a IS 'TRUNCATE me'; INSERT INTO log VALUES ('DROP TABLE x CASCADE');",
+];
+
+const found = async (sql: string): Promise<string[]> =>
+  places(await lintFiles(up(sql))).map((place) => place.split(" ").slice(0, 2).join(" "));
+
+describe("lint", () => {
+  it.each(DANGEROUS)("reports what is dangerous: %s", async (sql, ...rules) => {
+    expect((await found(sql)).sort()).toEqual(expect.arrayContaining(rules));
+  });
+
+  it.each(HARMLESS)("is quiet about what is ordinary: %s", async (sql) => {
+    expect(await found(sql)).toEqual([]);
+  });
+
+  it("reports a migration that does nothing, and a down that does nothing", async () => {
+    const report = await lintFiles({
+      "1_empty.sql": "-- Up Migration\n-- CREATE TABLE a ();\n-- Down Migration\n-- DROP TABLE a;\n",
+      "2_down.ts":
+        "export const up = (pgm: any) => pgm.createTable('b', { id: 'id' }); export const down = () => {};",
+      "3_default.ts":
+        "export const up = (pgm: any) => pgm.createTable('c', { at: { type: 'timestamp', default: 'now()' } });",
+      "4_call.ts":
+        "export const up = (pgm: any) => pgm.createTable('d', { at: { type: 'timestamp', default: pgm.func('now()') } });",
+    });
+    expect(places(report)).toEqual([
+      "warning empty-up 1_empty.sql",
+      "warning empty-down 2_down.ts",
+      "error default-is-text 3_default.ts",
+    ]);
+  });
+
+  it("knows which changes of a type are instant, from the migrations and from the database", async () => {
+    const types = [
+      "CREATE TABLE old (a varchar(50), b varchar(50), c varchar, d numeric(10, 2), e timestamp(3), f int, g text);",
+      "-- Down Migration\nDROP TABLE old;",
+    ].join("\n");
+    const change = (column: string, type: string) => `ALTER TABLE old ALTER COLUMN ${column} TYPE ${type};\n`;
+    const instant = [
+      change("a", "varchar(100)"),
+      change("a", "text"),
+      change("b", "text USING b::text"),
+      change("c", "text"),
+      change("d", "numeric(12,2)"),
+      change("e", "timestamp(6)"),
+      change("g", "varchar"),
+    ];
+    const slow = [
+      change("b", "varchar(10)"),
+      change("d", "numeric(12,4)"),
+      change("f", "bigint"),
+      change("c", "varchar(20)"),
+      change("e", "timestamptz"),
+      change("unknown", "text"),
+    ];
+    const down = "-- Down Migration\nSELECT 1;";
+    const report = await lintFiles({
+      "1_a.sql": types,
+      "2_b.sql": instant.join("") + down,
+      "3_c.sql": slow.join("") + down,
+    });
+    expect(places(report).map((place) => place.replace(/:\d+$/, ""))).toEqual(
+      slow.map((_, index) => `error changing-column-type 3_c.sql:${index + 1}`),
+    );
+  });
+
+  it("takes a CTE for no table, and says once that a file creates only what is missing", async () => {
+    const report = await lintFiles({
+      "1_a.sql":
+        "WITH ins AS (SELECT 1 AS x) INSERT INTO t SELECT x FROM ins; ALTER TABLE a ADD COLUMN x int;\n-- Down Migration\nSELECT 1;",
+      "2_b.sql":
+        "CREATE TABLE IF NOT EXISTS a (); CREATE TABLE IF NOT EXISTS b (); CREATE TABLE IF NOT EXISTS c ();\n-- Down Migration\nDROP TABLE c; DROP TABLE b; DROP TABLE a;",
+      "3_c.sql":
+        "ALTER TABLE t ALTER COLUMN x SET DEFAULT 1;\n-- Down Migration\nALTER TABLE t RENAME COLUMN x TO x_old; ALTER TABLE t ADD COLUMN x int; UPDATE t SET x = x_old; ALTER TABLE t DROP COLUMN x_old;",
+    });
+    expect(places(report)).toEqual(["warning down-drops-data 2_b.sql:3:1"]);
+    expect(report.findings[0]?.message).toContain("2 more drops");
+  });
+});

@@ -1,0 +1,16 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { OWN_RULE_NAMES } from "../../lib/cli/lint/rules/index.ts";
+import { REPOSITORY } from "./markdown.ts";
+
+describe("docs/migrations.md", () => {
+  test("lists every rule of our own for lint, and no other", () => {
+    const page = readFileSync(join(REPOSITORY, "docs/migrations.md"), "utf8");
+    const table = page.slice(page.indexOf("| Rule "), page.indexOf("What is dangerous for a table in use"));
+    const listed = table
+      .split("\n")
+      .flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => name));
+    expect(listed.sort()).toEqual([...OWN_RULE_NAMES].sort());
+  });
+});
