@@ -62,6 +62,8 @@ export interface ErrorDetails {
   readonly inDoubt?: readonly string[];
   /** For `CHANGED`: what differs. */
   readonly changes?: readonly SqlChange[];
+  /** For `CHANGED`: how many of the migrations applied last `redo` would have to take to include all of these. */
+  readonly redo?: number;
   /** The sessions that kept the statement waiting, one line each. */
   readonly blockers?: readonly string[];
   /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */

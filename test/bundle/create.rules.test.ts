@@ -103,7 +103,7 @@ describe("the file", () => {
     const folder = await openFolder(dir, { cacheDir });
     const loaded = (await folder.load([name])).get(name);
     if (loaded?.kind === "module") {
-      expect(loaded.exports).toEqual({ up: expect.any(Function), down: expect.any(Function) });
+      expect(loaded.exports).toEqual({ up: expect.any(Function) });
     }
     expect(loaded?.kind).toBe(language === "sql" ? "sql" : "module");
     expect(await folder.shorthandNames()).toEqual([]);

@@ -17,14 +17,13 @@ const GUIDE = `// up makes a change to the database, down takes it back. Both ru
 //   pgm.noTransaction();
 //   pgm.createIndex("users", "email", { concurrently: true });
 //
-// Leave down out, and it is worked out from up where every call can be turned round. If there is no way
-// back, say why: export const irreversible = "the reason".
+// Without a down, it is worked out from up where every call can be turned round (pgm.sql cannot be). If there
+// is no way back, say why: export const irreversible = "the reason".
 //
 // All calls: https://salsita.github.io/node-pg-migrate/migrations/
 `;
 
 const UP = "// What this migration changes.";
-const DOWN = "// The same, taken back.";
 
 const TYPESCRIPT = `import type { MigrationBuilder } from "node-pg-migrate";
 
@@ -33,9 +32,9 @@ export async function up(pgm: MigrationBuilder): Promise<void> {
   ${UP}
 }
 
-export async function down(pgm: MigrationBuilder): Promise<void> {
-  ${DOWN}
-}
+// export async function down(pgm: MigrationBuilder): Promise<void> {
+//   pgm.dropTable("users");
+// }
 `;
 
 const PARAMETER = '/** @param {import("node-pg-migrate").MigrationBuilder} pgm */';
@@ -46,10 +45,10 @@ export async function up(pgm) {
   ${UP}
 }
 
-${PARAMETER}
-export async function down(pgm) {
-  ${DOWN}
-}
+// ${PARAMETER}
+// export async function down(pgm) {
+//   pgm.dropTable("users");
+// }
 `;
 
 const COMMONJS = `${GUIDE}
@@ -58,10 +57,10 @@ exports.up = async (pgm) => {
   ${UP}
 };
 
-${PARAMETER}
-exports.down = async (pgm) => {
-  ${DOWN}
-};
+// ${PARAMETER}
+// exports.down = async (pgm) => {
+//   pgm.dropTable("users");
+// };
 `;
 
 const SQL = `-- The section "Up Migration" makes a change to the database, "Down Migration" takes it back. Each runs

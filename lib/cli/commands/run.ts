@@ -1,6 +1,8 @@
 import type { Migrator, RunReport } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { printReport, type RunCommand } from "../output/report.ts";
+import { isOwnDatabase } from "../settings/advise.ts";
+import type { Target } from "../settings/target.ts";
 import { EXIT, type World } from "../world.ts";
 import { withContext } from "./context.ts";
 import { type DatabaseFlags, downOptionsOf, type ExtentFlags, extentOf } from "./flags.ts";
@@ -26,7 +28,10 @@ export async function down(world: World, count: number | undefined, flags: RunFl
 }
 
 export async function redo(world: World, count: number | undefined, flags: RunFlags): Promise<number> {
-  return run(world, "redo", count, flags, (migrator) => migrator.redo(downOptionsOf(count, flags)));
+  // Where a migration is being written its down changes with it; what was applied is undone as it was recorded.
+  return run(world, "redo", count, flags, (migrator, target) =>
+    migrator.redo({ ...downOptionsOf(count, flags), preferHistory: isOwnDatabase(target, world) }),
+  );
 }
 
 function run(
@@ -34,12 +39,12 @@ function run(
   command: RunCommand,
   count: number | undefined,
   flags: RunFlags,
-  perform: (migrator: Migrator) => Promise<RunReport>,
+  perform: (migrator: Migrator, target: Target) => Promise<RunReport>,
 ): Promise<number> {
   const extent = extentOf(count, flags);
   const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
-    const report = await perform(migrator);
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer, target }) => {
+    const report = await perform(migrator, target);
     if (flags.json) printJson(world, command, report);
     else printReport(printer, { command, extent, report, fake: flags.fake === true });
     return EXIT.done;

@@ -6,6 +6,7 @@ import { createSignOfLife } from "./sign-of-life.ts";
 import { clip } from "./width.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
+const BLINK_MS = 300;
 const ERASE_LINE = "\r\x1b[2K";
 
 /** Shows a run while it happens: one line a migration, on a terminal from its start and rewritten in place. */
@@ -17,7 +18,10 @@ export function createProgress(world: World, output: Output): Observer {
     output.write(`${text}\n`);
     live?.show();
   };
-  const underWay = live ?? createSignOfLife((text) => print(colors.dim(text)));
+  const plainly = createSignOfLife((text) => print(colors.dim(text)));
+  const running = live ?? plainly;
+  // Mostly over before a line could be read.
+  const building = live === undefined ? plainly : createSignOfLife(live.begin, BLINK_MS);
   world.signal.addEventListener("abort", () => {
     // An error of a migration stops a run too; it is told at the end.
     if (typeof world.signal.reason !== "string") return;
@@ -30,12 +34,13 @@ export function createProgress(world: World, output: Output): Observer {
       if (event.message === serverSays) return;
       serverSays = event.message;
     }
-    if (event.type === "started" || event.type === "building") {
-      underWay.begin(describeWork(event));
-      return;
+    if (event.type === "building") return building.begin(describeWork(event));
+    if (event.type === "built") {
+      building.end();
+      return running.end();
     }
-    if (event.type === "built") return underWay.end();
-    if (event.type === "finished" || event.type === "failed") underWay.end();
+    if (event.type === "started") return running.begin(describeWork(event));
+    if (event.type === "finished" || event.type === "failed") running.end();
     print(describe(event, colors));
   };
 }

@@ -7,13 +7,13 @@ export interface SignOfLife {
   end(): void;
 }
 
-export function createSignOfLife(print: (text: string) => void): SignOfLife {
+export function createSignOfLife(print: (text: string) => void, afterMs = SILENCE_MS): SignOfLife {
   let timer: NodeJS.Timeout | undefined;
   const end = () => clearTimeout(timer);
   return {
     begin: (text) => {
       end();
-      timer = setTimeout(() => print(text), SILENCE_MS).unref();
+      timer = setTimeout(() => print(text), afterMs).unref();
     },
     end,
   };

@@ -1,9 +1,10 @@
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
-import { type DownFacts, type DownSource, decideDown } from "../plan/down-source.ts";
+import { type DownChoice, type DownFacts, decideDown } from "../plan/down-source.ts";
 import type { Planned } from "../run/planned.ts";
 import type { MigrationSource } from "../source.ts";
 import { sqlDigest } from "../sql/digest.ts";
+import { isEmptySql } from "../sql/split.ts";
 import { type AppliedMigration, readDownSql, type StoredDown } from "../store/read.ts";
 import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
@@ -14,10 +15,8 @@ import { NoWayDown } from "./irreversible.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
-export interface DownRequest {
+export interface DownRequest extends DownChoice {
   readonly names: readonly string[];
-  /** Settles disagreements between files and history. */
-  readonly from?: DownSource | undefined;
   readonly applied: readonly AppliedMigration[];
   readonly existing: Existing;
 }
@@ -34,7 +33,7 @@ export async function planDown(
   request: DownRequest,
   options: LoadOptions,
 ): Promise<Planned[]> {
-  const { names, from, existing } = request;
+  const { names, existing } = request;
   if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);
@@ -46,7 +45,13 @@ export async function planDown(
   const stored = await readDownSql(session, tables, existing, names);
   const planned: Planned[] = [];
   for (const name of names) {
-    planned.push(await planOne(name, { file: contexts.get(name), stored: stored.get(name), from, options }));
+    planned.push(
+      await planOne(name, { file: contexts.get(name), stored: stored.get(name), choice: request, options }),
+    );
+  }
+  for (const { name, built } of planned) {
+    if (built.kind === "static" && isEmptySql(built.steps))
+      options.warn(`the SQL to undo ${name} is empty: nothing is undone but the record of it`);
   }
   if (planned.some((one) => one.source === "history")) await requireTrustedHistory(session, tables);
   return planned;
@@ -55,11 +60,11 @@ export async function planDown(
 interface Offers {
   readonly file: BuildContext | undefined;
   readonly stored: StoredDown | undefined;
-  readonly from: DownSource | undefined;
+  readonly choice: DownChoice;
   readonly options: LoadOptions;
 }
 
-async function planOne(name: string, { file, stored, from, options }: Offers): Promise<Planned> {
+async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<Planned> {
   const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
   const facts: DownFacts = {
     file: typeof fromFile === "string" ? fromFile : fromFile.kind,
@@ -69,7 +74,7 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
       fromFile.kind === "static" &&
       sqlDigest(fromFile.steps) === sqlDigest(stored?.steps ?? []),
   };
-  const decision = decideDown(facts, from);
+  const decision = decideDown(facts, choice);
   if ("refusal" in decision) {
     const { refusal, hint } = decision;
     const said = file?.actions.down instanceof NoWayDown ? file.actions.down.reason : undefined;
@@ -82,6 +87,8 @@ async function planOne(name: string, { file, stored, from, options }: Offers): P
   if (decision.source === "file" && file !== undefined && typeof fromFile === "object") {
     return { name, direction: "down", context: file, built: fromFile, source: "file" };
   }
+  if (decision.preferred)
+    options.warn(`the down of ${name} was changed: what was recorded when it was applied undoes it`);
   const context = storedContext(name, stored?.steps ?? [], options);
   return {
     name,

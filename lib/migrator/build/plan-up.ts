@@ -1,6 +1,7 @@
 import { MigrationError } from "../errors.ts";
 import type { Planned } from "../run/planned.ts";
 import type { MigrationSource } from "../source.ts";
+import { isEmptySql } from "../sql/split.ts";
 import { buildWithoutDatabase } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts } from "./load.ts";
 
@@ -23,6 +24,8 @@ export async function planUp(
     if (context === undefined)
       throw new MigrationError("MISSING", `there is no file of migration ${name}`, { migration: name });
     const built = await buildWithoutDatabase(context, "up");
+    if (built.kind === "static" && isEmptySql(built.steps))
+      options.warn(`${name} is empty: it has no SQL to apply, and counts as applied all the same`);
     planned.push({ name, direction: "up", context, built, source: "file", sourceDigest: digests.get(name) });
   }
   return planned;

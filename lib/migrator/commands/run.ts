@@ -26,6 +26,8 @@ export type Manner = "execute" | "fake";
 export interface DownOptions extends DownExtent {
   /** Which SQL to undo with where file and history disagree. */
   readonly from?: DownSource;
+  /** Take what was recorded where the file disagrees with it, instead of a refusal. */
+  readonly preferHistory?: boolean;
 }
 
 /** What a run will do. */
@@ -109,7 +111,13 @@ async function intendForget(workspace: Workspace, found: Survey, options: DownOp
 async function intendDown(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
   const { session, tables, source } = workspace;
   const names = await wantedDown(workspace, found, options);
-  const request = { names, from: options.from, applied: found.stored.applied, existing: found.existing };
+  const request = {
+    names,
+    from: options.from,
+    preferHistory: options.preferHistory,
+    applied: found.stored.applied,
+    existing: found.existing,
+  };
   const planned = await planDown(session, tables, source, request, loadOptions(workspace));
   return { gate: gateDown(found.classified), planned };
 }
@@ -202,7 +210,9 @@ async function pass({ session, tables }: Workspace, gate: Gate, found: Survey): 
         before: before.get(migration)?.map(maskSecrets) ?? null,
         after: (after ?? []).map(maskSecrets),
       }));
-    throw error.with({ changes });
+    const order = found.stored.applied.map(({ name }) => name);
+    const oldest = Math.min(...changes.map(({ migration }) => order.indexOf(migration)));
+    throw error.with({ changes, redo: order.length - oldest });
   }
 }
 

@@ -14,11 +14,26 @@ export interface DownFacts {
 }
 
 export type DownDecision =
-  | { readonly source: DownSource }
+  /** `preferred`: the two disagree, and this one was taken because the caller prefers it. */
+  | { readonly source: DownSource; readonly preferred?: true }
   | { readonly refusal: ErrorCode; readonly reason: string; readonly hint: string };
 
-/** Decides for one migration. A disagreement is for a person to settle: `from` says how. */
-export function decideDown(facts: DownFacts, from: DownSource | undefined): DownDecision {
+/** How a disagreement is settled. */
+export interface DownChoice {
+  /** By a person: this one, or none. */
+  readonly from?: DownSource | undefined;
+  /** Take what was recorded where the file disagrees with it. */
+  readonly preferHistory?: boolean | undefined;
+}
+
+/** Decides for one migration. A disagreement is for a person to settle, unless a caller prefers the history. */
+export function decideDown(facts: DownFacts, { from, preferHistory }: DownChoice): DownDecision {
+  const decision = decideByFacts(facts, from);
+  const disagree = "refusal" in decision && decision.refusal === "CHANGED";
+  return disagree && preferHistory ? { source: "history", preferred: true } : decision;
+}
+
+function decideByFacts(facts: DownFacts, from: DownSource | undefined): DownDecision {
   if (from === "history") return facts.history === "none" ? NOTHING_STORED : { source: "history" };
   if (facts.file === "absent") {
     if (from === "file") return NO_FILE;
@@ -56,5 +71,5 @@ const IRREVERSIBLE = {
 const DISAGREE = {
   refusal: "CHANGED",
   reason: "its file would undo it otherwise than was recorded when it was applied",
-  hint: "Look at both with `plan --down --from file` and `plan --down --from history`, then say which one to `down`.",
+  hint: "`down --from history` undoes what was applied, as it was recorded; `down --from file` runs the down of the file as it is now. `plan --down` with either of them shows its SQL.",
 } as const;

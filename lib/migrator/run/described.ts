@@ -1,5 +1,6 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { type DescribedFile, describeFile } from "../build/describe.ts";
+import { isEmptySql } from "../sql/split.ts";
 import type { Planned } from "./planned.ts";
 
 /** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
@@ -21,6 +22,13 @@ export class Described {
   }
 }
 
-function describe({ context, built, sourceDigest }: Planned): Promise<DescribedFile> {
-  return describeFile(context, built.kind === "static" ? built.steps : undefined, sourceDigest);
+async function describe({ name, context, built, sourceDigest }: Planned): Promise<DescribedFile> {
+  const steps = built.kind === "static" ? built.steps : undefined;
+  const described = await describeFile(context, steps, sourceDigest);
+  const { downSql } = described;
+  if (downSql !== undefined && isEmptySql(downSql) && !isEmptySql(steps ?? ["SELECT 1"]))
+    context.warn(
+      `the down of ${name} is empty: it would leave all that up does, and forget that it was applied`,
+    );
+  return described;
 }

@@ -166,3 +166,11 @@ function nextHead(sql: string, token: Token, head: Head): Head {
 function isRoutine(sql: string, token: Token): boolean {
   return isKeyword(sql, token, "function") || isKeyword(sql, token, "procedure");
 }
+
+/** No comment of this length stands alone; a longer text is not looked through for it. */
+const LONGEST_EMPTY = 20_000;
+
+/** Whether these texts hold no statement: nothing, or nothing but comments. */
+export function isEmptySql(texts: readonly string[]): boolean {
+  return texts.every((text) => text.length <= LONGEST_EMPTY && splitStatements(text).length === 0);
+}

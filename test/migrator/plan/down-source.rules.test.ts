@@ -29,7 +29,21 @@ describe("where the SQL to undo comes from", () => {
     ["absent", "none", false, undefined, "MISSING"],
     ["absent", "none", false, "history", "MISSING"],
   ])("file %s, history %s, agree %s, --from %s: %s", (file, history, agree, from, outcome) => {
-    const decision = decideDown({ file, history, agree }, from);
+    const decision = decideDown({ file, history, agree }, { from });
+    expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
+  });
+
+  it.each([
+    ["static", "stored", false, "history"],
+    ["irreversible", "stored", false, "history"],
+    ["dynamic", "stored", false, "history"],
+    ["static", "stored", true, "file"],
+    ["static", "none", false, "file"],
+    ["static", "superseded", false, "file"],
+    ["absent", "superseded", false, "history"],
+    ["irreversible", "none", false, "IRREVERSIBLE"],
+  ] as const)("file %s, history %s, agree %s, the history preferred: %s", (file, history, agree, outcome) => {
+    const decision = decideDown({ file, history, agree }, { preferHistory: true });
     expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
   });
 });
