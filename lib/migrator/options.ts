@@ -85,8 +85,8 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     "databaseWaitMs",
   ] as const) {
     const value = resolved[key];
-    if (Number.isFinite(value) && value >= 0) continue;
-    throw new MigrationError("USAGE", `${key} must be 0 or more, not ${value}`);
+    if (value >= 0 && value <= LONGEST_MS) continue;
+    throw new MigrationError("USAGE", `${key} must be from 0 to ${LONGEST_MS}, not ${value}`);
   }
   for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
     requireIdentifier(name);
@@ -101,6 +101,9 @@ export function requireStorable(what: string, text: string | undefined): void {
     hint: "Leave it out: Postgres cannot store it.",
   });
 }
+
+/** The server keeps limits of time as 32-bit numbers of milliseconds. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /** Callers hand on what they may not have; that must not put a default out of force. */
 function withoutUndefined(options: MigratorOptions): MigratorOptions {

@@ -82,6 +82,16 @@ describe("a connection that fails", () => {
       await expectFailure({ ...environmentOf(connection), DATABASE_USER: "nobody_here" }, "AUTH");
     }));
 
+  it("no password", () =>
+    withDatabase(async ({ connection }) => {
+      const { host, port, user, database } = connection;
+      const url = `postgres://${user}@${host}:${port}/${database}`;
+      const { code, stderr } = await runCommand(PROJECT, ["status"], { DATABASE_URL: url });
+      expect([code, stderr]).toEqual([1, expect.stringContaining("Error AUTH")]);
+      expect(stderr).toContain("asks for a password, and none is set");
+      expect(stderr).toContain("DATABASE_PASSWORD");
+    }));
+
   it("missing database", () =>
     withDatabase(async ({ connection }) => {
       const env = { ...environmentOf(connection), DATABASE_NAME: "not_there" };
@@ -93,6 +103,20 @@ describe("a connection that fails", () => {
     withDatabase(async ({ connection }) => {
       await expectFailure({ ...environmentOf(connection), DATABASE_SSL: "verify-full" }, "TLS_UNAVAILABLE");
     }));
+
+  it("no network path", async () => {
+    // A documentation address of IPv6, which nothing routes; where there is a route it is not answered in time.
+    const env = { ...SOMEBODY, DATABASE_HOST: "2001:db8::1", DATABASE_PORT: "5432", DATABASE_SSL: "disable" };
+    const { stderr } = await runCommand(PROJECT, ["status"], env);
+    expect(stderr).toContain("(some_user@[2001:db8::1]:5432/some_database)");
+    expect(stderr).not.toContain("Local (");
+  });
+
+  it("a socket that is not there", async () => {
+    const env = { ...SOMEBODY, DATABASE_HOST: "/nowhere", DATABASE_PORT: "5432" };
+    const { stderr } = await expectFailure(env, "CONNECTION");
+    expect(stderr).toContain("there is no socket of a server in /nowhere for port 5432");
+  });
 
   it("unresolvable host", async () => {
     const env = { ...SOMEBODY, DATABASE_HOST: "no-such-host.invalid", DATABASE_PORT: "5432" };

@@ -136,6 +136,9 @@ function wholeNumber(text: string): number {
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
-  throw new InvalidArgumentError("It must be a number of seconds, 0 or more.");
+  if (text.trim() !== "" && value >= 0 && value <= LONGEST_SECONDS) return value;
+  throw new InvalidArgumentError(`It must be a number of seconds from 0 to ${LONGEST_SECONDS}.`);
 }
+
+/** What the server takes as a limit of time, some 24 days. */
+const LONGEST_SECONDS = 2_147_483;

@@ -1,6 +1,6 @@
 import { MigrationError } from "../../migrator/index.ts";
 import { commandLine, type World } from "../world.ts";
-import { isLoopback } from "./database.ts";
+import { isLoopback } from "./address.ts";
 import type { Target } from "./target.ts";
 
 /** What only the CLI knows: whether the database is this machine's own, and which commands start one. */

@@ -1,6 +1,6 @@
-import { isIP } from "node:net";
 import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
 import { DATABASE_DEFAULTS } from "../defaults.ts";
+import { isLoopback, readHost, readPort } from "./address.ts";
 import { readTls } from "./tls.ts";
 import { type Address, readUrl } from "./url.ts";
 import { ADDRESS, type Variables } from "./variables.ts";
@@ -11,6 +11,8 @@ export interface DatabaseSettings {
   readonly guessed: boolean;
   /** Where its address is set, for people: `.env`, `the environment`, both, or `the defaults`. */
   readonly origin: string;
+  /** What is done otherwise than the settings say. */
+  readonly notes: readonly string[];
 }
 
 type Values = Readonly<Record<string, string>>;
@@ -22,13 +24,23 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   const names = Object.values(variables).flatMap((values) => Object.keys(values));
   const values = choose(variables);
   const url = values["DATABASE_URL"];
-  const { sslMode, ...address } = url === undefined ? readParts(values) : readUrl(url);
-  const tls = readTls(values, { sslMode, loopback: isLoopback(address.host) }, cwd);
+  const { sslMode, sslRootCert, ...address } = url === undefined ? readParts(values) : readUrl(url);
+  const loopback = isLoopback(address.host);
+  const tls = readTls(values, { sslMode, sslRootCert, loopback }, cwd);
   return {
     connection: { ...address, tls },
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
     origin: originOf(variables, values),
+    notes: stricterNote(values, sslMode),
   };
+}
+
+/** Hosted services hand URLs out with modes that check less than is checked here. */
+function stricterNote(values: Values, sslMode: Address["sslMode"]): string[] {
+  if ("DATABASE_SSL" in values || (sslMode !== "require" && sslMode !== "verify-ca")) return [];
+  return [
+    `Note: sslmode=${sslMode} is taken for verify-full: the server's certificate and host name are checked.`,
+  ];
 }
 
 function originOf({ environment, dotEnv }: Variables, values: Values): string {
@@ -60,22 +72,10 @@ function choose({ environment, dotEnv }: Variables): Values {
 
 function readParts(values: Values): Address {
   return {
-    host: values["DATABASE_HOST"] ?? DATABASE_DEFAULTS.host,
+    host: readHost(values["DATABASE_HOST"] ?? DATABASE_DEFAULTS.host),
     port: readPort(values["DATABASE_PORT"]),
     database: values["DATABASE_NAME"] ?? DATABASE_DEFAULTS.database,
     user: values["DATABASE_USER"] ?? DATABASE_DEFAULTS.user,
     password: values["DATABASE_PASSWORD"] ?? DATABASE_DEFAULTS.password,
   };
-}
-
-function readPort(text: string | undefined): number {
-  if (text === undefined) return DATABASE_DEFAULTS.port;
-  const port = /^\d+$/.test(text) ? Number(text) : 0;
-  if (port >= 1 && port <= 65535) return port;
-  throw new MigrationError("USAGE", `DATABASE_PORT must be a number from 1 to 65535, not "${text}"`);
-}
-
-export function isLoopback(host: string): boolean {
-  if (host === "localhost" || host.startsWith("/")) return true;
-  return isIP(host) === 4 ? host.startsWith("127.") : host === "::1";
 }

@@ -26,17 +26,18 @@ export interface TargetFlags {
 export async function chooseTarget(world: World, flags: TargetFlags): Promise<Target> {
   if (flags.local) return useLocal(world, "The embedded");
   const variables = readVariables(world.env, world.cwd);
-  const { connection, guessed, origin } = readDatabaseSettings(variables, world.cwd);
+  const { connection, guessed, origin, notes } = readDatabaseSettings(variables, world.cwd);
   const { host, port, database, user } = connection;
+  const at = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const mayStepIn = guessed && !world.env["CI"] && world.env["NODE_ENV"] !== "production";
   if (mayStepIn && (await isRefused(host, port))) {
-    return useLocal(world, `No DATABASE_* is set and nothing listens on ${host}:${port}: the embedded`);
+    return useLocal(world, `No DATABASE_* is set and nothing listens on ${at}: the embedded`);
   }
-  const where = `Database ${database} on ${host}:${port} as ${user} (from ${origin})`;
+  const where = `Database ${database} on ${at} as ${user} (from ${origin})`;
   return {
     connection,
     local: false,
-    notes: [where, ...pgVariablesNote(variables), ...misnamedNote(variables)],
+    notes: [where, ...notes, ...pgVariablesNote(variables), ...misnamedNote(variables)],
   };
 }
 

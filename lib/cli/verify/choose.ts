@@ -1,5 +1,6 @@
 import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
-import { isLoopback, readDatabaseSettings } from "../settings/database.ts";
+import { isLoopback } from "../settings/address.ts";
+import { readDatabaseSettings } from "../settings/database.ts";
 import { chooseTarget, type TargetFlags } from "../settings/target.ts";
 import { readVariables } from "../settings/variables.ts";
 import type { World } from "../world.ts";
@@ -35,10 +36,14 @@ function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boole
 
 /** Read as `DATABASE_URL` is, with the same certificates. */
 function readShadow(url: string, variables: Readonly<Record<string, string>>, cwd: string) {
-  const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
-  const environment = { ...Object.fromEntries(tls), DATABASE_URL: url };
+  const read = (environment: Readonly<Record<string, string>>) =>
+    readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
   try {
-    return readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
+    const alone = read({ DATABASE_URL: url });
+    // Certificates of a remote server say nothing about one on this machine.
+    if (isLoopback(alone.host) && variables["DATABASE_SSL"] === undefined) return alone;
+    const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
+    return read({ ...Object.fromEntries(tls), DATABASE_URL: url });
   } catch (error) {
     if (!(error instanceof MigrationError)) throw error;
     const message = error.message.replace(/\bDATABASE_URL\b/, "SHADOW_DATABASE_URL");

@@ -78,6 +78,7 @@ function requireServerProof(client: pg.Client, settings: ConnectionSettings): vo
   let missing = false;
   client.connection.on("authenticationSASL", () => {
     missing = true;
+    if (settings.password === "") giveUp(client, noPassword(settings));
   });
   client.connection.on("authenticationSASLFinal", () => {
     missing = false;
@@ -91,6 +92,14 @@ function requireServerProof(client: pg.Client, settings: ConnectionSettings): vo
     );
     giveUp(client, error);
   });
+}
+
+function noPassword(settings: ConnectionSettings): MigrationError {
+  return new MigrationError(
+    "AUTH",
+    `the server asks for a password, and none is set (${whereOf(settings)})`,
+    { hint: "Set DATABASE_PASSWORD, or write it into DATABASE_URL: postgres://user:password@host." },
+  );
 }
 
 /** Called before the driver's own listener: with its socket closed, that one has nothing left to write to. */

@@ -56,7 +56,7 @@ function patience(error: unknown, { startingWaitMs, databaseWaitMs }: ResolvedOp
 /** One try. An abort ends it at once: a host that does not answer would keep the user waiting. */
 export async function connectOnce(setup: SessionOptions): Promise<pg.Client> {
   const { connection, options, applicationName, queryTimeoutMs } = setup;
-  const { connectTimeoutMs } = options;
+  const { connectTimeoutMs = options.connectTimeoutMs } = connection;
   const client = createClient(connection, { applicationName, connectTimeoutMs, queryTimeoutMs });
   try {
     await cuttingOnAbort(client, setup.signal, () => client.connect());

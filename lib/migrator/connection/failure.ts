@@ -72,6 +72,9 @@ export function isOutOfReach(error: unknown): boolean {
   return TRANSIENT_CODES.test(code) || /timeout|terminated unexpectedly/i.test(message);
 }
 
+/** No packet finds its way there. */
+const UNREACHABLE = ["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL"];
+
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA/;
 
 /** The typed error for a connection that could not be made. Names everything but the password. */
@@ -166,6 +169,17 @@ function notReached({ code = "", message }: Failure, settings: ConnectionSetting
     const hint = `Check DATABASE_HOST, DATABASE_PORT, and that a firewall lets this machine reach ${host}:${port}.`;
     return ["CONNECTION", "no answer in time", hint];
   }
+  if (UNREACHABLE.includes(code)) {
+    const hint = `Is DATABASE_HOST right, and does this machine have a way there (VPN, IPv6)? Postgres is looked for on port ${port}.`;
+    return ["CONNECTION", `no network path to host "${host}" (${code})`, hint];
+  }
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    const hint = "Is the server running? DATABASE_HOST names the folder of its socket.";
+    return ["CONNECTION", `there is no socket of a server in ${host} for port ${port}`, hint];
+  }
   const hint = `Check that a Postgres server answers on ${host}:${port}.`;
+  if (["ECONNRESET", "EPIPE"].includes(code) || /terminated unexpectedly/.test(message)) {
+    return ["CONNECTION", "the other side closed the connection before the session began", hint];
+  }
   return ["CONNECTION", `the connection failed: ${message}`, hint];
 }

@@ -15,9 +15,11 @@ export interface ConnectionSettings {
   readonly user: string;
   readonly password: string;
   readonly tls: TlsSettings;
+  /** Milliseconds for one connection attempt. Default: the engine's option. */
+  readonly connectTimeoutMs?: number;
 }
 
 /** Names everything but the password. */
 export function whereOf({ user, host, port, database }: ConnectionSettings): string {
-  return `${user}@${host}:${port}/${database}`;
+  return `${user}@${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }

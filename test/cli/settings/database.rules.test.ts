@@ -58,6 +58,29 @@ describe("the parts", () => {
   });
 });
 
+describe("the host", () => {
+  test.each([
+    ["[::1]", "::1"],
+    ["::1", "::1"],
+    ["fe80::1%eth0", "fe80::1%eth0"],
+    ["/tmp", "/tmp"],
+  ])("%s is %s", (text, host) => {
+    expect(read({ DATABASE_HOST: text }).host).toBe(host);
+  });
+
+  test.each([
+    ["localhost:5433", /holds a port: "localhost:5433"/, /DATABASE_HOST=localhost and DATABASE_PORT=5433/],
+    ["[::1]:5433", /holds a port/, /DATABASE_HOST=\[::1\] and DATABASE_PORT=5433/],
+    ["postgres://u:s3cret@h/d", /holds more than a host name$/, /DATABASE_URL/],
+    ["u:s3cret@h", /holds more than a host name$/, /DATABASE_URL/],
+  ])("%s is refused", (host, message, hint) => {
+    const error = refusalOf({ DATABASE_HOST: host });
+    expect(error).toMatchObject({ code: "USAGE", message: expect.stringMatching(message) });
+    expect(error.details.hint).toMatch(hint);
+    expect(error.message).not.toContain("s3cret");
+  });
+});
+
 describe("the URL", () => {
   test.each<[string, Partial<ConnectionSettings>]>([
     ["postgres://u:p@127.0.0.1:1/d", { host: "127.0.0.1", port: 1, user: "u", password: "p", database: "d" }],
@@ -71,6 +94,29 @@ describe("the URL", () => {
     ["postgres://u:p@ss@localhost/d", { user: "u", password: "p@ss", database: "d" }],
     ["postgres://u:ü@localhost/d", { user: "u", password: "ü", database: "d" }],
     ["postgres://u:p@[::1]:6/d", { host: "::1", port: 6, user: "u", password: "p", database: "d" }],
+    [
+      "postgres:///d?host=/var/run/postgresql&port=5433",
+      { host: "/var/run/postgresql", port: 5433, database: "d", password: "" },
+    ],
+    [
+      "postgres://u:p@db.example/d?sslmode=require&channel_binding=require&application_name=x&connect_timeout=5",
+      {
+        host: "db.example",
+        user: "u",
+        password: "p",
+        database: "d",
+        tls: { mode: "verify-full" },
+        connectTimeoutMs: 5000,
+      },
+    ],
+    [
+      "postgres://u:p@localhost/d?sslmode=verify-ca&connect_timeout=0&target_session_attrs=read-write",
+      { user: "u", password: "p", database: "d", tls: { mode: "verify-full" } },
+    ],
+    [
+      "postgres://u:p@db.example/d?sslrootcert=system",
+      { host: "db.example", user: "u", password: "p", database: "d", tls: { mode: "verify-full" } },
+    ],
     [
       "postgres://u:p@localhost/d?sslmode=verify-full",
       { user: "u", password: "p", database: "d", tls: { mode: "verify-full" } },
@@ -94,8 +140,22 @@ describe("the URL", () => {
     ["postgres://u:12?s3cret@h/d", /has a \/ \? or @/],
     ["postgres://u:12#s3cret@h/d", /holds a #/],
     ["postgres://u:s3cret%zz@h/d", /begins no valid escape/],
-    ["postgres://u:s3cret@h/d?sslcert=x", /"sslcert"/],
-    ["postgres://u:s3cret@h/d?sslmode=require", /"require"/],
+    ["postgres://u:s3cret@h/d?sslcert=x", /sslcert, which is not supported/],
+    ["postgres://u:s3cret@h/d?sslmode=prefer", /must be one of disable, require, verify-ca, verify-full/],
+    ["postgres://u:12?s3cret", /parameter that is not known/],
+    ["postgres://u:12?sslmode=s3cret", /must be one of/],
+    ["postgres://u:12?connect_timeout=s3cret", /connect_timeout that is not a number/],
+    ["postgres://u:1/s3cret", /names no user/],
+    ["postgres://u/s3cret", /names no user/],
+    ["postgres://u:1?options=s3cret", /options, which is not supported/],
+    ["postgres://u:s3cret@h/d?pgbouncer=true", /transaction mode/],
+    ["postgres://u:s3cret@h/d?schema=app", /--schema/],
+    ["postgres://u:s3cret@h/d?sslmode=disable&sslmode=require", /sslmode twice/],
+    ["postgres://u:s3cret@h:1/d?port=2", /twice/],
+    ["postgres://u:s3cret@h1:1,h2:2/d", /cannot be read/],
+    ["postgres://u:s3cret@h1,h2/d", /several hosts/],
+    ["postgres://u:s3cret@::1:5432/d", /IPv6 address stands in brackets/],
+    ["postgres://u:s3cret@h/d?sslrootcert=/s3cret.pem", /sslrootcert in DATABASE_URL cannot be read/],
   ])("%s is refused without its password", (url, message) => {
     const error = refusalOf({ DATABASE_URL: url });
     expect(error).toMatchObject({ code: "USAGE", message: expect.stringMatching(message) });
@@ -135,6 +195,11 @@ describe("TLS", () => {
     ["127.0.0.1", "disable"],
     ["127.8.9.1", "disable"],
     ["::1", "disable"],
+    ["[::1]", "disable"],
+    ["0:0:0:0:0:0:0:1", "disable"],
+    ["::ffff:127.0.0.1", "disable"],
+    ["[fd00::1]", "verify-full"],
+    ["::ffff:10.0.0.1", "verify-full"],
     ["/var/run/postgresql", "disable"],
     ["localhost.example", "verify-full"],
     ["127.example", "verify-full"],
@@ -149,7 +214,7 @@ describe("TLS", () => {
     ["switched off elsewhere", { DATABASE_HOST: "h", DATABASE_SSL: "disable" }, "disable"],
     [
       "DATABASE_SSL beats the URL",
-      { DATABASE_URL: "postgres://h/d?sslmode=verify-full", DATABASE_SSL: "disable" },
+      { DATABASE_URL: "postgres://u@h/d?sslmode=verify-full", DATABASE_SSL: "disable" },
       "disable",
     ],
   ])("%s", (_, environment, mode) => {
@@ -180,9 +245,29 @@ describe("TLS", () => {
     });
   });
 
-  it("does not look for a CA file that is not needed", () => {
-    expect(read({ DATABASE_SSL_CA: "nowhere.pem" }).tls).toEqual({ mode: "disable" });
+  it("a CA file on a loopback address switches TLS on, or is refused", () => {
+    expect(refusalOf({ DATABASE_SSL_CA: "nowhere.pem" }).message).toContain("cannot be read: nowhere.pem");
+    const url = "postgres://u@localhost/d?sslmode=disable&sslrootcert=x";
+    for (const [environment, message] of [
+      [{ DATABASE_SSL: "disable", DATABASE_SSL_CA: "x" }, "DATABASE_SSL_CA names certificates"],
+      [{ DATABASE_URL: url }, "sslrootcert in DATABASE_URL names certificates"],
+    ] as const) {
+      expect(refusalOf(environment)).toMatchObject({
+        code: "USAGE",
+        message: expect.stringContaining(message),
+      });
+    }
   });
+
+  it.each(["require", "verify-ca"])(
+    "sslmode=%s in the URL is said to mean more than it does elsewhere",
+    (mode) => {
+      const environment = { DATABASE_URL: `postgres://u@h/d?sslmode=${mode}` };
+      const { notes, connection } = readDatabaseSettings({ environment, dotEnv: {} }, "/");
+      expect(connection.tls).toEqual({ mode: "verify-full" });
+      expect(notes).toEqual([expect.stringContaining(`sslmode=${mode} is taken for verify-full`)]);
+    },
+  );
 });
 
 describe("whether the defaults are only a guess", () => {
