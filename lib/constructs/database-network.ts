@@ -1,4 +1,6 @@
+import { Aws } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as iam from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 
 /** A made VPC: nothing in it reaches the internet, and nothing reaches in. */
@@ -28,13 +30,23 @@ export function secretsManagerEndpoint(
     description: "Secrets Manager endpoint",
     allowAllOutbound: false,
   });
-  return new ec2.InterfaceVpcEndpoint(scope, "SecretsManagerEndpoint", {
+  const endpoint = new ec2.InterfaceVpcEndpoint(scope, "SecretsManagerEndpoint", {
     vpc,
     subnets,
     service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     securityGroups: [securityGroup],
     open: false,
   });
+  // Otherwise code in the VPC could carry data out with the keys of another account.
+  endpoint.addToPolicy(
+    new iam.PolicyStatement({
+      principals: [new iam.AnyPrincipal()],
+      actions: ["secretsmanager:*"],
+      resources: ["*"],
+      conditions: { StringEquals: { "aws:PrincipalAccount": Aws.ACCOUNT_ID } },
+    }),
+  );
+  return endpoint;
 }
 
 /** Isolated subnets, or private ones where there are none. Never public ones. */

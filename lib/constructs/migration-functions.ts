@@ -1,4 +1,4 @@
-import { Aws, Duration, type RemovalPolicy, Tokenization } from "aws-cdk-lib";
+import { ArnFormat, Aws, Duration, type RemovalPolicy, Stack, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
@@ -46,11 +46,12 @@ export function migrationFunctions(
   settings: FunctionSettings,
 ): MigrationFunctions {
   const shared = sharedProps(props, settings);
-  const make = (id: string, own: OwnProps): LoggedFunction => {
+  const make = (id: string, own: OwnProps, secret = settings.secret): LoggedFunction => {
     const logGroup = migrationLogs(scope, `${id}Logs`, props);
-    const environment = { ...environmentOf(settings), ...own.environment };
+    const environment = { ...environmentOf({ ...settings, secret }), ...own.environment };
     const handler = new lambda.Function(scope, id, { ...shared, ...own, environment, logGroup });
-    settings.secret.grantRead(handler);
+    secret.grantRead(handler);
+    denyNetworkInterfaces(scope, handler);
     return { handler, logGroup };
   };
   const revision: Record<string, string> =
@@ -63,12 +64,16 @@ export function migrationFunctions(
   return {
     stackEvent: stackEventFunction(scope, props, settings, deploy),
     deploy,
-    status: make("Status", {
-      handler: ASSET.statusHandler,
-      description: "Says where the Postgres migrations stand; writes nothing",
-      environment: {},
-      retryAttempts: 0,
-    }),
+    status: make(
+      "Status",
+      {
+        handler: ASSET.statusHandler,
+        description: "Says where the Postgres migrations stand; writes nothing",
+        environment: {},
+        retryAttempts: 0,
+      },
+      props.statusSecret,
+    ),
     operate: make("Operate", {
       handler: ASSET.operateHandler,
       description: "Runs, undoes and repairs Postgres migrations for an operator",
@@ -77,6 +82,38 @@ export function migrationFunctions(
       retryAttempts: 0,
     }),
   };
+}
+
+const NETWORK_INTERFACES = [
+  "ec2:CreateNetworkInterface",
+  "ec2:DeleteNetworkInterface",
+  "ec2:DescribeNetworkInterfaces",
+  "ec2:DescribeSubnets",
+  "ec2:DetachNetworkInterface",
+  "ec2:AssignPrivateIpAddresses",
+  "ec2:UnassignPrivateIpAddresses",
+];
+
+/**
+ * Lambda needs these rights of the role to put the function into the VPC; the code in it, migrations among it, does not.
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security
+ */
+function denyNetworkInterfaces(scope: Construct, handler: lambda.Function): void {
+  const anyFunction = Stack.of(scope).formatArn({
+    service: "lambda",
+    resource: "function",
+    resourceName: "*",
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  handler.addToRolePolicy(
+    new iam.PolicyStatement({
+      effect: iam.Effect.DENY,
+      actions: NETWORK_INTERFACES,
+      resources: ["*"],
+      // Only calls of a function's code have this key. The function's own name would be a circle: it needs this policy.
+      conditions: { ArnLike: { "lambda:SourceFunctionArn": anyFunction } },
+    }),
+  );
 }
 
 /**

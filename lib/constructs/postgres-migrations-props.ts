@@ -156,6 +156,12 @@ export interface PostgresMigrationsProps extends EngineProps {
    */
   readonly secret?: secretsmanager.ISecret;
   /**
+   * Secret of the status function, in the same form: of a user who may read the table of applied migrations and the
+   * history, and nothing else.
+   * @default - `secret`; the status function only opens sessions that are read-only
+   */
+  readonly statusSecret?: secretsmanager.ISecret;
+  /**
    * Name of the database.
    * @default - the one the database construct was made with; required for a database that does not say
    */

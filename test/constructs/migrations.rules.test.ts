@@ -6,11 +6,13 @@ import {
   addMigrations,
   CONTEXT,
   functionOf,
+  importedSecret,
   newApp,
   newStack,
   only,
   type Resource,
   resourcesOf,
+  SECRET_ARN,
   variables,
 } from "./synth.ts";
 
@@ -105,7 +107,13 @@ test("each may read the secret; only the function in front of it may call the de
     expect(Effect).toBe("Allow");
     expect(Action).toEqual(["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]);
   }
-  const others = statements.filter((one) => !reads.includes(one));
+  const denied = statements.filter(({ Effect }) => Effect === "Deny");
+  expect(denied).toHaveLength(3);
+  for (const { Action, Condition } of denied) {
+    expect(Action).toContain("ec2:CreateNetworkInterface");
+    expect(Object.keys(Condition.ArnLike)).toEqual(["lambda:SourceFunctionArn"]);
+  }
+  const others = statements.filter((one) => !reads.includes(one) && !denied.includes(one));
   const arnOf = (handler: string) => ({ "Fn::GetAtt": [functionOf(stack, handler).id, "Arn"] });
   const stackEvent = arnOf("on-stack-event.handler");
   expect(others).toEqual([
@@ -118,6 +126,28 @@ test("each may read the secret; only the function in front of it may call the de
     },
     { Effect: "Allow", Action: "lambda:GetFunction", Resource: stackEvent },
   ]);
+});
+
+test("the status function may have a secret of its own, and then reads no other", () => {
+  const scope = newStack();
+  const statusSecret = importedSecret(scope);
+  addMigrations(scope, { database: new PostgresDatabase(scope, "Database"), statusSecret });
+  expect(variables(scope, "on-status.handler")["DATABASE_SECRET_ARN"]).toBe(SECRET_ARN);
+  expect(variables(scope, "on-operate.handler")["DATABASE_SECRET_ARN"]).not.toBe(SECRET_ARN);
+  const resources = resourcesOf(scope, "AWS::IAM::Policy")
+    .filter(({ id }) => id.includes("Status"))
+    .flatMap(({ Properties }) => Properties["PolicyDocument"].Statement)
+    .filter(({ Effect }) => Effect === "Allow")
+    .map(({ Resource: resource }) => resource);
+  expect(resources).toEqual([SECRET_ARN]);
+});
+
+test("the endpoint serves this account alone", () => {
+  const [statement] = only(stack, "AWS::EC2::VPCEndpoint").Properties["PolicyDocument"].Statement;
+  expect(statement).toMatchObject({
+    Effect: "Allow",
+    Condition: { StringEquals: { "aws:PrincipalAccount": { Ref: "AWS::AccountId" } } },
+  });
 });
 
 test("the custom resource waits for the database and for the whole way to it", () => {
