@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { MigrationError } from "../migrator/index.ts";
+import { guarded } from "./output/visible.ts";
 import { createProgram } from "./program.ts";
 import { EXIT, type World } from "./world.ts";
 
@@ -17,7 +18,8 @@ interface Invocation {
 const NO_INVOCATION: Invocation = { command: "", migrationsDir: "migrations" };
 
 /** Runs one command. Resolves to the exit code; never throws, never exits. */
-export async function main(world: World): Promise<number> {
+export async function main(given: World): Promise<number> {
+  const world = withGuards(given);
   let exitCode: number = EXIT.done;
   let invocation = NO_INVOCATION;
   const program = createProgram(world, (code) => {
@@ -35,12 +37,17 @@ export async function main(world: World): Promise<number> {
   }
 }
 
+function withGuards(world: World): World {
+  return { ...world, stdout: guarded(world, world.stdout), stderr: guarded(world, world.stderr) };
+}
+
 /** Everything a failure prints is loaded only now. */
 export async function reportFailure(
-  world: World,
+  given: World,
   error: unknown,
   invocation = NO_INVOCATION,
 ): Promise<number> {
+  const world = withGuards(given);
   const json = world.argv.includes("--json") ? await import("./output/json.ts") : undefined;
   if (error instanceof CommanderError) {
     // Help and version end here too. commander has printed its message.

@@ -78,6 +78,20 @@ Error SQL (SQLSTATE 42704) in 2_b
     }
   });
 
+  it("does not let the database write to the terminal: notices, values, names of objects, and the statement", async () => {
+    const evil = "\x1b]52;c;aGk=\x07\x1b[2J\u202e";
+    const migrations = {
+      "1_a.sql": `DO $$ BEGIN RAISE NOTICE '${evil}'; END $$; CREATE TABLE "t${evil}" (x text UNIQUE);`,
+      "2_b.sql": `INSERT INTO "t${evil}" VALUES ('${evil}'), ('${evil}');`,
+    };
+    const { stdout, stderr } = await up(migrations);
+    expect(stdout + stderr).not.toMatch(/(?!\n)\p{Cc}|\u202e/u);
+    expect(stderr).toContain("Key (x)=(\\u001b]52;c;aGk=\\u0007\\u001b[2J\\u202e) already exists");
+    expect(stdout).toContain("notice: \\u001b]52");
+    const { error } = jsonOf(await up(migrations, ["--json"]));
+    expect(JSON.stringify(error)).toContain(JSON.stringify(evil).slice(1, -1));
+  });
+
   it("is in the JSON with all that is known", async () => {
     const outcome = await up({ "1_a.sql": "SELECT 1;", "2_b.sql": "SELECT nosuch;" }, ["--json"]);
     expect(outcome.code).toBe(1);

@@ -1,4 +1,5 @@
 import { printJson } from "../output/json.ts";
+import { visibleAll } from "../output/visible.ts";
 import { EXIT, type World, widthOf } from "../world.ts";
 import { withContext } from "./context.ts";
 import type { DatabaseFlags } from "./flags.ts";
@@ -30,7 +31,10 @@ export function lint(world: World, flags: LintFlags): Promise<number> {
       });
       if (flags.json) printJson(world, "lint", report);
       else if (github) world.stdout.write(renderGithub(report));
-      else printer.verbatim(renderLint(report, { width: widthOf(world.stdout), colors: printer.colors }));
+      else
+        printer.verbatim(
+          renderLint(visibleAll(report), { width: widthOf(world.stdout), colors: printer.colors }),
+        );
       return report.ok ? EXIT.done : EXIT.failed;
     },
   );

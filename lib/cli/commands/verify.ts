@@ -4,6 +4,7 @@ import { fromSource } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
+import { visibleAll } from "../output/visible.ts";
 import { chooseScratch, renderVerify, verifyMigrations } from "../verify/index.ts";
 import { EXIT, type World } from "../world.ts";
 import { engineOptions } from "./context.ts";
@@ -29,7 +30,7 @@ export async function verify(world: World, flags: VerifyFlags): Promise<number> 
     onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
   });
   if (flags.json) printJson(world, "verify", report);
-  else for (const line of renderVerify(report, remarks.colors)) remarks.verbatim(line);
+  else for (const line of renderVerify(visibleAll(report), remarks.colors)) remarks.verbatim(line);
   if (report.ok) return EXIT.done;
   return report.migrations.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.workFound;
 }

@@ -1,4 +1,4 @@
-import type { ErrorDetails, MigrationError } from "../../migrator/index.ts";
+import { type ErrorDetails, MigrationError } from "../../migrator/index.ts";
 import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import { describeChange } from "./changes.ts";
@@ -7,6 +7,7 @@ import { type Colors, colorsFor } from "./printer.ts";
 import { findInSqlFile } from "./sql-file.ts";
 import { stateAfter } from "./state.ts";
 import { placeOfThrow } from "./throw-place.ts";
+import { visible, visibleAll } from "./visible.ts";
 import { clip, fold } from "./width.ts";
 
 /** A command that failed. */
@@ -19,7 +20,7 @@ export interface FailedCommand {
 
 /** Tells a person what failed, what the database looks like now, and what to do. */
 export function printError(world: World, failed: FailedCommand): void {
-  const { error } = failed;
+  const error = readable(failed.error);
   const { detail, hint } = error.details;
   const colors = colorsFor(world, world.stderr);
   const columns = isTerminal(world, world.stderr) ? world.stderr.columns : undefined;
@@ -38,6 +39,17 @@ export function printError(world: World, failed: FailedCommand): void {
   world.stderr.write(`\n${text.join("\n\n")}\n`);
 }
 
+/** The statement stays as it is: a position counts its characters. */
+function readable(error: MigrationError): MigrationError {
+  const { cause, statement, ...others } = error.details;
+  const details = {
+    ...visibleAll(others),
+    ...(cause === undefined ? {} : { cause }),
+    ...(statement === undefined ? {} : { statement }),
+  };
+  return new MigrationError(error.code, visible(error.message), details);
+}
+
 function titleOf({ code, details: { sqlstate, migration } }: MigrationError, colors: Colors): string {
   const title =
     code === "CANCELLED" ? colors.yellow("Cancelled") : `${colors.red("Error")} ${colors.bold(code)}`;
@@ -54,11 +66,11 @@ function statementLines(world: World, { error, migrationsDir }: FailedCommand, c
   const { statement, position, migration }: ErrorDetails = error.details;
   if (statement === undefined) return [];
   const width = widthOf(world.stderr);
-  if (position === undefined) return firstLines(statement).map((line) => clip(`    ${line}`, width));
+  if (position === undefined) return firstLines(visible(statement)).map((line) => clip(`    ${line}`, width));
   const found =
     migration === undefined ? undefined : findInSqlFile(migrationsDir, migration, statement, world.cwd);
   if (found === undefined) return excerpt(statement, position, width, colors);
-  return [`  ${found.path}:`, ...excerpt(found.text, found.before + position, width, colors)];
+  return [`  ${visible(found.path)}:`, ...excerpt(found.text, found.before + position, width, colors)];
 }
 
 const SHOWN_LINES = 6;

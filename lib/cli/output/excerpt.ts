@@ -1,5 +1,6 @@
 import { locate } from "../../migrator/index.ts";
 import type { Colors } from "./printer.ts";
+import { visible } from "./visible.ts";
 import { cellsOf, takeColumns, widthOfCells } from "./width.ts";
 
 const AROUND = 2;
@@ -17,7 +18,7 @@ export function excerpt(sql: string, position: number, width: number, colors: Co
   const caret = " ".repeat(widthOfCells(before.slice(cut)));
   const margin = (text: string | number) => colors.dim(`${String(text).padStart(gutter)} |`);
   const shown = lines.slice(from, line + AROUND).map((text, index) => {
-    const part = takeColumns(cellsOf(text).slice(cut), room);
+    const part = visible(takeColumns(cellsOf(text).slice(cut), room));
     return `${margin(from + index + 1)} ${part}`.trimEnd();
   });
   return shown.toSpliced(line - from, 0, `${margin("")} ${caret}${colors.red("^")}`);

@@ -1,9 +1,11 @@
 import type { HistoryReport, HistoryRow } from "../../migrator/index.ts";
 import { duration } from "./duration.ts";
 import type { Colors, Printer } from "./printer.ts";
+import { visibleAll } from "./visible.ts";
 
 /** Newest first: when, what, which, how it ended; below it who, from where, and why. */
-export function printHistory(printer: Printer, { entries }: HistoryReport): void {
+export function printHistory(printer: Printer, report: HistoryReport): void {
+  const { entries } = visibleAll(report);
   if (entries.length === 0) printer.line("Nothing is recorded yet.");
   for (const entry of entries) for (const line of describe(entry, printer.colors)) printer.line(line);
 }

@@ -1,8 +1,10 @@
 import { maskSecrets, type PlannedMigration, type PlanReport } from "../../migrator/index.ts";
 import type { Printer } from "./printer.ts";
+import { visibleAll } from "./visible.ts";
 
 /** The SQL of a plan with passwords masked. All else is comments: what is piped into a file can be run. */
-export async function printPlan(printer: Printer, report: PlanReport): Promise<void> {
+export async function printPlan(printer: Printer, given: PlanReport): Promise<void> {
+  const report = visibleAll(given);
   const { colors } = printer;
   const paint = colors.isColorSupported ? (await import("sql-highlight")).highlight : (sql: string) => sql;
   if (report.steps.length === 0) printer.line(`-- ${nothing(report)}`);

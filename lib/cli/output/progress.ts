@@ -3,6 +3,7 @@ import { isTerminal, type Output, type World, widthOf } from "../world.ts";
 import { duration } from "./duration.ts";
 import { type Colors, colorsFor } from "./printer.ts";
 import { createSignOfLife } from "./sign-of-life.ts";
+import { visibleAll } from "./visible.ts";
 import { clip } from "./width.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
@@ -28,7 +29,8 @@ export function createProgress(world: World, output: Output): Observer {
     print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
   });
   let serverSays = "";
-  return (event) => {
+  return (told) => {
+    const event = visibleAll(told);
     if (event.type === "server-starting") {
       // It is asked again and again; once is enough for a log.
       if (event.message === serverSays) return;

@@ -4,6 +4,7 @@ import { duration } from "./duration.ts";
 import { printFindings } from "./findings.ts";
 import { amount, listNames } from "./names.ts";
 import type { Printer } from "./printer.ts";
+import { visibleAll } from "./visible.ts";
 
 export type RunCommand = "up" | "down" | "redo";
 
@@ -17,7 +18,8 @@ export interface FinishedRun {
 const TABLES_SHOWN = 12;
 
 /** The last lines of a run: what was done, where the database is, what comes next. */
-export function printReport(printer: Printer, run: FinishedRun): void {
+export function printReport(printer: Printer, finished: FinishedRun): void {
+  const run = visibleAll(finished);
   const { completed, head, pending, tables, warnings } = run.report;
   printer.line(completed.length === 0 ? nothingDone(run) : done(run));
   const rest = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;

@@ -2,6 +2,7 @@ import type { MigrationState, MigrationStatus, StatusReport } from "../../migrat
 import { commandLine } from "../world.ts";
 import { printFindings } from "./findings.ts";
 import type { Colors, Printer } from "./printer.ts";
+import { visibleAll } from "./visible.ts";
 
 const PAINT: Record<MigrationState, (colors: Colors) => (text: string) => string> = {
   applied: (colors) => colors.green,
@@ -23,7 +24,8 @@ export interface StatusLayout {
   readonly width: number | undefined;
 }
 
-export function printStatus(printer: Printer, report: StatusReport, layout: StatusLayout): void {
+export function printStatus(printer: Printer, given: StatusReport, layout: StatusLayout): void {
+  const report = visibleAll(given);
   const { migrations, counts, refusals } = report;
   if (migrations.length === 0) {
     printer.line(`No migrations yet: ${commandLine("create", "<name>")} writes the first one.`);
