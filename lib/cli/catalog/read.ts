@@ -24,7 +24,7 @@ export function toCatalog(entries: readonly Entry[]): Catalog {
 }
 
 const BEGIN = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-  SET LOCAL search_path = ''; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
+  SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan;
   SET LOCAL "DateStyle" = 'ISO, YMD'; SET LOCAL "IntervalStyle" = postgres; SET LOCAL "TimeZone" = 'UTC';
   SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL quote_all_identifiers = off;
   SET LOCAL standard_conforming_strings = on`;

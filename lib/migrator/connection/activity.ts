@@ -1,8 +1,9 @@
 import type pg from "pg";
 import type { SessionInfo } from "../events.ts";
 import { maskSecrets } from "../sql/mask.ts";
+import { ENGINE_PATH } from "./prepare.ts";
 
-/** Columns of `pg_stat_activity` (as `a`) that make a `SessionInfo`. */
+/** Columns of `pg_stat_activity` (as `a`) that make a `SessionInfo`; to be asked for in the engine's search path. */
 export const SESSION_COLUMNS = `a.pid, a.usename AS "user", a.application_name AS application,
   pg_catalog.host(a.client_addr) AS client, a.state, a.query,
   (extract(epoch FROM pg_catalog.clock_timestamp() - COALESCE(a.xact_start, a.query_start)) * 1000)::bigint::float8 AS "sinceMs"`;
@@ -17,12 +18,13 @@ export function presentable(session: SessionInfo): SessionInfo {
 
 /** The sessions that `pid` waits for. */
 export async function findBlockers(client: pg.Client, pid: number): Promise<SessionInfo[]> {
-  const { rows } = await client.query<SessionInfo>(
-    `SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
-     WHERE a.pid = ANY (pg_catalog.pg_blocking_pids($1)) ORDER BY a.pid`,
-    [pid],
+  const answer = await client.query<SessionInfo>(
+    `SET LOCAL search_path = ${ENGINE_PATH};
+     SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
+     WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${Math.trunc(pid)})) ORDER BY a.pid`,
   );
-  return rows.map(presentable);
+  // The driver answers several statements with a list of results.
+  return ([answer].flat().at(-1)?.rows ?? []).map(presentable);
 }
 
 /** One line about another session, for messages. */

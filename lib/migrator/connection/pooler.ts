@@ -5,6 +5,7 @@ import { resolveOptions } from "../options.ts";
 import { cancelled } from "./cancel.ts";
 import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";
+import { ENGINE_PATH } from "./prepare.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 /**
@@ -114,8 +115,8 @@ const HINT =
   "Connect to the server directly, or through a pool in session mode (PgBouncer: pool_mode = session; hosted databases have another host or port for it). Migrations need a server connection of their own for the lock and the settings.";
 
 /**
- * A connection of its own beside the engine's, made in the same way and refused for the same reasons. End it with
- * `closeClient`.
+ * A connection of its own beside the engine's, made in the same way and refused for the same reasons, on which no
+ * operator or function of somebody else is found. End it with `closeClient`.
  * @param signal ends the connection at once
  * @throws MigrationError with a connection code
  */
@@ -130,6 +131,7 @@ export async function openClient(
     signal?.addEventListener("abort", () => cutConnection(client), { once: true });
     const pid = await backendPid(client);
     if (pid !== undefined && pid !== announcedPid(client)) await requireSessionPooling(setup, client, pid);
+    await client.query(`SET search_path = ${ENGINE_PATH}`);
     return client;
   } catch (error) {
     throw signal?.aborted ? cancelled(signal, error) : connectionError(error, connection);

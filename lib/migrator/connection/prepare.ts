@@ -65,7 +65,8 @@ export interface SessionFacts {
 
 /**
  * One statement that puts a new session into its state, and tells who we are. Settings that a server does not have are
- * left out by asking `pg_settings`; `client_connection_check_interval` exists but cannot be set on Windows servers.
+ * left out by asking `pg_settings`. Until it has run, the search path is whatever somebody has set for the role or the
+ * database: its operators are qualified. `client_connection_check_interval` exists but cannot be set on Windows servers.
  * @param onlyIn process id of the server connection to change: nothing is set in another one
  */
 export function firstSettings(options: ResolvedOptions, state: SessionState, onlyIn: number): string {
@@ -78,10 +79,10 @@ export function firstSettings(options: ResolvedOptions, state: SessionState, onl
     "pg_catalog.count(pg_catalog.set_config(wanted.name, wanted.value, false)) AS set, " +
     "pg_catalog.array_agg(wanted.name) AS known " +
     `FROM (VALUES ${values}) AS wanted (name, value) ` +
-    "JOIN pg_catalog.pg_settings AS known ON known.name = wanted.name " +
-    `WHERE pg_catalog.pg_backend_pid() = ${onlyIn} ` +
-    "AND (wanted.name <> 'client_connection_check_interval' " +
-    "OR pg_catalog.version() !~* '(windows|mingw|visual)')"
+    "JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name " +
+    `WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ${onlyIn} ` +
+    "AND (wanted.name OPERATOR(pg_catalog.<>) 'client_connection_check_interval' " +
+    "OR pg_catalog.version() OPERATOR(pg_catalog.!~*) '(windows|mingw|visual)')"
   );
 }
 
