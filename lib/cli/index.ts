@@ -55,6 +55,8 @@ export async function reportFailure(
     json?.printJsonError(world, new MigrationError("USAGE", error.message.replace(/^error: /, "")));
     return EXIT.usage;
   }
+  const refused = error instanceof MigrationError ? undefined : await refusalOf(error);
+  if (refused !== undefined) return reportFailure(world, refused, invocation);
   if (!(error instanceof MigrationError)) {
     json?.printJsonDefect(world, String(error));
     return crash(world, error);
@@ -63,6 +65,11 @@ export async function reportFailure(
   else await printForPeople(world, error, invocation);
   if (error.code === "CANCELLED") return EXIT.cancelled;
   return error.code === "USAGE" ? EXIT.usage : EXIT.failed;
+}
+
+/** A full disk and the like. */
+async function refusalOf(error: unknown): Promise<MigrationError | undefined> {
+  return (await import("./output/machine-failure.ts")).machineFailure(error);
 }
 
 /** For a signal to arrive that has ended a child process of ours as well. */

@@ -120,7 +120,8 @@ function addLookingCommands(program: Command, world: World, finish: Finish): voi
     program
       .command("dump")
       .description("write the schema of the database to a file, the same for the same schema")
-      .option("--output <file>", "where to", "schema.sql")
+      .option("--output <file>", "where to; - is the standard output", "schema.sql")
+      .option("--force", "also replace a file that dump has not written")
       .option("--check", "write nothing; exit with 1 when the file is not what would be written"),
   ).action(async (flags) => finish(await (await import("./commands/dump.ts")).dump(world, flags)));
   addJsonFlag(addFolderFlag(program.command("create")))

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addMigrations, environmentOf, jsonOf, runCommand, writeProject } from "./command.ts";
@@ -60,6 +62,71 @@ describe("verify", () => {
         "SELECT datname FROM pg_database WHERE datname LIKE 'cdk_pg_migrate_scratch%'",
       );
       expect(left).toEqual([]);
+    }));
+});
+
+describe("dump of a file", () => {
+  it("replaces only what dump has written, unless forced", () =>
+    withProject(async (run, project) => {
+      await run("up");
+      const file = join(project, "schema.sql");
+      writeFileSync(file, "-- by hand\n");
+      const refused = await run("dump");
+      expect(refused).toMatchObject({ code: 2 });
+      expect(refused.stderr).toContain("schema.sql was not written by dump");
+      expect(readFileSync(file, "utf8")).toBe("-- by hand\n");
+      expect(await run("dump", "--force")).toMatchObject({ code: 0 });
+      expect(await run("dump")).toMatchObject({ code: 0 });
+      expect(readdirSync(project).filter((name) => name.includes(".tmp"))).toEqual([]);
+    }));
+
+  it("says what the machine refuses in the words of a user, and leaves nothing behind", () =>
+    withProject(async (run, project) => {
+      await run("up");
+      for (const [output, words] of [
+        ["nowhere/schema.sql", "its folder does not exist"],
+        ["migrations", "it is a folder"],
+        ["migrations/1_a.sql/x", "a part of its path is no folder"],
+        ["/dev/full", "no space is left"],
+      ] as const) {
+        const { code, stderr } = await run("dump", "--output", output);
+        expect([output, code, stderr.includes(words), stderr.includes("defect")]).toEqual([
+          output,
+          2,
+          true,
+          false,
+        ]);
+      }
+      expect(readdirSync(project).filter((name) => name.includes("schema"))).toEqual([]);
+    }));
+
+  it("prints to the standard output, and names what is pending", () =>
+    withProject(async (run, project) => {
+      await run("up");
+      addMigrations(project, CARELESS);
+      const { code, stdout, stderr } = await run("dump", "--output", "-");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^-- The schema as the migrations make it\.[\s\S]*CREATE TABLE public\.a/);
+      expect(stderr).toContain("2_b is pending");
+      expect(readdirSync(project)).not.toContain("-");
+      expect(await run("dump", "--output", "-", "--json")).toMatchObject({ code: 2 });
+      await run("dump");
+      const check = await run("dump", "--check");
+      expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining("2_b is pending") });
+      expect(jsonOf(await run("dump", "--check", "--json"))).toMatchObject({ ok: true, pending: ["2_b"] });
+    }));
+
+  it("--check says that there is no file, and its JSON agrees with the exit code", () =>
+    withProject(async (run, project) => {
+      await run("up");
+      const { code, stdout } = await run("dump", "--check");
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^schema\.sql does not exist: .*\n$/);
+      expect(jsonOf(await run("dump", "--check", "--json"))).toMatchObject({ ok: false, exists: false });
+      writeFileSync(join(project, "schema.sql"), "-- other\n");
+      const json = await run("dump", "--check", "--json");
+      expect(json.code).toBe(1);
+      expect(jsonOf(json)).toMatchObject({ ok: false, exists: true });
     }));
 });
 

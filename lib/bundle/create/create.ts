@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, unlink } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { FolderError } from "../errors.ts";
 import { classifyFileName, numericPrefix } from "../file-names.ts";
@@ -38,10 +38,23 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
     const name = `${nextPrefix(await readdir(dir), now)}_${stem}`;
     const file = join(dir, `${name}.${language}`);
     // Never over a file that someone made in this moment.
-    await writeFile(file, migrationTemplate(language), { flag: "wx" });
+    await writeNew(file, migrationTemplate(language));
     return { file, name };
   } catch (cause) {
     throw cause instanceof FolderError ? cause : cannotWrite(dir, cause);
+  }
+}
+
+/** A full disk must not leave an empty migration behind. */
+async function writeNew(file: string, text: string): Promise<void> {
+  const handle = await open(file, "wx");
+  try {
+    await handle.writeFile(text);
+    await handle.close();
+  } catch (error) {
+    await handle.close().catch(() => undefined);
+    await unlink(file).catch(() => undefined);
+    throw error;
   }
 }
 

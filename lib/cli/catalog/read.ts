@@ -4,7 +4,7 @@ import { addressOf, type Entry, statementsOf } from "./entry.ts";
 import { typed } from "./failure.ts";
 import { everything } from "./queries/all.ts";
 import { COMMENTS, GRANTS } from "./queries/rights.ts";
-import type { CommentRow, GrantRow, ObjectRow } from "./rows.ts";
+import type { CommentRow, GrantRow, ObjectRow, TableColumn } from "./rows.ts";
 import { readServer, type Server } from "./server.ts";
 import { createStatements } from "./table.ts";
 import type { Catalog, CatalogObject, CatalogOptions } from "./types.ts";
@@ -68,7 +68,8 @@ function assemble(
   const grantsOf = byAddress(grants);
   const commentsOf = byAddress(comments);
   const roles: Roles = server;
-  return (row) => {
+  return (read) => {
+    const row = withStableTexts(read);
     const { kind, name, subject, finish } = row;
     const address = addressOf(row.catalog, row.oid);
     const attributes = [
@@ -79,6 +80,40 @@ function assemble(
     const made = createStatements(row, server.defaultsCatalog);
     return { kind, name, subject, address, ...made, attributes, finish: finish ?? [] };
   };
+}
+
+/** Their text is written by people, and kept as it is. */
+const WRITTEN_BY_PEOPLE = ["function", "procedure", "aggregate"];
+
+/**
+ * The server shows `varchar IN ('a', 'b')` in one way after it was written and in another after that text was read
+ * again. It is shown in the second way at once, so that a database made from a dump has the same dump.
+ */
+function withStableTexts(row: ObjectRow): ObjectRow {
+  if (WRITTEN_BY_PEOPLE.includes(row.kind)) return row;
+  const { create, finish, columns } = row;
+  const stable = (texts: readonly string[] | null) => texts?.map(castEachElement) ?? null;
+  const inColumn = (column: TableColumn): TableColumn => ({
+    ...column,
+    default: column.default === null ? null : castEachElement(column.default),
+    tail: castEachElement(column.tail),
+    after: column.after.map(castEachElement),
+  });
+  return {
+    ...row,
+    create: stable(create),
+    finish: stable(finish),
+    columns: columns?.map(inColumn) ?? null,
+  };
+}
+
+const CAST_ARRAY = /\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]/g;
+
+function castEachElement(text: string): string {
+  return text.replace(CAST_ARRAY, (_, elements: string) => {
+    const each = elements.replace(/'(?:[^']|'')*'::character varying/g, (element) => `(${element})::text`);
+    return `ARRAY[${each}]`;
+  });
 }
 
 function byAddress<Row extends { readonly catalog: number; readonly oid: number }>(

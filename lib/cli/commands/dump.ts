@@ -1,11 +1,19 @@
-import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { closeClient } from "../../migrator/index.ts";
+import { openFolder } from "../../bundle/index.ts";
+import { closeClient, MigrationError, Migrator } from "../../migrator/index.ts";
 import { connectTo, ownTablesOf } from "../catalog/index.ts";
-import { checkDump, dumpSchema } from "../dump/index.ts";
+import {
+  colorDifference,
+  compareDump,
+  dumpSchema,
+  readDump,
+  type SchemaDump,
+  writeDump,
+} from "../dump/index.ts";
 import { printJson } from "../output/json.ts";
-import { createPrinter } from "../output/printer.ts";
-import { chooseTarget } from "../settings/target.ts";
+import { createPrinter, type Printer } from "../output/printer.ts";
+import { readProvenance } from "../provenance.ts";
+import { chooseTarget, type Target } from "../settings/target.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
 import { engineOptions } from "./context.ts";
 import type { DatabaseFlags } from "./flags.ts";
@@ -13,28 +21,89 @@ import type { DatabaseFlags } from "./flags.ts";
 export interface DumpFlags extends DatabaseFlags {
   readonly output: string;
   readonly check?: boolean;
+  readonly force?: boolean;
 }
 
 /** Writes the schema to a file; with `--check`, exits with 1 when the file is not what would be written. */
 export async function dump(world: World, flags: DumpFlags): Promise<number> {
-  const printer = createPrinter(world, flags.json ? world.stderr : world.stdout);
+  const toStdout = flags.output === "-";
+  if (toStdout && (flags.json || flags.check)) {
+    throw new MigrationError("USAGE", `--output - goes with neither --json nor --check`, {
+      hint: "Name a file.",
+    });
+  }
+  const printer = createPrinter(world, flags.json || toStdout ? world.stderr : world.stdout);
   const target = await chooseTarget(world, flags);
   const remarks = createPrinter(world, world.stderr);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
-  const client = await connectTo(target.connection, world.signal);
-  const { sql, omitted } = await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) }).finally(
-    () => closeClient(client),
-  );
-  const path = resolve(world.cwd, flags.output);
-  const difference = flags.check ? await checkDump(path, sql) : undefined;
-  if (!flags.check) await writeFile(path, sql);
-  if (flags.json) printJson(world, "dump", { output: flags.output, omitted, difference: difference ?? null });
-  else if (difference !== undefined) {
-    printer.verbatim(difference);
+  const schema = await readSchema(world, target, flags);
+  const pending = await readPending(world, target, flags);
+  if (flags.check) return check(world, flags, schema, { printer, pending });
+  if (toStdout) world.stdout.write(schema.sql);
+  else await writeDump(resolve(world.cwd, flags.output), schema.sql, { force: flags.force === true });
+  const { omitted } = schema;
+  if (flags.json) printJson(world, "dump", { output: flags.output, omitted, pending, difference: null });
+  else if (!toStdout) printer.line(`Wrote ${flags.output}.`);
+  remark(printer, omitted, pending);
+  return EXIT.done;
+}
+
+async function check(
+  world: World,
+  flags: DumpFlags,
+  { sql, omitted }: SchemaDump,
+  { printer, pending }: { readonly printer: Printer; readonly pending: readonly string[] },
+): Promise<number> {
+  const file = await readDump(resolve(world.cwd, flags.output));
+  const difference = compareDump(flags.output, file ?? "", sql);
+  const ok = difference === undefined;
+  if (flags.json) {
+    const found = { output: flags.output, exists: file !== undefined, omitted, pending };
+    printJson(world, "dump", { ...found, difference: difference ?? null, ok });
+  } else if (file === undefined) {
+    printer.line(`${flags.output} does not exist: ${commandLine("dump")} writes it.`);
+  } else if (difference !== undefined) {
+    printer.verbatim(colorDifference(difference, printer.colors));
     printer.line(
       `${flags.output} is not the schema of this database: ${commandLine("dump")} writes it anew.`,
     );
-  } else printer.line(flags.check ? `${flags.output} is up to date.` : `Wrote ${flags.output}.`);
+  } else printer.line(`${flags.output} is up to date.`);
+  remark(printer, omitted, pending);
+  return ok ? EXIT.done : EXIT.failed;
+}
+
+function remark(printer: Printer, omitted: readonly string[], pending: readonly string[]): void {
   for (const name of omitted) printer.line(`Not in it: ${name}`);
-  return difference === undefined ? EXIT.done : EXIT.failed;
+  if (pending.length === 0) return;
+  const [are, they] = pending.length === 1 ? ["is", "it"] : ["are", "they"];
+  printer.line(
+    `${pending.join(", ")} ${are} pending: what ${they} would change is not in it. ${commandLine("up")} first.`,
+  );
+}
+
+async function readSchema(world: World, target: Target, flags: DumpFlags): Promise<SchemaDump> {
+  const client = await connectTo(target.connection, world.signal);
+  try {
+    return await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) });
+  } finally {
+    await closeClient(client);
+  }
+}
+
+/** Names of pending migrations. A schema can be written where there is no folder, or none that can be read. */
+async function readPending(world: World, target: Target, flags: DumpFlags): Promise<string[]> {
+  try {
+    const source = await openFolder(resolve(world.cwd, flags.migrationsDir));
+    const migrator = new Migrator({
+      connection: target.connection,
+      source,
+      provenance: readProvenance(source.dir),
+      options: engineOptions(flags),
+      signal: world.signal,
+    });
+    const { migrations } = await migrator.status();
+    return migrations.filter(({ state }) => state === "pending").map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }

@@ -19,8 +19,12 @@ export interface SchemaDump {
   readonly omitted: readonly string[];
 }
 
+/** First line of every file that is written: only such a file is overwritten. */
+export const MARK =
+  "-- The schema as the migrations make it. Written by the command `dump` of cdk-pg-migrate; not edited by hand.";
+
 /** Function bodies may name what is made after them; all other names are complete, so that no search path is needed. */
-const HEADER = `-- The schema as the migrations make it. Written by the command \`dump\` of cdk-pg-migrate; not edited by hand.
+const HEADER = `${MARK}
 
 SET check_function_bodies = off;
 SET client_min_messages = warning;

@@ -1,0 +1,43 @@
+import { MigrationError } from "../../migrator/index.ts";
+import { readErrorCode } from "../failure.ts";
+
+/** What the machine refuses, in words, and what to do about it. */
+const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOSPC: ["no space is left on the device", "Make room on it, or choose another place."],
+  EDQUOT: ["the disk quota is used up", "Make room, or choose another place."],
+  EFBIG: ["the file would be too large", "Raise the limit (ulimit -f), or choose another place."],
+  EROFS: ["the file system is read-only", "Choose a place that can be written to."],
+  EACCES: ["permission denied", "Choose a place that you may write to, or change its permissions."],
+  EPERM: ["operation not permitted", "Choose a place that you may write to, or change its permissions."],
+  ENOENT: ["its folder does not exist", "Create the folder, or choose another place."],
+  ENOTDIR: ["a part of its path is no folder", "Choose another place."],
+  EISDIR: ["it is a folder", "Name a file in it."],
+  EMFILE: ["too many files are open", "Raise the limit (ulimit -n), or close what holds them."],
+};
+
+/** The error for something that the machine has refused, which is no defect of ours; undefined for anything else. */
+export function machineFailure(error: unknown): MigrationError | undefined {
+  const [what, hint] = REFUSALS[readErrorCode(error) ?? ""] ?? [];
+  if (what === undefined || hint === undefined || typeof error !== "object" || error === null)
+    return undefined;
+  const syscall: unknown = Reflect.get(error, "syscall");
+  if (typeof syscall !== "string") return undefined;
+  const path: unknown = Reflect.get(error, "dest") ?? Reflect.get(error, "path");
+  const place = typeof path === "string" ? path : "a file";
+  return new MigrationError("USAGE", `cannot ${VERBS[syscall] ?? "write"} ${place}: ${what}`, {
+    hint,
+    cause: error,
+  });
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  mkdir: "create",
+  unlink: "delete",
+  rmdir: "delete",
+  rm: "delete",
+  scandir: "read",
+  read: "read",
+  stat: "read",
+  lstat: "read",
+  spawn: "start",
+};
