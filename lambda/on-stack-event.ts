@@ -79,7 +79,8 @@ function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocat
 
 /** The deploy function says itself where its log is, unless it was stopped. */
 function toDeployFailure(error: unknown, { logGroup, requestId }: Invocation): Error {
-  if (error instanceof InvokedFunctionError && !error.isCrash) return error;
+  if (error instanceof InvokedFunctionError && !error.isCrash && error.message.includes(logGroup))
+    return error;
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   const what = error instanceof InvokedFunctionError ? "was stopped" : "cannot be invoked";
   const text = `the deploy function ${what}: ${name}: ${cut(message, MESSAGE_BYTES)}`;

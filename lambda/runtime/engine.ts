@@ -8,6 +8,7 @@ import { fetchCredentials } from "./credentials.ts";
 import type { Invocation } from "./invocation.ts";
 import { logProgress } from "./progress.ts";
 import type { Settings } from "./settings.ts";
+import { stoppedByStrayErrors } from "./stray-errors.ts";
 import { readTls } from "./tls.ts";
 
 /** What a door opens an engine with. */
@@ -56,6 +57,7 @@ async function once<T>(
   const { username: user, password } = await fetchCredentials(settings.secretArn);
   invocation.redactor.hide(password);
   const provenance: Provenance = { actor, origin, revision, bundle: source.manifest.hash, tool: TOOL };
+  const stop = new AbortController();
   const migrator = new Migrator({
     connection: { host, port, database, user, password, tls },
     source,
@@ -63,8 +65,12 @@ async function once<T>(
     options: { ...patience(origin, invocation), ...settings.options },
     observe: logProgress(invocation.log),
     deadline: invocation.deadline,
+    signal: stop.signal,
   });
-  return work(migrator);
+  return stoppedByStrayErrors(
+    (error) => stop.abort(error),
+    () => work(migrator),
+  );
 }
 
 /**

@@ -40,12 +40,15 @@ function formsOf(secret: string): readonly string[] {
   const url = new URL("postgres://user@host");
   url.password = secret;
   const query = new URLSearchParams({ "": secret }).toString().slice(1);
-  const plain = [
-    ...[secret, secret.replaceAll("'", "''"), url.password, query],
-    ...[encodeURIComponent(secret), encodeURI(secret)],
-  ];
-  const quoted = plain.map(quote);
-  return [...plain, ...quoted, ...quoted.map(quote)];
+  const plain = [secret, url.password, query, encodeURIComponent(secret), encodeURI(secret)];
+  // A URL may stand in SQL and that in JSON, or the other way round: each of these may be quoted twice.
+  const once = quotedAnyWay(plain);
+  return [...new Set([...once, ...quotedAnyWay(once)])];
+}
+
+/** As they are, in SQL and in JSON. */
+function quotedAnyWay(texts: readonly string[]): readonly string[] {
+  return texts.flatMap((text) => [text, text.replaceAll("'", "''"), quote(text)]);
 }
 
 function quote(text: string): string {

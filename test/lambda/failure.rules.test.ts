@@ -84,6 +84,9 @@ describe("a failure for CloudFormation", () => {
     ["in SQL", "'hunter2/ß\"''x'"],
     ["in JSON in JSON", JSON.stringify(JSON.stringify("hunter2/ß\"'x"))],
     ["in a connection string", Object.assign(new URL("postgres://u@h"), { password: "hunter2/ß\"'x" }).href],
+    ["in a URL in SQL", encodeURIComponent("hunter2/ß\"'x").replaceAll("'", "''")],
+    ["in SQL in JSON", JSON.stringify("'hunter2/ß\"''x'")],
+    ["in JSON in SQL", JSON.stringify("hunter2/ß\"'x").replaceAll("'", "''")],
     ["in a query", new URLSearchParams({ password: "hunter2/ß\"'x" }).toString()],
     ["where the message is cut", `${"a".repeat(320)}hunter2/ß"'x${"b".repeat(900)}`],
   ])("never holds the password %s", (_how, text) => {

@@ -59,7 +59,8 @@ export const rollback: Scenarios = (world) =>
           const { withScene, deployable, server, services } = world();
           const gate = await startGate(server.connection);
           try {
-            await withScene({ port: gate.port }, async ({ stack, db }) => {
+            // It waits for the database as long as it has time.
+            await withScene({ port: gate.port, timeoutSeconds: 8 }, async ({ stack, db }) => {
               await stack.create(await deployable(tables(1), { onRollback }));
               await stack.update(await deployable(tables(1, 2), { onRollback }));
               await gate.close();

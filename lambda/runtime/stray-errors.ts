@@ -1,0 +1,45 @@
+import { type MigrationError, outsideContainment, strayError } from "../../lib/migrator/index.ts";
+
+let stopRun: ((error: MigrationError) => void) | undefined;
+let isInstalled = false;
+
+/**
+ * Does `work`, which `stop` ends with the error of a migration's code that nothing caught, such as one thrown by a timer.
+ * Without it Lambda's runtime would end the process, and report that from inside the migration, where a connection is
+ * refused: it would try for ever.
+ */
+export async function stoppedByStrayErrors<T>(
+  stop: (error: MigrationError) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  install();
+  stopRun = stop;
+  try {
+    return await work();
+  } finally {
+    stopRun = undefined;
+  }
+}
+
+/** Takes the place of the runtime's listeners, which still hear of all that comes from no migration. */
+function install(): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  for (const event of ["uncaughtException", "unhandledRejection"]) {
+    const listeners: readonly unknown[] = process.rawListeners(event);
+    process.removeAllListeners(event);
+    process.on(event, (...args: unknown[]) => hear(args, listeners));
+  }
+}
+
+function hear(args: readonly unknown[], listeners: readonly unknown[]): void {
+  const stray = strayError(args[0]);
+  // The build that is under way throws it.
+  if (stray?.fatal === false) return;
+  outsideContainment(() => {
+    if (stray !== undefined && stopRun !== undefined) return stopRun(stray.error);
+    for (const listener of listeners)
+      if (typeof listener === "function") Reflect.apply(listener, process, args);
+    if (listeners.length === 0) process.exit(1);
+  });
+}
