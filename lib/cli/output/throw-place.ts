@@ -1,4 +1,4 @@
-import { join, relative, sep } from "node:path";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MigrationError } from "../../migrator/index.ts";
 
@@ -11,14 +11,14 @@ export function placeOfThrow({ code, details }: MigrationError, cwd: string): st
   for (const [, file = "", line, column] of frames) {
     if (/[\\/]node_modules[\\/]/.test(file)) continue;
     const path = file.startsWith("file:") ? fileURLToPath(file) : file;
-    if (path.startsWith(ENGINE)) continue;
+    if (ENGINE.test(path)) continue;
     return `${relative(cwd, path)}:${line}:${column}`;
   }
   return undefined;
 }
 
 /** Calls of `pgm` go through the engine before they reach node-pg-migrate. */
-const ENGINE = join(import.meta.dirname, "..", "..", "migrator", sep);
+const ENGINE = /[\\/]lib[\\/]migrator[\\/]/;
 
 /** The stack of the error at the bottom. The bundle's own errors say where in their message. */
 function stackOf(error: unknown): string {

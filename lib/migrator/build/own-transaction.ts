@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { type TransactionControl, transactionControl } from "../sql/classify.ts";
-import { splitStatements } from "../sql/split.ts";
+import { splitStatements, statementTokens } from "../sql/split.ts";
 
 interface Control {
   readonly step: number;
@@ -37,11 +37,32 @@ export function withoutOwnTransaction(name: string, steps: readonly string[]): r
     commit.step === last?.step &&
     commit.start === last.start;
   if (!encloses || begin === undefined || commit === undefined) throw hasControl(name, statements, controls);
+  for (const one of [first, last]) if (one !== undefined && !isBare(one.text)) throw saysMore(name, one.text);
   return steps.map((step, index) =>
     blank(
       step,
       [begin, commit].filter((control) => control.step === index),
     ),
+  );
+}
+
+/** Whether it says nothing about the transaction but that it begins, or that it is committed. */
+function isBare(statement: string): boolean {
+  const words = statementTokens(statement)[0] ?? [];
+  const [first, second] = words.map(({ start, end }) => statement.slice(start, end).toLowerCase());
+  if (first === "start") return words.length === 2;
+  const noise = second === "work" || second === "transaction" ? 1 : 0;
+  return words.length === 1 + noise && first !== "prepare";
+}
+
+function saysMore(name: string, statement: string): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${name} says how its transaction is to be, where the engine opens and ends it: ${statement}`,
+    {
+      migration: name,
+      hint: "Put SET TRANSACTION … as its first statement in the place of that BEGIN, and leave COMMIT out; or begin the file with -- migrate: no-transaction.",
+    },
   );
 }
 
