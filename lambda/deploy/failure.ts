@@ -65,9 +65,16 @@ function describe(
 }
 
 /** Where in its SQL the server found the error; without a position, how the statement begins. */
-function placeOf({ statement, position, context }: ErrorDetails): readonly string[] {
+function placeOf(details: ErrorDetails): readonly string[] {
+  const { statement, position, context, file, line: fileLine, statementNumber, statements = 1 } = details;
   const inside = context === undefined ? [] : [`Context: ${context.split("\n")[0] ?? ""}`];
   if (statement === undefined) return inside;
+  if (file !== undefined && fileLine !== undefined) {
+    const number = statements > 1 ? `, statement ${statementNumber} of ${statements}` : "";
+    const text =
+      position === undefined ? statement.trim().split("\n")[0] : locate(statement, position).lineText;
+    return [`${file}:${fileLine}${number}: ${(text ?? "").trim()}`, ...inside];
+  }
   if (position === undefined) return [`Statement: ${statement.trim().split("\n")[0] ?? ""}`, ...inside];
   const { line, lineText } = locate(statement, position);
   return [`Line ${line} of its SQL: ${lineText.trim()}`, ...inside];

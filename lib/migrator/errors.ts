@@ -46,6 +46,14 @@ export interface ErrorDetails {
   readonly migration?: string;
   /** The SQL that the server refused, passwords masked; of very long SQL what is around the error. */
   readonly statement?: string;
+  /** Which statement of its migration that is, from 1. */
+  readonly statementNumber?: number;
+  /** How many statements the migration has, where that is known. */
+  readonly statements?: number;
+  /** The migration's file, where its SQL stands in one, without the folder. */
+  readonly file?: string;
+  /** The line of `file` in which the error is: where the statement begins, when the server does not say more. */
+  readonly line?: number;
   /** Five-character SQLSTATE of the server's answer. */
   readonly sqlstate?: string;
   /** 1-based character offset into `statement`, as the server reported it. */
@@ -68,8 +76,6 @@ export interface ErrorDetails {
   readonly blockers?: readonly string[];
   /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
-  /** How many statements it has, where that is known. */
-  readonly statements?: number;
   readonly cause?: unknown;
 }
 

@@ -35,7 +35,7 @@ describe("a statement that the server refuses", () => {
 Error SQL (SQLSTATE 42704) in 2_b
   type "nosuchtype" does not exist
 
-  migrations/2_b.sql:
+  migrations/2_b.sql:41:
   39 | CREATE TABLE b (
   40 |  id int,
   41 |  name nosuchtype
@@ -46,6 +46,8 @@ Error SQL (SQLSTATE 42704) in 2_b
   Applied and kept: 1_a.
   Rolled back: 2_b.
   Not started: 3_c, 4_d.
+
+  What to do: It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (--schema) write schema.name. See docs/troubleshooting.md#sql.
 `);
   });
 
@@ -73,7 +75,7 @@ Error SQL (SQLSTATE 42704) in 2_b
   it("does not show a password", async () => {
     const migrations = { "1_a.sql": "CREATE ROLE r PASSWORD 's3cret' NOSUCHOPTION;\nSELECT 'fine';" };
     for (const { stdout, stderr } of [await up(migrations), await up(migrations, ["--json"])]) {
-      expect(stdout + stderr).toContain("CREATE ROLE r PASSWORD '********' NOSUCHOPTION;");
+      expect(stdout + stderr).toContain("CREATE ROLE r PASSWORD '********' NOSUCHOPTION");
       expect(stdout + stderr).not.toContain("s3cret");
     }
   });
@@ -101,7 +103,7 @@ Error SQL (SQLSTATE 42704) in 2_b
         code: "SQL",
         sqlstate: "42703",
         migration: "2_b",
-        statement: expect.stringContaining("SELECT nosuch;"),
+        statement: "SELECT nosuch",
         position: 8,
         applied: ["1_a"],
         remaining: ["2_b"],

@@ -21,6 +21,10 @@ describe("a failure for CloudFormation", () => {
       toDeployFailure(new MigrationError("SQL", "syntax error", details), invocation(), KEPT).message;
     const statement = "CREATE TABLE a ();\n  SELEC 2;\n";
     expect(at({ statement, position: 23 })).toContain("\nLine 2 of its SQL: SELEC 2;\n");
+    const place = { file: "1_a.sql", line: 7, statementNumber: 2, statements: 3 };
+    expect(at({ statement: "SELECT 1,\n nothing", position: 12, ...place })).toContain(
+      "\n1_a.sql:7, statement 2 of 3: nothing\n",
+    );
     expect(at({ statement })).toContain("\nStatement: CREATE TABLE a ();\n");
     expect(at({ context: "PL/pgSQL function f() line 3 at RAISE\nSQL" })).toContain(
       "\nContext: PL/pgSQL function f() line 3 at RAISE\n",

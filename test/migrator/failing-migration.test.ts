@@ -93,7 +93,7 @@ describe("a failing migration", () => {
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE ROLE x LOGIN PASSWORD 'open sesame' NO SUCH WORD;" });
       const error = await failureOf((await openMigrator(db, dir)).up());
-      expect(error.details.statement).toContain("PASSWORD '***********'");
+      expect(error.details.statement).toContain("PASSWORD '********'");
       expect(JSON.stringify([error.message, error.details])).not.toContain("open sesame");
     }));
 });

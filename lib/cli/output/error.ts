@@ -1,4 +1,5 @@
-import { type ErrorDetails, MigrationError } from "../../migrator/index.ts";
+import { join, relative } from "node:path";
+import { type ErrorDetails, locate, MigrationError } from "../../migrator/index.ts";
 import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import { describeChange } from "./changes.ts";
@@ -21,7 +22,7 @@ export interface FailedCommand {
 /** Tells a person what failed, what the database looks like now, and what to do. */
 export function printError(world: World, failed: FailedCommand): void {
   const error = readable(failed.error);
-  const { detail, hint } = error.details;
+  const { detail, hint, context } = error.details;
   const colors = colorsFor(world, world.stderr);
   const columns = isTerminal(world, world.stderr) ? world.stderr.columns : undefined;
   const prose = (line: string) => fold(`  ${line}`, columns);
@@ -30,6 +31,7 @@ export function printError(world: World, failed: FailedCommand): void {
     statementLines(world, failed, colors),
     (error.details.changes ?? []).flatMap((change) => describeChange(change, colors)),
     detail === undefined ? [] : [prose(`Detail: ${detail}`)],
+    context === undefined ? [] : [prose(`Context: ${context.replaceAll("\n", "\n  ")}`)],
     stateAfter(failed.command, error).map(prose),
     hint === undefined
       ? []
@@ -63,20 +65,47 @@ function placeLines(world: World, error: MigrationError): string[] {
 }
 
 function statementLines(world: World, { error, migrationsDir }: FailedCommand, colors: Colors): string[] {
-  const { statement, position, migration }: ErrorDetails = error.details;
+  const { statement, position, migration, file, line }: ErrorDetails = error.details;
   if (statement === undefined) return [];
   const width = widthOf(world.stderr);
-  if (position === undefined) return firstLines(visible(statement)).map((line) => clip(`    ${line}`, width));
+  const inside = position === undefined ? 1 : locate(statement, position).line;
+  const firstLine = line === undefined ? undefined : line - inside + 1;
+  const path = file === undefined ? undefined : relative(world.cwd, join(migrationsDir, file));
+  if (position === undefined) {
+    return [...heading(error.details, path), ...numbered(visible(statement), firstLine, width, colors)];
+  }
   const found =
-    migration === undefined ? undefined : findInSqlFile(migrationsDir, migration, statement, world.cwd);
-  if (found === undefined) return excerpt(statement, position, width, colors);
-  return [`  ${visible(found.path)}:`, ...excerpt(found.text, found.before + position, width, colors)];
+    migration === undefined
+      ? undefined
+      : findInSqlFile(migrationsDir, migration, statement, firstLine, world.cwd);
+  const head = heading(error.details, path ?? found?.path);
+  if (found === undefined) return [...head, ...excerpt(statement, position, width, colors)];
+  return [...head, ...excerpt(found.text, found.before + position, width, colors)];
+}
+
+/** Where the statement is: file and line, and its number when there are several. */
+function heading(
+  { line, statementNumber, statements = 1 }: ErrorDetails,
+  path: string | undefined,
+): readonly string[] {
+  const number =
+    statements < 2 || statementNumber === undefined ? [] : [`statement ${statementNumber} of ${statements}`];
+  const place = path === undefined ? [] : [line === undefined ? path : `${path}:${line}`];
+  const all = [...place, ...number].join(", ");
+  return all === "" ? [] : [`  ${visible(all)}:`];
 }
 
 const SHOWN_LINES = 6;
 
-function firstLines(statement: string): string[] {
-  const lines = statement.trim().split(/\r?\n/);
+/** The beginning of a statement, with the numbers of its lines in the file where they are known. */
+function numbered(statement: string, firstLine: number | undefined, width: number, colors: Colors): string[] {
+  const lines = statement.trim().split(/\r\n|\r|\n/);
   const rest = lines.length - SHOWN_LINES;
-  return rest > 0 ? [...lines.slice(0, SHOWN_LINES), `… ${rest} more lines`] : lines;
+  const more = statement.endsWith("…") ? ["    …"] : rest > 0 ? [`    … ${rest} more lines`] : [];
+  const gutter = String((firstLine ?? 1) + SHOWN_LINES).length + 2;
+  const shown = lines.slice(0, SHOWN_LINES).map((text, index) => {
+    if (firstLine === undefined) return clip(`    ${text}`, width);
+    return `${colors.dim(`${String(firstLine + index).padStart(gutter)} |`)} ${clip(text, width - gutter - 3)}`.trimEnd();
+  });
+  return [...shown, ...more];
 }

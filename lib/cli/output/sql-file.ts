@@ -16,6 +16,7 @@ export function findInSqlFile(
   dir: string,
   migration: string,
   statement: string,
+  firstLine: number | undefined,
   cwd: string,
 ): FoundStatement | undefined {
   // The engine ends a file's text with a semicolon of its own.
@@ -23,10 +24,17 @@ export function findInSqlFile(
   for (const extension of [".sql", ".up.sql", ".down.sql"]) {
     const path = join(dir, migration + extension);
     const text = maskSecrets(readIfThere(path));
-    const at = text.indexOf(wanted);
+    let at = text.indexOf(wanted);
+    // The same statement may stand in a file more than once.
+    while (at >= 0 && firstLine !== undefined && lineAt(text, at) !== firstLine)
+      at = text.indexOf(wanted, at + 1);
     if (at >= 0) return { path: relative(cwd, path), text, before: [...text.slice(0, at)].length };
   }
   return undefined;
+}
+
+function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split(/\r\n|\r|\n/).length;
 }
 
 function readIfThere(path: string): string {

@@ -1,7 +1,8 @@
+import { basename } from "node:path";
 import type { Actions, BuiltSteps } from "../engine.ts";
 import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
-import type { LoadedMigration } from "../source.ts";
+import type { LoadedMigration, SqlFile } from "../source.ts";
 import { HOW_TO_DECLARE, irreversibleReason, NoWayDown } from "./irreversible.ts";
 import { readHalf, readSections, type Section } from "./sections.ts";
 
@@ -13,14 +14,24 @@ export interface Recipe {
   readonly mode: "direct" | "inferred";
 }
 
+/** The parts of a file that SQL was taken from. */
+export interface SqlOrigin extends Pick<Section, "ranges"> {
+  /** Name of the file, without the folder. */
+  readonly file: string;
+  readonly text: string;
+}
+
 /** SQL that is known as it is: nothing has to be called for it, and node-pg-migrate need not be loaded. */
 export class PlainSql implements BuiltSteps {
   readonly steps: readonly string[];
   readonly transactional: boolean;
+  /** Where the SQL comes from; undefined when it was stored. */
+  readonly origin: SqlOrigin | undefined;
 
-  constructor(texts: readonly string[], transactional: boolean) {
+  constructor(texts: readonly string[], transactional: boolean, origin?: SqlOrigin) {
     this.steps = texts.filter((text) => text.trim() !== "").map(terminated);
     this.transactional = transactional;
+    this.origin = origin;
   }
 }
 
@@ -41,17 +52,18 @@ function exportedActions(loaded: LoadedMigration): Actions {
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
     return {
-      up: plainSql(readHalf(up, "up")),
-      down: down ? plainSql(readHalf(down, "down")) : new NoWayDown(),
+      up: plainSql(up, readHalf(up, "up")),
+      down: down ? plainSql(down, readHalf(down, "down")) : new NoWayDown(),
       shorthands: {},
     };
   }
-  const { up, down } = readSections(loaded.file);
-  return { up: plainSql(up), down: down ? plainSql(down) : new NoWayDown(), shorthands: {} };
+  const { file } = loaded;
+  const { up, down } = readSections(file);
+  return { up: plainSql(file, up), down: down ? plainSql(file, down) : new NoWayDown(), shorthands: {} };
 }
 
-function plainSql({ text, transactional }: Section): PlainSql {
-  return new PlainSql([text], transactional);
+function plainSql(file: SqlFile, { text, transactional, ranges }: Section): PlainSql {
+  return new PlainSql([text], transactional, { file: basename(file.path), text: file.text, ranges });
 }
 
 function moduleActions(exported: unknown): Actions {

@@ -16,6 +16,13 @@ export interface Section {
   /** Without its marker. */
   readonly text: string;
   readonly transactional: boolean;
+  /** Where its statements stand in the file, in UTF-16 code units. */
+  readonly ranges: readonly Range[];
+}
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** As the first line of SQL: run its statements one by one, outside a transaction. */
@@ -38,18 +45,23 @@ export function readSections(file: SqlFile): Sections {
   const { markers, outside } = readMarkers(file);
   const down = markers.find(({ meaning }) => meaning === "down");
   const up = markers.find(({ meaning }) => meaning === "up");
-  const section = (text: string, direction: Direction): Section => ({
+  const section = (text: string, direction: Direction, ranges: readonly Range[]): Section => ({
     text: text.trim(),
     transactional: !outside.has("file") && !outside.has(direction),
+    ranges,
   });
   const { text } = file;
-  if (down === undefined) return { up: section(withoutMarker(text, 0, text.length, up), "up") };
+  const whole = { start: 0, end: text.length };
+  if (down === undefined) return { up: section(withoutMarker(text, 0, text.length, up), "up", [whole]) };
   const end = up !== undefined && up.start > down.start ? up.start : text.length;
   const before = withoutMarker(text, 0, down.start, up);
   const after = withoutMarker(text, end, text.length, up);
   return {
-    up: section(joined(before, after), "up"),
-    down: section(text.slice(down.end, end), "down"),
+    up: section(joined(before, after), "up", [
+      { start: 0, end: down.start },
+      { start: end, end: text.length },
+    ]),
+    down: section(text.slice(down.end, end), "down", [{ start: down.end, end }]),
   };
 }
 
@@ -64,7 +76,8 @@ export function readHalf(file: SqlFile, direction: Direction): Section {
     const message = `has a section "${other.meaning}" and is the ${direction} file of a pair`;
     throw refusal(file, other.start, message, "Move that section to the other file of the pair.");
   }
-  return { text: file.text.trim(), transactional: outside.size === 0 };
+  const ranges = [{ start: 0, end: file.text.length }];
+  return { text: file.text.trim(), transactional: outside.size === 0, ranges };
 }
 
 function withoutMarker(text: string, from: number, to: number, marker: Marker | undefined): string {

@@ -1,6 +1,5 @@
 import type pg from "pg";
 import { MigrationError } from "../errors.ts";
-import { maskSecrets } from "../sql/mask.ts";
 import { describeSession } from "./activity.ts";
 import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";
@@ -8,7 +7,7 @@ import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOp
 import { leftUntil, timeIsUp } from "./deadline.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
-import { sqlError } from "./sql-error.ts";
+import { shownOf, sqlError } from "./sql-error.ts";
 
 /** A connection on which one thing is asked at a time, can be cancelled, and fails with a typed error. */
 export class Connection {
@@ -96,8 +95,9 @@ export class Connection {
     return left !== undefined && left < 100;
   }
 
-  async #typed(error: unknown, { text, position, meaning, by }: Place): Promise<MigrationError> {
+  async #typed(error: unknown, place: Place): Promise<MigrationError> {
     const { signal, connection } = this.#setup;
+    const { meaning, failing } = place;
     const failure = readFailure(error);
     if (!(await this.#survived(failure))) this.#lost = true;
     if (signal?.aborted) return cancelled(signal, error);
@@ -108,14 +108,14 @@ export class Connection {
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
           // The engine's own would show what it stores.
-          ...(by === "engine" ? {} : { statement: maskSecrets(text) }),
+          ...shownOf(place),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",
         },
       );
     }
-    const refusal = sqlError(error, { text, by, position }, this.#watch.blockers.map(describeSession));
-    return meaning === undefined ? refusal : meaning(refusal);
+    const refusal = sqlError(error, place, this.#watch.blockers.map(describeSession));
+    return meaning === undefined ? refusal : meaning(refusal, failing);
   }
 
   /**

@@ -10,12 +10,59 @@ export interface Part {
   /** Who wrote it. What a migration has need not be complete in itself. */
   readonly by: "engine" | "migration";
   /** What a refusal of this part is to its user. Default: the refusal of its SQL. */
-  readonly meaning?: (error: MigrationError) => MigrationError;
+  readonly meaning?: (error: MigrationError, failing: FailingStatement | undefined) => MigrationError;
 }
 
 /** The SQL that failed, and where in it. */
 export interface Place extends Part {
   readonly position: number | undefined;
+  readonly failing: FailingStatement | undefined;
+}
+
+/** One statement of a text. Offsets are UTF-16 code units in the text. */
+export interface FailingStatement {
+  /** From 0. */
+  readonly index: number;
+  readonly start: number;
+  readonly end: number;
+  /** Where in it the error is: its beginning, when the server does not say. */
+  readonly at: number;
+}
+
+/** @param completed number of statements of this text that were completed, where that is known */
+export function placeIn(part: Part, failure: Failure, completed: number | undefined): Place {
+  const position = failure.position ?? innerPosition(part.text, failure);
+  return { ...part, position, failing: failingIn(part.text, failure, completed) };
+}
+
+/**
+ * The statement that failed. The server's own position tells it; one in a body of code may be in the statement that
+ * defined the code, and not in the one that ran it.
+ */
+function failingIn(
+  text: string,
+  failure: Failure,
+  completed: number | undefined,
+): FailingStatement | undefined {
+  const statements = splitStatements(text);
+  const position = failure.position ?? innerPosition(text, failure);
+  const offset = position === undefined ? undefined : codeUnitOffset(text, position - 1);
+  const isTold = failure.position !== undefined && offset !== undefined;
+  const told = isTold
+    ? Math.max(
+        0,
+        statements.findLastIndex(({ start }) => start <= offset),
+      )
+    : undefined;
+  const index = told ?? (statements.length === 1 ? 0 : completed);
+  const found = index === undefined ? undefined : statements[index];
+  if (index === undefined || found === undefined) return undefined;
+  const { start } = found;
+  // Comments around a statement are no part of it, unless the error is in one, such as one that nothing closes.
+  const rest = statements[index + 1]?.start ?? text.length;
+  const end = isTold && offset > found.end ? rest : found.end;
+  const isInside = offset !== undefined && offset >= start && (isTold || offset <= end);
+  return { index, start, end, at: isInside ? Math.min(offset, end) : start };
 }
 
 /** A part of the engine's own. */
@@ -49,24 +96,28 @@ export class Message {
    * @param completed number of statements
    */
   placeOf(failure: Failure, completed: number): Place {
-    const { position } = failure;
+    const { position, ...rest } = failure;
     const at = position === undefined ? undefined : this.#at(position);
-    if (completed === 0 && at !== undefined) return at;
-    const part = this.#after(completed);
-    return part.text === at?.text ? at : { ...part, position: innerPosition(part.text, failure) };
+    const inPart = ({ position: within, ...part }: Part & { readonly position: number }): Place =>
+      placeIn(part, { ...rest, position: within }, undefined);
+    if (completed === 0 && at !== undefined) return inPart(at);
+    const [part, before] = this.#after(completed);
+    return part.text === at?.text ? inPart(at) : placeIn(part, rest, before);
   }
 
-  #after(completed: number): Part {
+  /** The part that comes after so many statements, and how many of them are its own. */
+  #after(completed: number): readonly [part: Part, own: number] {
     let left = completed;
     for (const { part } of this.#parts) {
-      left -= splitStatements(part.text).length;
-      if (left < 0) return part;
+      const { length } = splitStatements(part.text);
+      if (left < length) return [part, left];
+      left -= length;
     }
-    return this.#parts.at(-1)?.part ?? own(this.text);
+    return [this.#parts.at(-1)?.part ?? own(this.text), left];
   }
 
   /** @param position counts characters, from 1; what stands between two parts belongs to the one before it */
-  #at(position: number): Place {
+  #at(position: number): Part & { readonly position: number } {
     const offset = codeUnitOffset(this.text, position - 1);
     const found = this.#parts.findLast(({ start }) => start <= offset) ?? this.#parts[0];
     if (found === undefined) return { ...own(this.text), position };

@@ -7,8 +7,8 @@ import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./conne
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
 import { enterEngineText, LAST_STATE, migrationEntry, type Situation, timeLimit } from "./enter.ts";
-import { connectionError, type Failure } from "./failure.ts";
-import { innerPosition, Message, messagesOf, own, type Part, type Place } from "./message.ts";
+import { connectionError } from "./failure.ts";
+import { Message, messagesOf, own, type Part, placeIn } from "./message.ts";
 import { announcedPid, requireSessionPooling } from "./pooler.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
 import { Script, TimedScript } from "./script.ts";
@@ -78,15 +78,15 @@ export class Session {
   }
 
   /** As `run`, for SQL of a migration, which errors show. */
-  async runMigration(text: string): Promise<void> {
-    await this.#run({ text, by: "migration" });
+  async runMigration(text: string, meaning?: Part["meaning"]): Promise<void> {
+    await this.#run({ text, by: "migration", ...(meaning === undefined ? {} : { meaning }) });
   }
 
   async #run(part: Part): Promise<void> {
     const script = new Script(part.text);
     await this.#connection.ask(
       (client) => script.sendTo(client),
-      (failure) => placeIn(part, failure),
+      (failure) => placeIn(part, failure, script.completed),
     );
   }
 
@@ -94,7 +94,7 @@ export class Session {
   async rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> {
     const { rows } = await this.#connection.ask(
       (client) => client.query<Row>(text, values),
-      (failure) => placeIn(own(text), failure),
+      (failure) => placeIn(own(text), failure, undefined),
     );
     return rows;
   }
@@ -103,7 +103,7 @@ export class Session {
   async lastRows<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
     const answer = await this.#connection.ask(
       (client) => client.query<Row>(text),
-      (failure) => placeIn(own(text), failure),
+      (failure) => placeIn(own(text), failure, undefined),
     );
     // The driver answers several statements with a list of results.
     return [answer].flat().at(-1)?.rows ?? [];
@@ -120,9 +120,17 @@ export class Session {
     values?: unknown[],
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
+    let completed = 0;
+    const count = (): void => {
+      completed += 1;
+    };
     return this.#connection.ask(
-      (client) => client.query<Row>(query, values),
-      (failure) => placeIn({ text, by: "migration" }, failure),
+      (client) => {
+        client.connection.on("commandComplete", count);
+        const answer = client.query<Row>(query, values);
+        return answer.finally(() => client.connection.off("commandComplete", count));
+      },
+      (failure) => placeIn({ text, by: "migration" }, failure, completed),
     );
   }
 
@@ -251,10 +259,6 @@ async function prepare(client: pg.Client, setup: SessionOptions): Promise<Sessio
   if (facts.pid === announcedPid(client)) return facts;
   await requireSessionPooling(setup, client, facts.pid);
   return ask(facts.pid);
-}
-
-function placeIn(part: Part, failure: Failure): Place {
-  return { ...part, position: failure.position ?? innerPosition(part.text, failure) };
 }
 
 /** What a server tells of a setting, unasked. */

@@ -11,17 +11,12 @@ export const ANOTHER_TABLE = "cdk_pg_migrate.another_table";
  * The typed error for a statement that the server refused. Passwords in it are masked. Of the engine's own SQL nothing
  * is shown, and of the server's words only those that cannot hold what the engine stores.
  */
-export function sqlError(
-  error: unknown,
-  { text: statement, by, position }: Place,
-  blockers: readonly string[],
-): MigrationError {
-  const isOwn = by === "engine";
-  if (isOwn) forgetRow(error);
+export function sqlError(error: unknown, place: Place, blockers: readonly string[]): MigrationError {
+  if (place.by === "engine") forgetRow(error);
   const { message, code, detail, hint, context, fromServer } = readFailure(error);
-  const masked = (text: string): string => maskQuoted(text, statement);
+  const masked = (text: string): string => maskQuoted(text, place.text);
   const isLock = code === "55P03" || code === "40P01";
-  const shown = isOwn ? {} : shownOf(statement, position);
+  const shown = shownOf(place);
   maskRaw(error, masked);
   const details = {
     ...shown,
@@ -31,7 +26,7 @@ export function sqlError(
     ...(hint === undefined ? {} : { hint: masked(hint) }),
     ...(context === undefined ? {} : { context: masked(context).slice(0, LONGEST_CONTEXT) }),
   };
-  if (isOwn && code === "42704" && message.includes(ANOTHER_TABLE)) return exchanged(error);
+  if (place.by === "engine" && code === "42704" && message.includes(ANOTHER_TABLE)) return exchanged(error);
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
@@ -60,12 +55,23 @@ function forgetRow(error: unknown): void {
     if (Reflect.has(error, key)) Reflect.set(error, key, undefined);
 }
 
-/** The statement as it may be shown, and the position in that. */
-function shownOf(statement: string, position: number | undefined): ReturnType<typeof excerptOf> {
+/** The statement that failed as it may be shown, and the position in that. The engine's own is not shown. */
+export function shownOf({
+  text,
+  by,
+  position,
+  failing,
+}: Place): Pick<ErrorDetails, "statement" | "position"> {
+  if (by === "engine") return {};
+  const { start, end } = failing ?? { start: 0, end: text.length };
+  const statement = text.slice(start, end);
+  const offset = position === undefined ? undefined : codeUnitOffset(text, position - 1) - start;
   const masked = maskSql(statement);
-  if (position === undefined || masked.text === statement) return excerptOf(masked.text, position);
-  const offset = masked.toMasked(codeUnitOffset(statement, position - 1));
-  return excerptOf(masked.text, codePointLength(masked.text.slice(0, offset)) + 1);
+  // One outside is in the body of a function that another statement has made: the context names it.
+  if (offset === undefined || offset < 0 || offset > statement.length)
+    return excerptOf(masked.text, undefined);
+  const shown = masked.toMasked(Math.min(offset, statement.length));
+  return excerptOf(masked.text, codePointLength(masked.text.slice(0, shown)) + 1);
 }
 
 const LONGEST_STATEMENT = 20_000;
@@ -77,7 +83,8 @@ function excerptOf(text: string, position: number | undefined): Pick<ErrorDetail
   const at = (offset: number) => (position === undefined ? {} : { position: position - offset });
   if (text.length <= LONGEST_STATEMENT) return { statement: text, ...at(0) };
   const start = Math.max(0, (position ?? 1) - 1 - LONGEST_STATEMENT / 2);
-  return { statement: text.slice(start, start + LONGEST_STATEMENT), ...at(start) };
+  const cut = text.slice(start, start + LONGEST_STATEMENT);
+  return { statement: start + LONGEST_STATEMENT < text.length ? `${cut}…` : cut, ...at(start) };
 }
 
 /** The driver's error goes along as the cause, and whoever prints a cause prints all of it. */

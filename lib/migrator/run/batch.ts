@@ -3,6 +3,7 @@ import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { TransactionMode } from "../options.ts";
+import { withAdvice } from "./advice.ts";
 import { type Fence, proofOf } from "./fence.ts";
 
 /** The message that does one migration in a transaction. */
@@ -181,7 +182,8 @@ function atCommit(error: MigrationError): MigrationError {
   if (error.code === "UNTRUSTED_HISTORY") return error;
   const { statement: _, position: __, sqlstate = "", ...details } = error.details;
   const what = /^(42|25)/.test(sqlstate) ? "the migration cannot be recorded" : "at commit";
-  return new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
+  const failed = new MigrationError(error.code, `${what}: ${error.message}`, { ...details, sqlstate });
+  return what === "at commit" ? withAdvice(failed, undefined) : failed;
 }
 
 /** Whether an error is one of `endedTransaction`. */

@@ -6,6 +6,7 @@ import type { Direction } from "../plan/select.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
+import { withAdvice } from "./advice.ts";
 import { alone, endedTransaction, isEndedTransaction, type Work } from "./batch.ts";
 import type { RunContext } from "./context.ts";
 import { fenced } from "./fence.ts";
@@ -14,6 +15,7 @@ import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 import { isCleanRefusal } from "./refusal.ts";
 import { Retries } from "./retries.ts";
+import { Whereabouts } from "./whereabouts.ts";
 
 /** Runs one migration and records it. The caller rolls back on failure. */
 export async function execute(run: RunContext, planned: Planned): Promise<void> {
@@ -61,7 +63,8 @@ export class Attempt {
       return built;
     } catch (error) {
       const cause = error instanceof MigrationError ? error.cause : error;
-      const typed = live.typedError(cause) ?? error;
+      const refused = live.typedError(cause);
+      const typed = refused === undefined ? error : withAdvice(refused, undefined);
       if (live.endedTransaction !== undefined) throw await this.#stopUnrecorded(live.endedTransaction);
       if (!this.#noTransactionRecorded) throw typed;
       throw await this.#stopHalfWay({ done: live.completed }, live.mayHaveLeft, typed);
@@ -71,7 +74,10 @@ export class Attempt {
   /** @param entry what is still to be done before it in the same message */
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
     for (const text of built.steps) this.#run.fence?.inspect(text);
-    const steps = built.steps.map((text): Part => ({ text, by: "migration" }));
+    const where = new Whereabouts(this.#planned, built.steps);
+    const steps = built.steps.map(
+      (text, step): Part => ({ text, by: "migration", meaning: where.meaning(step) }),
+    );
     const record = await this.#bookkeeping(this.#planned.direction, true);
     try {
       await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
@@ -103,15 +109,18 @@ export class Attempt {
     const skip = resumed?.statement ?? 0;
     for (const text of built.steps) this.#run.fence?.inspect(text);
     await this.#startNoTransaction(skip);
-    const statements = built.steps.flatMap((step) => splitStatements(step));
+    const where = new Whereabouts(this.#planned, built.steps);
+    const statements = built.steps.flatMap((text, step) =>
+      splitStatements(text).map((one) => ({ text: one.text, meaning: where.meaning(step, one.start) })),
+    );
     let recorded = this.#queries + skip;
     let last: string | undefined;
     let finishing = false;
     try {
-      for (const [index, { text }] of statements.entries()) {
+      for (const [index, { text, meaning }] of statements.entries()) {
         if (index < skip) continue;
         last = text;
-        await this.#runStatement(text);
+        await this.#runStatement(text, meaning);
         if (session.transactionStatus !== "I") continue;
         const done = this.#queries + index + 1;
         await session.run(alone(ledger.advance(name, { state: "started", statement: done })));
@@ -135,12 +144,12 @@ export class Attempt {
     batch.keep(name);
   }
 
-  async #runStatement(text: string): Promise<void> {
+  async #runStatement(text: string, meaning: Part["meaning"]): Promise<void> {
     const { session } = this.#run;
     const retries = new Retries(this.#run);
     for (;;) {
       try {
-        const run = () => runBeside(session, text, () => session.runMigration(text));
+        const run = () => runBeside(session, text, () => session.runMigration(text, meaning));
         return await fenced(session, this.#run.fence, text, run);
       } catch (error) {
         await retries.wait(error, this.#planned);

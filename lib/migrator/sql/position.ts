@@ -49,3 +49,8 @@ export function codePointLength(text: string): number {
   for (const _ of text) length += 1;
   return length;
 }
+
+/** How many lines a text has: the line in which it ends. */
+export function countLines(text: string): number {
+  return 1 + (text.match(/\r\n|\r|\n/g)?.length ?? 0);
+}
