@@ -17,7 +17,7 @@ export interface FactsCache {
 }
 
 /** Raised when the same files would give other facts, or facts are written another way. */
-const VERSION = 4;
+const VERSION = 5;
 const UNUSED_AFTER_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Whatever is wrong with the file, it is as if there were none: the next `save` mends it. */

@@ -1,11 +1,12 @@
 import { dirname } from "node:path";
 import { nearest } from "./cache-dir.ts";
+import { dataFilesOf } from "./data-mentions.ts";
 import { digestOf } from "./digest.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import type { Facts, FileStamp, KnownFacts } from "./facts-table.ts";
 import { type FileFacts, type FileReader, fileReader } from "./file-facts.ts";
 import type { FolderEntry } from "./listing.ts";
-import { type Stamps, takeStamps } from "./stamps.ts";
+import { placeOf, type Stamps, takeStamps } from "./stamps.ts";
 
 /**
  * Digest and exports of migrations, from the cache where no file has changed since. With nothing changed
@@ -64,9 +65,24 @@ async function inspect(
     const locals = imports.get(entry.name);
     const imported = [...(locals ?? [])].map(files.imported);
     const witnesses = locals === undefined ? [] : [...config, ...foldersOf(dir, locals)];
-    known.set(entry, together(dir, [facts, imported], witnesses, stamps));
+    const { data, folders } = readByThem(dir, [...facts, ...imported], files);
+    known.set(entry, together(dir, [facts, [...imported, ...data]], [...witnesses, ...folders], stamps));
   }
   return known;
+}
+
+/** Data files that a migration, or what it imports, may read; those that are part of its code already are left out. */
+function readByThem(
+  dir: string,
+  code: readonly FileFacts[],
+  from: FileReader,
+): { readonly data: readonly FileFacts[]; readonly folders: readonly string[] } {
+  const known = new Set(code.map(({ path }) => placeOf(dir, path)));
+  const found = code
+    .filter(({ mentions }) => mentions.length > 0)
+    .map(({ path, mentions }) => dataFilesOf(dir, path, mentions));
+  const paths = new Set(found.flatMap(({ files }) => files).filter((path) => !known.has(path)));
+  return { data: [...paths].map(from.data), folders: [...new Set(found.flatMap(({ folders }) => folders))] };
 }
 
 function ownFacts({ kind, files }: FolderEntry, from: FileReader): readonly FileFacts[] {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type DigestInput, textDigest } from "./digest.ts";
 import { FolderError } from "./errors.ts";
-import { mayExportShorthands, mayImportLocalFiles, refersToItself } from "./source-text.ts";
+import { mayExportShorthands, mayImportLocalFiles, mentionedPaths, refersToItself } from "./source-text.ts";
 import { placeOf, type Stamps } from "./stamps.ts";
 import { errorCode, errorMessage } from "./unknown.ts";
 
@@ -10,6 +10,8 @@ export interface FileFacts extends DigestInput {
   readonly shorthands: boolean;
   readonly refersToItself: boolean;
   readonly mayImport: boolean;
+  /** What may be paths of files that it reads. */
+  readonly mentions: readonly string[];
 }
 
 /** Reads files, absolute or by their names in the folder, as what they are to a migration. */
@@ -18,6 +20,8 @@ export interface FileReader {
   sql(file: string): FileFacts;
   /** Once, however many migrations import it. */
   imported(path: string): FileFacts;
+  /** What a migration only reads: of any kind. */
+  data(path: string): FileFacts;
 }
 
 interface FileText {
@@ -25,7 +29,13 @@ interface FileText {
   readonly held: "latin1" | "utf8";
 }
 
-const NOTHING = { digest: undefined, shorthands: false, refersToItself: false, mayImport: false };
+const NOTHING = {
+  digest: undefined,
+  shorthands: false,
+  refersToItself: false,
+  mayImport: false,
+  mentions: [],
+};
 
 export function fileReader(dir: string, stamps: Stamps): FileReader {
   // The stamp is taken first, so that a later change shows.
@@ -41,7 +51,12 @@ export function fileReader(dir: string, stamps: Stamps): FileReader {
     module: (file) => facts(file, moduleFacts),
     sql: (file) => facts(file, () => ({})),
     imported: (path) => {
-      const known = shared.get(path) ?? facts(path, (text) => ({ refersToItself: refersToItself(text) }));
+      const known = shared.get(path) ?? facts(path, importedFacts);
+      shared.set(path, known);
+      return known;
+    },
+    data: (path) => {
+      const known = shared.get(path) ?? facts(path, () => ({}));
       shared.set(path, known);
       return known;
     },
@@ -53,7 +68,12 @@ function moduleFacts(text: string): Partial<FileFacts> {
     shorthands: mayExportShorthands(text),
     refersToItself: refersToItself(text),
     mayImport: mayImportLocalFiles(text),
+    mentions: mentionedPaths(text),
   };
+}
+
+function importedFacts(text: string): Partial<FileFacts> {
+  return { refersToItself: refersToItself(text), mentions: mentionedPaths(text) };
 }
 
 /** Undefined where there is no such file. */

@@ -71,3 +71,21 @@ const SELF_REFERENCE = /\b__(?:dirname|filename)\b|\bimport\s*\.\s*meta\b/;
 export function refersToItself(text: string): boolean {
   return SELF_REFERENCE.test(text);
 }
+
+/** Asks the disk, or could. */
+const READS_FILES =
+  /\b(?:readFile|readdir|createReadStream|openSync|opendir)\w*\b|["'](?:node:)?fs(?:\/promises)?["']/;
+/** A text of one line; of a template what stands after its last variable. */
+const TEXT = /(["'`])((?:(?!\1)[^\\\n]|\\.){1,200})\1/g;
+
+/**
+ * Texts of a module that may be paths of files it reads; none for a module that reads no files. Paths of imports are
+ * among them.
+ */
+export function mentionedPaths(text: string): readonly string[] {
+  if (!refersToItself(text) && !READS_FILES.test(text)) return [];
+  const texts = [...withoutLeadingComments(text).matchAll(TEXT)].map(([, , inner = ""]) =>
+    inner.slice(inner.lastIndexOf("}") + 1),
+  );
+  return [...new Set(texts.filter((path) => /^[\w./ -]*\w[\w./ -]*$/.test(path)))];
+}

@@ -110,6 +110,47 @@ describe("status", () => {
       expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ applied: 0, changed: 1 });
     }));
 
+  it("an edited shorthand changes the applied migrations whose SQL it changes, and no others", () =>
+    withDatabase(async (db) => {
+      const shorthands = (type: string) =>
+        `export const shorthands = { money: { type: "${type}" } };\nexport const up = (pgm: any) => { pgm.createTable("a", {}); };`;
+      const dir = writeFolder({
+        "1_s.ts": shorthands("numeric(12,2)"),
+        "2_u.ts": 'export const up = (pgm: any) => { pgm.addColumns("a", { price: "money" }); };',
+        "3_v.ts": 'export const up = (pgm: any) => { pgm.addColumns("a", { n: "int" }); };',
+      });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "1_s.ts": shorthands("bigint") });
+      const { migrations } = await (await openMigrator(db, dir)).status();
+      expect(migrations.map(({ name, state }) => `${name} ${state}`)).toEqual([
+        "1_s applied",
+        "2_u changed",
+        "3_v applied",
+      ]);
+      await (await openMigrator(db, dir)).repair();
+      expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ applied: 3, changed: 0 });
+    }));
+
+  it.each([
+    ["beside it", 'new URL("./data/rows.csv", import.meta.url)'],
+    ["in a folder beside it", 'join(__dirname, "data", "rows.csv")'],
+    ["by a template", `\`\${__dirname}/data/rows.csv\``],
+  ])("a data file that a migration reads %s is part of it", (_where, path) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.ts": `import { readFileSync } from "node:fs";\nimport { join } from "node:path";
+const rows = readFileSync(${path}, "utf8").trim();\nvoid join;
+export const up = (pgm: any) => { pgm.sql("SELECT '" + rows + "'"); };`,
+        "2_b.ts": 'export const up = (pgm: any) => { pgm.sql("SELECT 2"); };',
+        "data/rows.csv": "one",
+      });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, { "data/rows.csv": "another" });
+      const { migrations } = await (await openMigrator(db, dir)).status();
+      expect(migrations.map(({ name, state }) => `${name} ${state}`)).toEqual(["1_a changed", "2_b applied"]);
+    }),
+  );
+
   it("out of order: strict refuses, warn and allow apply it where it is", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "2_b.sql": "SELECT 2;" });

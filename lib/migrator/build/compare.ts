@@ -4,7 +4,7 @@ import type { MigrationSource } from "../source.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
 import { type BuildContext, renderUp } from "./build.ts";
-import { fromSource, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
+import { fromSource, inOrder, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
 /** SQL of changed migrations as it is now; undefined where it is not known. */
@@ -48,13 +48,37 @@ export async function findChanged(
   const changed = new Map<string, readonly string[] | undefined>(
     textOnly.map(({ name }) => [name, undefined]),
   );
-  for (const { name, sqlDigest: before } of differing.filter(isComparable)) {
+  const affected = await usingShorthandsOf(source, differing, recorded);
+  const compared = recorded.filter((m) => isComparable(m) && (differing.includes(m) || affected.has(m.name)));
+  for (const { name, sqlDigest: before } of compared) {
     const now = await currentSql(source, name, options);
     if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
     if (now === undefined) changed.set(name, undefined);
     else if (!(await isDynamic(source, now.context))) changed.set(name, now.steps);
   }
   return changed;
+}
+
+/**
+ * Modules that may use a shorthand of a file that differs: all after it. Their own files say nothing of it, so that
+ * their SQL has to be compared.
+ */
+async function usingShorthandsOf(
+  source: MigrationSource,
+  differing: readonly AppliedMigration[],
+  recorded: readonly AppliedMigration[],
+): Promise<ReadonlySet<string>> {
+  if (differing.length === 0) return new Set();
+  const sharing = new Set(await fromSource(() => source.shorthandNames()));
+  const names = new Set(differing.map(({ name }) => name).filter((name) => sharing.has(name)));
+  if (names.size === 0) return new Set();
+  const order = inOrder(source);
+  const first = order.findIndex(({ name }) => names.has(name));
+  const known = new Set(recorded.map(({ name }) => name));
+  const later = order
+    .slice(first + 1)
+    .filter(({ name, fileName }) => known.has(name) && !/\.sql$/i.test(fileName));
+  return new Set(later.map(({ name }) => name));
 }
 
 /** Undefined for a file that cannot be built any more: that is a change too, and must not hide the others. */
