@@ -18,7 +18,7 @@ module.exports = {
     room("bin-app", "^bin/app\\.ts$", ["^lib/(index|app-stack)\\.ts$"]),
     room("public", "^lib/(index|app-stack)\\.ts$", [
       "^lib/(constructs/|app-stack\\.ts$)",
-      ...npm("aws-cdk-lib", "constructs"),
+      ...npm("aws-cdk-lib", "constructs", "node-pg-migrate"),
     ]),
     room("core", "^lib/core/", ["^lib/core/"]),
     room("migrator", "^lib/migrator/", ["^lib/(core|migrator)/", ...npm("pg", "node-pg-migrate")]),
@@ -52,9 +52,9 @@ module.exports = {
     },
     {
       name: "one-adapter",
-      comment: "node-pg-migrate is reached through one file",
+      comment: "node-pg-migrate is reached through one file; the public API exports some of its types",
       severity: "error",
-      from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/migrator/engine\\.ts$" },
+      from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/(migrator/engine|index)\\.ts$" },
       to: { path: "^node_modules/node-pg-migrate/" },
     },
     {
@@ -62,6 +62,12 @@ module.exports = {
       severity: "error",
       from: { pathNot: "^(lib/core|test)/" },
       to: { path: "^lib/core/", pathNot: "^lib/core/index\\.ts$" },
+    },
+    {
+      name: "constructs-load-no-engine",
+      severity: "error",
+      from: { path: "^lib/index\\.ts$" },
+      to: { path: "^node_modules/node-pg-migrate/", dependencyTypesNot: ["type-only"] },
     },
     {
       name: "bundle-by-its-index",

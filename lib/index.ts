@@ -1,6 +1,15 @@
 /**
  * Postgres migrations for CDK apps: a database, and a folder of migrations that runs with every deploy.
  */
+
+export type {
+  ColumnDefinition,
+  ColumnDefinitions,
+  MigrationBuilder,
+  Name,
+  PgLiteral,
+  PgType,
+} from "node-pg-migrate";
 export type { DatabaseProfile } from "./constructs/database-profiles.ts";
 export { PostgresDatabase } from "./constructs/postgres-database.ts";
 export type { PostgresDatabaseProps } from "./constructs/postgres-database-props.ts";

@@ -1,25 +1,34 @@
-// Makes dist/, which is what is published: the constructs as ES modules with types, the Lambda handlers bundled, and
-// the CLI. Run by `npm pack` and `npm publish`.
+// Makes dist/, which is what is published: the constructs with types, the Lambda handlers bundled, and the CLI. Run by
+// `npm pack` and `npm publish`.
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { bundleCli } from "./cli-bundle.mjs";
+import { builtinModules, bundleCli } from "./cli-bundle.mjs";
 import { licencesOf } from "./licences.mjs";
+import { buildPublicApi } from "./public-api.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, "dist");
 const RDS_CERTIFICATES = "rds-global-bundle.pem";
 
-function compileTypeScript() {
+function compileTypeScript(...args) {
   const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  const { status } = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], {
-    cwd: root,
-    stdio: "inherit",
-  });
+  const { status } = spawnSync(process.execPath, [compiler, "-p", ...args], { cwd: root, stdio: "inherit" });
   if (status !== 0) throw new Error(`tsc ended with ${status}`);
+}
+
+async function bundleConstructs() {
+  const declarations = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-types-"));
+  try {
+    compileTypeScript("tsconfig.types.json", "--outDir", declarations);
+    return await buildPublicApi(root, declarations, join(dist, "api"));
+  } finally {
+    rmSync(declarations, { recursive: true, force: true });
+  }
 }
 
 async function bundleHandlers() {
@@ -46,13 +55,13 @@ async function bundleCommandLine() {
     bundle: true,
     format: "esm",
     platform: "node",
-    target: "node20",
+    target: "node14",
+    plugins: [builtinModules],
   });
-  chmodSync(join(outdir, "migrate.mjs"), 0o755);
   return bundles.map(({ metafile }) => ({ metafile, from: process.cwd() }));
 }
 
 rmSync(dist, { recursive: true, force: true });
-compileTypeScript();
-const bundled = [await bundleHandlers(), ...(await bundleCommandLine())];
+compileTypeScript("tsconfig.build.json");
+const bundled = [await bundleConstructs(), await bundleHandlers(), ...(await bundleCommandLine())];
 writeFileSync(join(dist, "LICENSES.txt"), licencesOf(bundled));

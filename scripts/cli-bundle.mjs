@@ -10,7 +10,7 @@ const EXTERNAL = ["esbuild", "node-pg-migrate", "libpg-query", "pg-native", "pg-
  * As in the handlers (lib/bundle/asset/builtin-modules.ts): an `import` of a module of Node's reads all of its exports,
  * those too that Node loads only when they are asked for. That took a tenth of a command with nothing to do.
  */
-const builtinModules = {
+export const builtinModules = {
   name: "builtin-modules",
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^[a-z]/ }, ({ path, kind }) => {

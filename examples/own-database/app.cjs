@@ -1,4 +1,4 @@
-// The same from CommonJS: a plain `require` works on Node.js 20.19 and newer.
+// The same from CommonJS.
 const { App, Stack } = require("aws-cdk-lib");
 const ec2 = require("aws-cdk-lib/aws-ec2");
 const lambda = require("aws-cdk-lib/aws-lambda");

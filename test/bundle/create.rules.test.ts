@@ -118,10 +118,14 @@ describe("the file", () => {
     }
   });
 
-  test("type-checks", async () => {
-    const { root, dir } = make({ "package.json": '{"type":"module"}' });
-    for (const language of ["ts", "mts", "js", "mjs"] as const)
-      await createMigration({ dir, name: language, language });
+  test("type-checks where the project depends on node-pg-migrate", async () => {
+    const { root, dir } = make({
+      "package.json": JSON.stringify({ type: "module", devDependencies: { "node-pg-migrate": "9.0.0" } }),
+    });
+    for (const language of ["ts", "mts", "js", "mjs"] as const) {
+      const { file } = await createMigration({ dir, name: language, language });
+      expect(readFileSync(file, "utf8")).not.toContain("cdk-pg-migrate");
+    }
     mkdirSync(join(root, "node_modules"));
     for (const name of ["node-pg-migrate", "pg", "@types"]) {
       symlinkSync(join(MODULES, name), join(root, "node_modules", name));
@@ -144,4 +148,21 @@ describe("the file", () => {
     expect(checked.stdout).toBe("");
     expect(checked.status).toBe(0);
   });
+
+  test.each(["ts", "mts", "js", "mjs", "cjs"] as const)(
+    "takes its types from cdk-pg-migrate where the project does not depend on node-pg-migrate (%s)",
+    async (language) => {
+      const { dir } = make({
+        "package.json": JSON.stringify({ dependencies: { "cdk-pg-migrate": "0.1.0" } }),
+      });
+      const { file } = await createMigration({ dir, name: "x", language });
+      const text = readFileSync(file, "utf8");
+      expect(text).toContain(
+        language.endsWith("ts")
+          ? 'import type { MigrationBuilder } from "cdk-pg-migrate";'
+          : '@param {import("cdk-pg-migrate")',
+      );
+      expect(text).not.toContain('"node-pg-migrate"');
+    },
+  );
 });

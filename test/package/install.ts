@@ -1,38 +1,84 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { dirname, join, resolve } from "node:path";
+import { inspect, promisify } from "node:util";
 
-const REPOSITORY = resolve(import.meta.dirname, "../..");
+export const REPOSITORY = resolve(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
 /** An app that has installed the package as npm packs it. */
 export interface Consumer {
   readonly dir: string;
-  /** Runs a program in the app's folder; rejects when it fails. */
+  /** Runs a program in the app's folder; rejects, with what it printed, when it fails. */
   run(program: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>;
 }
 
-/** Packs this repository, which builds it, and installs the tarball in a copy of an example. */
-export async function installIn(example: string): Promise<Consumer> {
+/** Packs this repository, which builds it, and returns the path of the tarball. */
+export async function pack(): Promise<string> {
   const work = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-package-"));
-  const npm = (args: readonly string[], cwd: string) =>
-    run("npm", [...args, "--no-audit", "--no-fund"], { cwd });
-  const { stdout } = await npm(
-    ["pack", "--pack-destination", work, "--json", "--foreground-scripts=false"],
-    REPOSITORY,
-  );
+  const args = ["pack", "--pack-destination", work, "--json", "--foreground-scripts=false"];
+  const { stdout } = await run("npm", args, { cwd: REPOSITORY });
   const [packed]: { filename: string }[] = JSON.parse(stdout.slice(stdout.indexOf("[\n")));
   if (packed === undefined) throw new Error(`npm pack said ${stdout}`);
-  const dir = join(work, "app");
-  cpSync(join(REPOSITORY, "examples", example), dir, { recursive: true });
-  // What this repository has just installed is in npm's cache.
-  const from = ["--omit=dev", "--prefer-offline", "--ignore-scripts"];
-  await npm(["install", join(work, packed.filename), ...from], dir);
+  return join(work, packed.filename);
+}
+
+// What this repository has just installed is in npm's cache.
+const QUICKLY = ["--prefer-offline", "--ignore-scripts"];
+
+/** A copy of an example, which installs the tarball as its README says, without what it does not need to run. */
+export async function installExample(tarball: string, example: string): Promise<Consumer> {
+  const app = consumer(join(dirname(tarball), "examples", example));
+  cpSync(join(REPOSITORY, "examples", example), app.dir, { recursive: true });
+  await app.run("npm", ["install", "--omit=dev", "--no-audit", "--no-fund", ...QUICKLY]);
+  return app;
+}
+
+/** An app of these files, the tarball, CDK and some packages; `installer` is a program with its first arguments. */
+export async function installInApp(
+  tarball: string,
+  name: string,
+  files: Readonly<Record<string, string>>,
+  packages: Readonly<Record<string, string>>,
+  installer: readonly [string, ...string[]] = ["npm", "install", "--no-audit", "--no-fund"],
+): Promise<Consumer> {
+  const app = consumer(join(dirname(tarball), name));
+  const manifest = {
+    name,
+    private: true,
+    dependencies: { "aws-cdk-lib": "2.276.0", constructs: "10.8.1", "cdk-pg-migrate": `file:${tarball}` },
+    devDependencies: packages,
+  };
+  write(app.dir, { "package.json": JSON.stringify(manifest), ...files });
+  const [program, ...args] = installer;
+  await app.run(program, [...args, ...QUICKLY]);
+  return app;
+}
+
+/** Writes texts by their paths below a folder. */
+export function write(dir: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  }
+}
+
+function consumer(dir: string): Consumer {
   return {
     dir,
-    run: async (program, args, env = {}) =>
-      (await run(program, args, { cwd: dir, env: { ...process.env, ...env } })).stdout,
+    run: async (program, args, env = {}) => {
+      try {
+        return (await run(program, args, { cwd: dir, env: { ...clean(process.env), ...env } })).stdout;
+      } catch (error) {
+        throw new Error(`${program} ${args.join(" ")} failed: ${inspect(error)}`, { cause: error });
+      }
+    },
   };
+}
+
+/** Jest's own settings are not for a Jest that an app runs. */
+function clean(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _options, NODE_ENV: _env, JEST_WORKER_ID: _worker, ...rest } = env;
+  return rest;
 }

@@ -1,4 +1,4 @@
-import type { MigrationBuilder } from "node-pg-migrate";
+import type { MigrationBuilder } from "cdk-pg-migrate";
 
 export async function up(pgm: MigrationBuilder): Promise<void> {
   pgm.createTable("customers", {

@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, unlink } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { FolderError } from "../errors.ts";
 import { classifyFileName, numericPrefix } from "../file-names.ts";
-import { errorCode, errorMessage } from "../unknown.ts";
+import { errorCode, errorMessage, property } from "../unknown.ts";
 import { migrationStem } from "./name.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
 
@@ -38,7 +38,7 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
     const name = `${nextPrefix(await readdir(dir), now)}_${stem}`;
     const file = join(dir, `${name}.${language}`);
     // Never over a file that someone made in this moment.
-    await writeNew(file, migrationTemplate(language));
+    await writeNew(file, migrationTemplate(language, await typesPackage(dir)));
     return { file, name };
   } catch (cause) {
     throw cause instanceof FolderError ? cause : cannotWrite(dir, cause);
@@ -55,6 +55,30 @@ async function writeNew(file: string, text: string): Promise<void> {
     await handle.close().catch(() => undefined);
     await unlink(file).catch(() => undefined);
     throw error;
+  }
+}
+
+/**
+ * The package that a new file imports its types from: node-pg-migrate where a project depends on it, so that they are
+ * the same as in its other files; else this package, whose copy of them every compiler finds. An installer that keeps
+ * `node_modules` strict hides packages that a project does not name itself, and node-pg-migrate's own types are for
+ * ES modules only.
+ */
+async function typesPackage(dir: string): Promise<string> {
+  if (await dependsOnEngine(join(dir, "package.json"))) return "node-pg-migrate";
+  const parent = dirname(dir);
+  return parent === dir ? "cdk-pg-migrate" : typesPackage(parent);
+}
+
+async function dependsOnEngine(manifest: string): Promise<boolean> {
+  try {
+    const content: unknown = JSON.parse(await readFile(manifest, "utf8"));
+    return ["dependencies", "devDependencies"].some(
+      (group) => property(property(content, group), "node-pg-migrate") !== undefined,
+    );
+  } catch {
+    // Missing or broken: npm says so, this command need not.
+    return false;
   }
 }
 

@@ -25,7 +25,10 @@ const GUIDE = `// up makes a change to the database, down takes it back. Both ru
 
 const UP = "// What this migration changes.";
 
-const TYPESCRIPT = `import type { MigrationBuilder } from "node-pg-migrate";
+/** Stands for the package that the types are imported from. */
+const TYPES = "\0types";
+
+const TYPESCRIPT = `import type { MigrationBuilder } from "${TYPES}";
 
 ${GUIDE}
 export async function up(pgm: MigrationBuilder): Promise<void> {
@@ -37,7 +40,7 @@ export async function up(pgm: MigrationBuilder): Promise<void> {
 // }
 `;
 
-const PARAMETER = '/** @param {import("node-pg-migrate").MigrationBuilder} pgm */';
+const PARAMETER = `/** @param {import("${TYPES}").MigrationBuilder} pgm */`;
 
 const MODULE = `${GUIDE}
 ${PARAMETER}
@@ -77,8 +80,12 @@ const SQL = `-- The section "Up Migration" makes a change to the database, "Down
 -- DROP TABLE users;
 `;
 
-/** What a new migration starts with: a short guide, and nothing that would run. */
-export function migrationTemplate(language: MigrationLanguage): string {
+/** What a new migration starts with: a short guide, and nothing that would run. Its types come from `typesPackage`. */
+export function migrationTemplate(language: MigrationLanguage, typesPackage: string): string {
+  return textOf(language).replaceAll(TYPES, typesPackage);
+}
+
+function textOf(language: MigrationLanguage): string {
   switch (language) {
     case "sql":
       return SQL;
