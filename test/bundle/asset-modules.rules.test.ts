@@ -21,6 +21,17 @@ const PACKAGES = {
   "node_modules/native-for-some/index.js": "export const url = import.meta.url; export const x = 1;",
   "node_modules/native-for-some/package.json": '{"type":"module","sideEffects":false,"main":"all.js"}',
   "node_modules/native-for-some/all.js": "export { url } from './index.js'; export const plain = 'plain';",
+  "node_modules/neighbours/lib/index.js": `const path = require('path'); exports.seen = [require(__dirname + '/a.js'), require(__dirname+"/sub/b"),
+      require(path.join(__dirname, 'c.json')).c, require(\`\${__dirname}/../d.js\`)];`,
+  "node_modules/neighbours/package.json": '{"main":"lib/index.js"}',
+  "node_modules/neighbours/lib/a.js": "module.exports = 'a';",
+  "node_modules/neighbours/lib/sub/b.js": "module.exports = 'b';",
+  "node_modules/neighbours/lib/c.json": '{"c":"c"}',
+  "node_modules/neighbours/d.js": "module.exports = 'd';",
+  "node_modules/dual/package.json": '{"exports":{"import":"./esm/index.js","require":"./cjs.js"}}',
+  "node_modules/dual/esm/package.json": '{"type":"module"}',
+  "node_modules/dual/esm/index.js": "export const build = 'import';",
+  "node_modules/dual/cjs.js": "exports.build = 'require';",
   "node_modules/own-require/index.mjs":
     "import { createRequire } from 'node:module'; const r = createRequire(import.meta.url); export const path = r('node:path').sep;",
 };
@@ -43,6 +54,9 @@ describe("what migrations say is evaluated without the project", () => {
       'exports.seen = [require("esm").x, require("mjs/index.mjs").x, require("fs").existsSync("/")];',
     "migrations/008_used_in_part.ts":
       'import { plain } from "native-for-some"; import { path } from "own-require/index.mjs"; export const seen = [plain, path];',
+    "migrations/008a_neighbours.ts": 'import { seen } from "neighbours"; export { seen };',
+    "migrations/008b_dual.ts": 'import { build } from "dual"; export const seen = build;',
+    "migrations/008c_dual.mts": 'import { build } from "dual"; export const seen = build;',
     "migrations/009_texts.ts":
       'import sql from "./lib/x.sql"; import json from "./lib/x.json"; export const seen = [sql, json];',
     "migrations/lib/x.sql": "SELECT 1;\r\nSELECT 2;",
@@ -74,6 +88,9 @@ describe("what migrations say is evaluated without the project", () => {
       "006_packages": ["d", "x", "d", "MODULE_NOT_FOUND", "x", "Cannot find module 'optional'"],
       "007_required": ["x", "x", true],
       "008_used_in_part": ["plain", "/"],
+      "008a_neighbours": ["a", "b", "c", "d"],
+      "008b_dual": "require",
+      "008c_dual": "import",
       "009_texts": ["SELECT 1;\nSELECT 2;", { j: 1 }],
       "010_engine": true,
       "011_engine": true,

@@ -86,6 +86,33 @@ describe("what a migration may say", () => {
   });
 });
 
+describe("a package that has a build for import and one for require", () => {
+  // Its build for import is for bundlers: Node imports no folders.
+  const dual = {
+    "node_modules/dual/package.json": '{"exports":{"import":"./esm/index.js","require":"./cjs.js"}}',
+    "node_modules/dual/esm/package.json": '{"type":"module"}',
+    "node_modules/dual/esm/index.js": "export * from './inner';",
+    "node_modules/dual/esm/inner/index.js": "export const build = 'import';",
+    "node_modules/dual/cjs.js": "exports.build = 'require';",
+  };
+  const text = 'import { build } from "dual"; export const seen = build;';
+
+  test.each(["001_a.ts", "001_a.cts"])(
+    "gives TypeScript in a CommonJS project the latter (%s)",
+    async (name) => {
+      expect(await seen(name, text, dual)).toBe("require");
+    },
+  );
+
+  test.each([
+    ["001_a.mts", {}],
+    ["001_a.mjs", {}],
+    ["001_a.ts", { "package.json": '{"type":"module"}' }],
+  ])("gives ES modules the former, as Node does (%s)", async (name, more) => {
+    expect(await seen(name, text, { ...dual, ...more })).toBe("import");
+  });
+});
+
 describe("a module knows where it is", () => {
   const read = "fs.readFileSync(path.join(__dirname, 'sql/x.sql'), 'utf8')";
   test.each([

@@ -7,7 +7,11 @@ import { property } from "../unknown.ts";
 export function isEsModule(path: string): boolean {
   const extension = extname(path);
   if (extension === ".mjs") return true;
-  if (extension !== ".js" && extension !== "") return false;
+  return (extension === ".js" || extension === "") && isInModulePackage(path);
+}
+
+/** Whether the nearest package.json says that files without a telling extension are ES modules. */
+export function isInModulePackage(path: string): boolean {
   const manifest = nearest(dirname(path), "package.json");
   if (manifest === undefined) return false;
   try {

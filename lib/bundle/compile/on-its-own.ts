@@ -72,7 +72,11 @@ function isInside(dir: string, path: string): boolean {
  * esbuild compiles packages as it finds them. An ES module that is required goes through one that imports it, since
  * `require` alone would not find it.
  */
-function packageAnswer({ path, esm }: PackageTarget, args: OnResolveArgs): OnResolveResult | undefined {
+function packageAnswer(
+  { path, esm, asRequired }: PackageTarget,
+  args: OnResolveArgs,
+): OnResolveResult | undefined {
+  if (asRequired && !esm) return { path };
   if (!esm || !isRequire(args)) return undefined;
   return requiredModule(path, args.path, args.resolveDir);
 }

@@ -25,8 +25,9 @@ export function packagesInside(dir: string): Plugin {
       }));
       build.onResolve({ filter: /^file:/, namespace: LOCAL }, fileUrl);
       build.onLoad({ filter: /\.[cm]?[jt]sx?$/, namespace: "file" }, async ({ path }) => {
-        const text = readFileSync(path, "utf8");
-        if (!refersToItself(text)) return undefined;
+        const original = readFileSync(path, "utf8");
+        if (!refersToItself(original)) return undefined;
+        const text = requireByRelativePath(original);
         const found = await findSelfReference(path, text);
         if (found !== undefined) suspects.set(path, found);
         return { contents: withOwnUrl(text), loader: loaderOf(path), resolveDir: dirname(path) };
@@ -44,6 +45,25 @@ function engineCopy(args: OnResolveArgs): OnResolveResult | undefined {
 
 function fileUrl({ path }: OnResolveArgs): OnResolveResult {
   return { errors: [{ text: `"${path}" is a place on this machine; import it by a relative path` }] };
+}
+
+/** `require(__dirname + "/file.js")`, the same with a template literal, and with `path.join`. */
+const REQUIRES_OF_NEIGHBOURS = [
+  /\brequire\s*\(\s*__dirname\s*\+\s*(["'`])\/([^"'`$\\\n]+)\1\s*\)/g,
+  /\brequire\s*\(\s*(`)\$\{\s*__dirname\s*\}\/([^`$\\\n]+)`\s*\)/g,
+  /\brequire\s*\(\s*path\s*\.\s*(?:join|resolve)\s*\(\s*__dirname\s*,\s*(["'`])([^"'`$\\\n]+)\1\s*\)\s*\)/g,
+];
+
+/**
+ * A package that requires a file of its own by the place of the asking file means one that lies beside it. With the
+ * relative path in the text, esbuild finds that file and compiles it as well.
+ */
+function requireByRelativePath(text: string): string {
+  return REQUIRES_OF_NEIGHBOURS.reduce(
+    (rest, pattern) =>
+      rest.replace(pattern, (_found, _quote, name: string) => `require(${JSON.stringify(`./${name}`)})`),
+    text,
+  );
 }
 
 /** Only `createRequire` may still ask for it; see `findSelfReference`. */

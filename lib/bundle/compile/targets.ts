@@ -1,7 +1,7 @@
 import { isBuiltin } from "node:module";
 import { dirname, relative, sep } from "node:path";
 import type { OnResolveArgs, PluginBuild } from "esbuild";
-import { isEsModule } from "./module-type.ts";
+import { isEsModule, isInModulePackage } from "./module-type.ts";
 
 /** Where an import leads. */
 export type Target =
@@ -10,7 +10,13 @@ export type Target =
   /** Compiled with the migration; `own` unless it came with a package. */
   | { readonly kind: "local"; readonly path: string; readonly own: boolean }
   /** Imported from where it is when the migration runs. */
-  | { readonly kind: "package"; readonly path: string; readonly esm: boolean }
+  | {
+      readonly kind: "package";
+      readonly path: string;
+      readonly esm: boolean;
+      /** An `import` that leads where a `require` would. */
+      readonly asRequired: boolean;
+    }
   | { readonly kind: "missing" };
 
 /** Marks our own questions to esbuild, which the plugin must not answer. */
@@ -23,7 +29,7 @@ const SOURCE_ONLY = /\.[cm]?tsx?$/i;
 export function targetFinder(build: PluginBuild): (args: OnResolveArgs) => Promise<Target> {
   const found = new Map<string, Promise<Target>>();
   return (args) => {
-    const key = JSON.stringify([args.path, args.resolveDir, isRequire(args)]);
+    const key = JSON.stringify([args.path, args.resolveDir, isRequire(args), compilesToRequire(args)]);
     const known = found.get(key);
     if (known !== undefined) return known;
     const target = findTarget(build, args);
@@ -41,19 +47,35 @@ async function findTarget(build: PluginBuild, args: OnResolveArgs): Promise<Targ
   if (isBuiltin(path) || /^[a-z][a-z\d+.-]+:/i.test(path)) return { kind: "node" };
   const resolved = await resolvePath(build, args);
   if (resolved === undefined) return { kind: "missing" };
-  return inPackage(args, resolved) ? packageTarget(resolved) : { kind: "local", path: resolved, own: true };
+  return inPackage(args, resolved)
+    ? packageTarget(resolved, compilesToRequire(args))
+    : { kind: "local", path: resolved, own: true };
+}
+
+/**
+ * TypeScript makes a `require` of an `import` in a package that is not `"type": "module"`. Some packages have a build
+ * for `import` that only bundlers can load, which nobody notices there.
+ */
+function compilesToRequire({ kind, path, importer }: OnResolveArgs): boolean {
+  return (
+    kind === "import-statement" &&
+    !/^[./#]/.test(path) &&
+    /\.c?tsx?$/i.test(importer) &&
+    (/\.cts$/i.test(importer) || !isInModulePackage(importer))
+  );
 }
 
 /** A package of TypeScript alone cannot be run where it is. */
-function packageTarget(path: string): Target {
+function packageTarget(path: string, asRequired: boolean): Target {
   return SOURCE_ONLY.test(path)
     ? { kind: "local", path, own: false }
-    : { kind: "package", path, esm: isEsModule(path) };
+    : { kind: "package", path, esm: isEsModule(path), asRequired };
 }
 
 async function resolvePath(build: PluginBuild, args: OnResolveArgs): Promise<string | undefined> {
   // A package with an "import" entry alone can be required since Node 20.19.
-  const kinds = isRequire(args) ? (["require-call", "import-statement"] as const) : [args.kind];
+  const required = isRequire(args) || compilesToRequire(args);
+  const kinds = required ? (["require-call", "import-statement"] as const) : [args.kind];
   // A folder outside every package may still import the engine: it gets the one this package has.
   const folders = ENGINE.test(args.path) ? [args.resolveDir, import.meta.dirname] : [args.resolveDir];
   for (const resolveDir of folders) {
