@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
  * there before.
  */
 export function writeAtomically(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true });
+  // Whatever the umask says: what lies in a cache is executed or deployed.
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomUUID()}.tmp`;
   try {
     writeFileSync(draft, text, { mode: 0o600 });

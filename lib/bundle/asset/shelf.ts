@@ -97,6 +97,7 @@ export function readFiles(dir: string): AssetFiles {
 
 function writeDraft(root: string, files: AssetFiles): string {
   const draft = join(root, `${randomUUID()}.tmp`);
+  mkdirSync(root, { recursive: true, mode: 0o700 });
   for (const [path, bytes] of files) {
     const target = join(draft, path);
     makeFolder(draft, dirname(target));

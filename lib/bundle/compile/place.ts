@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { statSync, utimesSync } from "node:fs";
+import { readFileSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sweep, writeAtomically } from "../cache-files.ts";
@@ -13,8 +13,6 @@ const UNUSED_AFTER_MS = 60 * 60 * 1000;
 export interface CompiledModule {
   readonly code: string;
   readonly path: string;
-  /** In bytes. */
-  readonly size: number;
 }
 
 /**
@@ -23,12 +21,12 @@ export interface CompiledModule {
  */
 export function compiledModule(cacheDir: string, code: string): CompiledModule {
   const name = createHash("sha256").update(code).digest("hex").slice(0, 32);
-  return { code, path: join(cacheDir, "compiled", `${name}.mjs`), size: Buffer.byteLength(code) };
+  return { code, path: join(cacheDir, "compiled", `${name}.mjs`) };
 }
 
 /** Sees to it that the file is there, and returns its URL. Files nobody has asked for lately are removed. */
-export function placeModule({ code, path, size }: CompiledModule): string {
-  if (!keepExisting(path, size)) write(path, code);
+export function placeModule({ code, path }: CompiledModule): string {
+  if (!keepExisting(path, code)) write(path, code);
   return pathToFileURL(path).href;
 }
 
@@ -45,10 +43,10 @@ function write(path: string, code: string): void {
   }
 }
 
-/** Saves the file from others' sweeping. One cut short by a crash of the machine does not count. */
-function keepExisting(path: string, size: number): boolean {
+/** Saves the file from others' sweeping. One that a crash cut short, or that somebody changed, does not count. */
+function keepExisting(path: string, code: string): boolean {
   try {
-    if (statSync(path).size !== size) return false;
+    if (readFileSync(path, "utf8") !== code) return false;
     const now = new Date();
     utimesSync(path, now, now);
     return true;

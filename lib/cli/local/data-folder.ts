@@ -45,7 +45,8 @@ export async function chooseData(folder: LocalFolder): Promise<string> {
   const home = homes(folder).find((candidate) => candidate.startsWith(join(outside, "/")));
   if (home === undefined) throw new Error(`no home for ${folder.projectDir} in ${outside}`);
   await mkdir(home, { recursive: true });
-  if (serverUser() !== undefined) await chmod(home, 0o755);
+  // Whatever the umask says: who may write here can put other data in the place of ours.
+  await chmod(home, serverUser() === undefined ? 0o700 : 0o755);
   return join(home, DATA);
 }
 

@@ -37,7 +37,7 @@ async function complete(folder: LocalFolder): Promise<void> {
     await mkdir(folder.path, { recursive: true });
     await chmod(folder.path, mode);
     // The project's own .gitignore may not name this folder.
-    await writeFile(join(folder.path, ".gitignore"), "*\n");
+    await writeFile(join(folder.path, ".gitignore"), "*\n", { mode: 0o644 });
   } catch (error) {
     throw unusable(
       `cannot write to ${folder.path} (${codeOf(error) ?? "unknown reason"})`,

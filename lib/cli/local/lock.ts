@@ -84,7 +84,7 @@ async function isOlderThan(path: string, age: number): Promise<boolean> {
 async function breakLock(path: string): Promise<void> {
   const guard = `${path}.break`;
   try {
-    await mkdir(guard);
+    await mkdir(guard, { mode: 0o700 });
   } catch (error) {
     if (codeOf(error) !== "EEXIST") throw error;
     if (await isOlderThan(guard, STALE_MS)) await ifPresent(rmdir(guard));

@@ -47,7 +47,7 @@ async function copyNative(from: string, to: string): Promise<void> {
   try {
     await cp(from, fresh, { recursive: true, verbatimSymlinks: true });
     await completeSymlinks(fresh);
-    if (serverUser() !== undefined) await makeReadable(fresh);
+    await setModes(fresh);
     await rename(fresh, to);
   } catch (error) {
     await rm(fresh, { recursive: true, force: true });
@@ -67,11 +67,11 @@ async function sweepCopies(copy: string): Promise<void> {
   }
 }
 
-/** A private checkout's files are private too. */
-async function makeReadable(path: string): Promise<void> {
+/** The server's user reads what a private checkout holds; nobody else writes what an open umask installed. */
+async function setModes(path: string): Promise<void> {
   const info = await lstat(path);
   if (info.isSymbolicLink()) return;
   await chmod(path, info.isDirectory() || (info.mode & 0o100) !== 0 ? 0o755 : 0o644);
   if (!info.isDirectory()) return;
-  for (const name of await readdir(path)) await makeReadable(join(path, name));
+  for (const name of await readdir(path)) await setModes(join(path, name));
 }
