@@ -11,7 +11,7 @@ import { privateCache, safeCache } from "../scripts/safe-cache.mjs";
 
 const program = fileURLToPath(import.meta.url);
 const root = dirname(dirname(program));
-const folders = ["bin", "lib/bundle", "lib/cli", "lib/migrator", "scripts"];
+const folders = ["bin", "lib/bundle", "lib/cli", "lib/core", "lib/migrator", "scripts"];
 
 /**
  * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:
