@@ -10,8 +10,10 @@ export interface SessionInfo {
   /** Milliseconds since its current statement or transaction began. */
   readonly sinceMs: number | null;
   readonly state: string | null;
-  /** What it runs, or ran last; passwords masked, cut short. */
+  /** What it runs, or ran last; passwords masked, cut short. Null for the engine's own SQL. */
   readonly query: string | null;
+  /** The migration whose SQL that is, as far as a session of this engine tells. */
+  readonly migration: string | null;
 }
 
 /** What a run tells while it works. Events are facts for display; nothing depends on their being heard. */
@@ -35,6 +37,8 @@ export type RunEvent =
       readonly migration: string;
       /** Which try this will be; the first retry is 2. */
       readonly attempt: number;
+      /** How many tries there are in all. */
+      readonly attempts: number;
       readonly waitMs: number;
       readonly reason: string;
     }

@@ -16,6 +16,7 @@ import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
 import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
 import type { Fence } from "./run/fence.ts";
+import { findHolder } from "./run/lock.ts";
 import type { MigrationSource } from "./source.ts";
 import { type HistoryFilter, readHistory } from "./store/history.ts";
 import { asReading, findTables, nameTables } from "./store/tables.ts";
@@ -57,11 +58,13 @@ export class Migrator {
       requireStorable(`the ${what} of the run`, text);
   }
 
-  /** Every migration and its state. */
+  /** Every migration and its state, and the run that is under way. */
   status(): Promise<StatusReport> {
     return this.#reading(async (workspace) => {
+      // Before the survey: a run that ends in between shows as applied, not as pending with nobody at work.
+      const running = await findHolder(workspace.session);
       const found = await look(workspace);
-      return { ...describeSurvey(found), ...gateUp(found, this.#options.order) };
+      return { running, ...describeSurvey(found), ...gateUp(found, this.#options.order) };
     });
   }
 

@@ -1,4 +1,5 @@
 import type { MigrationError } from "./errors.ts";
+import type { SessionInfo } from "./events.ts";
 import type { DownSource } from "./plan/down-source.ts";
 import type { Finding } from "./plan/gate.ts";
 import type { Direction } from "./plan/select.ts";
@@ -17,6 +18,8 @@ export interface MigrationStatus {
 }
 
 export interface StatusReport {
+  /** The session that holds the migration lock, which is a run under way; null when there is none. */
+  readonly running: SessionInfo | null;
   /** In running order. */
   readonly migrations: readonly MigrationStatus[];
   /** Newest applied name in running order; null when nothing is applied. */

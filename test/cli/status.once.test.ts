@@ -41,6 +41,18 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
 `);
     }));
 
+  it("says that a run is under way, and by whom", () =>
+    withDatabase(async (db) => {
+      const holder = await db.client();
+      await holder.query("SELECT pg_advisory_lock(7241865325823964)");
+      const { code, stdout } = await statusOf(db, writeProject(THREE));
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^A run is under way: "test", pid \d+, user \w+/m);
+      expect(stdout).not.toContain("applies it");
+      const json = jsonOf(await statusOf(db, writeProject(THREE), "--json"));
+      expect(json).toMatchObject({ running: { application: "test", migration: null } });
+    }));
+
   it("--check exits 3 when there is work, 0 when there is none", () =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);

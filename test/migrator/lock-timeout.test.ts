@@ -26,8 +26,8 @@ describe("a statement that waits for a table", () => {
       expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { sqlstate: "55P03", migration: "2_b" } });
       expect(error.message).toMatch(/blocked by "nightly report", pid \d+, user \w+.*LOCK TABLE busy/);
       expect(migrator.events.filter(({ type }) => type === "retry")).toMatchObject([
-        { attempt: 2, migration: "2_b" },
-        { attempt: 3 },
+        { attempt: 2, attempts: 3, migration: "2_b", reason: "canceling statement due to lock timeout" },
+        { attempt: 3, attempts: 3 },
       ]);
       expect(migrator.events.filter(({ type }) => type === "blocked")).toHaveLength(3);
       await holder.query("ROLLBACK");

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
-import { isLocked, LOCK, ONE, UNLOCK } from "./locking.ts";
+import { isLocked, LOCK, ONE, UNLOCK, waitFor } from "./locking.ts";
 
 describe("the migration lock", () => {
   it("is waited for within bounds, and its holder is named", () =>
@@ -81,5 +81,33 @@ describe("the migration lock", () => {
       );
       expect(runs.reduce((sum, run) => sum + run.completed.length, 0)).toBe(10);
       expect(await appliedNames(db)).toHaveLength(10);
+    }));
+
+  it("shows in the status as a run under way, with the migration that it is at", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a ();", "2_slow.sql": "SELECT pg_sleep(20);" });
+      const cancel = new AbortController();
+      const migrator = await openMigrator(db, dir);
+      expect((await migrator.status()).running).toBeNull();
+      const run = failureOf((await openMigrator(db, dir, {}, { signal: cancel.signal })).up());
+      await waitFor(async () => (await migrator.status()).running?.migration === "2_slow");
+      const { running, counts } = await migrator.status();
+      expect(running).toMatchObject({ user: db.connection.user, application: "cdk-pg-migrate test" });
+      expect(running?.pid).toBeGreaterThan(0);
+      expect(counts).toMatchObject({ applied: 1, pending: 1 });
+      const waiting = await failureOf((await openMigrator(db, dir, { lockWaitMs: 0 })).up());
+      expect(waiting.message).toContain("running migration 2_slow");
+      expect(waiting.message).not.toMatch(/pg_sleep|RESET|BEGIN/);
+      cancel.abort();
+      await run;
+      expect((await migrator.status()).running).toBeNull();
+    }));
+
+  it("held by another program shows in the status as what that runs", () =>
+    withDatabase(async (db) => {
+      const holder = await db.client();
+      await holder.query(LOCK);
+      const { running } = await (await openMigrator(db, writeFolder(ONE))).status();
+      expect(running).toMatchObject({ migration: null, query: LOCK, application: "test" });
     }));
 });

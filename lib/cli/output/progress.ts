@@ -114,8 +114,8 @@ function describe(
     case "blocked":
       return colors.yellow(`  blocked by ${event.by.map(describeSession).join("; ")}`);
     case "retry": {
-      const { migration, attempt, waitMs, reason } = event;
-      return colors.yellow(`  ${migration}: ${reason}; try ${attempt} in ${duration(waitMs)}`);
+      const { migration, attempt, attempts, waitMs, reason } = event;
+      return colors.yellow(`  ${migration}: ${reason}; try ${attempt} of ${attempts} in ${duration(waitMs)}`);
     }
     case "server-starting":
       return colors.dim(`  waiting for the server: ${event.message}`);

@@ -1,4 +1,9 @@
-import type { MigrationState, MigrationStatus, StatusReport } from "../../migrator/index.ts";
+import {
+  describeSession,
+  type MigrationState,
+  type MigrationStatus,
+  type StatusReport,
+} from "../../migrator/index.ts";
 import { commandLine } from "../world.ts";
 import { printFindings } from "./findings.ts";
 import type { Colors, Printer } from "./printer.ts";
@@ -34,7 +39,8 @@ export function printStatus(printer: Printer, given: StatusReport, layout: Statu
   for (const line of table(migrations, printer.colors, layout)) printer.verbatim(line);
   printer.line();
   printer.line(summary(report));
-  if (counts.pending > 0 && refusals.length === 0) {
+  if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
+  if (report.running === null && counts.pending > 0 && refusals.length === 0) {
     printer.line(`${commandLine("plan")} shows the SQL of what is pending, ${commandLine("up")} applies it.`);
   }
   printFindings(printer, report);

@@ -10,15 +10,31 @@ export const SESSION_COLUMNS = `a.pid, a.usename AS "user", a.application_name A
 
 const SHOWN_QUERY = 200;
 
-/** A session as it may be shown: what it runs is cut short, and its passwords are masked. */
-export function presentable(session: SessionInfo): SessionInfo {
-  const query = session.query === null ? null : maskSecrets(session.query).replace(/\s+/g, " ").trim();
-  return { ...session, query: query === null ? null : query.slice(0, SHOWN_QUERY) };
+/** A row of `SESSION_COLUMNS`. */
+export type SessionRow = Omit<SessionInfo, "migration">;
+
+/**
+ * A session as it may be shown: what it runs is cut short, and its passwords are masked. Of a session of this engine the
+ * title of its message is shown, and not the SQL around the migration's.
+ */
+export function presentable(session: SessionRow): SessionInfo {
+  const { query, application, state } = session;
+  const isOurs = application?.startsWith("cdk-pg-migrate") ?? false;
+  const [, migration = null, sql = null] = (isOurs && TITLE.exec(query ?? "")) || [];
+  const text = migration === null ? (isOurs && state !== "active" ? null : query) : sql;
+  return { ...session, query: text === null ? null : shorten(text), migration };
+}
+
+/** The comment that begins the message of a migration: its name, then its SQL. */
+const TITLE = /^\/\* (.+?)(?:: (.*?))? \*\/\n/s;
+
+function shorten(query: string): string {
+  return maskSecrets(query).replace(/\s+/g, " ").trim().slice(0, SHOWN_QUERY);
 }
 
 /** The sessions that `pid` waits for. */
 export async function findBlockers(client: pg.Client, pid: number): Promise<SessionInfo[]> {
-  const answer = await client.query<SessionInfo>(
+  const answer = await client.query<SessionRow>(
     `SET LOCAL search_path = ${ENGINE_PATH};
      SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
      WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${Math.trunc(pid)})) ORDER BY a.pid`,
@@ -33,8 +49,11 @@ export function describeSession(session: SessionInfo): string {
   const from = session.client === null ? "" : ` from ${session.client}`;
   const since =
     session.sinceMs === null ? "" : `, for ${Math.max(0, Math.round(session.sinceMs / 100) / 10)} s`;
-  const running = session.query
-    ? `, ${session.state === "active" ? "running" : "last ran"}: ${session.query}`
-    : "";
-  return `${application}pid ${session.pid}, user ${session.user ?? "unknown"}${from}${since}${running}`;
+  return `${application}pid ${session.pid}, user ${session.user ?? "unknown"}${from}${since}${describeWork(session)}`;
+}
+
+function describeWork({ migration, query, state }: SessionInfo): string {
+  const isActive = state === "active";
+  if (migration !== null) return `, ${isActive ? "running" : "last ran"} migration ${migration}`;
+  return query ? `, ${isActive ? "running" : "last ran"}: ${query}` : "";
 }

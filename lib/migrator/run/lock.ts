@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeSession, presentable, SESSION_COLUMNS } from "../connection/activity.ts";
+import { describeSession, presentable, SESSION_COLUMNS, type SessionRow } from "../connection/activity.ts";
 import { sharedBackend } from "../connection/pooler.ts";
 import type { Session } from "../connection/session.ts";
 import { MIGRATION_LOCK_ID } from "../defaults.ts";
@@ -71,8 +71,8 @@ const HOLDERS = `pg_catalog.pg_locks AS l
     AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`;
 
 /** Who holds the lock; null when it was let go in the meantime. */
-async function findHolder(session: Session): Promise<SessionInfo | null> {
-  const [holder] = await session.rows<SessionInfo>(
+export async function findHolder(session: Session): Promise<SessionInfo | null> {
+  const [holder] = await session.rows<SessionRow>(
     `SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
      WHERE a.pid IN (SELECT l.pid FROM ${HOLDERS})`,
   );

@@ -29,7 +29,19 @@ export class Retries {
     const waitMs = Math.round(doubled * (0.5 + Math.random()));
     this.#attempt += 1;
     const { observe, signal } = this.#run;
-    observe({ type: "retry", migration: failed.name, attempt: this.#attempt, waitMs, reason: error.message });
+    observe({
+      type: "retry",
+      migration: failed.name,
+      attempt: this.#attempt,
+      attempts: lockRetries + 1,
+      waitMs,
+      reason: withoutBlockers(error),
+    });
     await sleep(waitMs, undefined, { signal }).catch(() => {});
   }
+}
+
+/** Who blocks was told when it was seen. */
+function withoutBlockers({ message, details: { blockers = [] } }: MigrationError): string {
+  return message.replace(`; blocked by ${blockers.join("; ")}`, "");
 }

@@ -43,6 +43,28 @@ describe("progress", () => {
     expect(show(SHORT)).toBe("  notice: two\n    lines\n  ✓ applied 1_a 12 ms\n  ✗ 1_a\n");
   });
 
+  it("counts the tries after a lock timeout, and says once who blocks, by the migration where that is known", () => {
+    const session = {
+      ...{ pid: 5, user: "u", application: "cdk-pg-migrate 1.2.3", client: "10.0.0.1", sinceMs: 3000 },
+      ...{ state: "active", query: "create table t ()", migration: "2_t" },
+    };
+    const retry = {
+      attempt: 3,
+      attempts: 6,
+      waitMs: 2000,
+      reason: "canceling statement due to lock timeout",
+    };
+    expect(
+      show([
+        { type: "blocked", by: [session] },
+        { type: "retry", migration: "1_a", ...retry },
+      ]),
+    ).toBe(
+      '  blocked by "cdk-pg-migrate 1.2.3", pid 5, user u from 10.0.0.1, for 3 s, running migration 2_t\n' +
+        "  1_a: canceling statement due to lock timeout; try 3 of 6 in 2.0 s\n",
+    );
+  });
+
   it("mentions a server that is starting once, however often it is asked", () => {
     const starting: RunEvent = { type: "server-starting", message: "the database system is starting up" };
     expect(show([starting, starting, starting])).toBe(
