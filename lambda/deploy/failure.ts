@@ -9,6 +9,8 @@ import type { Redactor } from "../runtime/redactor.ts";
  * is replaced by "Response object is too long": the reason would be lost.
  */
 const MESSAGE_BYTES = 1_300;
+/** The same as JSON, in which a quote takes two bytes and a control character six. */
+const JSON_BYTES = 2_000;
 
 /** A failure as CloudFormation is to show it: thrown, because only that fails a deploy. */
 export class DeployFailure extends Error {
@@ -34,9 +36,16 @@ export function outlookOf(requestType: "Create" | "Update" | "Delete", onRollbac
 
 /** Says what happened, what stayed, and where to read on, within the bound. */
 export function toDeployFailure(error: unknown, invocation: Invocation, outlook: Outlook): DeployFailure {
-  const { code, text } = describe(error, invocation.redactor, outlook);
+  const { code, text: described } = describe(error, invocation.redactor, outlook);
+  // Nobody can read them, and as JSON each takes six bytes.
+  const text = described.replace(/(?!\n)\p{Cc}/gu, " ");
   const tail = `\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`;
-  const message = cut(text, MESSAGE_BYTES - Buffer.byteLength(tail)) + tail;
+  let bytes = MESSAGE_BYTES - Buffer.byteLength(tail);
+  let message = cut(text, bytes) + tail;
+  while (bytes > 100 && Buffer.byteLength(JSON.stringify(message)) > JSON_BYTES) {
+    bytes = Math.floor(bytes * 0.8);
+    message = cut(text, bytes) + tail;
+  }
   return new DeployFailure(code, message);
 }
 

@@ -61,6 +61,8 @@ describe("a failure for CloudFormation", () => {
   it.each([
     ["a long message", "x".repeat(9_000)],
     ["characters of several bytes", "ß€😀".repeat(3_000)],
+    ["characters that take six bytes in JSON", "\0".repeat(9_000)],
+    ["quotes and backslashes", '"\\'.repeat(4_000)],
   ])("stays within the bound and keeps the useful ends: %s", (_what, text) => {
     const error = new MigrationError("SQL", `begin ${text} end`, {
       ...{ migration: "3_c", detail: text, hint: text, sqlstate: "42703" },
@@ -68,6 +70,7 @@ describe("a failure for CloudFormation", () => {
     });
     const { message, stack = "" } = toDeployFailure(error, invocation(), KEPT);
     expect(Buffer.byteLength(message + stack)).toBeLessThan(1_500);
+    expect(Buffer.byteLength(JSON.stringify({ message, stack }))).toBeLessThan(2_200);
     expect(message).toMatch(/^SQL in 3_c: begin /);
     expect(message).toContain("(SQLSTATE 42703)");
     expect(message).toMatch(/Log group group-1, request request-1\.$/);
@@ -101,6 +104,43 @@ describe("a failure for CloudFormation", () => {
     expect(toDeployFailure(new Error(`it is ${text.slice(-900)}`), invocation(), KEPT).message).toMatch(
       /\*{4}|b{9}/,
     );
+  });
+});
+
+describe("a redactor", () => {
+  const secret = "p'w\"d\\x/\u00df (1)";
+  const { hide, redact, redactAll } = createRedactor();
+  hide(secret);
+  const percent = encodeURIComponent(secret);
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+  it.each([
+    ["a literal with escapes", `E'${secret.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`],
+    ["a literal with an escaped quote", `E'${secret.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`],
+    [
+      "a JSON string of such a literal",
+      JSON.stringify(`E'${secret.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`),
+    ],
+    ["an identifier", `"${secret.replaceAll('"', '""')}"`],
+    ["JavaScript", `'${secret.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`],
+    ["percent codes in small letters", percent.toLowerCase().replaceAll("%", "%")],
+    ["percent codes of everything", percent.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`)],
+    ["percent codes of percent codes", encodeURIComponent(percent)],
+    ["JSON in ASCII", JSON.stringify(secret).replace("\u00df", "\\u00df")],
+    ["base64", base64(secret)],
+    ["base64 behind a user and a colon", base64(`user:${secret}`)],
+    ["base64 behind another user", base64(`users:${secret}@`)],
+    ["base64 for URLs", Buffer.from(secret).toString("base64url")],
+    ["hexadecimal", `\\x${Buffer.from(secret).toString("hex")}`],
+  ])("takes a password out as %s", (_how, text) => {
+    const rest = redact(`before ${text} after`);
+    expect(rest).toMatch(/^before .*\*{8}.* after$/);
+    expect(rest).not.toContain(text.slice(3, -3));
+    expect(JSON.stringify(redactAll({ deep: [text] }))).toContain("********");
+  });
+
+  it("leaves other texts as they are", () => {
+    expect(redact("SELECT 'x', p, w FROM d")).toBe("SELECT 'x', p, w FROM d");
   });
 });
 
