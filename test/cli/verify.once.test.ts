@@ -1,14 +1,21 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
-import { renderVerify, scratchOn, type VerifiedMigration } from "../../lib/cli/verify/index.ts";
+import pg from "pg";
+import { renderVerify, scratchOn, shadowAt, type VerifiedMigration } from "../../lib/cli/verify/index.ts";
 import type { ConnectionSettings } from "../../lib/migrator/index.ts";
-import { withDatabase } from "../support/database.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { failureOf } from "../support/migrator.ts";
 import { CORPUS, RARE } from "./catalog-corpus.ts";
 import { existing, folderOf, recording, statuses, verify } from "./verify-run.ts";
 
 const PROJECT = fileURLToPath(new URL("../../migrations", import.meta.url));
+const connectionOf = ({ connection: { host, port, user, password } }: TestDatabase) => ({
+  host,
+  port,
+  user,
+  password,
+});
 const PIECES = [...CORPUS, ...RARE];
 
 describe("verify", () => {
@@ -218,6 +225,51 @@ describe("verify", () => {
       } finally {
         await db.query(`DROP ROLE ${user}`);
       }
+    }));
+
+  test("drops what a killed run has left behind, and nothing else", () =>
+    withDatabase(async (db) => {
+      const [{ now = 0 } = {}] = await db.query<{ now: number }>(
+        "SELECT extract(epoch FROM now())::int AS now",
+      );
+      const id = db.name.slice(-11);
+      const name = (n: number) => `cdk_pg_migrate_scratch_${n}${id}`;
+      const made = (seconds: number) => `scratch database of cdk-pg-migrate verify, made at ${now - seconds}`;
+      const comments = [
+        made(700),
+        made(700),
+        made(5),
+        "kept by verify --keep of cdk-pg-migrate",
+        made(1),
+        "mine",
+      ];
+      for (const [n, comment] of comments.entries()) {
+        await db.query(`CREATE DATABASE ${name(n)}`);
+        await db.query(`COMMENT ON DATABASE ${name(n)} IS '${comment}'`);
+      }
+      const other = new pg.Client({ ...connectionOf(db), database: name(1) });
+      await other.connect();
+      await verify(db, writeFolder({ "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;" }));
+      await other.end();
+      const left = await existing(
+        db,
+        comments.map((_, n) => name(n)),
+      );
+      for (const one of left) await db.query(`DROP DATABASE ${one} WITH (FORCE)`);
+      expect(left.sort()).toEqual([1, 2, 3, 4, 5].map(name));
+    }));
+
+  test("what is wrong with the shadow database is said in its own words", () =>
+    withDatabase(async (db) => {
+      const missing = shadowAt({ ...db.connection, database: "nobody_has_it" });
+      const error = await failureOf(verify(db, PROJECT, { scratch: missing }));
+      expect(error.code).toBe("DATABASE_NOT_FOUND");
+      expect(error.message).toMatch(/^the shadow database: /);
+      expect(error.details.hint).toMatch(/SHADOW_DATABASE_URL names nobody_has_it/);
+      expect(error.details.hint).not.toMatch(/(?<!SHADOW_)DATABASE_/);
+      await db.query("CREATE TABLE zz (id int PRIMARY KEY CHECK (id > 0) REFERENCES zz)");
+      const full = await failureOf(verify(db, PROJECT, { scratch: shadowAt(db.connection) }));
+      expect(full.message).toContain("is not empty: it has table public.zz,");
     }));
 
   test("connection failures are the engine's", () =>

@@ -4,6 +4,9 @@ import { listNames } from "./names.ts";
 
 /** What a tired person needs to know: what a failed run has left in the database, and how it goes on. */
 export function stateAfter(command: string, error: MigrationError): string[] {
+  // Whatever a run has done there was done on a scratch database.
+  if (command === "verify")
+    return error.code === "CANCELLED" ? ["No database but its scratch database was changed."] : [];
   const { applied, remaining } = error.details;
   if (applied === undefined || remaining === undefined) {
     if (error.code === "CANCELLED") return ["No migration was running; nothing is left half-done."];

@@ -89,12 +89,17 @@ export class Bench {
   }
 
   /** Ends the session; the database stays. */
-  async leave(): Promise<void> {
+  async keep(): Promise<void> {
+    await this.database.keep();
+    await this.#leave();
+  }
+
+  async #leave(): Promise<void> {
     await closeClient(this.#client);
   }
 
   async discard(): Promise<void> {
-    await this.leave();
+    await this.#leave();
     await this.database.drop();
   }
 

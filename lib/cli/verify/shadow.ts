@@ -21,6 +21,8 @@ export function shadowAt(connection: ConnectionSettings, { fenced = false } = {}
       const empty = await withClient(connection, (client) => requireEmpty(client, connection));
       return {
         connection,
+        // It is emptied by the next run in any case.
+        keep: async () => undefined,
         drop: () => withClient(connection, (client) => makeEmpty(client, empty, connection)),
       };
     },
@@ -31,7 +33,7 @@ async function withClient<T>(
   connection: ConnectionSettings,
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
-  const client = await connectTo(connection);
+  const client = await connectToShadow(connection);
   try {
     return await typed("the shadow database", () => work(client));
   } finally {
@@ -39,16 +41,36 @@ async function withClient<T>(
   }
 }
 
+/** Its settings come from one variable, whatever the hints of other commands say. */
+async function connectToShadow(connection: ConnectionSettings): Promise<pg.Client> {
+  try {
+    return await connectTo(connection);
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const { hint: _, ...details } = error.details;
+    const { user, host, port, database } = connection;
+    const create = error.code === "DATABASE_NOT_FOUND" ? " Create that database, or correct" : " Correct";
+    throw new MigrationError(error.code, `the shadow database: ${error.message}`, {
+      ...details,
+      hint: `SHADOW_DATABASE_URL names ${database} on ${host}:${port} as ${user}.${create} SHADOW_DATABASE_URL, or leave it out: verify then makes a database for itself.`,
+    });
+  }
+}
+
 async function requireEmpty(client: pg.Client, connection: ConnectionSettings): Promise<Catalog> {
   const catalog = toCatalog(await readAll(client));
   const found = catalog.objects.filter((object) => !mayBeThere(object));
   if (found.length === 0) return catalog;
-  const named = found.slice(0, 3).map(({ kind, name }) => `${kind} ${name}`);
+  // A table says more than its constraints and indexes, which go with it.
+  const [first, last] = [false, true].map((goesAlong) =>
+    found.filter(({ kind }) => NOT_DROPPED.test(kind) === goesAlong),
+  );
+  const named = [...(first ?? []), ...(last ?? [])].slice(0, 3).map(({ kind, name }) => `${kind} ${name}`);
   throw new MigrationError(
     "USAGE",
     `the shadow database ${connection.database} on ${connection.host}:${connection.port} is not empty: it has ${named.join(", ")}${found.length > 3 ? " and more" : ""}`,
     {
-      hint: "SHADOW_DATABASE_URL must name a database for this purpose alone: everything in it is deleted afterwards. Drop and create it anew.",
+      hint: "SHADOW_DATABASE_URL must name a database for this purpose alone: everything in it is deleted afterwards. Empty it (DROP DATABASE, then CREATE DATABASE), or name another one.",
     },
   );
 }

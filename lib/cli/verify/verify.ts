@@ -101,7 +101,7 @@ class Run {
   }
 
   async end(): Promise<void> {
-    if (this.#setup.keep) await this.#bench.leave();
+    if (this.#setup.keep) await this.#bench.keep();
     else await this.#bench.discard();
   }
 
