@@ -33,7 +33,9 @@ export async function withVictim(
   test: (victim: Victim) => Promise<void>,
 ): Promise<void> {
   await withRole(db, async (attacker, asAttacker) => {
-    await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${attacker}`);
+    await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${attacker};
+      CREATE FOREIGN DATA WRAPPER elsewhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER elsewhere;
+      GRANT USAGE ON FOREIGN SERVER elsewhere TO ${attacker}`);
     const client = await connectAs(db, asAttacker);
     const victim = {
       db,

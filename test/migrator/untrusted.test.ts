@@ -74,6 +74,7 @@ const IN_ITS_PLACE: readonly (readonly [what: string, sql: string])[] = [
     `CREATE TABLE T (${COLUMNS}); CREATE INDEX ON T (id) WHERE public.evil_test(name)`,
   ],
   ["a plain table", `CREATE TABLE T (${COLUMNS})`],
+  ["a foreign table", `CREATE FOREIGN TABLE T (${COLUMNS}) SERVER elsewhere`],
   ["a sequence", "CREATE SEQUENCE T"],
   ["a composite type", `CREATE TYPE T AS (${COLUMNS})`],
   [
@@ -220,4 +221,54 @@ describe.each(VICTIMS)("an attacker with a right to the tables of a %s", (kind) 
       }),
     ),
   );
+});
+
+describe.each(VICTIMS)("the owner of the schema, whose table a %s trusts", (kind) => {
+  it.each([
+    [
+      "a default that runs SQL",
+      "ALTER TABLE T ALTER COLUMN name SET DEFAULT query_to_xml('SELECT public.evil()', true, true, '')::text",
+    ],
+    [
+      "a generated column that calls a function of the server",
+      "ALTER TABLE T ADD more text GENERATED ALWAYS AS (md5(name)) STORED",
+    ],
+    [
+      "a check that runs SQL",
+      "ALTER TABLE T ADD CHECK (query_to_xml('SELECT public.evil()', true, true, '') IS NOT NULL)",
+    ],
+    ["an index on an expression", "CREATE INDEX ON T (lower(name))"],
+    ["a partial index", "CREATE INDEX ON T (id) WHERE length(name) > 3"],
+    [
+      "a trigger",
+      "CREATE TRIGGER evil BEFORE INSERT ON T FOR EACH ROW EXECUTE FUNCTION public.evil_trigger()",
+    ],
+  ])("cannot have code run with %s", (_what, sql) =>
+    withDatabase((db) =>
+      withVictim(db, kind, async (victim) => {
+        await db.query(`ALTER SCHEMA public OWNER TO ${victim.attacker}`);
+        await victim.attack(`CREATE TABLE public.pgmigrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+          GRANT ALL ON public.pgmigrations, public.pgmigrations_id_seq TO PUBLIC`);
+        const trusted = await tryAll(victim, writeFolder(FILES), FEW.slice(0, 1));
+        expect(trusted.map(({ code }) => code)).toEqual(["succeeded"]);
+        await victim.attack(sql.replaceAll(/\bT\b/g, "public.pgmigrations"));
+        expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
+        await db.query("ALTER SCHEMA public OWNER TO pg_database_owner");
+      }),
+    ),
+  );
+
+  it("may own both tables of a database that is migrated already, as the engine made them", () =>
+    withDatabase((db) =>
+      withVictim(db, kind, async (victim) => {
+        const dir = writeFolder(FILES);
+        await (await openMigrator(db, dir)).up({ count: 1 });
+        await db.query(`ALTER SCHEMA public OWNER TO ${victim.attacker}; ALTER TABLE pgmigrations OWNER TO ${victim.attacker};
+          ALTER TABLE pgmigrations_history OWNER TO ${victim.attacker}; GRANT USAGE, CREATE ON SCHEMA public TO PUBLIC;
+          GRANT ALL ON pgmigrations, pgmigrations_history, pgmigrations_id_seq, pgmigrations_history_id_seq TO PUBLIC`);
+        const [up] = await tryAll(victim, dir, WRITING.slice(0, 1));
+        expect([up?.code, up?.error?.message]).toEqual(["succeeded", undefined]);
+        await db.query("ALTER SCHEMA public OWNER TO pg_database_owner");
+      }),
+    ));
 });

@@ -1,3 +1,4 @@
+import pg from "pg";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { TableNames } from "./guard.ts";
@@ -20,7 +21,7 @@ export interface TableFacts {
   readonly inheritance: readonly string[];
   /** Columns with a type that is not the server's own, each with that type. */
   readonly types: readonly string[];
-  /** Functions and operators that its defaults, constraints and indexes call and that are not the server's own. */
+  /** What its defaults, constraints and indexes call, or are, that cannot be trusted. */
   readonly code: readonly string[];
 }
 
@@ -47,6 +48,23 @@ const WRITTEN_THROUGH = `
   SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid AS objid FROM pg_catalog.pg_attrdef WHERE adrelid = c.oid
   UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = c.oid
   UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid`;
+
+/**
+ * Expressions that the engine's and node-pg-migrate's tables have, as the server writes them. Of an owner who is neither
+ * the user nor a superuser no others are trusted: functions of the server's own run SQL, too.
+ */
+const USUAL_DEFAULT = String.raw`^(nextval\('[^']+'::regclass\)|(pg_catalog\.)?(now|clock_timestamp)\(\)|CURRENT_TIMESTAMP|true|false|-?\d+|'[^']*'::[a-z ]+)$`;
+const USUAL_CHECK = String.raw`^CHECK \(\((jsonb_typeof\(\w+\) = 'array'::text|\w+ = ANY \(ARRAY\[('\w+'::text(, )?)+\]\))\)\)$`;
+const USUAL_PREDICATE = String.raw`^\((applied_id IS NOT NULL|no_transaction AND \(state <> 'finished'::text\))\)$`;
+
+const UNUSUAL = `
+  SELECT pg_catalog.pg_get_expr(e.adbin, e.adrelid) AS expression FROM pg_catalog.pg_attrdef AS e
+  WHERE e.adrelid = c.oid AND pg_catalog.pg_get_expr(e.adbin, e.adrelid) !~ ${pg.escapeLiteral(USUAL_DEFAULT)}
+  UNION ALL SELECT pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint AS k
+  WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x') AND pg_catalog.pg_get_constraintdef(k.oid) !~ ${pg.escapeLiteral(USUAL_CHECK)}
+  UNION ALL SELECT pg_catalog.pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index AS i
+  WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL
+    OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) !~ ${pg.escapeLiteral(USUAL_PREDICATE)})`;
 
 /** Facts of the relations `$1` and `$2` name, as one JSON list. A foreign key is a trigger on both of its tables. */
 export const TABLE_FACTS = `(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (
@@ -75,7 +93,10 @@ export const TABLE_FACTS = `(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(fac
           WHERE d.refobjid >= ${FIRST_USER_OID} AND d.refclassid IN (
             'pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass,
             'pg_catalog.pg_opclass'::pg_catalog.regclass, 'pg_catalog.pg_opfamily'::pg_catalog.regclass,
-            'pg_catalog.pg_type'::pg_catalog.regclass)) AS code
+            'pg_catalog.pg_type'::pg_catalog.regclass)
+          UNION ALL SELECT unusual.expression FROM (${UNUSUAL}) AS unusual
+          WHERE pg_catalog.pg_get_userbyid(c.relowner) <> current_user
+            AND c.relowner NOT IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolsuper)) AS code
   FROM pg_catalog.pg_class AS c
   WHERE c.oid IN (pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid)) AS facts)`;
 
@@ -125,8 +146,8 @@ function problemOf(table: TableFacts): Problem | undefined {
       "Give them their usual types.",
     ];
   if (code.length > 0) {
-    const called = `defaults, constraints or indexes that call ${code.join(", ")}`;
-    return [`has ${called}, which run with your rights`, "Drop those defaults, constraints or indexes."];
+    const odd = `defaults, constraints or indexes of an unusual kind (${code.join(", ")})`;
+    return [`has ${odd}, which run with your rights`, "Drop those defaults, constraints or indexes."];
   }
   return undefined;
 }
