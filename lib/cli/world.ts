@@ -24,7 +24,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, workFound: 3, cancelled: 130
 
 /** Width to lay text out for: the terminal's, or one that suits a file. */
 export function widthOf(output: Output): number {
-  return Math.max(20, output.columns ?? 100);
+  return Math.max(20, output.columns || 100);
 }
 
 /** Whether somebody watches who can be shown more than plain lines. */

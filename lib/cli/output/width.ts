@@ -36,7 +36,8 @@ export function clip(line: string, columns: number): string {
  * Where the width is not known, in a file or a pipe, lines stay whole: they can be searched and copied.
  */
 export function fold(text: string, columns: number | undefined): string {
-  if (columns === undefined) return text;
+  // A terminal that does not know its width says 0.
+  if (columns === undefined || columns === 0) return text;
   return text
     .split("\n")
     .flatMap((line) => {

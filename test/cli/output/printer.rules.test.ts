@@ -13,6 +13,7 @@ describe("prose on a terminal", () => {
     ["wide characters count twice", "日本 日本", 6, "日本\n日本"],
     ["colours take no room", "\x1b[31mone\x1b[39m two", 7, "\x1b[31mone\x1b[39m two"],
     ["a pipe gets whole lines", "one two three", undefined, "one two three"],
+    ["a terminal of unknown width gets whole lines", "one two three", 0, "one two three"],
   ])("%s", (_, text, columns, expected) => {
     expect(fold(text, columns)).toBe(expected);
   });
