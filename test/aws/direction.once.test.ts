@@ -1,5 +1,10 @@
+import { describe } from "@jest/globals";
 import { direction } from "./scenarios/direction.ts";
 import { green } from "./scenarios/green.ts";
 import { playOnAws } from "./world.ts";
 
-playOnAws(direction, green);
+playOnAws(
+  (world) =>
+    describe("a rollback of the stack never fails because of the migrations", () => direction(world)),
+  (world) => describe("a deploy that succeeds has applied what it names", () => green(world)),
+);

@@ -22,7 +22,7 @@ export const connection: Scenarios = (world) =>
       return shown;
     };
 
-    test("is verified with the certificates that the construct was given", async () => {
+    test("is verified with the certificates that the construct was given, and others are tried at once", async () => {
       const { withScene, deployable, server } = world();
       const { host, port } = server.connection;
       const environment = { DATABASE_HOST: host, DATABASE_PORT: String(port) };
@@ -30,6 +30,9 @@ export const connection: Scenarios = (world) =>
         const version = await deployable(tables(1), { ca: server.ca });
         expect(await stack.create(version)).toMatchObject({ status: "SUCCESS" });
         expect(await appliedIn(db)).toEqual(["1_t1"]);
+        const other = await stack.update(await deployable(tables(1), { ca: server.otherCa }));
+        expect(other).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^TLS_UNTRUSTED/) });
+        expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
       });
     });
 
