@@ -145,7 +145,7 @@ function addSettlingCommands(program: Command, world: World, finish: Finish): vo
   addRunFlags(
     program
       .command("repair")
-      .description("accept applied migrations whose files have changed")
+      .description("accept applied migrations whose files have changed, or were renamed")
       .argument("[names...]", "which (default: all that are changed)")
       .option(...note),
   ).action(async (names, flags) => finish(await (await load()).repair(world, names, flags)));

@@ -1,5 +1,6 @@
 import { type ChangedMigrations, digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder, type LoadOptions } from "./build/load.ts";
+import { findRenamed } from "./build/renamed.ts";
 import type { Session } from "./connection/session.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Situation } from "./plan/gate.ts";
@@ -48,8 +49,14 @@ export async function survey(
     changed: new Set(changed.keys()),
     partial: new Set(stored.partial.map((m) => m.name)),
   });
+  const renamed = await findRenamed(source, stored.applied, {
+    decamelize: options.decamelize,
+    warn: () => {},
+    observe: options.observe,
+    signal: options.signal,
+  });
   const unmanaged = existing.occupied && !existing.applied && !existing.history;
-  return { existing, stored, classified, unmanaged, changed, superseded };
+  return { existing, stored, classified, unmanaged, changed, superseded, renamed };
 }
 
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
-import { addFiles, writeFolder } from "../support/folders.ts";
+import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
 
 const file = (table: string): string =>
@@ -55,6 +55,66 @@ describe("repair", () => {
       expect(await failureOf((await openMigrator(db, dir)).repair(["nope"]))).toMatchObject({
         code: "USAGE",
       });
+    }));
+});
+
+describe("a renamed file", () => {
+  const MODULE = (table: string): string =>
+    `export const up = (pgm: any) => { pgm.createTable("${table}", {}); };`;
+
+  it.each([
+    ["SQL", ".sql", file],
+    ["a module", ".ts", MODULE],
+  ])("is told from a missing and a new one, and repair records its new name (%s)", (_kind, extension, text) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ [`1_a${extension}`]: text("a"), [`2_b${extension}`]: text("b") });
+      await (await openMigrator(db, dir)).up();
+      removeFiles(dir, `1_a${extension}`);
+      addFiles(dir, { [`15_a${extension}`]: text("a") });
+      for (const order of ["strict", "warn"] as const) {
+        const refused = await failureOf((await openMigrator(db, dir, { order })).up());
+        expect(refused).toMatchObject({
+          code: "MISSING",
+          message: "applied under another name: 1_a, whose file is now 15_a",
+        });
+        expect(refused.details.hint).toContain("`repair`");
+      }
+      const { refusals } = await (await openMigrator(db, dir)).status();
+      expect(refusals.map(({ code, migrations }) => [code, migrations])).toEqual([["MISSING", ["1_a"]]]);
+
+      const migrator = await openMigrator(db, dir);
+      expect(await migrator.repair()).toMatchObject({ migrations: ["15_a"] });
+      expect((await migrator.history({ limit: 1 })).entries).toMatchObject([
+        { migration: "15_a", action: "repair", note: "renamed from 1_a" },
+      ]);
+      expect(await (await openMigrator(db, dir)).up()).toMatchObject({
+        completed: [],
+        counts: { applied: 2, pending: 0, missing: 0 },
+      });
+      expect(await appliedNames(db)).toEqual(["15_a", "2_b"]);
+      addFiles(dir, { [`15_a${extension}`]: text("z") });
+      expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ changed: 1 });
+      removeFiles(dir, `15_a${extension}`);
+      await (await openMigrator(db, dir)).down({ count: 2 });
+      expect(await userTables(db)).toEqual([]);
+    }),
+  );
+
+  it("is not taken for renamed where its SQL differs, or two files have the same", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "SELECT 1;", "2_b.sql": "SELECT 2;" });
+      await (await openMigrator(db, dir)).up();
+      removeFiles(dir, "1_a.sql");
+      addFiles(dir, { "3_a.sql": "SELECT 11;", "4_x.sql": "SELECT 2;" });
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({
+        code: "MISSING",
+        details: { migration: "1_a" },
+        message: "applied to the database, but the file is gone: 1_a",
+      });
+      addFiles(dir, { "3_a.sql": "SELECT 1;", "4_x.sql": "SELECT 1;" });
+      expect((await failureOf((await openMigrator(db, dir)).up())).message).toContain(
+        "the file is gone: 1_a",
+      );
     }));
 });
 

@@ -10,9 +10,10 @@ import type { Existing, Tables } from "../store/tables.ts";
 import { requireTrustedHistory } from "../store/trust.ts";
 import { requireNoOtherWriters } from "../store/writers.ts";
 import { PlainSql } from "./actions.ts";
-import { type BuildContext, buildOrIrreversible, buildWithoutDatabase, renderUp } from "./build.ts";
+import { type BuildContext, buildOrIrreversible, buildWithoutDatabase } from "./build.ts";
 import { NoWayDown } from "./irreversible.ts";
 import { type LoadOptions, loadContexts } from "./load.ts";
+import { findRenamed } from "./renamed.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
 export interface DownRequest extends DownChoice {
@@ -112,27 +113,17 @@ async function refuseRenamed(
   present: ReadonlySet<string>,
   options: LoadOptions,
 ): Promise<void> {
-  const gone = request.applied.filter(
-    (m) => request.names.includes(m.name) && !present.has(m.name) && m.sqlDigest !== null,
-  );
-  if (gone.length === 0) return;
-  const applied = new Set(request.applied.map((m) => m.name));
-  const pending = await loadContexts(
-    source,
-    [...present].filter((name) => !applied.has(name)),
-    options,
-  );
-  for (const context of pending.values()) {
-    const steps = await renderUp(context);
-    const before = steps && gone.find((m) => m.sqlDigest === sqlDigest(steps));
-    if (before === undefined) continue;
-    const { name } = before;
+  if (request.names.every((name) => present.has(name))) return;
+  const renamed = await findRenamed(source, request.applied, options);
+  for (const name of request.names) {
+    const now = renamed.get(name);
+    if (now === undefined) continue;
     throw new MigrationError(
       "MISSING",
-      `migration ${name} cannot be undone: its file was renamed to ${context.name}`,
+      `migration ${name} cannot be undone: its file was renamed to ${now}`,
       {
         migration: name,
-        hint: `Give the file its name back: ${name}.`,
+        hint: `Give the file its name back, ${name}; or record the new one: \`repair ${now}\`.`,
       },
     );
   }

@@ -8,6 +8,7 @@ import { Attempt } from "../run/execute.ts";
 import { requireSameBeginning } from "../run/resume.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { maskSecrets } from "../sql/mask.ts";
+import { readDownSql, readUpSql } from "../store/read.ts";
 import { readStoppedSql } from "../store/stopped.ts";
 import type { HistoryEntry, Ledger } from "../store/write.ts";
 import { headOf, knownNames, namesIn, type Survey } from "../survey.ts";
@@ -16,7 +17,10 @@ import { loadOptions, locked, openLedger, runContext, type Workspace } from "../
 /** What became of a migration that stopped half-way, or what is to become of it. */
 export type Outcome = "retry" | "applied" | "reverted";
 
-/** Accepts changed files: their present SQL counts as what was applied. Names none: all that are changed. */
+/**
+ * Accepts changed files, whose present SQL counts as what was applied, and new names of files with the same SQL. Names
+ * none: all of them.
+ */
 export async function repair(
   workspace: Workspace,
   names: readonly string[],
@@ -24,25 +28,48 @@ export async function repair(
 ): Promise<SettleReport> {
   const why = reason(note);
   return locked(workspace, async (found) => {
-    const changed = namesIn(found.classified, "changed");
+    const before = new Map([...found.renamed].map(([old, now]) => [now, old]));
+    const changed = [...namesIn(found.classified, "changed"), ...before.keys()];
     const stranger = names.find((name) => !changed.includes(name));
     if (stranger !== undefined) throw notChanged(stranger, found);
     const wanted = names.length > 0 ? names : changed;
     if (wanted.length === 0) return report(found, []);
     const ledger = await openLedger(workspace, found);
     const entries = await recordFiles(workspace.source, wanted, loadOptions(workspace));
-    const rows = entries.map((entry) =>
-      ledger.recordAbout({
-        ...entry,
-        ...builtSql(found, entry),
-        action: "repair",
-        state: "finished",
-        ...why,
-      }),
-    );
+    const stored = await readStoredSql(workspace, found);
+    const rows = entries.flatMap((entry) => {
+      const row = { ...entry, action: "repair", state: "finished" } as const;
+      const old = before.get(entry.migration);
+      if (old === undefined) return [ledger.recordAbout({ ...row, ...builtSql(found, entry), ...why })];
+      const renamed = { note: `renamed from ${old}`, ...row, ...stored(old), ...why };
+      return [ledger.renameApplied(old, entry.migration), ledger.recordAbout(renamed)];
+    });
     await write(workspace, rows);
     return report(found, wanted);
   });
+}
+
+/** What is recorded of migrations that were renamed: it holds under the new name. */
+async function readStoredSql(
+  { session, tables }: Workspace,
+  { stored: { applied }, renamed, existing }: Survey,
+): Promise<(name: string) => Partial<HistoryEntry>> {
+  const names = [...renamed.keys()];
+  if (names.length === 0) return () => ({});
+  const [ups, downs] = [
+    await readUpSql(session, tables, existing, names),
+    await readDownSql(session, tables, existing, names),
+  ];
+  return (name) => {
+    const [row, upSql, down] = [applied.find((m) => m.name === name), ups.get(name), downs.get(name)];
+    return {
+      ...(row?.sqlDigest == null
+        ? {}
+        : { sqlDigest: row.sqlDigest, digestVersion: row.digestVersion ?? DIGEST_VERSION }),
+      ...(upSql === undefined ? {} : { upSql }),
+      ...(down === undefined ? {} : { downSql: down.steps }),
+    };
+  };
 }
 
 /** To compare it, its `up` was built already: the next comparison can be of the SQL again. */

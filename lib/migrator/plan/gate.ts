@@ -23,11 +23,16 @@ export interface Situation {
   readonly superseded: ReadonlySet<string>;
   /** True for a database with tables in it that no migration tool keeps a record of. */
   readonly unmanaged: boolean;
+  /** New names of applied migrations whose files were renamed, by the old ones. */
+  readonly renamed: ReadonlyMap<string, string>;
 }
 
 /** Whether `up` may run on what the database and the files say together. */
-export function gateUp({ classified, superseded, unmanaged }: Situation, order: OrderPolicy): Gate {
-  const inState = (state: MigrationState) => classified.flatMap((m) => (m.state === state ? [m.name] : []));
+export function gateUp({ classified, superseded, unmanaged, renamed }: Situation, order: OrderPolicy): Gate {
+  const renames = new Set([...renamed.keys(), ...renamed.values()]);
+  const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
+  const inState = (state: MigrationState) =>
+    others(classified.flatMap((m) => (m.state === state ? [m.name] : [])));
   const changed = inState("changed");
   const always = [
     finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
@@ -44,13 +49,25 @@ export function gateUp({ classified, superseded, unmanaged }: Situation, order: 
   );
   const byOrder = [
     finding("MISSING", inState("missing"), MISSING_TEXT),
-    finding("ORDER", outOfOrder(classified), ORDER_TEXT),
+    finding("ORDER", others(outOfOrder(classified)), ORDER_TEXT),
   ];
+  // What is applied under another name would be applied again.
+  const twice = renamedFinding(renamed);
   const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
-    refusals: present([unmanaged ? UNMANAGED : undefined, ...always, ...(order === "strict" ? byOrder : [])]),
-    warnings: present([older, ...(order === "warn" ? byOrder : []), ahead]),
+    refusals: present([
+      unmanaged ? UNMANAGED : undefined,
+      ...always,
+      order === "allow" ? undefined : twice,
+      ...(order === "strict" ? byOrder : []),
+    ]),
+    warnings: present([
+      older,
+      order === "allow" ? twice : undefined,
+      ...(order === "warn" ? byOrder : []),
+      ahead,
+    ]),
   };
 }
 
@@ -98,7 +115,7 @@ const SUPERSEDED_TEXT: Text = {
 };
 const MISSING_TEXT: Text = {
   message: (names) => `applied to the database, but the file is gone: ${names}`,
-  hint: "Bring the file back (was it renamed?), or go on without it with --order warn.",
+  hint: "Bring the file back, or go on without it with --order warn. Where it was renamed and edited as well, give it its name back first.",
 };
 const ORDER_TEXT: Text = {
   message: (names) => `not applied, and older than what is: ${names}`,
@@ -110,6 +127,17 @@ const AHEAD_TEXT: Text = {
 };
 
 const SHOWN = 5;
+
+function renamedFinding(renamed: ReadonlyMap<string, string>): Finding | undefined {
+  const pairs = [...renamed].slice(0, SHOWN).map(([before, now]) => `${before}, whose file is now ${now}`);
+  if (pairs.length === 0) return undefined;
+  return {
+    code: "MISSING",
+    migrations: [...renamed.keys()],
+    message: `applied under another name: ${pairs.join("; ")}`,
+    hint: "Give the file its name back; or record the new one: `repair` does so, and runs nothing.",
+  };
+}
 
 function finding(code: ErrorCode, migrations: readonly string[], text: Text): Finding | undefined {
   if (migrations.length === 0) return undefined;

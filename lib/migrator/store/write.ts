@@ -125,6 +125,12 @@ export class Ledger {
     return `${this.#guard}${this.#deleteApplied(entry.migration)}; ${this.#insert(entry)}`;
   }
 
+  /** Counts what is applied under one name as applied under another. */
+  renameApplied(before: string, now: string): string {
+    const name = pg.escapeLiteral(now);
+    return `${this.#guard}UPDATE ONLY ${this.#tables.applied} SET name = ${name} WHERE name = ${pg.escapeLiteral(before)}`;
+  }
+
   /** A row about a migration that is applied and stays so. */
   recordAbout(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);

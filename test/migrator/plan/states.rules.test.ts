@@ -82,14 +82,17 @@ describe("whether up may run", () => {
     ],
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
   ])("%s", (_name, given, order, refusals, warnings) => {
-    const gate = gateUp({ classified: given, superseded: new Set(["old"]), unmanaged: false }, order);
+    const gate = gateUp(
+      { classified: given, superseded: new Set(["old"]), unmanaged: false, renamed: new Map() },
+      order,
+    );
     expect(gate.refusals.map(({ code }) => code)).toEqual(refusals);
     expect(gate.warnings.map(({ code }) => code)).toEqual(warnings);
   });
 
   it("a database with tables and no record of migrations is refused first", () => {
     const { refusals } = gateUp(
-      { classified: list("1 partial"), superseded: new Set(), unmanaged: true },
+      { classified: list("1 partial"), superseded: new Set(), unmanaged: true, renamed: new Map() },
       "allow",
     );
     expect(refusals.map(({ code }) => code)).toEqual(["UNMANAGED", "PARTIAL"]);
@@ -98,7 +101,7 @@ describe("whether up may run", () => {
   it("names the migrations, few of many, and the way out", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
     const [refusal] = gateUp(
-      { classified: list(...many), superseded: new Set(), unmanaged: false },
+      { classified: list(...many), superseded: new Set(), unmanaged: false, renamed: new Map() },
       "strict",
     ).refusals;
     expect(refusal?.message).toContain("0, 1, 2, 3, 4 and 3 more");
