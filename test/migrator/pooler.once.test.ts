@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
-import { MigrationError, type Migrator } from "../../lib/migrator/index.ts";
+import { closeClient, MigrationError, type Migrator, openClient } from "../../lib/migrator/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
@@ -91,6 +91,11 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
       }),
     );
 
+    it("a connection beside the engine's, as dump and verify make it, is refused too", () =>
+      withPooler(kind, { mode, size }, async (_, connection) => {
+        expect(await failureOf(openClient(connection, "test"))).toMatchObject({ code: "POOLER" });
+      }));
+
     it.each([2, 4])("%d runs at once are all refused", (count) =>
       withPooler(kind, { mode, size }, async (db, connection) => {
         const dir = writeFolder(FILES);
@@ -143,6 +148,23 @@ describe.each(KINDS)("through $title", (kind) => {
       expect(await settingsThrough(connection)).toEqual(before);
     }),
   );
+
+  it("in session pooling a connection beside the engine's is given back as it was", () =>
+    withPooler(kind, { mode: "session", size: 1 }, async (_, connection) => {
+      const before = await settingsThrough(connection);
+      for (const turn of [1, 2]) {
+        const client = await openClient(connection, "test");
+        const { rows } = await client.query({
+          name: "prepared",
+          text: "SELECT $1::int AS turn",
+          values: [turn],
+        });
+        expect(rows).toEqual([{ turn }]);
+        await client.query("SET search_path = nowhere");
+        await closeClient(client);
+      }
+      expect(await settingsThrough(connection)).toEqual(before);
+    }));
 
   it("in session pooling a run that fails gives its server connection back as it was", () =>
     withPooler(kind, { mode: "session", size: 1 }, async (db, connection) => {
