@@ -70,7 +70,7 @@ export function classifyFileName(fileName: string): FileClass {
     return problem(
       fileName,
       "has no numeric prefix, so its place in the order is unknown",
-      `rename it to <number>_${fileName}, or move it to a subfolder if migrations import it`,
+      "move it to a subfolder, or leave it out with --ignore-pattern (ignorePattern of the construct); the name of a migration begins with a number",
     );
   }
   return classifyMigration(fileName, fileName.slice(0, -extension.length), kind);

@@ -82,7 +82,8 @@ function leadsToFile(folder: string, dirent: Dirent): boolean {
   }
 }
 
-function ignoreRule(pattern: string | undefined): (fileName: string) => boolean {
+/** Which file names a pattern leaves out. */
+export function ignoreRule(pattern: string | undefined): (fileName: string) => boolean {
   if (pattern === undefined || pattern === "") return () => false;
   try {
     const rule = new RegExp(`^${pattern}$`);

@@ -166,3 +166,21 @@ describe("the file", () => {
     },
   );
 });
+
+describe("beside files with dates of 14 digits", () => {
+  test.each([
+    ["20240501000000_a.sql", "20240601120000_b"],
+    ["20250101000000_a.sql", "20250101000001_b"],
+    ["99999999999999_a.sql", "100000000000000_b"],
+    ["20240501000000000_a.sql", `${now.valueOf()}_b`],
+  ])("a new migration continues %s as %s", async (newest, expected) => {
+    const { dir } = make({ [`migrations/${newest}`]: "" });
+    expect((await createMigration({ dir, name: "b", now })).name).toBe(expected);
+  });
+
+  test("what is ignored is not continued", async () => {
+    const { dir } = make({ "migrations/20990101000000_a.sql": "" });
+    const created = await createMigration({ dir, name: "b", now, ignorePattern: "2099.*" });
+    expect(created.name).toBe(`${now.valueOf()}_b`);
+  });
+});

@@ -125,7 +125,7 @@ describe("what is ignored", () => {
 describe("what is refused", () => {
   test.each([
     [["create-users.ts"], /create-users\.ts has no numeric prefix/, /subfolder/],
-    [["_1_a.sql"], /no numeric prefix/, /rename/],
+    [["_1_a.sql"], /no numeric prefix/, /begins with a number/],
     [["001_a.sqll"], /001_a\.sqll has the unknown extension "\.sqll"/, /\.sql/],
     [["001_a.py"], /unknown extension "\.py"/, /move/],
     [["001_a"], /001_a has no extension/, /\.ts/],

@@ -2,6 +2,7 @@ import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { FolderError } from "../errors.ts";
 import { classifyFileName, numericPrefix } from "../file-names.ts";
+import { ignoreRule } from "../listing.ts";
 import { errorCode, errorMessage, property } from "../unknown.ts";
 import { migrationStem } from "./name.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
@@ -13,6 +14,8 @@ export interface CreateMigrationOptions {
   readonly name: string;
   /** @default "ts" */
   readonly language?: MigrationLanguage;
+  /** Files that are no migrations, as `readFolder` takes it. */
+  readonly ignorePattern?: string;
   /** @default - the current time */
   readonly now?: Date;
 }
@@ -25,8 +28,9 @@ export interface CreatedMigration {
 }
 
 /**
- * Writes a new migration from a template. Its number is the time in milliseconds, or one more than that of
- * the newest migration where a colleague's clock was ahead: it always sorts last.
+ * Writes a new migration from a template. Its number is the time in milliseconds, or a date of 14 digits where the
+ * newest migration has one; or one more than that of the newest, where a colleague's clock was ahead. It always sorts
+ * last.
  * @throws FolderError "USAGE" where a file of that name could not be loaded or not be written.
  */
 export async function createMigration(options: CreateMigrationOptions): Promise<CreatedMigration> {
@@ -35,7 +39,7 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
   const stem = migrationStem(options.name);
   try {
     await mkdir(dir, { recursive: true });
-    const name = `${nextPrefix(await readdir(dir), now)}_${stem}`;
+    const name = `${nextPrefix(await migrationFiles(dir, options.ignorePattern), now)}_${stem}`;
     const file = join(dir, `${name}.${language}`);
     // Never over a file that someone made in this moment.
     await writeNew(file, migrationTemplate(language, await typesPackage(dir)));
@@ -82,16 +86,30 @@ async function dependsOnEngine(manifest: string): Promise<boolean> {
   }
 }
 
+async function migrationFiles(dir: string, ignorePattern: string | undefined): Promise<readonly string[]> {
+  const isIgnored = ignoreRule(ignorePattern);
+  return (await readdir(dir)).filter(
+    (fileName) => !isIgnored(fileName) && classifyFileName(fileName).kind === "migration",
+  );
+}
+
+/** A date of 14 digits (YYYYMMDDHHMMSS), which as a number is greater than any time in milliseconds. */
+const SECONDS = /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?!\d)/;
+
 function nextPrefix(fileNames: readonly string[], now: Date): number {
-  const used = fileNames
-    .filter((fileName) => classifyFileName(fileName).kind === "migration")
-    .map((fileName) => ({ fileName, prefix: numericPrefix(fileName) }));
+  const used = fileNames.map((fileName) => ({ fileName, prefix: numericPrefix(fileName) }));
   const newest = used.reduce((a, b) => (b.prefix > a.prefix ? b : a), { fileName: "", prefix: -1 });
-  const prefix = Math.max(now.valueOf(), newest.prefix + 1);
+  // Where the newest has such a date, only another one sorts behind it and says the right year.
+  const time = SECONDS.test(newest.fileName) ? inSeconds(now) : now.valueOf();
+  const prefix = Math.max(time, newest.prefix + 1);
   if (Number.isSafeInteger(prefix)) return prefix;
   throw new FolderError("USAGE", `no number comes after that of ${newest.fileName}`, {
     hint: "give that file a smaller number: a time in milliseconds, or a UTC date of 17 digits",
   });
+}
+
+function inSeconds(now: Date): number {
+  return Number(now.toISOString().slice(0, 19).replace(/\D/g, ""));
 }
 
 function cannotWrite(dir: string, cause: unknown): FolderError {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type MigrationFolder, openFolder } from "../../bundle/index.ts";
+import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
 import { fromSource, MigrationError, Migrator, type MigratorOptions } from "../../migrator/index.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
@@ -7,7 +7,7 @@ import { readProvenance } from "../provenance.ts";
 import { adviseOn } from "../settings/advise.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 import type { Output, World } from "../world.ts";
-import type { DatabaseFlags } from "./flags.ts";
+import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
 /** What a command works with once the flags and settings are read. */
 export interface Context {
@@ -30,7 +30,9 @@ export async function withContext(
   { remarksTo }: { readonly remarksTo: Output },
   work: (context: Context) => Promise<number>,
 ): Promise<number> {
-  const source = await fromSource(() => openSource(resolve(world.cwd, flags.migrationsDir)));
+  const source = await fromSource(() =>
+    openSource(resolve(world.cwd, flags.migrationsDir), listingOptions(flags)),
+  );
   const target = await chooseTarget(world, flags);
   const remarks = createPrinter(world, remarksTo);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
@@ -53,8 +55,8 @@ export async function withContext(
 const MANY = 100;
 
 /** A folder whose compiler does not keep its memory while many migrations run. */
-async function openSource(dir: string): Promise<MigrationFolder> {
-  const folder = await openFolder(dir);
+async function openSource(dir: string, options: ReadFolderOptions): Promise<MigrationFolder> {
+  const folder = await openFolder(dir, options);
   return {
     ...folder,
     load: async (names, run) => {

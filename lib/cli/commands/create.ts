@@ -4,9 +4,9 @@ import { fromSource, MigrationError } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
+import { type FolderFlags, listingOptions } from "./flags.ts";
 
-export interface CreateFlags {
-  readonly migrationsDir: string;
+export interface CreateFlags extends FolderFlags {
   readonly sql?: boolean;
   readonly language?: MigrationLanguage;
   readonly json?: boolean;
@@ -20,7 +20,9 @@ export async function create(world: World, words: readonly string[], flags: Crea
     });
   }
   const language = flags.sql ? "sql" : (flags.language ?? "ts");
-  const created = await fromSource(() => createMigration({ dir, name: words.join("-"), language }));
+  const created = await fromSource(() =>
+    createMigration({ dir, name: words.join("-"), language, ...listingOptions(flags) }),
+  );
   const file = relative(world.cwd, created.file);
   if (flags.json) {
     printJson(world, "create", { name: created.name, file });

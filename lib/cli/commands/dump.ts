@@ -16,7 +16,7 @@ import { readProvenance } from "../provenance.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
 import { engineOptions } from "./context.ts";
-import type { DatabaseFlags } from "./flags.ts";
+import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
 export interface DumpFlags extends DatabaseFlags {
   readonly output: string;
@@ -93,7 +93,7 @@ async function readSchema(world: World, target: Target, flags: DumpFlags): Promi
 /** Names of pending migrations. A schema can be written where there is no folder, or none that can be read. */
 async function readPending(world: World, target: Target, flags: DumpFlags): Promise<string[]> {
   try {
-    const source = await openFolder(resolve(world.cwd, flags.migrationsDir));
+    const source = await openFolder(resolve(world.cwd, flags.migrationsDir), listingOptions(flags));
     const migrator = new Migrator({
       connection: target.connection,
       source,

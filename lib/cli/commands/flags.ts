@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { ReadFolderOptions } from "../../bundle/index.ts";
 import {
   DEFAULTS,
   type DownOptions,
@@ -7,9 +8,19 @@ import {
   type MigratorOptions,
 } from "../../migrator/index.ts";
 
-/** Flags that every command on a database has. */
-export interface DatabaseFlags {
+/** Where the migrations are. */
+export interface FolderFlags {
   readonly migrationsDir: string;
+  readonly ignorePattern?: string;
+}
+
+/** The flags that say which files of a folder are migrations. */
+export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOptions {
+  return ignorePattern === undefined ? {} : { ignorePattern };
+}
+
+/** Flags that every command on a database has. */
+export interface DatabaseFlags extends FolderFlags {
   readonly migrationsTable?: string;
   readonly schema?: string[];
   readonly createSchema?: boolean;
@@ -27,7 +38,12 @@ export interface DatabaseFlags {
 }
 
 export function addFolderFlag(command: Command): Command {
-  return command.option("-m, --migrations-dir <folder>", "folder of the migrations", folder, "migrations");
+  return command
+    .option("-m, --migrations-dir <folder>", "folder of the migrations", folder, "migrations")
+    .option(
+      "--ignore-pattern <pattern>",
+      "regular expression over whole names of files that are no migrations",
+    );
 }
 
 function folder(text: string): string {

@@ -8,7 +8,7 @@ import { visibleAll } from "../output/visible.ts";
 import { chooseScratch, renderVerify, verifyMigrations } from "../verify/index.ts";
 import { EXIT, type World } from "../world.ts";
 import { engineOptions } from "./context.ts";
-import type { DatabaseFlags } from "./flags.ts";
+import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
 export interface VerifyFlags extends DatabaseFlags {
   readonly keep?: boolean;
@@ -16,7 +16,9 @@ export interface VerifyFlags extends DatabaseFlags {
 
 /** Exit code 1 when a migration cannot be undone, or its undoing leaves something behind; 3 when one was not checked. */
 export async function verify(world: World, flags: VerifyFlags): Promise<number> {
-  const source = await fromSource(() => openFolder(resolve(world.cwd, flags.migrationsDir)));
+  const source = await fromSource(() =>
+    openFolder(resolve(world.cwd, flags.migrationsDir), listingOptions(flags)),
+  );
   const remarks = createPrinter(world, flags.json ? world.stderr : world.stdout);
   const { scratch, notes } = await chooseScratch(world, flags);
   for (const note of notes) remarks.line(remarks.colors.dim(note));
