@@ -64,6 +64,7 @@ function ways(role: string, database: string): Record<string, string> {
     "1_outside_commits.sql": `${NO_TRANSACTION}${inBlock(`ALTER ROLE ${role} PASSWORD NULL; COMMIT;`)}`,
     "1_outside_own.sql": `${NO_TRANSACTION}BEGIN; DO $$ BEGIN ALTER ROLE ${role} PASSWORD NULL; END $$; COMMIT;${UNDONE}`,
     "1_outside_second.sql": `${NO_TRANSACTION}CREATE TABLE kept (); DO $$ BEGIN EXECUTE 'ALTER RO' || 'LE ${role} PASSWORD NULL'; END $$;${UNDONE}`,
+    "1_outside_deferred.sql": `${NO_TRANSACTION}CREATE TABLE a (id int); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE ${role} NOLOGIN; RETURN NEW; END $$; CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION f(); INSERT INTO a VALUES (1);\n-- Down Migration\nDROP TABLE a; DROP FUNCTION f();`,
     "1_system.sql": `${NO_TRANSACTION}ALTER SYSTEM SET work_mem = '5MB';${UNDONE}`,
     "1_database.sql": `${NO_TRANSACTION}DROP DATABASE IF EXISTS ${database};${UNDONE}`,
     "1_database_set.sql": `ALTER DATABASE ${database} SET work_mem = '1MB';${UNDONE}`,

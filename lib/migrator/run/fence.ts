@@ -23,7 +23,9 @@ export function proofOf(fence: Fence | undefined): readonly Part[] {
   if (fence === undefined) return [];
   const meaning = (error: MigrationError): MigrationError =>
     error.details.sqlstate === FENCE_STATE ? fence.refusal(error.message) : error;
-  return [{ ...own([...ENGINE_SCOPE, fence.proof].join("; ")), meaning }];
+  // Deferred triggers would run after it.
+  const statements = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, fence.proof];
+  return [{ ...own(statements.join("; ")), meaning }];
 }
 
 /**
