@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -86,5 +87,6 @@ describe("a checkout with a node_modules that cannot hold compiled code", () => 
       const [cache = ""] = readdirSync(temporary);
       expect(cache).toMatch(/^cdk-pg-migrate/);
       expect(statSync(join(temporary, cache)).mode & 0o077).toBe(0);
+      rmSync(root, { recursive: true });
     }));
 });

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "@jest/globals";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { environmentOf } from "../cli/command.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
@@ -17,6 +17,8 @@ let tarball: string;
 beforeAll(async () => {
   tarball = await pack();
 }, SLOW);
+// Each app holds all of CDK.
+afterAll(() => rmSync(dirname(tarball), { recursive: true, force: true }), SLOW);
 
 describe("an app in JavaScript", () => {
   let app: Consumer;
