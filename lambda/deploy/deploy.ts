@@ -117,7 +117,7 @@ function leftAsItIs(error: unknown, { log }: Invocation): Answer {
   // The engine's advice is for somebody who undoes by hand.
   const { hint: _, ...known } = describeError(error);
   log.error("the database was left as it is", known);
-  const undone = error instanceof MigrationError ? (error.details.applied ?? []) : [];
+  const undone = error instanceof MigrationError ? (error.details.undone ?? []) : [];
   return { ...UNTOUCHED, completed: undone.length, failed: true };
 }
 

@@ -51,7 +51,8 @@ export async function answerOperator(
       return answer({ ok: false, error: { code: "INTERNAL", message: String(error) } }, invocation);
     }
     // A payload that cannot be is nothing to wake anybody up for.
-    measure(error.code !== "USAGE", error.details.applied?.length ?? 0);
+    const { applied = [], undone = [] } = error.details;
+    measure(error.code !== "USAGE", applied.length + undone.length);
     return answer(errorAsJson(error), invocation);
   }
 }

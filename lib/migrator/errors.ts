@@ -62,8 +62,10 @@ export interface ErrorDetails {
   readonly detail?: string;
   /** The server's CONTEXT: in which function, and in which line of it, the statement failed. */
   readonly context?: string;
-  /** Names of the migrations this run had completed, and kept, before it failed. */
+  /** Names of the migrations this run had applied, and kept, before it failed. */
   readonly applied?: readonly string[];
+  /** Names of the migrations this run had undone, and not applied again, before it failed; absent when it undoes none. */
+  readonly undone?: readonly string[];
   /** Names of the migrations that this run still had to do, the failed one included. */
   readonly remaining?: readonly string[];
   /** Those of `remaining` that may be applied (or undone): the connection was lost before their COMMIT was answered. */

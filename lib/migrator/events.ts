@@ -29,6 +29,8 @@ export type RunEvent =
       readonly migration: string;
       readonly direction: Direction;
       readonly durationMs: number;
+      /** True when it was only recorded: no SQL was run. */
+      readonly recorded?: boolean;
     }
   | { readonly type: "failed"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "blocked"; readonly by: readonly SessionInfo[] }

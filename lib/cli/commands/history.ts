@@ -22,7 +22,7 @@ export function history(world: World, flags: HistoryFlags): Promise<number> {
       ...(flags.limit === undefined ? {} : { limit: flags.limit }),
     });
     if (flags.json) printJson(world, "history", report);
-    else printHistory(printer, report);
+    else printHistory(printer, report, flags.migration);
     return EXIT.done;
   });
 }

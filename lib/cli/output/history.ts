@@ -1,13 +1,19 @@
 import type { HistoryReport, HistoryRow } from "../../migrator/index.ts";
 import { duration } from "./duration.ts";
 import type { Colors, Printer } from "./printer.ts";
-import { visibleAll } from "./visible.ts";
+import { visible, visibleAll } from "./visible.ts";
 
 /** Newest first: when, what, which, how it ended; below it who, from where, and why. */
-export function printHistory(printer: Printer, report: HistoryReport): void {
+export function printHistory(printer: Printer, report: HistoryReport, migration?: string): void {
   const { entries } = visibleAll(report);
-  if (entries.length === 0) printer.line("Nothing is recorded yet.");
+  if (entries.length === 0) printer.line(nothingRecorded(migration));
   for (const entry of entries) for (const line of describe(entry, printer.colors)) printer.line(line);
+}
+
+function nothingRecorded(migration: string | undefined): string {
+  return migration === undefined
+    ? "Nothing is recorded yet."
+    : visible(`Nothing like that is recorded of a migration "${migration}".`);
 }
 
 function describe(entry: HistoryRow, colors: Colors): string[] {

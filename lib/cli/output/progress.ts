@@ -8,6 +8,8 @@ import { clip } from "./width.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
 const BLINK_MS = 300;
+/** Without running any SQL. */
+const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
 const ERASE_LINE = "\r\x1b[2K";
 
 /** Shows a run while it happens: one line a migration, on a terminal from its start and rewritten in place. */
@@ -100,7 +102,7 @@ function describe(
 ): string {
   switch (event.type) {
     case "finished": {
-      const verb = VERBS[event.direction][1];
+      const verb = event.recorded ? RECORDED[event.direction] : VERBS[event.direction][1];
       return `  ${colors.green("✓")} ${verb} ${event.migration} ${colors.dim(duration(event.durationMs))}`;
     }
     case "failed":

@@ -7,13 +7,14 @@ export function stateAfter(command: string, error: MigrationError): string[] {
   // Whatever a run has done there was done on a scratch database.
   if (command === "verify")
     return error.code === "CANCELLED" ? ["No database but its scratch database was changed."] : [];
-  const { applied, remaining } = error.details;
+  const { applied, undone = [], remaining } = error.details;
   if (applied === undefined || remaining === undefined) {
     if (error.code === "CANCELLED") return ["No migration was running; nothing is left half-done."];
     return REFUSED_BEFORE.includes(error.code) && RUNS.includes(command) ? ["Nothing was run."] : [];
   }
-  const run: StoppedRun = { error, applied, remaining };
-  const parts = command === "redo" ? redoParts(run) : oneWayParts(run, command === "down" ? DOWN : UP);
+  const run: StoppedRun = { error, applied, undone, remaining };
+  const parts =
+    command === "redo" ? redoParts(run) : command === "down" ? oneWayParts(run, DOWN) : oneWayParts(run, UP);
   return [...parts.flatMap(([label, names]) => line(label, names)), ...outlook(command, error)];
 }
 
@@ -34,6 +35,7 @@ const REFUSED_BEFORE: readonly ErrorCode[] = [
 interface StoppedRun {
   readonly error: MigrationError;
   readonly applied: readonly string[];
+  readonly undone: readonly string[];
   readonly remaining: readonly string[];
 }
 
@@ -42,32 +44,31 @@ type Part = readonly [label: string, names: readonly string[]];
 const UP = { kept: "Applied and kept", rolledBack: "Rolled back", left: "Not started" };
 const DOWN = { kept: "Undone", rolledBack: "Rolled back, still applied", left: "Not started, still applied" };
 
-function oneWayParts({ error, applied, remaining }: StoppedRun, words: typeof UP): Part[] {
+function oneWayParts({ error, applied, undone, remaining }: StoppedRun, words: typeof UP): Part[] {
+  const kept = [...applied, ...undone];
   const { migration, partial, inDoubt = [] } = error.details;
   // Those before the failed one that shared its transaction went with it.
   const started = remaining.slice(0, remaining.indexOf(migration ?? "") + 1);
   const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
   return [
-    [words.kept, applied.length === 0 ? ["nothing"] : applied],
+    [words.kept, kept.length === 0 ? ["nothing"] : kept],
     [words.rolledBack, started.filter((name) => !undecided.includes(name))],
     [words.left, remaining.slice(started.length)],
   ];
 }
 
-/** A redo undoes all of its migrations, then applies them again: the first half of its work and the second. */
-function redoParts({ error, applied, remaining }: StoppedRun): Part[] {
-  if (applied.length === 0) return [["Undone", ["nothing"]]];
-  const half = (applied.length + remaining.length) / 2;
-  const again = applied.slice(half);
+/** A redo undoes all of its migrations, then applies them again: what has been neither is still applied. */
+function redoParts({ error, applied, undone, remaining }: StoppedRun): Part[] {
   const { migration, partial, inDoubt = [] } = error.details;
-  const undecided = partial !== undefined || inDoubt.length > 0;
+  const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
+  const known = (names: readonly string[]) => names.filter((name) => !undecided.includes(name));
+  const nothing = applied.length + undone.length === 0 && undecided.length === 0;
   return [
-    ["Undone and applied again", again],
-    [
-      "Undone, not applied now",
-      applied.slice(0, half).filter((name) => !again.includes(name) && !inDoubt.includes(name)),
-    ],
-    ["Rolled back", migration === undefined || undecided ? [] : [migration]],
+    ["Undone", nothing ? ["nothing"] : []],
+    ["Undone and applied again", applied],
+    ["Undone, not applied now", known(undone)],
+    ["Rolled back", migration === undefined ? [] : known([migration])],
+    ["Still applied", known(remaining.filter((name) => !undone.includes(name)))],
   ];
 }
 
@@ -79,7 +80,7 @@ function line(label: string, names: readonly string[]): string[] {
 
 function outlook(
   command: string,
-  { code, details: { applied = [], migration, partial, statements, inDoubt = [] } }: MigrationError,
+  { code, details: { undone = [], migration, partial, statements, inDoubt = [] } }: MigrationError,
 ): string[] {
   if (partial !== undefined) {
     const all = statements === undefined ? "its statements" : `its ${statements} statements`;
@@ -94,7 +95,7 @@ function outlook(
     const names = listNames(inDoubt, SHOWN_NAMES);
     return [`Not known: ${names}. ${commandLine("status")} tells what is applied.`];
   }
-  if (command === "redo" && applied.length > 0) return [`${commandLine("up")} applies what is not.`];
+  if (command === "redo" && undone.length > 0) return [`${commandLine("up")} applies what is not.`];
   if (code !== "CANCELLED") return [];
   return [`The lock is released; ${commandLine(command)} goes on from here.`];
 }

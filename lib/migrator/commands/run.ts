@@ -1,6 +1,7 @@
 import { planDown } from "../build/plan-down.ts";
 import { planUp } from "../build/plan-up.ts";
 import { MigrationError } from "../errors.ts";
+import type { Observer } from "../events.ts";
 import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
@@ -85,15 +86,23 @@ async function intendUp(workspace: Workspace, found: Survey, extent: Extent): Pr
 
 async function wantedDown(
   { session, tables }: Workspace,
-  { existing, stored }: Survey,
+  { existing, stored, classified }: Survey,
   options: DownOptions,
 ) {
+  const end = classified.find(({ name }) => name === options.to);
+  if (end?.state === "pending") throw notApplied(end.name);
   const byOrigin = options.batch || options.bundle !== undefined;
   const rows =
     byOrigin && existing.history
       ? await readOrigins(session, tables, existing)
       : stored.applied.map(({ name }) => ({ name, run: null, bundle: null }));
   return selectDown(rows, options);
+}
+
+function notApplied(name: string): MigrationError {
+  return new MigrationError("USAGE", `migration ${name} is not applied: nothing can be undone down to it`, {
+    hint: "Name the applied migration that is to be the last one; `status` lists them.",
+  });
 }
 
 /** Only the record goes: whether and how a migration could be undone does not matter. */
@@ -139,7 +148,11 @@ function run(
     const ledger = await openLedger(workspace, found, (fresh) =>
       takeOver(workspace, unrecorded(found, workspace.source), fresh),
     );
-    const context = runContext(workspace, ledger, {
+    const { observe } = workspace;
+    const recording: Observer = (event) =>
+      observe(event.type === "finished" ? { ...event, recorded: true } : event);
+    const observed = manner === "fake" ? { ...workspace, observe: recording } : workspace;
+    const context = runContext(observed, ledger, {
       total: planned.length,
       durability: durabilityFor(found),
     });

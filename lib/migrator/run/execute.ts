@@ -74,7 +74,7 @@ export class Attempt {
   /** @param entry what is still to be done before it in the same message */
   async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
     for (const text of built.steps) this.#run.fence?.inspect(text);
-    const where = new Whereabouts(this.#planned, built.steps);
+    const where = new Whereabouts(this.#planned, built.steps, this.#queries);
     const steps = built.steps.map(
       (text, step): Part => ({ text, by: "migration", meaning: where.meaning(step) }),
     );
@@ -109,7 +109,7 @@ export class Attempt {
     const skip = resumed?.statement ?? 0;
     for (const text of built.steps) this.#run.fence?.inspect(text);
     await this.#startNoTransaction(skip);
-    const where = new Whereabouts(this.#planned, built.steps);
+    const where = new Whereabouts(this.#planned, built.steps, this.#queries);
     const statements = built.steps.flatMap((text, step) =>
       splitStatements(text).map((one) => ({ text: one.text, meaning: where.meaning(step, one.start) })),
     );

@@ -1,4 +1,5 @@
-import { MigrationError } from "../errors.ts";
+import { type ErrorDetails, MigrationError } from "../errors.ts";
+import type { Direction } from "../plan/select.ts";
 import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
@@ -31,6 +32,7 @@ export async function runAll(
         while (rest.next !== undefined) await rest.advance();
         rest.tell();
         await run.batch.flush();
+        rest.tell();
       } catch (error) {
         rest.tell();
         await run.batch.abandon();
@@ -58,7 +60,8 @@ class Rest {
   /** What comes next, where that is known. */
   #ahead: readonly Planned[] | undefined;
   #told = 0;
-  #started: string | undefined;
+  /** Names of what has been told to have started, with its direction: a redo has both. */
+  readonly #started = new Set<string>();
   /** The first of those that could not share a transaction: that it has started is told already. */
   #startedTogether: Planned | undefined;
   /** The one under way. */
@@ -123,24 +126,28 @@ class Rest {
 
   #start(planned: Planned | undefined): void {
     if (planned === undefined) return;
-    this.#started = planned.name;
+    this.#started.add(`${planned.direction} ${planned.name}`);
     this.#run.observe({ type: "started", migration: planned.name, direction: planned.direction });
   }
 
   /** Tells of what was completed since it was last asked. That one of many has started is told with its end. */
   tell(): void {
-    for (const done of this.completed.slice(this.#told)) {
+    // What may still be rolled back with the rest of its transaction is not finished.
+    const until = Math.max(this.#told, Math.min(this.completed.length, this.#run.batch.kept.length));
+    for (const done of this.completed.slice(this.#told, until)) {
       const { migration, direction } = done;
-      if (migration !== this.#started) this.#run.observe({ type: "started", migration, direction });
+      if (!this.#started.has(`${direction} ${migration}`))
+        this.#run.observe({ type: "started", migration, direction });
       this.#run.observe({ type: "finished", ...done });
     }
-    this.#told = this.completed.length;
+    this.#told = until;
   }
 
   /** Forgets what was rolled back. */
   goBack(): void {
     this.completed.length = this.#run.batch.kept.length;
     this.#told = Math.min(this.#told, this.completed.length);
+    this.#started.clear();
   }
 }
 
@@ -165,12 +172,25 @@ async function failed(
     error instanceof MigrationError
       ? error
       : new MigrationError("MIGRATION", String(error), { cause: error });
-  const applied = [...batch.kept];
-  const remaining = planned.slice(applied.length).map(({ name }) => name);
+  const { applied, undone, remaining } = outcomeOf(planned, batch.kept.length);
   const inDoubt = batch.inDoubt.size > 0 ? { inDoubt: [...batch.inDoubt] } : {};
-  if (current === undefined) return typed.with({ applied, remaining });
+  if (current === undefined) return typed.with({ applied, ...undone, remaining });
   const { name: migration, direction: action } = current;
   observe({ type: "failed", migration, direction: action });
   await session.record(ledger.recordFailure({ migration, action, state: "failed", errorCode: typed.code }));
-  return typed.with({ migration, applied, remaining, ...inDoubt });
+  return typed.with({ migration, applied, ...undone, remaining, ...inDoubt });
+}
+
+/** What a run has changed that stays, and what it had still to do. A redo names each of its migrations twice. */
+function outcomeOf(
+  planned: readonly Planned[],
+  kept: number,
+): Required<Pick<ErrorDetails, "applied" | "remaining">> & { readonly undone: Pick<ErrorDetails, "undone"> } {
+  const named = (direction: Direction) =>
+    planned.slice(0, kept).flatMap((one) => (one.direction === direction ? [one.name] : []));
+  const applied = named("up");
+  const undone = named("down").filter((name) => !applied.includes(name));
+  const remaining = [...new Set(planned.slice(kept).map(({ name }) => name))];
+  const undoes = planned.some(({ direction }) => direction === "down");
+  return { applied, undone: undoes ? { undone } : {}, remaining };
 }

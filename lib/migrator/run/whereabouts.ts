@@ -10,9 +10,12 @@ import type { Planned } from "./planned.ts";
 export class Whereabouts {
   readonly #planned: Planned;
   readonly #steps: readonly string[];
+  readonly #queries: number;
 
-  constructor(planned: Planned, steps: readonly string[]) {
+  /** @param queries made through `pgm.db` before, which count as statements */
+  constructor(planned: Planned, steps: readonly string[], queries: number) {
     this.#planned = planned;
+    this.#queries = queries;
     this.#steps = steps;
   }
 
@@ -24,8 +27,13 @@ export class Whereabouts {
       const before = splitStatements((this.#steps[step] ?? "").slice(0, from)).length;
       const index = counts.reduce((sum, count) => sum + count, before) + (failing?.index ?? 0);
       const place =
-        failing === undefined ? {} : { statementNumber: index + 1, ...this.#placeOf(all, index, failing) };
-      return withAdvice(error.with({ statements: all.length, ...place }), all[index - 1]?.text);
+        failing === undefined
+          ? {}
+          : { statementNumber: this.#queries + index + 1, ...this.#placeOf(all, index, failing) };
+      return withAdvice(
+        error.with({ statements: this.#queries + all.length, ...place }),
+        all[index - 1]?.text,
+      );
     };
   }
 

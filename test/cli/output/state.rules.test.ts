@@ -39,7 +39,7 @@ describe("what a stopped run has left", () => {
   });
 
   it("of a redo in doubt: it is not said to be undone", () => {
-    const details = { migration: "1_a", applied: ["1_a"], remaining: ["1_a"], inDoubt: ["1_a"] };
+    const details = { migration: "1_a", applied: [], undone: ["1_a"], remaining: ["1_a"], inDoubt: ["1_a"] };
     expect(stateOf("redo", "CONNECTION", details)).toMatch(/^Not known: 1_a\./);
   });
 });
