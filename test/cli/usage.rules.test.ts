@@ -40,6 +40,7 @@ describe("a usage error", () => {
     ["a name in place of a count", ["down", "1_a"], /--to takes a name/],
     ["a choice that is none", ["up", "--order", "lax"], /strict, warn, allow/],
     ["a time that is none", ["up", "--lock-wait", "soon"], /number of seconds/],
+    ["a time that no server takes", ["up", "--lock-timeout", "99999999999"], /seconds from 0 to 2147483/],
     ["no name to create", ["create"], /missing required argument/],
     ["two languages", ["create", "x", "--sql", "-j", "js"], /--sql and --language js exclude each other/],
     ["an empty folder name", ["status", "-m", ""], /It must name a folder/],
