@@ -136,7 +136,7 @@ test("this project's asset is under a megabyte", () => {
   const { dir } = ownAsset();
   const sizes = readdirSync(dir, { recursive: true }).map((name) => statSync(join(dir, String(name))));
   const total = sizes.reduce((sum, stats) => sum + (stats.isFile() ? stats.size : 0), 0);
-  expect(total).toBeLessThan(1_000_000);
+  expect(total).toBeLessThan(1024 * 1024);
   expect(total).toBeGreaterThan(100_000);
 });
 
