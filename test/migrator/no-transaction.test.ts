@@ -78,6 +78,31 @@ describe("no-transaction migrations", () => {
       ).toHaveLength(2);
     }));
 
+  it.each([
+    ["SET standard_conforming_strings = off", "off"],
+    ["SET standard_conforming_strings TO 'off'", "off"],
+    ["SELECT set_config('standard_conforming_strings', 'off', false)", "off"],
+    ["SET standard_conforming_strings = on", "on"],
+  ])("are refused before they run when they change how a backslash is read: %s", (set, value) =>
+    withDatabase(async (db) => {
+      const literal = value === "on" ? String.raw`'c:\temp'` : String.raw`'it\'s; fine'`;
+      const dir = writeFolder({
+        "1_a.sql": `-- migrate: no-transaction\nCREATE TABLE a ();\n${set};\nSELECT ${literal};`,
+      });
+      const migrator = await openMigrator(db, dir);
+      if (value === "on") {
+        expect((await migrator.up()).head).toBe("1_a");
+        return;
+      }
+      const error = await failureOf(migrator.up());
+      expect(error).toMatchObject({
+        code: "MIGRATION",
+        message: expect.stringContaining("standard_conforming_strings"),
+      });
+      expect((await migrator.status()).counts).toMatchObject({ pending: 1, partial: 0 });
+    }),
+  );
+
   it("all: commits what came before, and a later failure keeps it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({

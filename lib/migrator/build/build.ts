@@ -4,6 +4,7 @@ import type { Actions, BuildRequest, BuiltSteps, Shorthands } from "../engine.ts
 import { MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
 import type { Direction } from "../plan/select.ts";
+import { tokenize } from "../sql/lexer.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
 import { callSite, placeOf } from "./call-site.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
@@ -170,11 +171,34 @@ function checked(name: string, { steps: given, transactional }: BuiltSteps): Bui
   // The driver replaces half a surrogate pair; the record must say what was sent.
   const sent = given.map((step) => (/\p{Surrogate}/u.test(step) ? Buffer.from(step).toString() : step));
   const steps = transactional ? withoutOwnTransaction(name, sent) : sent;
+  if (!transactional && steps.some((step) => READS_ESCAPES.test(step)) && steps.some(hasPlainBackslash))
+    throw readsEscapes(name);
   if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
   throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
     migration: name,
     hint: "Take it out: no text in Postgres can hold one. A bytea can: '\\\\x00'.",
   });
+}
+
+/** What makes a backslash in a plain literal mean more than itself. */
+const READS_ESCAPES = /standard_conforming_strings['"]?\s*(?:=|\bto\b|,)\s*'?(?:off|false|no|0)\b/i;
+
+function hasPlainBackslash(sql: string): boolean {
+  return tokenize(sql).some(
+    ({ kind, start, end }) => kind === "string" && sql[start] === "'" && sql.slice(start, end).includes("\\"),
+  );
+}
+
+/** Statement by statement the SQL is cut by us, before the server has heard of the setting. */
+function readsEscapes(migration: string): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${migration} switches standard_conforming_strings off, and has a backslash in a plain literal`,
+    {
+      migration,
+      hint: "Write the literal as E'…' and take the setting out: outside a transaction the SQL is cut into statements before it is in force.",
+    },
+  );
 }
 
 async function buildError(
