@@ -61,7 +61,7 @@ describe("the number", () => {
     ["20240601120000000_a.ts", now.valueOf() + 1],
     [`${now.valueOf()}_a.ts`, now.valueOf() + 1],
     ["20990101000000000_a.up.sql", Date.UTC(2099, 0, 1) + 1],
-    ["20240101120000_rails.sql", 20_240_101_120_001],
+    ["20240101120000_rails.sql", 20_240_601_120_000],
     ["20990101000000000_a.md", now.valueOf()],
   ])("after %s is %d", async (file, number) => {
     const { dir } = make({ [`migrations/${file}`]: "" });
