@@ -1,5 +1,5 @@
 import { hasWords, isKeyword, type Token } from "./lexer.ts";
-import { splitStatements, statementTokens } from "./split.ts";
+import { someStatement, splitStatements, statementTokens } from "./split.ts";
 
 export type TransactionControl = "begin" | "commit" | "rollback";
 
@@ -35,7 +35,8 @@ const RESIDUE_BEGINNINGS: readonly (readonly string[])[] = [
  * doubt, yes. Of a text with several statements: whether one of them may.
  */
 export function mayLeaveResidue(statement: string): boolean {
-  return statementTokens(statement).some(
+  return someStatement(
+    statement,
     (tokens) =>
       RESIDUE_BEGINNINGS.some((words) => hasWords(statement, tokens, 0, words)) ||
       detachesConcurrently(statement, tokens) ||
@@ -48,6 +49,8 @@ export function mayLeaveResidue(statement: string): boolean {
  * without keeping anybody waiting, and what it has done is thrown away when it gives up.
  */
 export function isConcurrent(sql: string): boolean {
+  // The tokens of a large text take many times its size.
+  if (!/concurrently/i.test(sql)) return false;
   const [tokens = [], ...others] = statementTokens(sql);
   if (others.length > 0) return false;
   return (
@@ -98,7 +101,7 @@ export function firstTransactionControl(sql: string): string | undefined {
  * around that would change what it means.
  */
 export function concernsTransaction(sql: string): boolean {
-  return statementTokens(sql).some((tokens) => {
+  return someStatement(sql, (tokens) => {
     const starts = (...words: string[]) => hasWords(sql, tokens, 0, words);
     if (starts("savepoint") || starts("release") || starts("rollback")) return true;
     const name = tokens[isKeyword(sql, tokens[1], "local") || isKeyword(sql, tokens[1], "session") ? 2 : 1];

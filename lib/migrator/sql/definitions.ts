@@ -1,5 +1,5 @@
 import { hasWords, isKeyword, type Token } from "./lexer.ts";
-import { statementTokens } from "./split.ts";
+import { someStatement } from "./split.ts";
 
 const CREATABLE = [
   ["table"],
@@ -43,18 +43,19 @@ const WITH_ROWS: readonly (readonly string[])[] = [
  * transaction but to be one, and does nothing to its session, unless a function that it calls does. When in doubt, no.
  */
 export function onlyDefines(sql: string): boolean {
-  return statementTokens(sql).every(
+  return !someStatement(
+    sql,
     (tokens) =>
-      begins(sql, tokens, BEGINNINGS) &&
-      !isTableOfQuery(sql, tokens) &&
+      !begins(sql, tokens, BEGINNINGS) ||
+      isTableOfQuery(sql, tokens) ||
       // Of a temporary table: it may end with its transaction.
-      !tokens.some((_, index) => hasWords(sql, tokens, index, ["on", "commit"])),
+      tokens.some((_, index) => hasWords(sql, tokens, index, ["on", "commit"])),
   );
 }
 
 /** Whether a definition takes its time, and runs code, where its table has rows. */
 export function dependsOnRows(sql: string): boolean {
-  return statementTokens(sql).some((tokens) => begins(sql, tokens, WITH_ROWS));
+  return someStatement(sql, (tokens) => begins(sql, tokens, WITH_ROWS));
 }
 
 function begins(sql: string, tokens: readonly Token[], beginnings: readonly (readonly string[])[]): boolean {

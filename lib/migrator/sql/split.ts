@@ -52,6 +52,22 @@ export function statementTokens(sql: string): Token[][] {
   return statements;
 }
 
+/** Whether one of the statements passes the test, which is given its tokens. Holds those of one statement at a time. */
+export function someStatement(sql: string, test: (tokens: readonly Token[]) => boolean): boolean {
+  let current: Token[] = [];
+  let passed = false;
+  scanStatements(sql, {
+    token: (token) => {
+      if (!passed) current.push(token);
+    },
+    end: () => {
+      passed ||= test(current);
+      current = [];
+    },
+  });
+  return passed;
+}
+
 /** What is told while SQL is read. */
 export interface StatementVisitor {
   /** Of a statement: neither comments nor the `;` that ends it. */
