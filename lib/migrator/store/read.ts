@@ -79,9 +79,44 @@ function asList(query: string): string {
 }
 
 /**
- * A row of the history belongs to the row of applied migrations it points to: plain node-pg-migrate may have undone
- * and applied a migration again since.
+ * The table of applied migrations, each row with where its history begins. A row of the history belongs to the row of
+ * applied migrations whose name and id it has: plain node-pg-migrate may have undone and applied a migration again since.
  *
+ * The ids start again when the table is dropped and recreated while the history stays. So only the rows since the latest
+ * one that records the migration as applied or taken over count (`since`), and none when the time of that row
+ * contradicts `run_on` (`stale`). Both times are taken in one statement, with two exceptions:
+ * - A migration without a transaction writes its row when it starts, and gets its `run_on` when it ends.
+ * - The `run_on` of a migration that was taken over is local time, which may be ahead of UTC.
+ *
+ * A `run_on` that repeats the one of an earlier row is no contradiction (see `Ledger.recordApplied`), provided that the
+ * history of that row is older and counts itself: node-pg-migrate writes one time for a whole transaction.
+ */
+function selectWithOrigin({ applied, history }: Tables): string {
+  const at = "pg_catalog.timezone('UTC', at)";
+  const soonest = `${at} - '1 minute'::pg_catalog.interval`;
+  const end = `${at} + pg_catalog.make_interval(secs => COALESCE(duration_ms, 0) / 1000.0 + 10)`;
+  return `(
+    SELECT m.id, m.name, m.run_on, origin.id AS since,
+           origin.contradicted AND (pg_catalog.first_value(
+             CASE WHEN origin.contradicted THEN NULL ELSE COALESCE(origin.id, 0) END
+           ) OVER same_time < origin.id) IS NOT TRUE AS stale
+    FROM ONLY ${applied} AS m LEFT JOIN LATERAL (
+      SELECT id, CASE WHEN action = 'baseline' THEN m.run_on > ${at} + '14 hours'::pg_catalog.interval
+                      WHEN no_transaction THEN m.run_on NOT BETWEEN ${soonest} AND ${end}
+                      ELSE m.run_on NOT BETWEEN ${soonest} AND ${at} END AS contradicted
+      FROM ONLY ${history}
+      WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action <> 'repair'
+      ORDER BY id DESC LIMIT 1
+    ) AS origin ON true
+    WINDOW same_time AS (PARTITION BY m.run_on ORDER BY m.id)
+  )`;
+}
+
+/** Whether a row of the history is about `m`, a row of `selectWithOrigin`. */
+const ABOUT_M =
+  "migration = m.name AND applied_id = m.id AND state = 'finished' AND id >= COALESCE(m.since, 0) AND m.stale IS NOT TRUE";
+
+/**
  * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
  * server in different zones would disagree about which migration came last.
  */
@@ -93,10 +128,9 @@ function selectApplied(tables: Tables, existing: Existing): string {
   }
   return `SELECT m.id, m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
                  h.digest_version AS "digestVersion"
-          FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
+          FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
             SELECT source_digest, sql_digest, digest_version FROM ONLY ${tables.history}
-            WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
-            ORDER BY id DESC LIMIT 1
+            WHERE ${ABOUT_M} ORDER BY id DESC LIMIT 1
           ) AS h ON true`;
 }
 
@@ -133,12 +167,12 @@ export async function readDownSql(
   if (!existing.applied || !existing.history) return new Map();
   const rows = (columns: string, condition: string) =>
     `(SELECT ${columns} FROM ONLY ${tables.history}
-      WHERE migration = m.name AND applied_id = m.id AND state = 'finished'${condition} ORDER BY id DESC LIMIT 1)`;
+      WHERE ${ABOUT_M}${condition} ORDER BY id DESC LIMIT 1)`;
   const found = await readSame<{ name: string } & StoredDown>(
     session,
     tables,
     existing.identity,
-    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ONLY ${tables.applied} AS m
+    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ${selectWithOrigin(tables)} AS m
      CROSS JOIN LATERAL ${rows("id", "")} AS newest
      CROSS JOIN LATERAL ${rows("id, down_sql", " AND down_sql IS NOT NULL")} AS h
      WHERE m.name = ANY (${textArray(names)}) ORDER BY m.id`,
@@ -158,10 +192,10 @@ export async function readUpSql(
     session,
     tables,
     existing.identity,
-    `SELECT m.name, h.up_sql AS steps FROM ONLY ${tables.applied} AS m
+    `SELECT m.name, h.up_sql AS steps FROM ${selectWithOrigin(tables)} AS m
      CROSS JOIN LATERAL (
        SELECT up_sql FROM ONLY ${tables.history}
-       WHERE migration = m.name AND applied_id = m.id AND state = 'finished'
+       WHERE ${ABOUT_M}
        ORDER BY id DESC LIMIT 1
      ) AS h WHERE m.name = ANY (${textArray(names)}) AND h.up_sql IS NOT NULL ORDER BY m.id`,
   );
@@ -174,9 +208,9 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
     session,
     tables,
     existing.identity,
-    `SELECT m.name, CASE WHEN h.run IS NOT NULL THEN pg_catalog.concat(h.run) END AS run, h.bundle FROM ONLY ${tables.applied} AS m LEFT JOIN LATERAL (
+    `SELECT m.name, CASE WHEN h.run IS NOT NULL THEN pg_catalog.concat(h.run) END AS run, h.bundle FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
        SELECT run, bundle FROM ONLY ${tables.history}
-       WHERE migration = m.name AND applied_id = m.id AND state = 'finished' AND action IN ('up', 'fake')
+       WHERE ${ABOUT_M} AND action IN ('up', 'fake')
        ORDER BY id DESC LIMIT 1
      ) AS h ON true ORDER BY m.id`,
   );
@@ -205,11 +239,11 @@ export async function readAccepted(
     session,
     tables,
     existing.identity,
-    `SELECT DISTINCT m.name FROM ONLY ${tables.applied} AS m
+    `SELECT DISTINCT m.name FROM ${selectWithOrigin(tables)} AS m
      JOIN ROWS FROM (${lists.map((list) => `pg_catalog.unnest(${textArray(list)})`).join(", ")})
        AS present (name, sql, source) ON present.name = m.name
-     JOIN ONLY ${tables.history} AS h ON h.migration = m.name AND h.applied_id = m.id
-     WHERE h.state = 'finished' AND (h.sql_digest = present.sql OR h.source_digest = present.source)`,
+     CROSS JOIN LATERAL (SELECT sql_digest, source_digest FROM ONLY ${tables.history} WHERE ${ABOUT_M}) AS h
+     WHERE h.sql_digest = present.sql OR h.source_digest = present.source`,
   );
   return new Set(rows.map(({ name }) => name));
 }
