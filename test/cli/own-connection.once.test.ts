@@ -168,7 +168,47 @@ const WAYS: readonly (readonly [what: string, text: (port: number) => string])[]
     "a thread",
     () => BUILT("new Worker('0', { eval: true });", 'import { Worker } from "node:worker_threads";'),
   ],
+  [
+    "a client whose failure to connect it does not look at",
+    () =>
+      BUILT(
+        "const client = new pg.Client(); client.connect().catch(() => {}); await client.query('SELECT 1');",
+        `import pg from ${JSON.stringify(PG)};`,
+      ),
+  ],
+  [
+    "a socket that it waits for without an end",
+    (port) =>
+      BUILT(
+        `net.connect(${port}).on("error", () => {}); await new Promise(() => {});`,
+        'import net from "node:net";',
+      ),
+  ],
+  [
+    "a socket made from Node's internals",
+    () => BUILT("const { TCP } = (process as any).binding('tcp_wrap'); new TCP(0);"),
+  ],
+  [
+    "a process made from Node's internals",
+    () => BUILT("(process as any).binding('spawn_sync').spawn({ file: '/bin/true', args: [] });"),
+  ],
 ];
+
+it("lint does not wait for a client that a migration keeps between two tries to load it", () =>
+  withDatabase(async (db) => {
+    const project = writeProject({
+      "1_a.ts": `import pg from ${JSON.stringify(PG)};
+const shared: any = globalThis;
+if (shared.client === undefined) await (shared.client = new pg.Client()).connect();
+export async function up() { await shared.client.query("SELECT 1"); }
+export const down = false;`,
+    });
+    const outcome = await runCommand(project, ["lint", "--all"], environmentOf(db.connection));
+    expect(outcome).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("opens a connection of its own"),
+    });
+  }));
 
 describe("a function that is built", () => {
   it.each(WAYS)("cannot reach the outside by %s", (_what, text) =>
@@ -182,7 +222,7 @@ describe("a function that is built", () => {
           code: "MIGRATION",
           migration: "1_a",
           message: expect.stringMatching(
-            /(opens a connection|starts a (process|thread)) of its own.*\(1_a\.ts:\d\)/,
+            /(opens a connection of its own|starts a (process|thread) of its own|uses Node's internals).*\(1_a\.ts:\d\)/,
           ),
         },
       });

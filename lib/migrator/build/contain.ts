@@ -18,6 +18,8 @@ export interface ContainedCode {
 interface Running extends ContainedCode {
   /** The first thing it did that it must not do. Kept, because its own code may catch the error. */
   refused: MigrationError | undefined;
+  /** Called once, with the first refusal. */
+  onRefused: () => void;
   ended: boolean;
   silenced: boolean;
   /** How many pieces of output it has written. */
@@ -45,16 +47,47 @@ export function onFirstMigrationCode(listener: () => void): void {
 export async function contain<T>(code: ContainedCode, work: () => Promise<T>): Promise<T> {
   const { guardProcess } = await import("./process-guard.ts");
   guardProcess({ refuse, mayPrint });
-  const running: Running = { ...code, refused: undefined, ended: false, silenced: false, written: 0 };
+  const running: Running = {
+    ...code,
+    refused: undefined,
+    onRefused: () => {},
+    ended: false,
+    silenced: false,
+    written: 0,
+  };
   beforeFirstCode?.();
   beforeFirstCode = undefined;
-  const [outcome] = await Promise.allSettled([current.run(running, work)]);
+  const result = current.run(running, work);
+  await settledOrRefused(running, result);
   // Node reports unhandled rejections at the end of a turn: they belong to this code, and stop it.
   if (code.activity !== "load") await nextTurn();
   running.ended = true;
   if (running.refused !== undefined) throw running.refused;
-  if (outcome.status === "rejected") throw outcome.reason;
-  return outcome.value;
+  return await result;
+}
+
+const GRACE_MS = 1000;
+
+/** Code that has caught a refusal may wait for ever for an answer of the connection that it did not get. */
+async function settledOrRefused(running: Running, result: Promise<unknown>): Promise<void> {
+  let grace: NodeJS.Timeout | undefined;
+  const refused = new Promise<void>((resolve) => {
+    running.onRefused = () => {
+      grace = setTimeout(resolve, GRACE_MS);
+    };
+    if (running.refused !== undefined) running.onRefused();
+  });
+  await Promise.race([Promise.allSettled([result]), refused]);
+  clearTimeout(grace);
+  running.onRefused = () => {};
+}
+
+/** Keeps the first refusal: later ones follow from it. */
+function keepRefusal(running: Running, error: MigrationError): MigrationError {
+  if (running.refused !== undefined) return running.refused;
+  running.refused = error;
+  running.onRefused();
+  return error;
 }
 
 /** Runs the engine's own work in the middle of a migration's code: the session must not be taken for one of theirs. */
@@ -98,7 +131,7 @@ export function strayError(error: unknown): StrayError | undefined {
 
 function settle(running: Running | undefined, error: MigrationError): StrayError {
   if (running === undefined || running.ended) return { error, fatal: true };
-  running.refused ??= error;
+  keepRefusal(running, error);
   return { error, fatal: false };
 }
 
@@ -115,12 +148,10 @@ function refuse({ what, hint }: Refusal, caller: (...args: never[]) => unknown):
   const whose = running.migration === undefined ? "a migration" : `migration ${running.migration}`;
   const where = place === undefined ? "" : ` (${place})`;
   const when = running.activity === "load" ? " when it is loaded" : "";
-  running.refused ??= new MigrationError("MIGRATION", `${whose} ${what}${when}${where}`, {
-    ...named(running),
-    cause,
-    hint,
-  });
-  throw running.refused;
+  throw keepRefusal(
+    running,
+    new MigrationError("MIGRATION", `${whose} ${what}${when}${where}`, { ...named(running), cause, hint }),
+  );
 }
 
 const DEEP = 100;

@@ -32,6 +32,7 @@ export function guardProcess(guard: Guard): void {
   installed = true;
   guardConnections(guard);
   guardProcesses(guard);
+  guardBindings(guard);
   guardEnd(guard);
   guardOutput(guard);
   // What was imported by name before has the guarded functions from here on.
@@ -46,7 +47,7 @@ function guardConnections(guard: Guard): void {
     what: `opens a connection of its own${target}`,
     hint: OWN_SESSION,
   });
-  before(net.Socket.prototype, "connect", (args, self) => guard.refuse(connection(targetOf(args)), self));
+  guardConnect((args, self) => guard.refuse(connection(targetOf(args)), self));
   // A connection that was opened before, by a pool or an agent.
   before(net.Socket.prototype, "write", (_args, self, socket) => {
     if (socket === process.stdout || socket === process.stderr) return;
@@ -56,6 +57,37 @@ function guardConnections(guard: Guard): void {
     before(dgram.Socket.prototype, name, (_args, self) => guard.refuse(connection(" (UDP)"), self));
   // Called here, its place in the migration is still in the stack.
   before(globalThis, "fetch", ([url], self) => guard.refuse(connection(` (${originOf(url)})`), self));
+}
+
+/** The socket fails as it would without a network: a client whose socket threw would wait for ever for its events. */
+function guardConnect(check: (args: readonly unknown[], self: Callable) => void): void {
+  const original: unknown = Reflect.get(net.Socket.prototype, "connect");
+  if (typeof original !== "function") return;
+  const connect = function (this: net.Socket, ...args: unknown[]): unknown {
+    try {
+      check(args, connect);
+    } catch (error) {
+      return this.destroy(error instanceof Error ? error : new Error(String(error)));
+    }
+    return Reflect.apply(original, this, args);
+  };
+  Reflect.set(net.Socket.prototype, "connect", connect);
+}
+
+/** What Node's own modules stand on: a socket or a process made from it passes by everything else in this file. */
+const RAW_BINDINGS: ReadonlySet<unknown> = new Set([
+  "tcp_wrap",
+  "pipe_wrap",
+  "udp_wrap",
+  "process_wrap",
+  "spawn_sync",
+]);
+
+function guardBindings(guard: Guard): void {
+  const hint = "Use pgm.db and pgm.sql; do everything else outside the migration.";
+  before(process, "binding", ([name], self) => {
+    if (RAW_BINDINGS.has(name)) guard.refuse({ what: `uses Node's internals: ${name}`, hint }, self);
+  });
 }
 
 function guardProcesses(guard: Guard): void {
