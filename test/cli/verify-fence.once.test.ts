@@ -3,7 +3,7 @@ import { describe, expect, test } from "@jest/globals";
 import { chooseScratch, renderVerify, scratchOn } from "../../lib/cli/verify/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
-import { environmentOf, jsonOf, runCommand, writeProject } from "./command.ts";
+import { environmentOf, jsonOf, runCommand, until, writeProject } from "./command.ts";
 import { statuses, verify } from "./verify-run.ts";
 import { createWorld } from "./world.ts";
 
@@ -132,6 +132,20 @@ describe("verify on a server that others use", () => {
       const report = await verify(db, dir);
       expect(statuses(report).filter((line) => !line.endsWith(" reversible"))).toEqual([]);
       expect(report.ok).toBe(true);
+    }));
+
+  test("settings that somebody else changes at the same time are not taken for the migration's work", () =>
+    withRole(async (db, role) => {
+      const set = (value: string) =>
+        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${value}', current_database()); PERFORM pg_sleep(0.5); END $$;`;
+      const dir = writeFolder({
+        "1_own_setting.sql": `${set("SET work_mem = ''8MB''")}\n-- Down Migration\n${set("RESET work_mem")}`,
+      });
+      const report = verify(db, dir);
+      const sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+      await until(async () => (await db.query(sleeping)).length > 0, "the migration sleeps");
+      await db.query(`ALTER ROLE ${role} SET work_mem = '7MB'`);
+      expect(statuses(await report)).toEqual(["1_own_setting reversible"]);
     }));
 
   test("what needs what was left out is not checked either, and what does not is", () =>

@@ -1,6 +1,7 @@
 import pg from "pg";
 import {
   closeClient,
+  MigrationError,
   type MigrationSource,
   Migrator,
   type MigratorOptions,
@@ -63,13 +64,25 @@ export class Bench {
   }
 
   async up(to: string): Promise<void> {
-    await this.#fence?.prepare(this.#client);
-    await this.#migrator.up({ to });
+    await this.#insideFence(() => this.#migrator.up({ to }));
   }
 
   async down(): Promise<void> {
-    await this.#fence?.prepare(this.#client);
-    await this.#migrator.down({ count: 1 });
+    await this.#insideFence(() => this.#migrator.down({ count: 1 }));
+  }
+
+  /** Tries again when it was stopped for what somebody else did on the server at the same time. */
+  async #insideFence(run: () => Promise<unknown>): Promise<void> {
+    for (let triesLeft = 3; ; triesLeft -= 1) {
+      await this.#fence?.prepare(this.#client);
+      try {
+        await run();
+        return;
+      } catch (error) {
+        const isWhole = error instanceof MigrationError && error.details.partial === undefined;
+        if (triesLeft === 0 || !isWhole || !(await this.#fence?.isDisturbed(this.#client))) throw error;
+      }
+    }
   }
 
   /** Why the last `up` or `down` was stopped; undefined when it stayed inside of the scratch database. */

@@ -46,6 +46,11 @@ BEGIN
   IF touched IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${FENCE_STATE}', MESSAGE = touched; END IF;
 END $cdk_pg_migrate$`;
 
+async function digestOfOthers(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ digest: string }>(OF_OTHERS);
+  return rows[0]?.digest ?? "";
+}
+
 /** Keeps the migrations of a run inside of their scratch database, and remembers why one was stopped. */
 export class ScratchFence implements Fence {
   readonly #names: OutsideNames = new Set();
@@ -54,9 +59,16 @@ export class ScratchFence implements Fence {
 
   /** To be called before each migration. */
   async prepare(client: pg.Client): Promise<void> {
-    const { rows } = await client.query<{ digest: string }>(OF_OTHERS);
-    this.#digest = rows[0]?.digest ?? "";
+    this.#digest = await digestOfOthers(client);
     this.#refusal = undefined;
+  }
+
+  /**
+   * Whether somebody else has changed settings or comments since `prepare`, which the proof takes for the migration's
+   * work. What the migration changed is rolled back by now.
+   */
+  async isDisturbed(client: pg.Client): Promise<boolean> {
+    return this.#refusal !== undefined && (await digestOfOthers(client)) !== this.#digest;
   }
 
   get proof(): string {
