@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { removeFiles } from "../support/folders.ts";
@@ -38,6 +40,14 @@ describe("history", () => {
         stderr: "",
       });
       expect(await listed(run)).toEqual([]);
+    }));
+
+  it("needs the database alone, not the folder of the migrations", () =>
+    withProject(TWO, async (run, project) => {
+      await run("up");
+      rmSync(join(project, "migrations"), { recursive: true });
+      expect(await listed(run)).toEqual(["up 2_b finished", "up 1_a finished"]);
+      expect((await run("status")).code).not.toBe(0);
     }));
 
   it("shows newest first when, what, how it ended, and who did it", () =>

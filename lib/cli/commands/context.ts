@@ -1,6 +1,12 @@
 import { resolve } from "node:path";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
-import { fromSource, MigrationError, Migrator, type MigratorOptions } from "../../migrator/index.ts";
+import {
+  fromSource,
+  MigrationError,
+  type MigrationSource,
+  Migrator,
+  type MigratorOptions,
+} from "../../migrator/index.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
 import { readProvenance } from "../provenance.ts";
@@ -9,10 +15,9 @@ import { chooseTarget, type Target } from "../settings/target.ts";
 import type { Output, World } from "../world.ts";
 import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
-/** What a command works with once the flags and settings are read. */
-export interface Context {
+/** What a command works with that needs the database alone. */
+export interface DatabaseContext {
   readonly migrator: Migrator;
-  readonly source: MigrationFolder;
   readonly target: Target;
   /** For the result. */
   readonly printer: Printer;
@@ -20,19 +25,54 @@ export interface Context {
   readonly remarks: Printer;
 }
 
-/**
- * Reads the folder, chooses the database and says which when it is not the configured one, then does the work.
- * With `remarksTo: stderr`, stdout holds nothing but what the command itself writes.
- */
+/** What a command works with once the flags and settings are read. */
+export interface Context extends DatabaseContext {
+  readonly source: MigrationFolder;
+}
+
+interface ContextOptions {
+  /** With stderr, stdout holds nothing but what the command itself writes. */
+  readonly remarksTo: Output;
+}
+
+/** Reads the folder, chooses the database and says which when it is not the configured one, then does the work. */
 export async function withContext(
   world: World,
   flags: DatabaseFlags,
-  { remarksTo }: { readonly remarksTo: Output },
+  options: ContextOptions,
   work: (context: Context) => Promise<number>,
 ): Promise<number> {
   const source = await fromSource(() =>
     openSource(resolve(world.cwd, flags.migrationsDir), listingOptions(flags)),
   );
+  return withSource(world, flags, { ...options, source }, (context) => work({ ...context, source }));
+}
+
+/** As `withContext`, for a command that needs no migration: the folder may be missing. */
+export function withDatabaseAlone(
+  world: World,
+  flags: DatabaseFlags,
+  options: ContextOptions,
+  work: (context: DatabaseContext) => Promise<number>,
+): Promise<number> {
+  const source = { ...NO_MIGRATIONS, dir: world.cwd };
+  return withSource(world, flags, { ...options, source }, work);
+}
+
+const NO_MIGRATIONS: MigrationSource = {
+  entries: [],
+  digests: async () => new Map(),
+  shorthandNames: async () => [],
+  load: async () => new Map(),
+  reload: (name) => Promise.reject(new Error(`there is no migration ${name}`)),
+};
+
+async function withSource(
+  world: World,
+  flags: DatabaseFlags,
+  { remarksTo, source }: ContextOptions & { readonly source: MigrationSource & { readonly dir: string } },
+  work: (context: DatabaseContext) => Promise<number>,
+): Promise<number> {
   const target = await chooseTarget(world, flags);
   const remarks = createPrinter(world, remarksTo);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
@@ -45,7 +85,7 @@ export async function withContext(
     signal: world.signal,
   });
   try {
-    return await work({ migrator, source, target, printer: createPrinter(world, world.stdout), remarks });
+    return await work({ migrator, target, printer: createPrinter(world, world.stdout), remarks });
   } catch (error) {
     throw error instanceof MigrationError ? adviseOn(error, target, world) : error;
   }

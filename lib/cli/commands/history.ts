@@ -2,7 +2,7 @@ import type { HistoryFilter } from "../../migrator/index.ts";
 import { printHistory } from "../output/history.ts";
 import { printJson } from "../output/json.ts";
 import { EXIT, type World } from "../world.ts";
-import { withContext } from "./context.ts";
+import { withDatabaseAlone } from "./context.ts";
 import type { DatabaseFlags } from "./flags.ts";
 
 export interface HistoryFlags extends DatabaseFlags {
@@ -14,7 +14,7 @@ export interface HistoryFlags extends DatabaseFlags {
 
 export function history(world: World, flags: HistoryFlags): Promise<number> {
   const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+  return withDatabaseAlone(world, flags, { remarksTo }, async ({ migrator, printer }) => {
     const report = await migrator.history({
       ...(flags.migration === undefined ? {} : { migration: flags.migration }),
       ...(flags.action === undefined ? {} : { action: flags.action }),
