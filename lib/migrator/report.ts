@@ -15,6 +15,8 @@ export interface MigrationStatus {
   readonly appliedAt: string | null;
   /** For `partial`: how many of its statements finished. */
   readonly statement?: number;
+  /** For `partial`: how many it has; absent where that is not known. */
+  readonly statements?: number;
 }
 
 export interface StatusReport {

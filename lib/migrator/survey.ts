@@ -76,11 +76,14 @@ export function knownNames(source: MigrationSource): string[] {
 
 export function describeSurvey(found: Survey): Pick<StatusReport, "migrations" | "head" | "counts"> {
   const applied = new Map(found.stored.applied.map((m) => [m.name, m.appliedAt]));
-  const partial = new Map(found.stored.partial.map((m) => [m.name, m.statement]));
+  const partial = new Map(found.stored.partial.map((m) => [m.name, m]));
   const migrations = found.classified.map(({ name, state }) => {
-    const [at, statement] = [applied.get(name), partial.get(name)];
+    const [at, stopped] = [applied.get(name), partial.get(name)];
     const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
-    return { name, state, appliedAt, ...(statement === undefined ? {} : { statement }) };
+    const status = { name, state, appliedAt };
+    if (stopped === undefined) return status;
+    const { statement, statements } = stopped;
+    return { ...status, statement, ...(statements === null ? {} : { statements }) };
   });
   return { migrations, head: headOf(found), counts: countStates(found.classified) };
 }

@@ -133,7 +133,7 @@ describe("Ctrl-C and SIGTERM", () => {
       const status = await runCommand(project, ["status", "--check"], environmentOf(db.connection));
       expect([status.code, status.stdout]).toEqual([
         3,
-        expect.stringMatching(/partial {2}2_b +1 statement done/),
+        expect.stringMatching(/partial {2}2_b +1 of 2 statements done/),
       ]);
       const again = await runCommand(project, ["up"], environmentOf(db.connection));
       expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_b")]);

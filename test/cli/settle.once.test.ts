@@ -101,7 +101,7 @@ describe("resolve", () => {
       await stop(run);
       const tooEarly = await run("resolve", "2_half", "--retry");
       expect([tooEarly.code, tooEarly.stderr]).toEqual([1, expect.stringContaining("SQLSTATE 23505")]);
-      expect((await run("status")).stdout).toContain("partial  2_half  1 statement done");
+      expect((await run("status")).stdout).toContain("partial  2_half  1 of 3 statements done");
       await db.query("DELETE FROM t WHERE ctid = '(0,1)'");
       const { code, stdout } = await run("resolve", "2_half", "--retry");
       expect([code, stdout]).toEqual([0, expect.stringContaining("2_half was finished.")]);

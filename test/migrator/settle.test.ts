@@ -173,7 +173,7 @@ describe("resolve", () => {
         code: "SQL",
       });
       expect((await (await openMigrator(db, dir)).status()).migrations).toMatchObject([
-        { state: "partial", statement: 1 },
+        { state: "partial", statement: 1, statements: 3 },
       ]);
       addFiles(dir, { "1_a.sql": BROKEN.replace("1/0", "1/1") });
       await (await openMigrator(db, dir)).resolve("1_a", "retry");

@@ -88,8 +88,11 @@ function worthShowing(migrations: readonly MigrationStatus[]): Set<MigrationStat
   return shown;
 }
 
-function noteOf({ appliedAt, statement }: MigrationStatus, hasRoom: boolean): string {
-  if (statement !== undefined) return `${statement} ${statement === 1 ? "statement" : "statements"} done`;
+function noteOf({ appliedAt, statement, statements }: MigrationStatus, hasRoom: boolean): string {
+  if (statement !== undefined) {
+    const reached = statements === undefined ? statement : `${statement} of ${statements}`;
+    return `${reached} ${(statements ?? statement) === 1 ? "statement" : "statements"} done`;
+  }
   return appliedAt === null || !hasRoom ? "" : `${appliedAt.slice(0, 19).replace("T", " ")} UTC`;
 }
 

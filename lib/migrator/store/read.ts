@@ -1,6 +1,7 @@
 import type { Session } from "../connection/session.ts";
 import type { AppliedBy } from "../plan/select.ts";
 import { readSame, textArray } from "./guard.ts";
+import { statementsOf } from "./stopped.ts";
 import type { Existing, Tables } from "./tables.ts";
 
 /** One row of the table of applied migrations, with what history knows of it. */
@@ -20,6 +21,8 @@ export interface PartialMigration {
   readonly direction: "up" | "down";
   /** Number of statements that finished. */
   readonly statement: number;
+  /** Number of statements that it has; null where that is not on record. */
+  readonly statements: number | null;
   readonly errorCode: string | null;
   readonly at: string;
 }
@@ -56,7 +59,7 @@ export async function readFingerprint(
 /** One row for all: the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
   if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
-  const [found] = await readSame<{ applied: AppliedMigration[]; partial: PartialMigration[] }>(
+  const [found] = await readSame<{ applied: AppliedMigration[]; partial: PartialRow[] }>(
     session,
     tables,
     existing.identity,
@@ -69,7 +72,13 @@ export async function readStored(session: Session, tables: Tables, existing: Exi
       .map((row) => row.appliedAt)
       .sort()
       .at(-1) ?? null;
-  return { applied: newestOfEachName(applied), partial, newestRunOn };
+  return { applied: newestOfEachName(applied), partial: partial.map(countStatements), newestRunOn };
+}
+
+type PartialRow = Omit<PartialMigration, "statements"> & { readonly steps: readonly string[] | null };
+
+function countStatements({ steps, ...partial }: PartialRow): PartialMigration {
+  return { ...partial, statements: steps === null ? null : statementsOf(steps).length };
 }
 
 /** What a query gives, in the order of its column `id`, which stays out of it. */
@@ -137,6 +146,7 @@ function selectApplied(tables: Tables, existing: Existing): string {
 /** A stop is settled by any later row of the same migration. `statement` is null when nothing was left behind. */
 function selectPartial(tables: Tables): string {
   return `SELECT h.id, h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
+                 CASE WHEN h.action = 'up' THEN h.up_sql END AS steps,
                  pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
           FROM ONLY ${tables.history} AS h
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL
