@@ -56,7 +56,8 @@ export async function survey(
     signal: options.signal,
   });
   const unmanaged = existing.occupied && !existing.applied && !existing.history;
-  return { existing, stored, classified, unmanaged, changed, superseded, renamed };
+  const missingSchemas = options.createSchema ? [] : existing.missingSchemas;
+  return { existing, stored, classified, unmanaged, missingSchemas, changed, superseded, renamed };
 }
 
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {

@@ -41,6 +41,26 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
 `);
     }));
 
+  it.each([
+    ["status", 0],
+    ["plan", 1],
+    ["up", 2],
+  ])("names a schema that does not exist, and how to have it made: %s", (command, code) =>
+    withDatabase(async (db) => {
+      const project = writeProject(THREE);
+      await migrate(db, project);
+      const run = (...args: string[]) =>
+        runCommand(project, [command, "-s", "typo", ...args], environmentOf(db.connection));
+      const refused = await run();
+      expect([refused.code, `${refused.stdout}${refused.stderr}`]).toEqual([
+        code,
+        expect.stringMatching(/schema "typo" does not exist.*--create-schema/s),
+      ]);
+      expect(refused.stdout).not.toContain("applies it");
+      expect((await run("--create-schema")).stdout).not.toContain("does not exist");
+    }),
+  );
+
   it("says that a run is under way, and by whom", () =>
     withDatabase(async (db) => {
       const holder = await db.client();

@@ -23,12 +23,15 @@ export interface Situation {
   readonly superseded: ReadonlySet<string>;
   /** True for a database with tables in it that no migration tool keeps a record of. */
   readonly unmanaged: boolean;
+  /** Configured schemas that do not exist and are not to be created. */
+  readonly missingSchemas: readonly string[];
   /** New names of applied migrations whose files were renamed, by the old ones. */
   readonly renamed: ReadonlyMap<string, string>;
 }
 
 /** Whether `up` may run on what the database and the files say together. */
-export function gateUp({ classified, superseded, unmanaged, renamed }: Situation, order: OrderPolicy): Gate {
+export function gateUp(situation: Situation, order: OrderPolicy): Gate {
+  const { classified, superseded, unmanaged, renamed } = situation;
   const renames = new Set([...renamed.keys(), ...renamed.values()]);
   const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
   const inState = (state: MigrationState) =>
@@ -57,6 +60,7 @@ export function gateUp({ classified, superseded, unmanaged, renamed }: Situation
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
     refusals: present([
+      missingSchema(situation),
       unmanaged ? UNMANAGED : undefined,
       ...always,
       order === "allow" ? undefined : twice,
@@ -87,6 +91,15 @@ export function requirePassage(gate: Gate): void {
     hint: refusal.hint,
     ...(migration === undefined ? {} : { migration }),
   });
+}
+
+export const missingSchemaMessage = (schema: string): string => `schema "${schema}" does not exist`;
+export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
+
+/** A mistyped schema has no record of migrations: without a word about it, all of them would just seem pending. */
+function missingSchema({ classified, missingSchemas: [schema] }: Situation): Finding | undefined {
+  if (schema === undefined || classified.every(({ state }) => state !== "pending")) return undefined;
+  return { code: "USAGE", migrations: [], message: missingSchemaMessage(schema), hint: MISSING_SCHEMA_HINT };
 }
 
 interface Text {

@@ -3,6 +3,7 @@ import { asOwnSql } from "../connection/own-sql.ts";
 import type { Session } from "../connection/session.ts";
 import { MigrationError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "../plan/gate.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
 import { requireOrdinary, TABLE_FACTS, type TableFacts } from "./trust.ts";
 import { takeBack } from "./writers.ts";
@@ -103,9 +104,7 @@ export async function ensureTables(
 ): Promise<Identity> {
   const statements = existing.missingSchemas.map((schema) => {
     if (tables.options.createSchema) return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
-    throw new MigrationError("USAGE", `schema "${schema}" does not exist`, {
-      hint: "Create it, or pass --create-schema.",
-    });
+    throw new MigrationError("USAGE", missingSchemaMessage(schema), { hint: MISSING_SCHEMA_HINT });
   });
   if (!existing.applied) statements.push(...createApplied(tables));
   if (!existing.history) statements.push(...createHistory(tables));

@@ -15,6 +15,8 @@ function states({ files, applied, changed = [], partial = [] }: Case): string[] 
   return classify(known).map(({ name, state }) => `${name} ${state}`);
 }
 
+const NOTHING_ELSE = { renamed: new Map(), missingSchemas: [] };
+
 describe("states", () => {
   it.each<[string, Case, string[]]>([
     ["nothing anywhere", { files: [], applied: [] }, []],
@@ -83,7 +85,7 @@ describe("whether up may run", () => {
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
   ])("%s", (_name, given, order, refusals, warnings) => {
     const gate = gateUp(
-      { classified: given, superseded: new Set(["old"]), unmanaged: false, renamed: new Map() },
+      { classified: given, superseded: new Set(["old"]), unmanaged: false, ...NOTHING_ELSE },
       order,
     );
     expect(gate.refusals.map(({ code }) => code)).toEqual(refusals);
@@ -92,7 +94,7 @@ describe("whether up may run", () => {
 
   it("a database with tables and no record of migrations is refused first", () => {
     const { refusals } = gateUp(
-      { classified: list("1 partial"), superseded: new Set(), unmanaged: true, renamed: new Map() },
+      { classified: list("1 partial"), superseded: new Set(), unmanaged: true, ...NOTHING_ELSE },
       "allow",
     );
     expect(refusals.map(({ code }) => code)).toEqual(["UNMANAGED", "PARTIAL"]);
@@ -101,7 +103,7 @@ describe("whether up may run", () => {
   it("names the migrations, few of many, and the way out", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
     const [refusal] = gateUp(
-      { classified: list(...many), superseded: new Set(), unmanaged: false, renamed: new Map() },
+      { classified: list(...many), superseded: new Set(), unmanaged: false, ...NOTHING_ELSE },
       "strict",
     ).refusals;
     expect(refusal?.message).toContain("0, 1, 2, 3, 4 and 3 more");
