@@ -112,3 +112,8 @@ export class MigrationError extends Error {
     return error;
   }
 }
+
+/** Whether the code of a migration is at fault, which says nothing about the database or the other migrations. */
+export function isOwnFault(error: unknown): error is MigrationError {
+  return error instanceof MigrationError && error.code === "MIGRATION";
+}

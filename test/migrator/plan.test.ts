@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
-import { writeFolder } from "../support/folders.ts";
-import { openMigrator } from "../support/migrator.ts";
+import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
+import { failureOf, openMigrator } from "../support/migrator.ts";
 import { apart } from "../support/statement-log.ts";
 
 const MIXED = {
@@ -91,5 +91,39 @@ describe("plan", () => {
       ]);
       expect(steps[0]?.sql?.[0]).toContain('CREATE TABLE "x"');
       expect(await db.query("SELECT 1 FROM pg_class WHERE relname IN ('sneaky', 'x')")).toEqual([]);
+    }));
+});
+
+describe("a run that is refused", () => {
+  const BROKEN = "throw new Error('of no use'); export const up = () => {};";
+
+  it.each([
+    ["CHANGED", { "2_b.sql": "SELECT 22;", "3_c.ts": BROKEN }],
+    ["ORDER", { "1_a.ts": BROKEN }],
+  ])("is refused with %s, although a pending file cannot be loaded, and the plan has both", (code, files) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "2_b.sql": "SELECT 2;" });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, files);
+      expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code });
+      expect(await (await openMigrator(db, dir)).planUp()).toMatchObject({
+        steps: [],
+        refusals: [{ code }],
+        warnings: [{ code: "MIGRATION", message: expect.stringContaining("of no use") }],
+      });
+    }),
+  );
+
+  it("names a half-done migration when undoing is refused, although its file cannot be loaded", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "SELECT 1;",
+        "2_b.sql": "-- migrate: no-transaction\nSELECT 1; SELECT 1/0;",
+      });
+      await failureOf((await openMigrator(db, dir)).up());
+      removeFiles(dir, "1_a.sql");
+      addFiles(dir, { "1_a.ts": BROKEN });
+      for (const command of ["down", "redo"] as const)
+        expect(await failureOf((await openMigrator(db, dir))[command]())).toMatchObject({ code: "PARTIAL" });
     }));
 });

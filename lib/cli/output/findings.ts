@@ -10,11 +10,11 @@ export function printFindings(printer: Printer, report: Pick<StatusReport, "refu
   const { refusals, warnings } = visibleAll({ refusals: report.refusals, warnings: report.warnings });
   for (const { code, message, hint } of refusals) {
     printer.line(`${colors.red(code)} ${message}`);
-    printer.line(`  ${adviceFor(hint)}`);
+    if (hint !== "") printer.line(`  ${adviceFor(hint)}`);
   }
   if (refusals.length > 0) printer.line(`Until then, ${commandLine("up")} refuses to run.`);
   for (const { message, hint } of warnings) {
     printer.line(`${colors.yellow("Note:")} ${message}`);
-    printer.line(`  ${adviceFor(hint)}`);
+    if (hint !== "") printer.line(`  ${adviceFor(hint)}`);
   }
 }

@@ -1,7 +1,7 @@
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase } from "../build/build.ts";
 import { NoWayDown } from "../build/irreversible.ts";
 import { inOrder, type LoadOptions, loadContexts } from "../build/load.ts";
-import { MigrationError } from "../errors.ts";
+import { isOwnFault } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import type { DownForecast, Forecast, ForecastFailure, PlannedMigration } from "../report.ts";
 import { previewMigrations } from "../run/preview.ts";
@@ -86,8 +86,4 @@ async function loadEach(
     names.filter((name) => loadable.has(name)),
     options,
   );
-}
-
-function isOwnFault(error: unknown): error is MigrationError {
-  return error instanceof MigrationError && error.code === "MIGRATION";
 }

@@ -1,6 +1,6 @@
 import { planDown } from "../build/plan-down.ts";
 import { planUp } from "../build/plan-up.ts";
-import { MigrationError } from "../errors.ts";
+import { isOwnFault, MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
 import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
@@ -65,8 +65,19 @@ export function redo(workspace: Workspace, options: DownOptions): Promise<RunRep
   });
 }
 
+/** Shows the SQL of a run that is refused too. Why it is refused must not be hidden by a file that cannot be built. */
 export async function previewUp(workspace: Workspace, extent: Extent): Promise<PlanReport> {
-  return preview(workspace, await intendUp(workspace, await look(workspace), extent));
+  const { gate, names } = wantedUp(workspace, await look(workspace), extent);
+  try {
+    const planned = await planUp(workspace.source, names, loadOptions(workspace));
+    return await preview(workspace, { gate, planned });
+  } catch (error) {
+    if (gate.refusals.length === 0 || !isOwnFault(error)) throw error;
+    const { code, message, details } = error;
+    const migrations = details.migration === undefined ? [] : [details.migration];
+    const failure = { code, migrations, message, hint: details.hint ?? "" };
+    return { steps: [], refusals: gate.refusals, warnings: [...gate.warnings, failure] };
+  }
 }
 
 export async function previewDown(workspace: Workspace, options: DownOptions): Promise<PlanReport> {
@@ -78,9 +89,10 @@ function wantedUp({ source, options }: Workspace, found: Survey, extent: Extent)
   return { gate: gateUp(found, options.order), names };
 }
 
-/** Files are not even loaded when the gate is shut. */
+/** A run that is refused loads no file: one that is broken would hide the refusal. */
 async function intendUp(workspace: Workspace, found: Survey, extent: Extent): Promise<Intent> {
   const { gate, names } = wantedUp(workspace, found, extent);
+  if (gate.refusals.length > 0) return { gate, planned: [] };
   return { gate, planned: await planUp(workspace.source, names, loadOptions(workspace)) };
 }
 
@@ -120,6 +132,8 @@ async function intendForget(workspace: Workspace, found: Survey, options: DownOp
 async function intendDown(workspace: Workspace, found: Survey, options: DownOptions): Promise<Intent> {
   const { session, tables, source } = workspace;
   const names = await wantedDown(workspace, found, options);
+  const gate = gateDown(found.classified);
+  if (gate.refusals.length > 0) return { gate, planned: [] };
   const request = {
     names,
     from: options.from,
@@ -128,7 +142,7 @@ async function intendDown(workspace: Workspace, found: Survey, options: DownOpti
     existing: found.existing,
   };
   const planned = await planDown(session, tables, source, request, loadOptions(workspace));
-  return { gate: gateDown(found.classified), planned };
+  return { gate, planned };
 }
 
 async function preview({ session }: Workspace, { gate, planned }: Intent): Promise<PlanReport> {
