@@ -73,7 +73,7 @@ class CommandProcess {
     const lost = this.#outputError;
     if (lost !== undefined) process.stderr.write(`\nThe output could not be written: ${lost.message}\n`);
     const failed = lost !== undefined || this.#stray !== undefined;
-    process.exit(exitCode === EXIT.done && failed ? EXIT.failed : exitCode);
+    exit(exitCode === EXIT.done && failed ? EXIT.failed : exitCode);
   }
 
   #onSignal(signal: NodeJS.Signals): void {
@@ -91,7 +91,7 @@ class CommandProcess {
   #leaveAtOnce(): never {
     process.stderr.write(LEFT);
     this.#settled = true;
-    process.exit(EXIT.cancelled);
+    exit(EXIT.cancelled);
   }
 
   /** An error of a migration's code stops the command, which then reports it; any other is a defect of ours. */
@@ -110,7 +110,7 @@ class CommandProcess {
   /** Whatever has ended the process before its command was done, the exit code must not say that all went well. */
   #onExit(): void {
     if (this.#settled) return;
-    process.exitCode = EXIT.failed;
+    fixExitCode(EXIT.failed);
     process.stderr.write(
       `\nThe process was ended before the command was done, by code of a migration or a package it uses. ${commandLine("status")} shows what is applied.\n`,
     );
@@ -118,6 +118,19 @@ class CommandProcess {
     const error = { code: "MIGRATION", message: "the process was ended before the command was done" };
     process.stdout.write(`${JSON.stringify({ ok: false, error }, undefined, 2)}\n`);
   }
+}
+
+function exit(code: number): never {
+  fixExitCode(code);
+  process.exit(code);
+}
+
+/** A listener of a migration could set `process.exitCode`, or exit once more with another code. */
+function fixExitCode(code: number): void {
+  const original: unknown = Reflect.get(process, "reallyExit");
+  process.exitCode = code;
+  if (typeof original !== "function") return;
+  Reflect.set(process, "reallyExit", () => Reflect.apply(original, process, [code]));
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

@@ -49,6 +49,18 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
     }),
   );
 
+  it.each([
+    ["ends", 'process.stdout.end("the last words\\n");'],
+    ["destroys", 'console.log("the last words"); process.stdout.destroy();'],
+  ])("leaves stdout open for the command's own JSON when it %s it", (_what, statements) =>
+    withDatabase(async (db) => {
+      const outcome = await runUp(db, up(statements), "--json");
+      expect(outcome.code).toBe(0);
+      expect(jsonOf(outcome)).toMatchObject({ ok: true });
+      expect(count(outcome.stderr, "the last words")).toBe(1);
+    }),
+  );
+
   it("is shown once where the migration asks the database, and what it says of the answer too", () =>
     withDatabase(async (db) => {
       const text = up(
@@ -96,6 +108,16 @@ describe("a migration that ends the process", () => {
         },
       });
       expect(await userTables(db)).toEqual([]);
+    }),
+  );
+
+  it.each([
+    ["sets another exit code", "process.exitCode = 0;"],
+    ["exits once more", "process.exit(0);"],
+  ])("cannot make a failed run look well: a listener of it %s", (_what, statement) =>
+    withDatabase(async (db) => {
+      const text = up('throw new Error("no");', `process.on("exit", () => { ${statement} });`);
+      expect(await runUp(db, text)).toMatchObject({ code: 1, stderr: expect.stringContaining("no") });
     }),
   );
 });

@@ -111,6 +111,8 @@ function guardEnd(guard: Guard): void {
     guard.refuse(ends(`process.exit(${code === undefined ? "" : String(code)})`), self),
   );
   before(process, "reallyExit", (_args, self) => guard.refuse(ends("process.reallyExit()"), self));
+  // Newer versions of Node have it.
+  before(process, "execve", (_args, self) => guard.refuse(ends("process.execve()"), self));
   before(process, "abort", (_args, self) => guard.refuse(ends("process.abort()"), self));
   before(process, "kill", ([pid], self) => {
     // A number up to 0 stands for a group of processes.
@@ -133,6 +135,23 @@ function guardOutput({ mayPrint }: Guard): void {
       return true;
     };
     Reflect.set(stream, "write", replacement);
+    keepOpen(stream, mayPrint);
+  }
+}
+
+/** The command has something to print when the migration's code is done. */
+function keepOpen(stream: NodeJS.WriteStream, mayPrint: Guard["mayPrint"]): void {
+  for (const name of ["end", "destroy"] as const) {
+    const original = stream[name];
+    const replacement = (...args: unknown[]): unknown => {
+      if (mayPrint() === undefined) return Reflect.apply(original, stream, args);
+      const [chunk] = args;
+      if (name === "end" && (typeof chunk === "string" || chunk instanceof Uint8Array)) stream.write(chunk);
+      const done = args.at(-1);
+      if (typeof done === "function") process.nextTick(() => Reflect.apply(done, undefined, []));
+      return stream;
+    };
+    Reflect.set(stream, name, replacement);
   }
 }
 
