@@ -37,6 +37,7 @@ describe("a usage error", () => {
     ["a mistyped command", ["stauts"], /Did you mean status/],
     ["an unknown flag", ["up", "--frob"], /unknown option '--frob'/],
     ["a count of 0", ["up", "0"], /whole number from 1 up/],
+    ["a count that is how a name begins", ["down", "00003"], /whole number from 1 up; --to takes a name/],
     ["a name in place of a count", ["down", "1_a"], /--to takes a name/],
     ["a choice that is none", ["up", "--order", "lax"], /strict, warn, allow/],
     ["a time that is none", ["up", "--lock-wait", "soon"], /number of seconds/],

@@ -130,10 +130,10 @@ export function downOptionsOf(count: number | undefined, flags: ExtentFlags): Do
   };
 }
 
-/** A count of migrations on the command line. */
+/** A count of migrations on the command line. With zeros in front, it is how the name of one begins. */
 export function count(text: string): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
+  if (/^[1-9]\d*$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError("It must be a whole number from 1 up; --to takes a name.");
 }
 
