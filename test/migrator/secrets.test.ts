@@ -14,7 +14,7 @@ describe("secrets", () => {
       expect(position).toBe(undefined);
       const other = "SELECT 'a very long secret indeed' AS password, nowhere;";
       const failed = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": other }))).up());
-      expect(failed.details.statement?.slice((failed.details.position ?? 0) - 1)).toBe("nowhere;");
+      expect(failed.details.statement?.slice((failed.details.position ?? 0) - 1)).toBe("nowhere");
     }));
 
   it("are masked in what is stored of up, and are in the SQL that undoes", () =>
