@@ -1,6 +1,6 @@
-import pg from "pg";
 import type { Provenance } from "../options.ts";
 import type { Direction } from "../plan/select.ts";
+import { quoteLiteral } from "../sql/literals.ts";
 import { type Identity, sameTables } from "./guard.ts";
 import type { Tables } from "./tables.ts";
 
@@ -115,7 +115,7 @@ export class Ledger {
       `INSERT INTO ${this.#tables.history} (${names}) SELECT ${values}, `;
     const end =
       "[own.n], marked.id FROM marked " +
-      `JOIN pg_catalog.jsonb_to_recordset(${pg.escapeLiteral(JSON.stringify(rows))}) AS own (${types.join(", ")}) ` +
+      `JOIN pg_catalog.jsonb_to_recordset(${quoteLiteral(JSON.stringify(rows))}) AS own (${types.join(", ")}) ` +
       "ON own.migration = marked.name ORDER BY marked.id";
     return (durations) => `${start}(ARRAY[${durations.map(Math.round).join(", ")}]::bigint[])${end}`;
   }
@@ -127,28 +127,28 @@ export class Ledger {
 
   /** Counts what is applied under one name as applied under another. */
   renameApplied(before: string, now: string): string {
-    const name = pg.escapeLiteral(now);
-    return `${this.#guard}UPDATE ONLY ${this.#tables.applied} SET name = ${name} WHERE name = ${pg.escapeLiteral(before)}`;
+    const name = quoteLiteral(now);
+    return `${this.#guard}UPDATE ONLY ${this.#tables.applied} SET name = ${name} WHERE name = ${quoteLiteral(before)}`;
   }
 
   /** A row about a migration that is applied and stays so. */
   recordAbout(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     const { applied, history } = this.#tables;
-    const id = `(SELECT pg_catalog.max(id) FROM ONLY ${applied} WHERE name = ${pg.escapeLiteral(entry.migration)})`;
+    const id = `(SELECT pg_catalog.max(id) FROM ONLY ${applied} WHERE name = ${quoteLiteral(entry.migration)})`;
     return `${this.#guard}INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
   }
 
   #insertApplied(names: readonly string[]): string {
     const now = "pg_catalog.timezone('UTC', pg_catalog.clock_timestamp())";
     const newest = this.#newestRunOn;
-    const runOn = newest === null ? now : `GREATEST(${now}, ${pg.escapeLiteral(newest)}::timestamp)`;
-    const rows = names.map((name) => `(${pg.escapeLiteral(name)}, ${runOn})`);
+    const runOn = newest === null ? now : `GREATEST(${now}, ${quoteLiteral(newest)}::timestamp)`;
+    const rows = names.map((name) => `(${quoteLiteral(name)}, ${runOn})`);
     return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES ${rows.join(", ")} RETURNING id, name`;
   }
 
   #deleteApplied(name: string): string {
-    return `DELETE FROM ONLY ${this.#tables.applied} WHERE name = ${pg.escapeLiteral(name)}`;
+    return `DELETE FROM ONLY ${this.#tables.applied} WHERE name = ${quoteLiteral(name)}`;
   }
 
   record(entry: HistoryEntry): string {
@@ -164,7 +164,7 @@ export class Ledger {
   recordFailure(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     const { history } = this.#tables;
-    const own = `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(entry.migration)}`;
+    const own = `run = ${quoteLiteral(this.run)} AND migration = ${quoteLiteral(entry.migration)}`;
     return (
       `${this.#guard}INSERT INTO ${history} (${names}) SELECT ${values} ` +
       `WHERE NOT EXISTS (SELECT 1 FROM ONLY ${history} WHERE ${own} AND no_transaction AND state <> 'finished')`
@@ -216,15 +216,15 @@ export class Ledger {
 
   #changes({ state, statement, durationMs, errorCode }: Progress): string {
     return [
-      `state = ${pg.escapeLiteral(state)}`,
+      `state = ${quoteLiteral(state)}`,
       `statement = ${statement ?? "NULL"}`,
       ...(durationMs === undefined ? [] : [`duration_ms = ${Math.round(durationMs)}`]),
-      ...(errorCode === undefined ? [] : [`error_code = ${pg.escapeLiteral(errorCode)}`]),
+      ...(errorCode === undefined ? [] : [`error_code = ${quoteLiteral(errorCode)}`]),
     ].join(", ");
   }
 
   #ownStarted(migration: string): string {
-    return `run = ${pg.escapeLiteral(this.run)} AND migration = ${pg.escapeLiteral(migration)} AND state = 'started'`;
+    return `run = ${quoteLiteral(this.run)} AND migration = ${quoteLiteral(migration)} AND state = 'started'`;
   }
 }
 
@@ -242,7 +242,7 @@ type Column = readonly [name: string, literal: string];
 
 function columnsOf(values: Readonly<Record<string, string | number | boolean | undefined>>): Column[] {
   return Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, pg.escapeLiteral(String(value))] satisfies Column],
+    value === undefined ? [] : [[name, quoteLiteral(String(value))] satisfies Column],
   );
 }
 
