@@ -1,12 +1,12 @@
 import { MigrationError } from "../errors.ts";
 import { type TransactionControl, transactionControl } from "../sql/classify.ts";
-import { splitStatements, statementTokens } from "../sql/split.ts";
+import { type Statement, statementTokens, visitStatements } from "../sql/split.ts";
 
-interface Control {
-  readonly step: number;
-  readonly start: number;
-  readonly end: number;
+interface Control extends Statement {
   readonly kind: TransactionControl;
+  readonly step: number;
+  /** Among the statements of all steps, from 0. */
+  readonly index: number;
 }
 
 /** Nearly no migration has one of these words; the rest is not worth cutting into statements. */
@@ -20,30 +20,37 @@ const WORTH_A_LOOK = /\b(begin|start|commit|end|rollback|abort|prepare)\b/i;
  */
 export function withoutOwnTransaction(name: string, steps: readonly string[]): readonly string[] {
   if (!steps.some((step) => WORTH_A_LOOK.test(step))) return steps;
-  const statements = steps.flatMap((text, step) => splitStatements(text).map((one) => ({ ...one, step })));
-  const controls = statements.flatMap(({ step, start, end, text }): Control[] => {
-    const kind = transactionControl(text);
-    return kind === undefined ? [] : [{ step, start, end, kind }];
-  });
-  if (controls.length === 0) return steps;
+  const { controls, count } = readControls(steps);
   const [begin, commit] = [controls[0], controls.at(-1)];
-  const [first, last] = [statements[0], statements.at(-1)];
+  if (begin === undefined || commit === undefined) return steps;
   const encloses =
     controls.length === 2 &&
-    begin?.kind === "begin" &&
-    commit?.kind === "commit" &&
-    begin.step === first?.step &&
-    begin.start === first.start &&
-    commit.step === last?.step &&
-    commit.start === last.start;
-  if (!encloses || begin === undefined || commit === undefined) throw hasControl(name, statements, controls);
-  for (const one of [first, last]) if (one !== undefined && !isBare(one.text)) throw saysMore(name, one.text);
+    begin.kind === "begin" &&
+    commit.kind === "commit" &&
+    begin.index === 0 &&
+    commit.index === count - 1;
+  if (!encloses) throw hasControl(name, begin);
+  for (const { text } of [begin, commit]) if (!isBare(text)) throw saysMore(name, text);
   return steps.map((step, index) =>
     blank(
       step,
       [begin, commit].filter((control) => control.step === index),
     ),
   );
+}
+
+/** @returns `count`: the number of all statements */
+function readControls(steps: readonly string[]): { controls: readonly Control[]; count: number } {
+  const controls: Control[] = [];
+  let count = 0;
+  for (const [step, sql] of steps.entries()) {
+    visitStatements(sql, (statement) => {
+      const kind = transactionControl(statement.text);
+      if (kind !== undefined) controls.push({ ...statement, kind, step, index: count });
+      count += 1;
+    });
+  }
+  return { controls, count };
 }
 
 /** Whether it says nothing about the transaction but that it begins, or that it is committed. */
@@ -74,18 +81,9 @@ function blank(step: string, controls: readonly Control[]): string {
   );
 }
 
-function hasControl(
-  name: string,
-  statements: readonly { step: number; start: number; text: string }[],
-  [first]: readonly Control[],
-): MigrationError {
-  const found = statements.find((one) => one.step === first?.step && one.start === first.start);
-  return new MigrationError(
-    "MIGRATION",
-    `migration ${name} controls its transaction itself: ${found?.text ?? ""}`,
-    {
-      migration: name,
-      hint: "Take it out, the engine opens and ends the transaction; or begin the file with -- migrate: no-transaction.",
-    },
-  );
+function hasControl(name: string, { text }: Control): MigrationError {
+  return new MigrationError("MIGRATION", `migration ${name} controls its transaction itself: ${text}`, {
+    migration: name,
+    hint: "Take it out, the engine opens and ends the transaction; or begin the file with -- migrate: no-transaction.",
+  });
 }

@@ -77,17 +77,23 @@ const BETWEEN = "\n;\n";
  * runs nothing after a statement that fails: no part is ever run without those before it.
  */
 export class Message {
-  readonly text: string;
+  /** The whole, in pieces: put together, a large migration and its record would be in memory once more. */
+  readonly texts: readonly string[];
   readonly #parts: readonly { readonly part: Part; readonly start: number }[];
 
   constructor(title: string, parts: readonly Part[]) {
-    let text = comment(title);
+    const head = comment(title);
+    this.texts = [head, ...parts.flatMap(({ text }, index) => (index === 0 ? [text] : [BETWEEN, text]))];
+    let start = head.length;
     this.#parts = parts.map((part) => {
-      const start = text.length;
-      text += part.text + BETWEEN;
-      return { part, start };
+      const placed = { part, start };
+      start += part.text.length + BETWEEN.length;
+      return placed;
     });
-    this.text = text.slice(0, -BETWEEN.length);
+  }
+
+  get text(): string {
+    return this.texts.join("");
   }
 
   /**
@@ -118,11 +124,12 @@ export class Message {
 
   /** @param position counts characters, from 1; what stands between two parts belongs to the one before it */
   #at(position: number): Part & { readonly position: number } {
-    const offset = codeUnitOffset(this.text, position - 1);
+    const { text } = this;
+    const offset = codeUnitOffset(text, position - 1);
     const found = this.#parts.findLast(({ start }) => start <= offset) ?? this.#parts[0];
-    if (found === undefined) return { ...own(this.text), position };
+    if (found === undefined) return { ...own(text), position };
     const { part, start } = found;
-    const within = codePointLength(this.text.slice(start, offset)) + 1;
+    const within = codePointLength(text.slice(start, offset)) + 1;
     return { ...part, position: Math.min(within, codePointLength(part.text) + 1) };
   }
 }

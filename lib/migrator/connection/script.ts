@@ -1,12 +1,21 @@
 import { once } from "node:events";
 import pg from "pg";
+import { piecesOf } from "../sql/pieces.ts";
 
 /**
  * A text of SQL whose rows nobody wants. The driver would keep what every statement of it answers; here statements are
- * only counted, because that tells which one an error is about.
+ * only counted, because that tells which one an error is about. The driver would also encode the whole text at once;
+ * here it is encoded as fast as it is sent, so that a large one is not in memory a second time.
  */
 export class Script extends pg.Query {
+  readonly #texts: readonly string[];
   #completed = 0;
+
+  /** @param texts that are one when they are put together */
+  constructor(texts: readonly string[]) {
+    super("");
+    this.#texts = texts;
+  }
 
   /** Statements that were completed. */
   get completed(): number {
@@ -22,6 +31,21 @@ export class Script extends pg.Query {
 
   // What the driver calls.
 
+  override readonly submit = ({ stream }: pg.Connection): void => {
+    const buffers = encoded(this.#texts);
+    const write = (): void => {
+      while (stream.writable) {
+        const { value, done } = buffers.next();
+        if (done === true) return;
+        if (!stream.write(value)) {
+          stream.once("drain", write);
+          return;
+        }
+      }
+    };
+    write();
+  };
+
   handleRowDescription(_row: { readonly fields: readonly { readonly name: string }[] }): void {}
 
   handleDataRow(_row: { readonly fields: readonly (string | null)[] }): void {}
@@ -29,6 +53,22 @@ export class Script extends pg.Query {
   handleCommandComplete(): void {
     this.#completed += 1;
   }
+}
+
+/** The message "Query" of the protocol: its letter, its length without the letter, and a text that ends with a zero. */
+function* encoded(texts: readonly string[]): Generator<Buffer, undefined> {
+  const terminated = [...texts, "\0"];
+  const header = Buffer.from("Q\0\0\0\0");
+  header.writeInt32BE(
+    terminated.reduce((length, text) => length + Buffer.byteLength(text), 4),
+    1,
+  );
+  let before = [header];
+  for (const piece of piecesOf(terminated)) {
+    yield Buffer.concat([...before, Buffer.from(piece)]);
+    before = [];
+  }
+  return undefined;
 }
 
 /** A text that asks, between its statements, what time it is, and whether something was done to the session. */

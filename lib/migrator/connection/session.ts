@@ -83,7 +83,7 @@ export class Session {
   }
 
   async #run(part: Part): Promise<void> {
-    const script = new Script(part.text);
+    const script = new Script([part.text]);
     await this.#connection.ask(
       (client) => script.sendTo(client),
       (failure) => placeIn(part, failure, script.completed),
@@ -139,7 +139,7 @@ export class Session {
    * @param title shown to whoever asks the server what this session does
    */
   async runTogether(title: string, parts: readonly Part[]): Promise<void> {
-    for (const message of messagesOf(title, parts)) await this.#send(message, new Script(message.text));
+    for (const message of messagesOf(title, parts)) await this.#send(message, new Script(message.texts));
   }
 
   /**
@@ -159,7 +159,7 @@ export class Session {
     const first = this.#trace === undefined ? [trace] : [];
     const parts = [...before, ...first, clock, ...texts.flatMap((text) => [text, clock]), trace];
     const message = new Message(title, parts);
-    const script = new TimedScript(message.text);
+    const script = new TimedScript(message.texts);
     try {
       await this.#send(message, script);
     } finally {

@@ -174,7 +174,7 @@ function scope(): Part {
 }
 
 function recording(statements: readonly string[]): Part {
-  return { ...own(statements.join("; ")), meaning: atCommit };
+  return { ...own(statements.reduce((all, one) => `${all}; ${one}`)), meaning: atCommit };
 }
 
 /** The statement would be our bookkeeping; what fails with it is the migration's data, or a right that we lack. */

@@ -1,3 +1,4 @@
+import { piecesOf } from "./pieces.ts";
 import { type Gap, stringEnd } from "./quoted.ts";
 
 /** A string literal, taken apart. */
@@ -46,14 +47,30 @@ export function writeLiteral({ open, raw, close, style }: Literal, value: string
  * one character after the other, which takes more than thirty bytes of memory for each.
  */
 export function quoteLiteral(text: string): string {
-  let escaped = "";
-  for (let at = 0; at < text.length; at += CHUNK)
-    escaped += text.slice(at, at + CHUNK).replace(/['\\]/g, "$&$&");
-  return text.includes("\\") ? `E'${escaped}'` : `'${escaped}'`;
+  return quoted([text]);
 }
 
-/** Characters that are escaped at a time: of a large text, the places of all its quotes take more than the text. */
-const CHUNK = 65_536;
+/** A list of texts as JSON, as a literal. The JSON of large texts is never in memory as a whole. */
+export function quoteJson(texts: readonly string[]): string {
+  return quoted(jsonOf(texts));
+}
+
+function* jsonOf(texts: readonly string[]): Generator<string> {
+  for (const [index, text] of texts.entries()) {
+    yield index === 0 ? '["' : '","';
+    for (const piece of piecesOf([text])) yield JSON.stringify(piece).slice(1, -1);
+  }
+  yield texts.length === 0 ? "[]" : '"]';
+}
+
+function quoted(texts: Iterable<string>): string {
+  let [content, hasBackslash] = ["", false];
+  for (const text of texts) {
+    hasBackslash ||= text.includes("\\");
+    for (const piece of piecesOf([text])) content += piece.replace(/['\\]/g, "$&$&");
+  }
+  return `${hasBackslash ? "E" : ""}'${content}'`;
+}
 
 function lineBreaks(text: string): number {
   return text.match(/\n/g)?.length ?? 0;

@@ -24,6 +24,12 @@ interface Nesting {
 /** Cuts SQL at the semicolons that end statements. There are no empty statements. */
 export function splitStatements(sql: string): Statement[] {
   const statements: Statement[] = [];
+  visitStatements(sql, (statement) => statements.push(statement));
+  return statements;
+}
+
+/** The same, one statement after the other: those of a large text take several times its size. */
+export function visitStatements(sql: string, visit: (statement: Statement) => void): void {
   let [start, end] = [-1, -1];
   scanStatements(sql, {
     token: (token) => {
@@ -31,11 +37,10 @@ export function splitStatements(sql: string): Statement[] {
       end = token.end;
     },
     end: () => {
-      statements.push({ text: sql.slice(start, end), start, end });
+      visit({ text: sql.slice(start, end), start, end });
       start = -1;
     },
   });
-  return statements;
 }
 
 /** The tokens of each statement, without comments and without the `;` that ends it; never an empty list. */
@@ -106,16 +111,24 @@ const MAY_STAY_OPEN = /['"$]|\/\*|\batomic\b/i;
 /** False when what follows would still be inside of a literal, a name, a comment or a body of this text. */
 export function isSelfContained(sql: string): boolean {
   if (!MAY_STAY_OPEN.test(sql)) return true;
-  const text = `${sql}\n;`;
   let nesting = outermost();
-  let ended = false;
-  scan(text, (token) => {
+  let last: Token | undefined;
+  scan(sql, (token) => {
+    last = token;
     if (token.kind === "comment") return;
-    ended = isSeparator(text, token, nesting) && token.start === sql.length + 1;
-    if (isSeparator(text, token, nesting)) nesting = outermost();
-    else advance(text, token, nesting);
+    if (isSeparator(sql, token, nesting)) nesting = outermost();
+    else advance(sql, token, nesting);
   });
-  return ended;
+  return nesting.parentheses === 0 && nesting.bodies === 0 && endsBefore(`${sql.slice(last?.start)}\n`);
+}
+
+/** Whether a semicolon behind this text would be a token of its own. */
+function endsBefore(text: string): boolean {
+  let start = 0;
+  scan(`${text};`, (token) => {
+    start = token.start;
+  });
+  return start === text.length;
 }
 
 function outermost(): Nesting {

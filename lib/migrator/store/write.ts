@@ -1,6 +1,6 @@
 import type { Provenance } from "../options.ts";
 import type { Direction } from "../plan/select.ts";
-import { quoteLiteral } from "../sql/literals.ts";
+import { quoteJson, quoteLiteral } from "../sql/literals.ts";
 import { type Identity, sameTables } from "./guard.ts";
 import type { Tables } from "./tables.ts";
 
@@ -181,8 +181,8 @@ export class Ledger {
       source_digest: entry.sourceDigest,
       sql_digest: entry.sqlDigest,
       digest_version: entry.digestVersion,
-      up_sql: entry.upSql === undefined ? undefined : JSON.stringify(entry.upSql),
-      down_sql: entry.downSql === undefined ? undefined : JSON.stringify(entry.downSql),
+      up_sql: entry.upSql,
+      down_sql: entry.downSql,
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
       note: entry.note,
@@ -190,7 +190,7 @@ export class Ledger {
     });
     const given = [...this.#common, ...own];
     if (typeof durationMs === "object") given.push(["duration_ms", sinceMessage(durationMs)]);
-    return [given.map(([name]) => name).join(", "), given.map(([, value]) => value).join(", ")];
+    return [listed(given.map(([name]) => name)), listed(given.map(([, value]) => value))];
   }
 
   /** Moves this run's unfinished row of a no-transaction migration on. */
@@ -240,10 +240,22 @@ const OWN_COLUMNS = {
 
 type Column = readonly [name: string, literal: string];
 
-function columnsOf(values: Readonly<Record<string, string | number | boolean | undefined>>): Column[] {
+/** What a column can be given; a list is JSON. */
+type Value = string | number | boolean | readonly string[];
+
+function columnsOf(values: Readonly<Record<string, Value | undefined>>): Column[] {
   return Object.entries(values).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, quoteLiteral(String(value))] satisfies Column],
+    value === undefined ? [] : [[name, literalOf(value)] satisfies Column],
   );
+}
+
+function literalOf(value: Value): string {
+  return typeof value === "object" ? quoteJson(value) : quoteLiteral(String(value));
+}
+
+/** Separated by commas. Unlike `join`, it does not copy the SQL of a large migration. */
+function listed(values: readonly string[]): string {
+  return values.reduce((list, value) => `${list}, ${value}`);
 }
 
 /** `statement_timestamp()` is when the server was given the message. */
