@@ -1,8 +1,13 @@
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles } from "../support/folders.ts";
+import { withProjects } from "../support/launcher.ts";
 import { appliedNames, userTables } from "../support/migrator.ts";
 import {
+  addMigrations,
   environmentOf,
   jsonOf,
   type RunningCommand,
@@ -137,5 +142,50 @@ describe("Ctrl-C and SIGTERM", () => {
       ]);
       const again = await runCommand(project, ["up"], environmentOf(db.connection));
       expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_b")]);
+    }));
+});
+
+describe("Ctrl-C, which ends the children of the command as well", () => {
+  const pressCtrlC = ({ pid }: RunningCommand) => process.kill(-pid, "SIGINT");
+  const CANCELLED = { code: 130, stderr: expect.stringMatching(/^\nCancelled\n {2}cancelled \(SIGINT\)/) };
+
+  it.each([
+    ["both at once", pressCtrlC],
+    [
+      "the compiler first",
+      ({ pid }: RunningCommand, compiler: number) => {
+        process.kill(compiler, "SIGKILL");
+        process.kill(pid, "SIGINT");
+      },
+    ],
+  ])("cancels while the migrations are compiled (%s)", (_order, interrupt) =>
+    withDatabase(async (db) => {
+      const project = writeProject({ "1_a.ts": "export const up = () => {};" });
+      // The program itself may have to be compiled first, by the true compiler.
+      await runCommand(project, ["--help"]);
+      addFiles(project, { esbuild: "#!/bin/sh\necho $$ >pid\nexec sleep 60\n" });
+      chmodSync(join(project, "esbuild"), 0o755);
+      const env = { ...environmentOf(db.connection), ESBUILD_BINARY_PATH: join(project, "esbuild") };
+      const command = startCommand(project, ["up"], env, { detached: true });
+      const compiler = () =>
+        existsSync(join(project, "pid")) ? Number(readFileSync(join(project, "pid"))) : 0;
+      await until(() => compiler() > 0, "the compiler");
+      interrupt(command, compiler());
+      expect(await command.ended).toMatchObject(CANCELLED);
+      expect(await appliedNames(db).catch(() => [])).toEqual([]);
+    }),
+  );
+
+  it("cancels while initdb makes the embedded database, and leaves nothing unfinished", () =>
+    withProjects(1, async (project) => {
+      addMigrations(project, { "1_a.sql": "SELECT 1;" });
+      const folder = join(project, ".local-postgres");
+      const names = () => (existsSync(folder) ? readdirSync(folder) : []);
+      const command = startCommand(project, ["up", "--local"], {}, { detached: true });
+      const isRunning = (name: string) => existsSync(join(folder, name, "global"));
+      await until(() => names().some((name) => name.startsWith("data.new-") && isRunning(name)), "initdb");
+      pressCtrlC(command);
+      expect(await command.ended).toMatchObject(CANCELLED);
+      expect(names().filter((name) => name.startsWith("data.new-"))).toEqual([]);
     }));
 });

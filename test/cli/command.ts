@@ -52,8 +52,14 @@ export function startCommand(
   project: string,
   args: readonly string[],
   env: Environment = {},
+  options: StartOptions = {},
 ): RunningCommand {
-  return startProgram(project, process.execPath, [COMMAND, ...args], env);
+  return startProgram(project, process.execPath, [COMMAND, ...args], env, options);
+}
+
+interface StartOptions {
+  /** As the leader of a process group, as a shell does: a signal to `-pid` is Ctrl-C, which its children get too. */
+  readonly detached?: boolean;
 }
 
 export function startProgram(
@@ -61,12 +67,14 @@ export function startProgram(
   program: string,
   args: readonly string[],
   env: Environment = {},
+  { detached = false }: StartOptions = {},
 ): RunningCommand {
   const { PATH = "" } = process.env;
   const child = spawn(program, args, {
     cwd,
     env: { PATH, HOME: cwd, ...env },
     stdio: ["ignore", "pipe", "pipe"],
+    detached,
   });
   const texts = { stdout: "", stderr: "", both: "" };
   for (const name of ["stdout", "stderr"] as const) {
