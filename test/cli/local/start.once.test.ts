@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
@@ -47,6 +47,26 @@ describe("startLocal", () => {
       expect(await readFile(join(folder, ".gitignore"), "utf8")).toBe("*\n");
       expect(await readFile(server.logFile, "utf8")).not.toContain(password);
     });
+  });
+
+  test("lets nobody else change its files and folders under an umask that allows everything", async () => {
+    const umask = process.umask(0);
+    try {
+      await withProjects(1, async (projectDir) => {
+        await startLocal({ projectDir });
+        // A server that runs creates and deletes files all the time.
+        await stopLocal({ projectDir });
+        const folder = join(projectDir, ".local-postgres");
+        const names = [".", ...(await readdir(folder, { recursive: true }))];
+        const modes = await Promise.all(
+          names.map(async (name) => [name, (await lstat(join(folder, name))).mode & 0o022]),
+        );
+        expect(names).toEqual(expect.arrayContaining(["state.json", join("data", "PG_VERSION")]));
+        expect(modes.filter(([, writable]) => writable !== 0)).toEqual([]);
+      });
+    } finally {
+      process.umask(umask);
+    }
   });
 
   test("finds the server again that another process started and left", async () => {
