@@ -48,8 +48,19 @@ function statementOutside(sql: string, tokens: readonly Token[]): string | undef
   return GRANTED.includes(object) ? `${verb} … ON ${object.toUpperCase()}` : undefined;
 }
 
-/** What runs code or reads rows; a definition does neither. */
-const RUNS = ["select", "with", "insert", "update", "delete", "merge", "call", "values", "copy", "truncate"];
+/** What runs code or reads rows; the definition of a view or a function does neither. */
+const RUNS = [
+  ..."select with insert update delete merge call values copy truncate table".split(" "),
+  ..."explain prepare declare alter refresh".split(" "),
+];
+
+/** Tables are filled by CREATE TABLE AS, and indexes, defaults and triggers call functions later on. */
+function definesOnly(sql: string, tokens: readonly Token[]): boolean {
+  const words = tokens.slice(1, 5);
+  const is = (word: string): boolean => words.some((token) => isKeyword(sql, token, word));
+  if (is("function") || is("procedure")) return !is("trigger");
+  return is("foreign") || (is("view") && !is("materialized"));
+}
 
 function reachesOut(sql: string, tokens: readonly Token[], names: OutsideNames): string | undefined {
   const first = wordAt(sql, tokens, 0);
@@ -59,8 +70,7 @@ function reachesOut(sql: string, tokens: readonly Token[], names: OutsideNames):
       .find(isText);
   if (first === "create") {
     remember(sql, tokens, names);
-    const isTrigger = tokens.slice(0, 4).some((token) => isKeyword(sql, token, "trigger"));
-    return isTrigger ? usesName(sql, tokens, names) : undefined;
+    return definesOnly(sql, tokens) ? undefined : usesName(sql, tokens, names);
   }
   if (!RUNS.includes(first) && first !== "execute" && first !== "perform") return undefined;
   return usesName(sql, tokens, names) ?? copiesOut(sql, tokens);
@@ -84,6 +94,11 @@ function remember(sql: string, tokens: readonly Token[], names: OutsideNames): v
   const isRoutine = tokens
     .slice(1, 4)
     .some((token) => isKeyword(sql, token, "function") || isKeyword(sql, token, "procedure"));
+  const view = tokens.findIndex((token, index) => index < 5 && isKeyword(sql, token, "view"));
+  if (view > 0 && !isRoutine && usesName(sql, tokens.slice(view), names) !== undefined) {
+    const name = nameAt(sql, tokens[isMarkAt(sql, tokens, view + 2, ".") ? view + 3 : view + 1]);
+    if (name !== undefined) names.add(name);
+  }
   if (!isForeign && !isRoutine) return;
   const name = objectName(sql, tokens, isForeign ? 3 : tokens.findIndex((token) => isMark(sql, token, "(")));
   if (name === undefined) return;
@@ -99,11 +114,14 @@ function remember(sql: string, tokens: readonly Token[], names: OutsideNames): v
 function objectName(sql: string, tokens: readonly Token[], at: number): string | undefined {
   if (isKeyword(sql, tokens[2], "table")) {
     const from = hasWords(sql, tokens, at, ["if", "not", "exists"]) ? at + 3 : at;
-    const next = tokens[from + 1];
-    const isQualified = next !== undefined && isMark(sql, next, ".");
-    return nameAt(sql, tokens[isQualified ? from + 2 : from]);
+    return nameAt(sql, tokens[isMarkAt(sql, tokens, from + 1, ".") ? from + 2 : from]);
   }
   return nameAt(sql, tokens[at - 1]);
+}
+
+function isMarkAt(sql: string, tokens: readonly Token[], index: number, mark: string): boolean {
+  const token = tokens[index];
+  return token !== undefined && isMark(sql, token, mark);
 }
 
 function usesName(sql: string, tokens: readonly Token[], names: OutsideNames): string | undefined {
