@@ -40,6 +40,8 @@ export function shareable(
 export function definitionsOf(planned: Planned | undefined): readonly string[] | undefined {
   if (planned?.direction !== "up" || planned.built.kind !== "static") return undefined;
   const { steps, transactional } = planned.built;
+  // The tokens of one large statement, such as an INSERT of many rows, take many times its size.
+  if (steps.some((step) => step.length > MOST_CHARACTERS)) return undefined;
   const fits = transactional && steps.every((step) => leavesTheRestAsItIs(step) && onlyDefines(step));
   return fits ? steps : undefined;
 }
