@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
 import { appliedNames } from "../support/migrator.ts";
 import { environmentOf, jsonOf, type Outcome, runCommand, writeProject } from "./command.ts";
 
@@ -113,6 +114,19 @@ Error SQL (SQLSTATE 42704) in 2_b
 });
 
 describe("a migration in TypeScript that fails", () => {
+  it("by calling the builder wrongly in a folder named as the engine's own: the line of the call", () =>
+    withDatabase(async (db) => {
+      const project = writeFolder({
+        "lib/migrator/1_a.ts": "export const up = (pgm) => {\n  pgm.createTable();\n};\n",
+      });
+      const { stderr } = await runCommand(
+        project,
+        ["up", "-m", "lib/migrator"],
+        environmentOf(db.connection),
+      );
+      expect(stderr).toContain("at lib/migrator/1_a.ts:2:7");
+    }));
+
   it("by throwing: its message, file and line, in helpers too", async () => {
     const { code, stderr } = await up({
       "1_a.ts":

@@ -17,8 +17,8 @@ export function placeOfThrow({ code, details }: MigrationError, cwd: string): st
   return undefined;
 }
 
-/** Calls of `pgm` go through the engine before they reach node-pg-migrate. */
-const ENGINE = /[\\/]lib[\\/]migrator[\\/]/;
+/** Calls of `pgm` go through the engine before they reach node-pg-migrate. A project may have a `lib/migrator` too. */
+const ENGINE = /[\\/]lib[\\/]migrator[\\/](?:engine\.ts$|(?:build|run|connection)[\\/])/;
 
 /** The stack of the error at the bottom. The bundle's own errors say where in their message. */
 function stackOf(error: unknown): string {
