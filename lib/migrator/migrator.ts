@@ -53,8 +53,9 @@ export class Migrator {
   constructor(setup: MigratorSetup) {
     this.#setup = setup;
     this.#options = resolveOptions(setup.options ?? {});
-    const { actor, revision, bundle, tool } = setup.provenance;
-    for (const [what, text] of Object.entries({ actor, revision, bundle, tool }))
+    // Not the revision: to ask for it costs the start of git, and only a run that writes needs it.
+    const { actor, bundle, tool } = setup.provenance;
+    for (const [what, text] of Object.entries({ actor, bundle, tool }))
       requireStorable(`the ${what} of the run`, text);
   }
 

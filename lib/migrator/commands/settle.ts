@@ -120,7 +120,7 @@ export async function resolve(
     const ledger = await openLedger(workspace, found);
     if (outcome === "retry") {
       const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
-      await retry(workspace, ledger, partial, ledger.record(row));
+      await retry(workspace, found, ledger, { partial, resolved: ledger.record(row) });
       return { migrations: [name], head };
     }
     const appliedNow = found.stored.applied.some((one) => one.name === name);
@@ -147,13 +147,14 @@ function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to:
 
 async function retry(
   workspace: Workspace,
+  { existing }: Survey,
   ledger: Ledger,
-  { name, statement }: Survey["stored"]["partial"][number],
-  resolved: string,
+  { partial, resolved }: { readonly partial: Survey["stored"]["partial"][number]; readonly resolved: string },
 ): Promise<void> {
   const { session, source, tables } = workspace;
+  const { name, statement } = partial;
   const [planned] = await planUp(source, [name], loadOptions(workspace));
-  const recorded = await readStoppedSql(session, tables, name);
+  const recorded = await readStoppedSql(session, tables, existing.identity, name);
   if (planned?.built.kind !== "static" || planned.built.transactional || recorded?.statements === null) {
     throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
       migration: name,

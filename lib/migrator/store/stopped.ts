@@ -1,5 +1,7 @@
+import pg from "pg";
 import type { Session } from "../connection/session.ts";
 import { splitStatements } from "../sql/split.ts";
+import { type Identity, readSame } from "./guard.ts";
 import type { Tables } from "./tables.ts";
 
 /** What was recorded of the SQL of a migration when it began outside a transaction. */
@@ -13,13 +15,16 @@ export interface StoppedSql {
 /** Of a migration that stopped half-way: the SQL that it was running. */
 export async function readStoppedSql(
   session: Session,
-  { history }: Tables,
+  tables: Tables,
+  identity: Identity,
   migration: string,
 ): Promise<StoppedSql | undefined> {
-  const [row] = await session.rows<Omit<StoppedSql, "statements"> & { steps: string[] | null }>(
+  const [row] = await readSame<Omit<StoppedSql, "statements"> & { steps: string[] | null }>(
+    session,
+    tables,
+    identity,
     `SELECT sql_digest AS "sqlDigest", digest_version AS "digestVersion", up_sql AS steps
-     FROM ${history} WHERE migration = $1 ORDER BY id DESC LIMIT 1`,
-    [migration],
+     FROM ONLY ${tables.history} WHERE migration = ${pg.escapeLiteral(migration)} ORDER BY id DESC LIMIT 1`,
   );
   if (row === undefined) return undefined;
   const { steps, ...digest } = row;

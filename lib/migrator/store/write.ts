@@ -1,4 +1,4 @@
-import type { Provenance } from "../options.ts";
+import { type Provenance, requireStorable } from "../options.ts";
 import type { Direction } from "../plan/select.ts";
 import { quoteJson, quoteLiteral } from "../sql/literals.ts";
 import { type Identity, sameTables } from "./guard.ts";
@@ -61,8 +61,10 @@ export class Ledger {
   /** Its statements are for the transaction that makes the tables; for later ones see `on`. */
   constructor(tables: Tables, provenance: Provenance, run: string, newestRunOn: string | null) {
     const { actor, origin, revision, bundle, tool } = provenance;
+    requireStorable("the revision of the run", revision);
     this.#tables = tables;
-    this.#provenance = provenance;
+    // Read once: the revision may be a question to git.
+    this.#provenance = { actor, origin, revision, bundle, tool };
     this.#common = columnsOf({ run, actor, origin, revision, bundle, tool });
     this.#newestRunOn = newestRunOn;
     this.run = run;
