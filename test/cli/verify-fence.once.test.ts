@@ -137,12 +137,13 @@ describe("verify on a server that others use", () => {
   test("settings that somebody else changes at the same time are not taken for the migration's work", () =>
     withRole(async (db, role) => {
       const set = (value: string) =>
-        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${value}', current_database()); PERFORM pg_sleep(0.5); END $$;`;
+        `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${value}', current_database()); PERFORM pg_sleep(0.2); END $$;`;
       const dir = writeFolder({
         "1_own_setting.sql": `${set("SET work_mem = ''8MB''")}\n-- Down Migration\n${set("RESET work_mem")}`,
       });
       const report = verify(db, dir);
-      const sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+      const sleeping =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname LIKE 'cdk_pg_migrate_scratch%'";
       await until(async () => (await db.query(sleeping)).length > 0, "the migration sleeps");
       await db.query(`ALTER ROLE ${role} SET work_mem = '7MB'`);
       expect(statuses(await report)).toEqual(["1_own_setting reversible"]);

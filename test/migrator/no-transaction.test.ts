@@ -135,7 +135,7 @@ describe("no-transaction migrations", () => {
         const migrator = await openMigrator(db, dir);
         const status = await migrator.status();
         expect(status.migrations).toEqual([
-          { name: "1_broken", state: "partial", appliedAt: null, statement: 2 },
+          { name: "1_broken", state: "partial", appliedAt: null, statement: 2, statements: 4 },
           { name: "2_next", state: "pending", appliedAt: null },
         ]);
         expect(await failureOf(migrator.up())).toMatchObject({
