@@ -60,6 +60,6 @@ function outcome(of: { readonly costs: readonly Cost[]; readonly failure?: strin
 }
 
 function synth({ dir }: Project): Promise<Cost> {
-  const args = [SCRIPT, join(DIST, "lib", "index.js"), join(dir, "migrations"), dir];
+  const args = [SCRIPT, join(DIST, "api", "index.mjs"), join(dir, "migrations"), dir];
   return measure({ file: process.execPath, args, cwd: dir, env: {} });
 }
