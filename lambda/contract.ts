@@ -2,8 +2,9 @@
  * What the constructs and the Lambdas have agreed on: names of environment variables, properties of the custom
  * resource, payloads, and where things lie in the asset. Types and constants only, so that synth pays for nothing else.
  */
-export { DEFAULTS } from "../lib/migrator/defaults.ts";
-export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/migrator/options.ts";
+
+export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/core/index.ts";
+export { DEFAULTS } from "../lib/core/index.ts";
 
 /** Environment variables of the functions. None holds a secret. */
 export const ENV = {

@@ -1,4 +1,4 @@
-import { compareMigrations } from "../../lib/migrator/index.ts";
+import { compareMigrations } from "../../lib/core/index.ts";
 import type { Manifest, OnRollback } from "../contract.ts";
 import type { Announced, DeployEvent } from "./event.ts";
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 import { resourceName } from "../runtime/resource-name.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import type { StackDirection } from "../stack-event/stack-status.ts";

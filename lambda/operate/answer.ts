@@ -1,11 +1,6 @@
 import * as v from "valibot";
-import {
-  ERROR_CODES,
-  errorAsJson,
-  MigrationError,
-  type Migrator,
-  resultAsJson,
-} from "../../lib/migrator/index.ts";
+import { ERROR_CODES, MigrationError } from "../../lib/core/index.ts";
+import { errorAsJson, type Migrator, resultAsJson } from "../../lib/migrator/index.ts";
 import { findingsInLambda } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";

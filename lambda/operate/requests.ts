@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 import type { OperateRequest, StatusRequest } from "../contract.ts";
 import { problemsOf } from "../runtime/schema.ts";
 

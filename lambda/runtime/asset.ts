@@ -3,12 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
-import {
-  type LoadedMigration,
-  MigrationError,
-  type MigrationSource,
-  type RunCode,
-} from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
+import type { LoadedMigration, MigrationSource, RunCode } from "../../lib/migrator/index.ts";
 import { ASSET, type Manifest, type ManifestMigration } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 

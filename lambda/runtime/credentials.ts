@@ -1,6 +1,6 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import * as v from "valibot";
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 
 export interface Credentials {
   readonly username: string;

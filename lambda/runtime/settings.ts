@@ -1,6 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import * as v from "valibot";
-import { MigrationError, type MigratorOptions } from "../../lib/migrator/index.ts";
+import { MigrationError, type MigratorOptions } from "../../lib/core/index.ts";
 import { ENV } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { MigrationError, type TlsSettings } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
+import type { TlsSettings } from "../../lib/migrator/index.ts";
 import { ASSET } from "../contract.ts";
 
 /**

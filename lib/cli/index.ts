@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
-import { MigrationError } from "../migrator/index.ts";
+import { MigrationError } from "../core/index.ts";
 import { guarded } from "./output/visible.ts";
 import { createProgram } from "./program.ts";
 import { EXIT, type World } from "./world.ts";

@@ -1,9 +1,5 @@
-import {
-  type MigrationError,
-  onFirstMigrationCode,
-  outsideContainment,
-  strayError,
-} from "../migrator/index.ts";
+import type { MigrationError } from "../core/index.ts";
+import { onFirstMigrationCode, outsideContainment, strayError } from "../migrator/index.ts";
 import { endAtSecondSignal } from "./endless-loop.ts";
 import { readErrorCode } from "./failure.ts";
 import { main, reportFailure } from "./index.ts";

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import type { MigrationLanguage } from "../bundle/index.ts";
-import { VERSION } from "../migrator/version.ts";
+import { VERSION } from "../core/index.ts";
 import { addDatabaseFlags, addFolderFlag, addJsonFlag, addRunFlags, count, limit } from "./commands/flags.ts";
 import { colorsFor } from "./output/printer.ts";
 import { refuseSwallowedFlags } from "./swallowed-flags.ts";

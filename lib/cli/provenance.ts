@@ -1,7 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { hostname, userInfo } from "node:os";
-import type { Provenance } from "../migrator/index.ts";
-import { TOOL } from "../migrator/version.ts";
+import { type Provenance, TOOL } from "../core/index.ts";
 
 /** Who runs, for the history: the operating system's user, and the git commit of the migrations if there is one. */
 export function readProvenance(cwd: string): Provenance {

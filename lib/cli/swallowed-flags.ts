@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { MigrationError } from "../migrator/index.ts";
+import { MigrationError } from "../core/index.ts";
 import { commandLine, type World } from "./world.ts";
 
 /**

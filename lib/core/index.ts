@@ -1,3 +1,22 @@
-/** What every room means by the same word. Imports nothing. */
+/** The dictionary: what every room means by the same word. Imports nothing. */
 
+export { DEFAULTS, MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "./defaults.ts";
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type ErrorDetails,
+  isOwnFault,
+  MigrationError,
+  type SqlChange,
+} from "./errors.ts";
+export {
+  type MigratorOptions,
+  type OrderPolicy,
+  type Provenance,
+  type ResolvedOptions,
+  requireStorable,
+  resolveOptions,
+  type TransactionMode,
+} from "./options.ts";
 export { compareMigrations, inRunningOrder } from "./order.ts";
+export { TOOL, VERSION } from "./version.ts";

@@ -9,15 +9,11 @@ export { describeSession } from "./connection/activity.ts";
 export { type ClientOptions, createClient } from "./connection/client.ts";
 export { closeClient, openClient } from "./connection/pooler.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection/settings.ts";
-export { DEFAULTS } from "./defaults.ts";
-export { ERROR_CODES, type ErrorCode, type ErrorDetails, MigrationError, type SqlChange } from "./errors.ts";
 export type { Observer, RunEvent, SessionInfo } from "./events.ts";
 export { errorAsJson, maskedPlan, resultAsJson } from "./json.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
-export type { MigratorOptions, OrderPolicy, Provenance, TransactionMode } from "./options.ts";
 export type { DownSource } from "./plan/down-source.ts";
 export type { Finding } from "./plan/gate.ts";
-export { compareMigrations, inRunningOrder } from "./plan/order.ts";
 export type { BundleExtent, Direction, Extent } from "./plan/select.ts";
 export type { MigrationState } from "./plan/states.ts";
 export type {

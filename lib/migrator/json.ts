@@ -1,4 +1,4 @@
-import type { MigrationError } from "./errors.ts";
+import type { MigrationError } from "../core/index.ts";
 import type { PlanReport } from "./report.ts";
 import { maskSecrets } from "./sql/mask.ts";
 

@@ -1,3 +1,10 @@
+import {
+  type MigratorOptions,
+  type Provenance,
+  type ResolvedOptions,
+  requireStorable,
+  resolveOptions,
+} from "../core/index.ts";
 import { type ForecastOptions, forecast } from "./commands/forecast.ts";
 import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
 import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
@@ -5,13 +12,6 @@ import { withDeadline } from "./connection/deadline.ts";
 import { Session } from "./connection/session.ts";
 import type { ConnectionSettings } from "./connection/settings.ts";
 import type { Observer } from "./events.ts";
-import {
-  type MigratorOptions,
-  type Provenance,
-  type ResolvedOptions,
-  requireStorable,
-  resolveOptions,
-} from "./options.ts";
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
 import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";

@@ -1,4 +1,4 @@
-import type { MigrationError } from "./errors.ts";
+import type { MigrationError } from "../core/index.ts";
 import type { SessionInfo } from "./events.ts";
 import type { DownSource } from "./plan/down-source.ts";
 import type { Finding } from "./plan/gate.ts";

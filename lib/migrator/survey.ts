@@ -1,8 +1,8 @@
+import type { ResolvedOptions } from "../core/index.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder, type LoadOptions } from "./build/load.ts";
 import { findRenamed } from "./build/renamed.ts";
 import type { Session } from "./connection/session.ts";
-import type { ResolvedOptions } from "./options.ts";
 import type { Situation } from "./plan/gate.ts";
 import { type Classified, classify, type MigrationState } from "./plan/states.ts";
 import type { StatusReport } from "./report.ts";

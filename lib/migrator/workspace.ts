@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
+import type { Provenance, ResolvedOptions } from "../core/index.ts";
 import type { LoadOptions } from "./build/load.ts";
 import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
 import type { Observer } from "./events.ts";
-import type { Provenance, ResolvedOptions } from "./options.ts";
 import { type BatchOptions, createBatch } from "./run/batch.ts";
 import type { RunContext } from "./run/context.ts";
 import { Described } from "./run/described.ts";

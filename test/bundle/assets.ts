@@ -20,7 +20,8 @@ export const BUILT_HANDLERS: Files = {
 const SOURCE = `
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import pg from "pg";
-import { MigrationError, Migrator } from ${JSON.stringify(join(REPOSITORY, "lib/migrator/index.ts"))};
+import { MigrationError } from ${JSON.stringify(join(REPOSITORY, "lib/core/index.ts"))};
+import { Migrator } from ${JSON.stringify(join(REPOSITORY, "lib/migrator/index.ts"))};
 export const handler = () => [GetSecretValueCommand, SecretsManagerClient, pg.Client, MigrationError, Migrator];
 `;
 export const SOURCE_HANDLERS: Files = {

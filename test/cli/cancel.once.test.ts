@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
+import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles } from "../support/folders.ts";
 import { withProjects } from "../support/launcher.ts";

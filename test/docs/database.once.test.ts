@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
+import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, openMigrator, userTables } from "../support/migrator.ts";

@@ -2,8 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { USAGE } from "../../bench/options.ts";
-import { ERROR_CODES } from "../../lib/migrator/errors.ts";
-import { VERSION } from "../../lib/migrator/version.ts";
+import { ERROR_CODES, VERSION } from "../../lib/core/index.ts";
 import { commandNames, flagsIn, help } from "./commands.ts";
 import {
   allPages,
@@ -126,7 +125,7 @@ describe("the error codes", () => {
   });
 
   test("that have an entry are used in the code", () => {
-    const source = sourceOf("lib", "lib/migrator/errors.ts") + sourceOf("lambda");
+    const source = sourceOf("lib", "lib/core/errors.ts") + sourceOf("lambda");
     expect(entries.filter((code) => !source.includes(`"${code}"`))).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/requests.ts";
-import { ERROR_CODES, MigrationError } from "../../lib/migrator/index.ts";
+import { ERROR_CODES, MigrationError } from "../../lib/core/index.ts";
 import {
   allPages,
   blocks,

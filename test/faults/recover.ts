@@ -1,4 +1,4 @@
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { openMigrator } from "../support/migrator.ts";
 import { LOOSE } from "./ten.ts";

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { adviseInLambda, findingsInLambda, hintInLambda } from "../../lambda/runtime/advice.ts";
-import { MigrationError } from "../../lib/migrator/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 
 const ENGINE = join(import.meta.dirname, "..", "..", "lib", "migrator");
 

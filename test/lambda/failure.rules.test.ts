@@ -4,7 +4,7 @@ import { cut } from "../../lambda/runtime/cut.ts";
 import type { Invocation } from "../../lambda/runtime/invocation.ts";
 import { createLog } from "../../lambda/runtime/log.ts";
 import { createRedactor } from "../../lambda/runtime/redactor.ts";
-import { type ErrorDetails, MigrationError } from "../../lib/migrator/index.ts";
+import { type ErrorDetails, MigrationError } from "../../lib/core/index.ts";
 
 function invocation(): Invocation {
   const redactor = createRedactor();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { PG_MIGRATE_LOCK_ID, runner } from "node-pg-migrate";
 import type pg from "pg";
-import { MIGRATION_LOCK_ID } from "../../lib/migrator/defaults.ts";
+import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";

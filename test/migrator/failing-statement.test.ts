@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { MigrationError } from "../../lib/migrator/index.ts";
+import type { MigrationError } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { DEFAULTS } from "../../lib/migrator/defaults.ts";
-import type { MigrationError } from "../../lib/migrator/index.ts";
+import { DEFAULTS, type MigrationError } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";

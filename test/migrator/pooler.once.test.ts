@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
+import { MigrationError } from "../../lib/core/index.ts";
 import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
-import { closeClient, MigrationError, type Migrator, openClient } from "../../lib/migrator/index.ts";
+import { closeClient, type Migrator, openClient } from "../../lib/migrator/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";

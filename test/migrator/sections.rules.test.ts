@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
+import { MigrationError } from "../../lib/core/index.ts";
 import { readHalf, readSections } from "../../lib/migrator/build/sections.ts";
-import { MigrationError } from "../../lib/migrator/index.ts";
 
 const read = (text: string) => {
   const { up, down } = readSections({ path: "/m/1_a.sql", text });

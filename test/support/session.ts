@@ -1,5 +1,5 @@
+import { resolveOptions } from "../../lib/core/index.ts";
 import { Session } from "../../lib/migrator/connection/session.ts";
-import { resolveOptions } from "../../lib/migrator/options.ts";
 import { type Batch, createBatch } from "../../lib/migrator/run/batch.ts";
 import type { TestDatabase } from "./database.ts";
 

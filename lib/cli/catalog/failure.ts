@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { readErrorCode } from "../failure.ts";
 
 /** Gives an error of pg the type that all commands report. */

@@ -1,5 +1,5 @@
 import pg from "pg";
-import type { MigratorOptions } from "../../migrator/index.ts";
+import type { MigratorOptions } from "../../core/index.ts";
 import type { OwnTables } from "./types.ts";
 
 /** What the other queries must know beforehand. */

@@ -1,6 +1,7 @@
 import { relative, resolve } from "node:path";
 import { createMigration, type MigrationLanguage } from "../../bundle/index.ts";
-import { fromSource, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { fromSource } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { commandLine, EXIT, type World } from "../world.ts";

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
-import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import { connectTo } from "../catalog/index.ts";
 import { readErrorCode } from "../failure.ts";
 import { resetLocal, startLocal, stopLocal } from "../local/index.ts";

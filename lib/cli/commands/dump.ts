@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { openFolder } from "../../bundle/index.ts";
-import { closeClient, MigrationError, Migrator } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { closeClient, Migrator } from "../../migrator/index.ts";
 import { connectTo, ownTablesOf } from "../catalog/index.ts";
 import {
   colorDifference,

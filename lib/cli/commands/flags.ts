@@ -1,12 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ReadFolderOptions } from "../../bundle/index.ts";
-import {
-  DEFAULTS,
-  type DownOptions,
-  type DownSource,
-  type Extent,
-  type MigratorOptions,
-} from "../../migrator/index.ts";
+import { DEFAULTS, type MigratorOptions } from "../../core/index.ts";
+import type { DownOptions, DownSource, Extent } from "../../migrator/index.ts";
 
 /** Where the migrations are. */
 export interface FolderFlags {

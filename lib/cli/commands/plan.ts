@@ -1,4 +1,5 @@
-import { MigrationError, maskedPlan } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { maskedPlan } from "../../migrator/index.ts";
 import { printFindings } from "../output/findings.ts";
 import { printJson } from "../output/json.ts";
 import { printPlan } from "../output/plan.ts";

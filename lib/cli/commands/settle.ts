@@ -1,4 +1,5 @@
-import { MigrationError, type Migrator, type Outcome, type SettleReport } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import type { Migrator, Outcome, SettleReport } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { amount, listNames } from "../output/names.ts";
 import type { Printer } from "../output/printer.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { readErrorCode } from "../failure.ts";
 import { machineFailure } from "../output/machine-failure.ts";
 import { MARK } from "./dump.ts";

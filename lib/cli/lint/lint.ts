@@ -1,4 +1,5 @@
-import { type ForecastFailure, inRunningOrder } from "../../migrator/index.ts";
+import { inRunningOrder } from "../../core/index.ts";
+import type { ForecastFailure } from "../../migrator/index.ts";
 import { applyOptOuts } from "./accept.ts";
 import type { Draft } from "./draft.ts";
 import { readFiles } from "./files.ts";

@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { readErrorCode } from "../failure.ts";
 import { createOffsets } from "./offsets.ts";
 import { INSTALL_LINTERS } from "./squawk.ts";

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 
 /** What squawk says, in its own counting: lines from 0, columns in UTF-8 bytes from 0. */
 const Complaint = v.object({

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, createClient } from "../../migrator/index.ts";
 import { codeOf, messageOf } from "./failure.ts";
 import { RESET_HINT } from "./options.ts";

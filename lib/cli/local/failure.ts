@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 
 /**
  * The `code` of a system or database error. `instanceof Error` is not asked: inside Jest's sandbox the

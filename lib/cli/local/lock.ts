@@ -3,7 +3,7 @@ import { mkdir, readFile, rmdir, stat, unlink, utimes, writeFile } from "node:fs
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { codeOf, ifPresent } from "./failure.ts";
 import { isAlive } from "./processes.ts";
 

@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
 import { DATABASE_DEFAULTS } from "../defaults.ts";
 import { commandLine } from "../world.ts";

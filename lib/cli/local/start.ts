@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { findBinaries } from "./binaries.ts";
 import type { LocalFolder } from "./folder.ts";

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MigrationError } from "../../migrator/errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { executable, findBinaries } from "./binaries.ts";
 import { codeOf } from "./failure.ts";
 import type { LocalOptions } from "./options.ts";

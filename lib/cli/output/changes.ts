@@ -1,5 +1,5 @@
 import { structuredPatch } from "diff";
-import type { SqlChange } from "../../migrator/index.ts";
+import type { SqlChange } from "../../core/index.ts";
 import type { Colors } from "./printer.ts";
 
 const CONTEXT_LINES = 2;

@@ -1,5 +1,6 @@
 import { join, relative } from "node:path";
-import { type ErrorDetails, locate, MigrationError } from "../../migrator/index.ts";
+import { type ErrorDetails, MigrationError } from "../../core/index.ts";
+import { locate } from "../../migrator/index.ts";
 import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import { describeChange } from "./changes.ts";

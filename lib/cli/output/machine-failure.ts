@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { readErrorCode } from "../failure.ts";
 
 /** What the machine refuses, in words, and what to do about it. */

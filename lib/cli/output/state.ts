@@ -1,4 +1,4 @@
-import type { ErrorCode, MigrationError } from "../../migrator/index.ts";
+import type { ErrorCode, MigrationError } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { listNames } from "./names.ts";
 

@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { MigrationError } from "../../migrator/index.ts";
+import type { MigrationError } from "../../core/index.ts";
 
 /** Where a migration's own code threw, as `file:line:column`; undefined when that is not what happened. */
 export function placeOfThrow({ code, details }: MigrationError, cwd: string): string | undefined {

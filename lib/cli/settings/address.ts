@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { DATABASE_DEFAULTS } from "../defaults.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { commandLine, type World } from "../world.ts";
 import { isLoopback } from "./address.ts";
 import type { Target } from "./target.ts";

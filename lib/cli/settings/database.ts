@@ -1,4 +1,5 @@
-import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import type { ConnectionSettings } from "../../migrator/index.ts";
 import { DATABASE_DEFAULTS } from "../defaults.ts";
 import { isLoopback, readHost, readPort } from "./address.ts";
 import { readTls } from "./tls.ts";

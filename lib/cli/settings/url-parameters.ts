@@ -1,4 +1,4 @@
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 
 /** What the parameters of a `DATABASE_URL` say that counts here. */
 export interface UrlParameters {

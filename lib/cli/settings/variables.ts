@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
 import { readErrorCode } from "../failure.ts";
 
 /** Variables by where they come from. Which place wins is decided where they are used. */

@@ -1,4 +1,5 @@
-import { type ErrorCode, HOW_TO_DECLARE, MigrationError } from "../../migrator/index.ts";
+import { type ErrorCode, MigrationError } from "../../core/index.ts";
+import { HOW_TO_DECLARE } from "../../migrator/index.ts";
 import { type Catalog, diffCatalogs, withoutColumnOrder } from "../catalog/index.ts";
 import type { Bench } from "./bench.ts";
 import type { VerifiedMigration, VerifyError, VerifyStep } from "./report.ts";

@@ -1,4 +1,5 @@
-import { type ConnectionSettings, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import type { ConnectionSettings } from "../../migrator/index.ts";
 import { isLoopback } from "../settings/address.ts";
 import { readDatabaseSettings } from "../settings/database.ts";
 import { chooseTarget, type TargetFlags } from "../settings/target.ts";

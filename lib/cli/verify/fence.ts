@@ -1,11 +1,6 @@
 import pg from "pg";
-import {
-  actsOutside,
-  FENCE_STATE,
-  type Fence,
-  MigrationError,
-  type OutsideNames,
-} from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { actsOutside, FENCE_STATE, type Fence, type OutsideNames } from "../../migrator/index.ts";
 
 const SETTINGS = "settings or comments of roles or databases";
 

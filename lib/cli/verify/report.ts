@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../migrator/index.ts";
+import type { ErrorCode } from "../../core/index.ts";
 
 /** The three runs of every migration. */
 export type VerifyStep = "up" | "down" | "up again";

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
-import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import { connectTo, typed } from "../catalog/index.ts";
 
 /** An empty database to try migrations on. */

@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { type ConnectionSettings, closeClient, MigrationError } from "../../migrator/index.ts";
+import { MigrationError } from "../../core/index.ts";
+import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import {
   type Catalog,
   connectTo,

@@ -1,10 +1,5 @@
-import {
-  fromSource,
-  inRunningOrder,
-  irreversibleReason,
-  type MigrationSource,
-  runContained,
-} from "../../migrator/index.ts";
+import { inRunningOrder } from "../../core/index.ts";
+import { fromSource, irreversibleReason, type MigrationSource, runContained } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { types } from "node:util";
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import type { Refusal } from "./process-guard.ts";
 
 /** What code of a migration is doing: its file is being loaded, or one of its functions is being built. */

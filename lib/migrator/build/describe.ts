@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import type { MigrationSource } from "../source.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { maskSecrets } from "../sql/mask.ts";

@@ -1,8 +1,7 @@
+import { inRunningOrder, MigrationError } from "../../core/index.ts";
 import { untilAborted } from "../connection/cancel.ts";
 import type { Actions } from "../engine.ts";
-import { MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
-import { inRunningOrder } from "../plan/order.ts";
 import type { LoadedMigration, MigrationSource, RunCode } from "../source.ts";
 import { readActions } from "./actions.ts";
 import type { BuildContext } from "./build.ts";

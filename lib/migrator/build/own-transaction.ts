@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { type TransactionControl, transactionControl } from "../sql/classify.ts";
 import { type Statement, statementTokens, visitStatements } from "../sql/split.ts";
 

@@ -1,5 +1,5 @@
+import { MigrationError } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import { type DownChoice, type DownFacts, decideDown } from "../plan/down-source.ts";
 import type { Planned } from "../run/planned.ts";
 import type { MigrationSource } from "../source.ts";

@@ -1,6 +1,6 @@
 import type pg from "pg";
+import { MigrationError } from "../../core/index.ts";
 import type { MigrationDb } from "../engine.ts";
-import { MigrationError } from "../errors.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { callSite, placeOf } from "./call-site.ts";

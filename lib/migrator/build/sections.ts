@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import type { Direction } from "../plan/select.ts";
 import type { SqlFile } from "../source.ts";
 import { isMark, scan } from "../sql/lexer.ts";

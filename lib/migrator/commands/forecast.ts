@@ -1,7 +1,7 @@
+import { isOwnFault } from "../../core/index.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase } from "../build/build.ts";
 import { NoWayDown } from "../build/irreversible.ts";
 import { inOrder, type LoadOptions, loadContexts } from "../build/load.ts";
-import { isOwnFault } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import type { DownForecast, Forecast, ForecastFailure, PlannedMigration } from "../report.ts";
 import { previewMigrations } from "../run/preview.ts";

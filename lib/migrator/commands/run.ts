@@ -1,6 +1,6 @@
+import { isOwnFault, MigrationError } from "../../core/index.ts";
 import { planDown } from "../build/plan-down.ts";
 import { planUp } from "../build/plan-up.ts";
-import { isOwnFault, MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
 import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";

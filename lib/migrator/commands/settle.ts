@@ -1,8 +1,7 @@
+import { MigrationError, requireStorable } from "../../core/index.ts";
 import { type DescribedFile, recordFiles } from "../build/describe.ts";
 import { planUp } from "../build/plan-up.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
-import { MigrationError } from "../errors.ts";
-import { requireStorable } from "../options.ts";
 import type { SettleReport } from "../report.ts";
 import { Attempt } from "../run/execute.ts";
 import { requireSameBeginning } from "../run/resume.ts";

@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 
 /** Why an aborted signal was aborted: by a person, or because time is up (`DEADLINE`, see `withDeadline`). */
 export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError {

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, type TlsSettings, whereOf } from "./settings.ts";
 
 export interface ClientOptions {

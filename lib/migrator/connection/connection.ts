@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { describeSession } from "./activity.ts";
 import { BlockerWatch } from "./blocker-watch.ts";
 import { CancelOnAbort, cancelled } from "./cancel.ts";

@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 
 export interface Deadline {
   /** Aborted by the user's signal, or when time is up. */

@@ -1,6 +1,4 @@
-import { MIGRATION_LOCK_ID } from "../defaults.ts";
-import { MigrationError } from "../errors.ts";
-import type { ResolvedOptions } from "../options.ts";
+import { MIGRATION_LOCK_ID, MigrationError, type ResolvedOptions } from "../../core/index.ts";
 import { timeIsUp } from "./deadline.ts";
 import { own, type Part } from "./message.ts";
 import { sharedBackend } from "./pooler.ts";

@@ -1,4 +1,4 @@
-import { type ErrorCode, MigrationError } from "../errors.ts";
+import { type ErrorCode, MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, whereOf } from "./settings.ts";
 
 /** What pg and Node tell about an error, read without trusting its class (test sandboxes have classes of their own). */

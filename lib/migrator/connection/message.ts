@@ -1,4 +1,4 @@
-import type { MigrationError } from "../errors.ts";
+import type { MigrationError } from "../../core/index.ts";
 import { codePointLength, codeUnitOffset } from "../sql/position.ts";
 import { isSelfContained, splitStatements } from "../sql/split.ts";
 import type { Failure } from "./failure.ts";

@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 
 /**
  * Does work with SQL of the engine's own. Where that is refused, people want to know what was attempted and which

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { MigrationError } from "../errors.ts";
-import { resolveOptions } from "../options.ts";
+import { MigrationError, resolveOptions } from "../../core/index.ts";
 import { cancelled } from "./cancel.ts";
 import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";

@@ -1,5 +1,5 @@
 import pg from "pg";
-import type { ResolvedOptions } from "../options.ts";
+import type { ResolvedOptions } from "../../core/index.ts";
 
 /** Where the engine's own SQL looks for names: nowhere that anybody else may put an object. */
 export const ENGINE_PATH = "pg_catalog, pg_temp";

@@ -1,6 +1,5 @@
 import type pg from "pg";
-import { OLDEST_SERVER_MAJOR } from "../defaults.ts";
-import { MigrationError } from "../errors.ts";
+import { MigrationError, OLDEST_SERVER_MAJOR } from "../../core/index.ts";
 import { maskText } from "../sql/mask.ts";
 import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";

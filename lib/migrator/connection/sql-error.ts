@@ -1,4 +1,4 @@
-import { type ErrorDetails, MigrationError } from "../errors.ts";
+import { type ErrorDetails, MigrationError } from "../../core/index.ts";
 import { maskQuoted, maskSql } from "../sql/mask.ts";
 import { codePointLength, codeUnitOffset } from "../sql/position.ts";
 import { readFailure } from "./failure.ts";

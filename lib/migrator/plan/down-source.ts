@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../errors.ts";
+import type { ErrorCode } from "../../core/index.ts";
 
 /** Where the SQL that undoes a migration is taken from. */
 export type DownSource = "file" | "history";

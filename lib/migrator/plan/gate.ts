@@ -1,5 +1,4 @@
-import { type ErrorCode, MigrationError } from "../errors.ts";
-import type { OrderPolicy } from "../options.ts";
+import { type ErrorCode, MigrationError, type OrderPolicy } from "../../core/index.ts";
 import { type Classified, type MigrationState, outOfOrder } from "./states.ts";
 
 /** Something about the migrations that a run has to stop for, or has to say. */

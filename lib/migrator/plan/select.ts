@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 
 export type Direction = "up" | "down";
 

@@ -1,4 +1,4 @@
-import { compareMigrations, inRunningOrder } from "./order.ts";
+import { compareMigrations, inRunningOrder } from "../../core/index.ts";
 
 /**
  * - `applied`: in the database, and the file agrees (or could not be compared)

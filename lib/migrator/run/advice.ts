@@ -1,4 +1,4 @@
-import type { MigrationError } from "../errors.ts";
+import type { MigrationError } from "../../core/index.ts";
 import { concernsTransaction } from "../sql/classify.ts";
 
 /** What a person can do about SQL that the server refuses, by SQLSTATE: the words of the server are in its language. */

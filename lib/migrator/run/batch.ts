@@ -1,8 +1,7 @@
+import { MigrationError, type TransactionMode } from "../../core/index.ts";
 import { own, type Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
-import type { TransactionMode } from "../options.ts";
 import { withAdvice } from "./advice.ts";
 import { type Fence, proofOf } from "./fence.ts";
 

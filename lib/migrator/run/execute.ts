@@ -1,7 +1,7 @@
+import { MigrationError } from "../../core/index.ts";
 import { buildWithDatabase } from "../build/build.ts";
 import type { Part } from "../connection/message.ts";
 import type { BuiltSteps } from "../engine.ts";
-import { MigrationError } from "../errors.ts";
 import type { Direction } from "../plan/select.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";

@@ -1,8 +1,8 @@
+import { MigrationError } from "../../core/index.ts";
 import { readFailure } from "../connection/failure.ts";
 import { own, type Part } from "../connection/message.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import { transactionControl } from "../sql/classify.ts";
 
 /** Keeps migrations from changing anything outside of the database they run in, such as the roles of its server. */

@@ -1,7 +1,7 @@
 import pg from "pg";
+import { MigrationError } from "../../core/index.ts";
 import { ENGINE_PATH } from "../connection/prepare.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import { isConcurrent } from "../sql/classify.ts";
 import { isKeyword, type Token } from "../sql/lexer.ts";
 import { statementTokens } from "../sql/split.ts";

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
+import { MigrationError } from "../../core/index.ts";
 import type { MigrationQuery, RunQuery } from "../build/queries.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import { concernsTransaction, firstTransactionControl } from "../sql/classify.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { type Fence, fenced } from "./fence.ts";

@@ -1,4 +1,4 @@
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { firstTransactionControl, mayLeaveResidue } from "../sql/classify.ts";
 import { splitStatements } from "../sql/split.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MigrationError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import type { RunContext } from "./context.ts";
 
 const LONGEST_DELAY_MS = 30_000;

@@ -1,4 +1,4 @@
-import { type ErrorDetails, MigrationError } from "../errors.ts";
+import { type ErrorDetails, MigrationError } from "../../core/index.ts";
 import type { Direction } from "../plan/select.ts";
 import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";

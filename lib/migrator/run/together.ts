@@ -1,5 +1,5 @@
+import { MigrationError } from "../../core/index.ts";
 import { leavesTheRestAsItIs, type Part } from "../connection/message.ts";
-import { MigrationError } from "../errors.ts";
 import { dependsOnRows, onlyDefines } from "../sql/definitions.ts";
 import type { RunContext } from "./context.ts";
 import type { Completed, Planned } from "./planned.ts";

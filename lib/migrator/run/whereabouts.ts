@@ -1,6 +1,6 @@
+import type { ErrorDetails } from "../../core/index.ts";
 import { PlainSql, type SqlOrigin } from "../build/actions.ts";
 import type { FailingStatement, Part } from "../connection/message.ts";
-import type { ErrorDetails } from "../errors.ts";
 import { countLines } from "../sql/position.ts";
 import { type Statement, splitStatements } from "../sql/split.ts";
 import { withAdvice } from "./advice.ts";

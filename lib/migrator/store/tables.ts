@@ -1,8 +1,7 @@
 import pg from "pg";
+import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
 import { asOwnSql } from "../connection/own-sql.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "../plan/gate.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
 import { requireOrdinary, TABLE_FACTS, type TableFacts } from "./trust.ts";

@@ -1,6 +1,6 @@
 import pg from "pg";
+import { MigrationError } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import type { TableNames } from "./guard.ts";
 
 /** What the catalogue says of one of the engine's tables. Statements in it would put right what is wrong. */

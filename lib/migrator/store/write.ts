@@ -1,4 +1,4 @@
-import { type Provenance, requireStorable } from "../options.ts";
+import { type Provenance, requireStorable } from "../../core/index.ts";
 import type { Direction } from "../plan/select.ts";
 import { quoteJson, quoteLiteral } from "../sql/literals.ts";
 import { type Identity, sameTables } from "./guard.ts";

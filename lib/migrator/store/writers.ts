@@ -1,6 +1,6 @@
 import pg from "pg";
+import { MigrationError } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
-import { MigrationError } from "../errors.ts";
 import type { Observer } from "../events.ts";
 import type { TableNames } from "./guard.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { stateAfter } from "../../../lib/cli/output/state.ts";
-import { type ErrorCode, type ErrorDetails, MigrationError } from "../../../lib/migrator/index.ts";
+import { type ErrorCode, type ErrorDetails, MigrationError } from "../../../lib/core/index.ts";
 
 const NAMES = ["1_a", "2_b", "3_c", "4_d"];
 const stateOf = (command: string, code: ErrorCode, details: ErrorDetails): string =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { stateAfter } from "../../../lib/cli/output/state.ts";
-import { MigrationError } from "../../../lib/migrator/index.ts";
+import { MigrationError } from "../../../lib/core/index.ts";
 
 describe("what a stopped verify has left", () => {
   test("is nothing: it speaks of no migration as applied, and of no run that goes on", () => {

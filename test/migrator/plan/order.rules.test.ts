@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { compareMigrations, inRunningOrder } from "../../../lib/migrator/plan/order.ts";
+import { compareMigrations, inRunningOrder } from "../../../lib/core/index.ts";
 
 describe("the order of migrations", () => {
   it.each([

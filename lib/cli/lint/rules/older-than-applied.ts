@@ -1,4 +1,4 @@
-import { compareMigrations } from "../../../migrator/index.ts";
+import { compareMigrations } from "../../../core/index.ts";
 import type { Draft } from "../draft.ts";
 import type { ReadMigration } from "../migration.ts";
 import type { RuleContext } from "./context.ts";

@@ -1,1 +1,0 @@
-export { compareMigrations, inRunningOrder } from "../../core/index.ts";
