@@ -21,6 +21,15 @@ async function indexes(db: TestDatabase, table = "a"): Promise<Record<string, bo
   return Object.fromEntries(rows.map(({ name, valid }) => [name, valid]));
 }
 
+/** Modes of the locks that sessions hold on a table. */
+async function locksOn(db: TestDatabase, table: string): Promise<string[]> {
+  const rows = await db.query<{ mode: string }>(
+    "SELECT mode FROM pg_locks WHERE relation = $1::regclass AND granted",
+    [table],
+  );
+  return rows.map(({ mode }) => mode);
+}
+
 /** A session with a snapshot that statements which work beside others wait for. */
 async function withOldSnapshot(db: TestDatabase): Promise<pg.Client> {
   const reader = await db.client();
@@ -220,6 +229,25 @@ describe("an index that another session is building", () => {
       const before = await oidOf(db);
       await reader.query("ROLLBACK");
       await Promise.all([built, up]);
+      expect(await indexes(db)).toEqual({ a_i: true });
+      expect(await oidOf(db)).toEqual(before);
+    }));
+
+  it("is kept when its builder has released the table and not yet committed", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); CREATE INDEX a_i ON a (i);" });
+      await (await openMigrator(db, dir)).up();
+      await db.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'a_i'::regclass");
+      const before = await oidOf(db);
+      const builder = await db.client();
+      await builder.query("BEGIN; UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'a_i'::regclass");
+      addFiles(dir, { "2_b.sql": alone("CREATE INDEX CONCURRENTLY IF NOT EXISTS a_i ON a (i)") });
+      const migrator = await openMigrator(db, dir);
+      const up = migrator.up();
+      await waitFor(async () => (await locksOn(db, "a")).includes("ShareUpdateExclusiveLock"));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await builder.query("COMMIT");
+      await up;
       expect(await indexes(db)).toEqual({ a_i: true });
       expect(await oidOf(db)).toEqual(before);
     }));

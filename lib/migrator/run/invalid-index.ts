@@ -142,6 +142,7 @@ async function lockAndRename(session: Session, table: TableName, oid: number): P
     await session.run(
       `BEGIN; SET LOCAL search_path = ${ENGINE_PATH}; LOCK TABLE ONLY ${table.name} IN SHARE UPDATE EXCLUSIVE MODE`,
     );
+    await waitForLastCommit(session, oid);
     const [found] = await session.rows<{ name: string; relname: string; schema: string }>(
       `SELECT c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.relname, pg_catalog.quote_ident(n.nspname) AS schema
        FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
@@ -158,6 +159,16 @@ async function lockAndRename(session: Session, table: TableName, oid: number): P
     await session.rollback();
     throw error;
   }
+}
+
+/**
+ * Waits while an open transaction has changed the index's row in the catalog. A server releases the table lock of
+ * CREATE INDEX CONCURRENTLY a moment before it commits that the index is valid.
+ */
+async function waitForLastCommit(session: Session, oid: number): Promise<void> {
+  const isChanging = `SELECT pg_catalog.pg_sleep(0.01) FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_locks AS l ON l.transactionid = i.xmax
+    WHERE i.indexrelid = ${oid} AND l.locktype = 'transactionid' AND l.granted`;
+  while ((await session.rows(isChanging)).length > 0);
 }
 
 /** One query where no operator or function of somebody else is found. */
