@@ -126,28 +126,6 @@ export interface DeployResult {
   readonly Data: DeployData;
 }
 
-/** One migration of the manifest. */
-export interface ManifestMigration {
-  readonly name: string;
-  readonly fileName: string;
-  readonly kind: "module" | "sql" | "pair";
-  /** The file; of `pair` the up file and its down file if there is one. */
-  readonly files: readonly string[];
-  /** SHA-256 (hex) of its own text and of the local files it imports. */
-  readonly digest: string;
-  /** Whether it may export `shorthands`. */
-  readonly shorthands: boolean;
-}
-
-/** `manifest.json` of the asset. */
-export interface Manifest {
-  readonly format: 1;
-  /** SHA-256 (hex) over everything the migrations are made of: the same on every machine. */
-  readonly hash: string;
-  /** In running order; at least one. */
-  readonly migrations: readonly ManifestMigration[];
-}
-
 /** Payload of the status function. */
 export type StatusRequest =
   | { readonly action: "status" }

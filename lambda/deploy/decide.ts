@@ -1,5 +1,5 @@
-import { compareMigrations } from "../../lib/core/index.ts";
-import type { Manifest, OnRollback } from "../contract.ts";
+import { compareMigrations, type Manifest } from "../../lib/core/index.ts";
+import type { OnRollback } from "../contract.ts";
 import type { Announced, DeployEvent } from "./event.ts";
 
 /** What a deploy does to the database. */

@@ -1,5 +1,4 @@
-import { type ErrorCode, MigrationError } from "../../lib/core/index.ts";
-import type { Finding } from "../../lib/migrator/index.ts";
+import { type ErrorCode, type Finding, MigrationError } from "../../lib/core/index.ts";
 
 /** The engine speaks to somebody at a terminal; who reads this has a stack. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {

@@ -3,9 +3,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
-import { MigrationError } from "../../lib/core/index.ts";
-import type { LoadedMigration, MigrationSource, RunCode } from "../../lib/migrator/index.ts";
-import { ASSET, type Manifest, type ManifestMigration } from "../contract.ts";
+import {
+  type LoadedMigration,
+  type Manifest,
+  type ManifestMigration,
+  MigrationError,
+  type MigrationSource,
+  type RunCode,
+} from "../../lib/core/index.ts";
+import { ASSET } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 
 /** The migrations of the asset. */

@@ -1,4 +1,5 @@
-import { describeSession, type Observer, type RunEvent } from "../../lib/migrator/index.ts";
+import type { Observer, RunEvent } from "../../lib/core/index.ts";
+import { describeSession } from "../../lib/migrator/index.ts";
 import type { Log, LogFields } from "./log.ts";
 
 /** Writes what a run tells into the log. SQL is not among it. */

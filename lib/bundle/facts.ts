@@ -1,11 +1,11 @@
 import { dirname } from "node:path";
+import type { Migration } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
 import { dataFilesOf } from "./data-mentions.ts";
 import { digestOf } from "./digest.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import type { Facts, FileStamp, KnownFacts } from "./facts-table.ts";
 import { type FileFacts, type FileReader, fileReader } from "./file-facts.ts";
-import type { FolderEntry } from "./listing.ts";
 import { placeOf, type Stamps, takeStamps } from "./stamps.ts";
 
 /**
@@ -14,12 +14,12 @@ import { placeOf, type Stamps, takeStamps } from "./stamps.ts";
  */
 export async function gatherFacts(
   dir: string,
-  entries: readonly FolderEntry[],
+  entries: readonly Migration[],
   cache: FactsCache,
 ): Promise<ReadonlyMap<string, Facts>> {
   const stamps = takeStamps(dir);
   const facts = new Map<string, Facts>();
-  const unknown: FolderEntry[] = [];
+  const unknown: Migration[] = [];
   for (const entry of entries) {
     const known = cache.find(cacheKey(entry), stamps);
     if (known === undefined) unknown.push(entry);
@@ -38,7 +38,7 @@ export async function gatherFacts(
 }
 
 /** A pair that gains its down file is another key. No file name holds a slash. */
-function cacheKey({ files }: FolderEntry): string {
+function cacheKey({ files }: Migration): string {
   const [only] = files;
   return files.length === 1 && only !== undefined ? only : files.join("/");
 }
@@ -49,9 +49,9 @@ function worthKeeping(fresh: KnownFacts, stamps: Stamps): boolean {
 
 async function inspect(
   dir: string,
-  entries: readonly FolderEntry[],
+  entries: readonly Migration[],
   stamps: Stamps,
-): Promise<ReadonlyMap<FolderEntry, KnownFacts>> {
+): Promise<ReadonlyMap<Migration, KnownFacts>> {
   const files = fileReader(dir, stamps);
   const own = new Map(entries.map((entry) => [entry, ownFacts(entry, files)]));
   const imports = await localImports(
@@ -60,7 +60,7 @@ async function inspect(
   );
   // What a name leads to is decided by these as much as by the importing text.
   const config = ["package.json", "tsconfig.json"].flatMap((name) => nearest(dir, name) ?? []);
-  const known = new Map<FolderEntry, KnownFacts>();
+  const known = new Map<Migration, KnownFacts>();
   for (const [entry, facts] of own) {
     const locals = imports.get(entry.name);
     const imported = [...(locals ?? [])].map(files.imported);
@@ -85,7 +85,7 @@ function readByThem(
   return { data: [...paths].map(from.data), folders: [...new Set(found.flatMap(({ folders }) => folders))] };
 }
 
-function ownFacts({ kind, files }: FolderEntry, from: FileReader): readonly FileFacts[] {
+function ownFacts({ kind, files }: Migration, from: FileReader): readonly FileFacts[] {
   return files.map(kind === "module" ? from.module : from.sql);
 }
 
@@ -117,7 +117,7 @@ function foldersOf(dir: string, locals: ReadonlySet<string>): ReadonlySet<string
 /** Local files that each migration imports, directly or not, by name; esbuild is loaded only if asked. */
 async function localImports(
   dir: string,
-  entries: readonly FolderEntry[],
+  entries: readonly Migration[],
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   if (entries.length === 0) return new Map();
   const { findLocalImports } = await import("./compile/imports.ts");

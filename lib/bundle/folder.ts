@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
+import type { LoadedMigration, Migration, RunCode, SqlFile } from "../core/index.ts";
 import { defaultCacheDir } from "./cache-dir.ts";
-import type { LoadedModule, ModuleLoader, RunCode } from "./compile/loader.ts";
+import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
 import { FolderError } from "./errors.ts";
 import { gatherFacts } from "./facts.ts";
 import { openFactsCache } from "./facts-cache.ts";
-import { type FolderEntry, type ReadFolderOptions, readFolder } from "./listing.ts";
+import { type ReadFolderOptions, readFolder } from "./listing.ts";
 import { errorMessage } from "./unknown.ts";
 import { requireUtf8 } from "./utf8.ts";
 
@@ -19,22 +20,11 @@ export interface OpenFolderOptions extends ReadFolderOptions {
   readonly cacheDir?: string;
 }
 
-/** One SQL file as it was read. */
-export interface SqlText {
-  readonly path: string;
-  readonly text: string;
-}
-
-export type LoadedFile =
-  | LoadedModule
-  | { readonly kind: "sql"; readonly file: SqlText }
-  | { readonly kind: "pair"; readonly up: SqlText; readonly down?: SqlText };
-
 /** A folder of migrations, listed and checked; what else is asked for is asked for by name. */
 export interface MigrationFolder {
   /** Absolute path, symbolic links resolved. */
   readonly dir: string;
-  readonly entries: readonly FolderEntry[];
+  readonly entries: readonly Migration[];
   /**
    * SHA-256 (hex) of each named migration's own text and of the local files it imports: the same on every
    * machine. Loads no migration; looks at each file once and reads those that changed since the last time.
@@ -43,9 +33,9 @@ export interface MigrationFolder {
   /** Names of the migrations that may export `shorthands`: some need not, none is left out. */
   shorthandNames(): Promise<readonly string[]>;
   /** Compiles the named migrations in one go and evaluates them in the order named; reads those in SQL. */
-  load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedFile>>;
+  load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates a module anew, with all it imports from the project; reads SQL again. */
-  reload(name: string, run?: RunCode): Promise<LoadedFile>;
+  reload(name: string, run?: RunCode): Promise<LoadedMigration>;
   /**
    * Gives back what only compiling needs. Not while anything of this process compiles: that would fail. What is asked
    * for later is compiled all the same.
@@ -63,7 +53,7 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
   const loader = once(() => makeLoader(folder, cacheDir()));
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const cache = once(() => openFactsCache(factsFile(cacheDir(), folder)));
-  const facts = (asked: readonly FolderEntry[]) => gatherFacts(folder, asked, cache());
+  const facts = (asked: readonly Migration[]) => gatherFacts(folder, asked, cache());
   return {
     dir: folder,
     entries,
@@ -102,10 +92,10 @@ export function factsFile(cacheDir: string, folder: string): string {
 }
 
 function pick(
-  byName: ReadonlyMap<string, FolderEntry>,
+  byName: ReadonlyMap<string, Migration>,
   folder: string,
   names: readonly string[],
-): readonly FolderEntry[] {
+): readonly Migration[] {
   return [...new Set(names)].map((name) => {
     const entry = byName.get(name);
     if (entry === undefined) throw unknownName(folder, name);
@@ -121,21 +111,21 @@ function unknownName(folder: string, name: string): FolderError {
 
 async function loadEntries(
   folder: string,
-  entries: readonly FolderEntry[],
+  entries: readonly Migration[],
   loader: () => Promise<ModuleLoader>,
   run: RunCode | undefined,
-): Promise<ReadonlyMap<string, LoadedFile>> {
+): Promise<ReadonlyMap<string, LoadedMigration>> {
   const modules = entries.filter((entry) => entry.kind === "module");
   const compiled =
     modules.length > 0 ? await (await loader()).load(modules, run) : new Map<string, LoadedModule>();
-  const loaded = new Map<string, LoadedFile>();
+  const loaded = new Map<string, LoadedMigration>();
   for (const entry of entries) {
     loaded.set(entry.name, compiled.get(entry.name) ?? readSql(folder, entry));
   }
   return loaded;
 }
 
-function readSql(folder: string, entry: FolderEntry): LoadedFile {
+function readSql(folder: string, entry: Migration): LoadedMigration {
   const [first, second] = entry.files.map((file) => readText(join(folder, file)));
   if (first === undefined) throw unknownName(folder, entry.name);
   if (entry.kind === "sql") return { kind: "sql", file: first };
@@ -143,7 +133,7 @@ function readSql(folder: string, entry: FolderEntry): LoadedFile {
 }
 
 /** Synchronously: a thousand small files take a tenth of the time. */
-function readText(path: string): SqlText {
+function readText(path: string): SqlFile {
   const text = unlessUnreadable(path, () => readFileSync(path, "utf8"));
   // Node reads text in half the time, and puts this where it is not UTF-8.
   if (/[\ufffd\0]/.test(text)) {

@@ -1,25 +1,14 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { inRunningOrder } from "../core/index.ts";
+import { inRunningOrder, type Migration } from "../core/index.ts";
 import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
 import { classifyFileName, type NamedFile } from "./file-names.ts";
 import { errorCode, errorMessage } from "./unknown.ts";
 
-/** One migration as its folder lists it. */
-export interface FolderEntry {
-  /** File name without its extension (a pair's without `.up.sql`/`.down.sql`): what `pgmigrations.name` holds. */
-  readonly name: string;
-  /** File name with its extension; of a pair, the name both would have as one file. Decides the order. */
-  readonly fileName: string;
-  /** The file, or a pair's up file followed by its down file if it has one. */
-  readonly files: readonly string[];
-  readonly kind: "module" | "sql" | "pair";
-}
-
 export interface FolderListing {
   /** Absolute path of the folder. */
   readonly dir: string;
-  readonly entries: readonly FolderEntry[];
+  readonly entries: readonly Migration[];
 }
 
 export interface ReadFolderOptions {
@@ -104,8 +93,8 @@ function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly 
   return groups;
 }
 
-function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): FolderEntry[] {
-  const alone = new Map<string, FolderEntry>();
+function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): Migration[] {
+  const alone = new Map<string, Migration>();
   for (const { fileName, name, role } of files) {
     if (role === "module" || role === "sql")
       alone.set(name, { name, fileName, files: [fileName], kind: role });
@@ -117,9 +106,9 @@ function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): Fold
 /** Makes one migration of the files that share a name; reports why where they cannot be one. */
 function toEntry(
   group: readonly NamedFile[],
-  alone: ReadonlyMap<string, FolderEntry>,
+  alone: ReadonlyMap<string, Migration>,
   problems: FolderProblem[],
-): FolderEntry[] {
+): Migration[] {
   const [first, second] = group;
   if (first === undefined) return [];
   const whole = alone.get(first.name);

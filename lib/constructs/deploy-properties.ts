@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { type DeployProperties, type Manifest, NEWEST_BOUND } from "../../lambda/contract.ts";
+import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
+import type { Manifest } from "../core/index.ts";
 
 /** How the functions connect: a change of any of it is tried in the deploy that makes it. */
 export interface ConnectionProperties {

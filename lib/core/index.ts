@@ -9,6 +9,18 @@ export {
   MigrationError,
   type SqlChange,
 } from "./errors.ts";
+export type { Observer, RunEvent, SessionInfo } from "./events.ts";
+export type {
+  Direction,
+  LoadedMigration,
+  Manifest,
+  ManifestMigration,
+  Migration,
+  MigrationSource,
+  MigrationState,
+  RunCode,
+  SqlFile,
+} from "./migration.ts";
 export {
   type MigratorOptions,
   type OrderPolicy,
@@ -19,4 +31,22 @@ export {
   type TransactionMode,
 } from "./options.ts";
 export { compareMigrations, inRunningOrder } from "./order.ts";
+export type {
+  CompletedMigration,
+  DownForecast,
+  DownSource,
+  Finding,
+  Forecast,
+  ForecastFailure,
+  HistoryAction,
+  HistoryFilter,
+  HistoryReport,
+  HistoryRow,
+  MigrationStatus,
+  PlannedMigration,
+  PlanReport,
+  RunReport,
+  SettleReport,
+  StatusReport,
+} from "./report.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -9,30 +9,11 @@ export { describeSession } from "./connection/activity.ts";
 export { type ClientOptions, createClient } from "./connection/client.ts";
 export { closeClient, openClient } from "./connection/pooler.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection/settings.ts";
-export type { Observer, RunEvent, SessionInfo } from "./events.ts";
 export { errorAsJson, maskedPlan, resultAsJson } from "./json.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
-export type { DownSource } from "./plan/down-source.ts";
-export type { Finding } from "./plan/gate.ts";
-export type { BundleExtent, Direction, Extent } from "./plan/select.ts";
-export type { MigrationState } from "./plan/states.ts";
-export type {
-  DownForecast,
-  Forecast,
-  ForecastFailure,
-  HistoryReport,
-  MigrationStatus,
-  PlannedMigration,
-  PlanReport,
-  RunReport,
-  SettleReport,
-  StatusReport,
-} from "./report.ts";
+export type { BundleExtent, Extent } from "./plan/select.ts";
 export { FENCE_STATE, type Fence } from "./run/fence.ts";
-export type { Completed } from "./run/planned.ts";
-export type { LoadedMigration, MigrationEntry, MigrationSource, RunCode, SqlFile } from "./source.ts";
 export { type MaskedSql, maskQuoted, maskSecrets, maskSql } from "./sql/mask.ts";
 export { actsOutside, type OutsideNames } from "./sql/outside.ts";
 export { locate } from "./sql/position.ts";
 export { splitStatements } from "./sql/split.ts";
-export type { HistoryFilter, HistoryRow } from "./store/history.ts";

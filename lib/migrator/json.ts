@@ -1,5 +1,4 @@
-import type { MigrationError } from "../core/index.ts";
-import type { PlanReport } from "./report.ts";
+import type { MigrationError, PlanReport } from "../core/index.ts";
 import { maskSecrets } from "./sql/mask.ts";
 
 /** The one object that tells what a command did: what the CLI prints with `--json` and a Lambda answers. */

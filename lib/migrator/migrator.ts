@@ -1,9 +1,18 @@
 import {
+  type Forecast,
+  type HistoryFilter,
+  type HistoryReport,
+  type MigrationSource,
   type MigratorOptions,
+  type Observer,
+  type PlanReport,
   type Provenance,
   type ResolvedOptions,
+  type RunReport,
   requireStorable,
   resolveOptions,
+  type SettleReport,
+  type StatusReport,
 } from "../core/index.ts";
 import { type ForecastOptions, forecast } from "./commands/forecast.ts";
 import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
@@ -11,14 +20,11 @@ import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
 import { withDeadline } from "./connection/deadline.ts";
 import { Session } from "./connection/session.ts";
 import type { ConnectionSettings } from "./connection/settings.ts";
-import type { Observer } from "./events.ts";
 import { gateUp } from "./plan/gate.ts";
 import type { Extent } from "./plan/select.ts";
-import type { Forecast, HistoryReport, PlanReport, RunReport, SettleReport, StatusReport } from "./report.ts";
 import type { Fence } from "./run/fence.ts";
 import { findHolder } from "./run/lock.ts";
-import type { MigrationSource } from "./source.ts";
-import { type HistoryFilter, readHistory } from "./store/history.ts";
+import { readHistory } from "./store/history.ts";
 import { asReading, findTables, nameTables } from "./store/tables.ts";
 import { describeSurvey } from "./survey.ts";
 import { look, type Workspace } from "./workspace.ts";

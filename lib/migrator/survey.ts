@@ -1,12 +1,10 @@
-import type { ResolvedOptions } from "../core/index.ts";
+import type { MigrationSource, MigrationState, ResolvedOptions, StatusReport } from "../core/index.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged } from "./build/compare.ts";
 import { inOrder, type LoadOptions } from "./build/load.ts";
 import { findRenamed } from "./build/renamed.ts";
 import type { Session } from "./connection/session.ts";
 import type { Situation } from "./plan/gate.ts";
-import { type Classified, classify, type MigrationState } from "./plan/states.ts";
-import type { StatusReport } from "./report.ts";
-import type { MigrationSource } from "./source.ts";
+import { type Classified, classify } from "./plan/states.ts";
 import { sqlDigest } from "./sql/digest.ts";
 import { readAccepted, readStored, type Stored } from "./store/read.ts";
 import { type Existing, findTables, type Tables } from "./store/tables.ts";

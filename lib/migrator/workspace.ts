@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { Provenance, ResolvedOptions } from "../core/index.ts";
+import type { MigrationSource, Observer, Provenance, ResolvedOptions } from "../core/index.ts";
 import type { LoadOptions } from "./build/load.ts";
 import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
-import type { Observer } from "./events.ts";
 import { type BatchOptions, createBatch } from "./run/batch.ts";
 import type { RunContext } from "./run/context.ts";
 import { Described } from "./run/described.ts";
 import type { Fence } from "./run/fence.ts";
 import { withMigrationLock } from "./run/lock.ts";
-import type { MigrationSource } from "./source.ts";
 import { asReading, ensureTables, type Tables } from "./store/tables.ts";
 import { Ledger } from "./store/write.ts";
 import { takeBackRights } from "./store/writers.ts";

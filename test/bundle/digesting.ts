@@ -1,5 +1,5 @@
 import { openFolder } from "../../lib/bundle/index.ts";
-import type { MigrationSource } from "../../lib/migrator/source.ts";
+import type { MigrationSource } from "../../lib/core/index.ts";
 import type { Project } from "./folders.ts";
 
 export async function digestsOf({

@@ -1,5 +1,5 @@
 import { openFolder } from "../../lib/bundle/index.ts";
-import type { LoadedMigration } from "../../lib/migrator/source.ts";
+import type { LoadedMigration } from "../../lib/core/index.ts";
 import type { Files, Project } from "./folders.ts";
 
 /** What migrations import: helpers, a file of SQL, and packages of every kind. */

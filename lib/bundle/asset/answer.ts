@@ -1,6 +1,7 @@
+import type { ManifestMigration } from "../../core/index.ts";
 import { FolderError, type FolderProblem } from "../errors.ts";
 import { property } from "../unknown.ts";
-import type { BuiltAsset, ManifestMigration } from "./request.ts";
+import type { BuiltAsset } from "./request.ts";
 
 /** The last line that the working process prints: the asset, or what is wrong with the request. */
 export function encodeAnswer(result: BuiltAsset | FolderError): string {

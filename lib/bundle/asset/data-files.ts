@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import type { Migration } from "../../core/index.ts";
 import { FolderError } from "../errors.ts";
 import { isJunk } from "../file-names.ts";
-import type { FolderEntry } from "../listing.ts";
 import { errorMessage } from "../unknown.ts";
 import { requireUtf8 } from "../utf8.ts";
 
@@ -14,7 +14,7 @@ const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", "node_modules"]);
  * may read at run time. Links count as what they lead to. Line ends of texts are those of Unix, as git has them.
  * @throws FolderError when one cannot be read.
  */
-export function readDataFiles(dir: string, entries: readonly FolderEntry[]): ReadonlyMap<string, Uint8Array> {
+export function readDataFiles(dir: string, entries: readonly Migration[]): ReadonlyMap<string, Uint8Array> {
   const migrations = new Set(entries.flatMap(({ files }) => files));
   const found = new Map<string, Uint8Array>();
   const visit = (folder: string, prefix: string, parents: readonly string[]): void => {

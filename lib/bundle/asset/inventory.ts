@@ -1,25 +1,26 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { Manifest, ManifestMigration, Migration } from "../../core/index.ts";
 import { FolderError } from "../errors.ts";
 import { gatherFacts } from "../facts.ts";
 import { openFactsCache } from "../facts-cache.ts";
 import { factsFile } from "../folder.ts";
-import { type FolderEntry, readFolder } from "../listing.ts";
+import { readFolder } from "../listing.ts";
 import { sha256 } from "./asset-files.ts";
 import { readDataFiles } from "./data-files.ts";
-import type { AssetManifest, AssetRequest, ManifestMigration } from "./request.ts";
+import type { AssetRequest } from "./request.ts";
 
 /** A folder with at least one migration. */
 export interface Folder {
   /** Absolute path, symbolic links resolved. */
   readonly dir: string;
-  readonly entries: readonly FolderEntry[];
+  readonly entries: readonly Migration[];
 }
 
 /** What the asset will have of a folder, known without compiling anything. */
 export interface Inventory extends Folder {
-  readonly manifest: AssetManifest;
+  readonly manifest: Manifest;
   /** Files for migrations to read; none when no migration asks where it is. */
   readonly data: ReadonlyMap<string, Uint8Array>;
 }

@@ -1,4 +1,5 @@
-import type { FolderEntry, ReadFolderOptions } from "../listing.ts";
+import type { Manifest } from "../../core/index.ts";
+import type { ReadFolderOptions } from "../listing.ts";
 
 /** What to put into the asset that all functions share. */
 export interface AssetRequest extends ReadFolderOptions {
@@ -18,29 +19,12 @@ export interface AssetRequest extends ReadFolderOptions {
   readonly cacheDir?: string;
 }
 
-/** One migration of the manifest. */
-export interface ManifestMigration extends FolderEntry {
-  /** SHA-256 (hex) of its own text and of the local files it imports, as `MigrationFolder.digests` has it. */
-  readonly digest: string;
-  /** Whether it may export `shorthands`. */
-  readonly shorthands: boolean;
-}
-
-/** What the asset says about its migrations. */
-export interface AssetManifest {
-  readonly format: 1;
-  /** SHA-256 (hex) over what the migrations are made of: the same on every machine. */
-  readonly hash: string;
-  /** In running order; at least one. */
-  readonly migrations: readonly ManifestMigration[];
-}
-
 export interface BuiltAsset {
   /** Absolute path of a finished folder, named by its hash; never changed after it was made. */
   readonly dir: string;
   /** SHA-256 (hex) over the names and contents of its files: the same on every machine, folder and operating system. */
   readonly hash: string;
-  readonly manifest: AssetManifest;
+  readonly manifest: Manifest;
 }
 
 /** A request on its way to the process that does the work. */

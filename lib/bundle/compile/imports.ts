@@ -1,13 +1,13 @@
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import type { FolderEntry } from "../listing.ts";
+import type { Migration } from "../../core/index.ts";
 import { placeOf } from "../stamps.ts";
 import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
 import type { ModuleFile, OnImport } from "./plugin.ts";
 
 /** The modules of entries; a symbolic link is the file it leads to, so that its relative imports work. */
-export function modulesOf(dir: string, entries: readonly FolderEntry[]): ModuleFile[] {
+export function modulesOf(dir: string, entries: readonly Migration[]): ModuleFile[] {
   return entries.flatMap(({ name, files }) =>
     files.map((file) => ({ name, path: realPath(placeOf(dir, file)) })),
   );
@@ -28,7 +28,7 @@ function realPath(path: string): string {
  */
 export async function findLocalImports(
   dir: string,
-  entries: readonly FolderEntry[],
+  entries: readonly Migration[],
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const modules = modulesOf(dir, entries);
   const edges = new Map<string, Set<string>>();

@@ -1,5 +1,5 @@
+import type { Migration, RunCode } from "../../core/index.ts";
 import { FolderError } from "../errors.ts";
-import type { FolderEntry } from "../listing.ts";
 import { errorMessage, property } from "../unknown.ts";
 import { compileModules } from "./compile.ts";
 import { plainExports } from "./exports.ts";
@@ -15,16 +15,13 @@ export interface LoadedModule {
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
-/** Runs code while it is loaded: a migration's, or (no name) what several import. */
-export type RunCode = <T>(migration: string | undefined, code: () => Promise<T>) => Promise<T>;
-
 const freely: RunCode = (_migration, code) => code();
 
 /** Compiles and evaluates modules; helpers that several of them import are evaluated once, as in Node. */
 export interface ModuleLoader {
-  load(entries: readonly FolderEntry[], run?: RunCode): Promise<ReadonlyMap<string, LoadedModule>>;
+  load(entries: readonly Migration[], run?: RunCode): Promise<ReadonlyMap<string, LoadedModule>>;
   /** A new evaluation of the module and of all it imports from the project. */
-  reload(entry: FolderEntry, run?: RunCode): Promise<LoadedModule>;
+  reload(entry: Migration, run?: RunCode): Promise<LoadedModule>;
 }
 
 /** Modules that were compiled together, and which copy of them a migration was last taken from. */
@@ -46,7 +43,7 @@ type Compile = (modules: readonly ModuleFile[], plain?: ReadonlySet<string>) => 
 export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
   const loaded = new Map<string, Copies>();
   const compile: Compile = async (...asked) => compiledModule(cacheDir, await compileModules(dir, ...asked));
-  const load = async (entries: readonly FolderEntry[], run = freely) => {
+  const load = async (entries: readonly Migration[], run = freely) => {
     const results = new Map<string, LoadedModule>();
     for await (const { compiled, modules } of compileParts(dir, modulesOf(dir, entries), compile)) {
       const evaluated = await evaluate(await importFirst(compiled, modules, compile, run), modules, run);
@@ -55,7 +52,7 @@ export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader 
     }
     return results;
   };
-  const reload = async (entry: FolderEntry, run = freely) => {
+  const reload = async (entry: Migration, run = freely) => {
     const modules = modulesOf(dir, [entry]);
     const known = loaded.get(entry.name);
     const compiled = known?.compiled ?? (await compile(modules));

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
-import { MigrationError, type MigratorOptions } from "../../core/index.ts";
-import { fromSource, type MigrationSource, Migrator } from "../../migrator/index.ts";
+import { MigrationError, type MigrationSource, type MigratorOptions } from "../../core/index.ts";
+import { fromSource, Migrator } from "../../migrator/index.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
 import { readProvenance } from "../provenance.ts";

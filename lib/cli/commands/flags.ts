@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ReadFolderOptions } from "../../bundle/index.ts";
-import { DEFAULTS, type MigratorOptions } from "../../core/index.ts";
-import type { DownOptions, DownSource, Extent } from "../../migrator/index.ts";
+import { DEFAULTS, type DownSource, type MigratorOptions } from "../../core/index.ts";
+import type { DownOptions, Extent } from "../../migrator/index.ts";
 
 /** Where the migrations are. */
 export interface FolderFlags {

@@ -1,4 +1,4 @@
-import type { HistoryFilter } from "../../migrator/index.ts";
+import type { HistoryFilter } from "../../core/index.ts";
 import { printHistory } from "../output/history.ts";
 import { printJson } from "../output/json.ts";
 import { EXIT, type World } from "../world.ts";

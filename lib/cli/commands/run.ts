@@ -1,4 +1,5 @@
-import type { Migrator, RunReport } from "../../migrator/index.ts";
+import type { RunReport } from "../../core/index.ts";
+import type { Migrator } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { printReport, type RunCommand } from "../output/report.ts";
 import { isOwnDatabase } from "../settings/advise.ts";

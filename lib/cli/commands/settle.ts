@@ -1,5 +1,5 @@
-import { MigrationError } from "../../core/index.ts";
-import type { Migrator, Outcome, SettleReport } from "../../migrator/index.ts";
+import { MigrationError, type SettleReport } from "../../core/index.ts";
+import type { Migrator, Outcome } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { amount, listNames } from "../output/names.ts";
 import type { Printer } from "../output/printer.ts";

@@ -1,4 +1,4 @@
-import type { StatusReport } from "../../migrator/index.ts";
+import type { StatusReport } from "../../core/index.ts";
 import { printJson } from "../output/json.ts";
 import { printStatus } from "../output/status.ts";
 import { EXIT, type World } from "../world.ts";

@@ -1,4 +1,4 @@
-import type { Direction } from "../../migrator/index.ts";
+import type { Direction } from "../../core/index.ts";
 import type { Severity } from "./report.ts";
 import type { ScriptStatement } from "./script.ts";
 

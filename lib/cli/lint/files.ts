@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import type { LintedEntry, LintRequest } from "./request.ts";
+import type { Migration } from "../../core/index.ts";
+import type { LintRequest } from "./request.ts";
 
 /** One file of a migration. */
 export interface MigrationFile {
@@ -11,7 +12,7 @@ export interface MigrationFile {
 
 export async function readFiles(
   { folder, relativeTo }: Pick<LintRequest, "folder" | "relativeTo">,
-  entry: LintedEntry,
+  entry: Migration,
 ): Promise<MigrationFile[]> {
   return Promise.all(
     entry.files.map(async (file) => {

@@ -6,5 +6,5 @@ export { renderGithub } from "./github.ts";
 export { lintMigrations } from "./lint.ts";
 export { readColumnTypes } from "./live-types.ts";
 export type { AcceptedFinding, LintFinding, LintReport, Severity } from "./report.ts";
-export type { DownForecast, LintedEntry, LintRequest } from "./request.ts";
+export type { LintRequest } from "./request.ts";
 export { renderLint } from "./text.ts";

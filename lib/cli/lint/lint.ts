@@ -1,5 +1,4 @@
-import { inRunningOrder } from "../../core/index.ts";
-import type { ForecastFailure } from "../../migrator/index.ts";
+import { type ForecastFailure, inRunningOrder } from "../../core/index.ts";
 import { applyOptOuts } from "./accept.ts";
 import type { Draft } from "./draft.ts";
 import { readFiles } from "./files.ts";

@@ -1,14 +1,14 @@
-import type { Direction, PlannedMigration } from "../../migrator/index.ts";
+import type { Direction, DownForecast, Migration, PlannedMigration } from "../../core/index.ts";
 import { type MigrationFile, readFiles } from "./files.ts";
 import { type OptOut, readOptOuts } from "./opt-outs.ts";
 import type { Parser } from "./parser.ts";
-import type { DownForecast, LintedEntry, LintRequest } from "./request.ts";
+import type { LintRequest } from "./request.ts";
 import { readScript, type Script } from "./script.ts";
 
 /** A pending migration with all that rules look at. */
 export interface ReadMigration {
   readonly name: string;
-  readonly kind: LintedEntry["kind"];
+  readonly kind: Migration["kind"];
   /** Of a pair, the up file first; never empty. */
   readonly files: readonly [MigrationFile, ...MigrationFile[]];
   /** Null when its SQL is known only when the migrations before it have run. */

@@ -1,8 +1,8 @@
+import type { Migration } from "../../core/index.ts";
 import type { MigrationFile } from "./files.ts";
 import { lineAndColumn } from "./offsets.ts";
 import type { Comment, Parsed, Parser } from "./parser.ts";
 import type { LintFinding } from "./report.ts";
-import type { LintedEntry } from "./request.ts";
 
 type ParsedSql = Extract<Parsed, { readonly kind: "statements" }>;
 
@@ -26,7 +26,7 @@ export interface Scope {
 
 const OPT_OUT = /^\s*lint:\s*ignore(?:\s+([\w-]+))?\s*:?\s*(.*?)\s*$/i;
 
-export function readOptOuts(parser: Parser, file: MigrationFile, kind: LintedEntry["kind"]): OptOut[] {
+export function readOptOuts(parser: Parser, file: MigrationFile, kind: Migration["kind"]): OptOut[] {
   const lines = kind === "module" ? codeComments(file.text) : sqlComments(parser, file.text);
   return lines.flatMap(({ text, line, scope }) => {
     const [matched, rule = "", reason = ""] = OPT_OUT.exec(text) ?? [];

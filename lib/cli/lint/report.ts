@@ -1,4 +1,4 @@
-import type { Direction } from "../../migrator/index.ts";
+import type { Direction } from "../../core/index.ts";
 
 /**
  * `error`: it fails, or it keeps others from reading or writing a table for as long as the table is big, or it

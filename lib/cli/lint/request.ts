@@ -1,22 +1,6 @@
-import type { ForecastFailure, PlannedMigration } from "../../migrator/index.ts";
+import type { DownForecast, ForecastFailure, Migration, PlannedMigration } from "../../core/index.ts";
 
 import type { KnownColumn } from "./tree/types.ts";
-
-/** What undoing a pending migration would send, as far as its file tells. */
-export type DownForecast =
-  | { readonly kind: "static"; readonly sql: readonly string[]; readonly transactional: boolean }
-  /** Depends on what the database answers while it is built. */
-  | { readonly kind: "dynamic" }
-  /** There is no down and none can be inferred, or the file says that it cannot be undone: then with the reason. */
-  | { readonly kind: "irreversible"; readonly reason?: string };
-
-/** A migration as its folder lists it. */
-export interface LintedEntry {
-  readonly name: string;
-  /** File names in the folder; of a pair, the up file first. */
-  readonly files: readonly string[];
-  readonly kind: "module" | "sql" | "pair";
-}
 
 export interface LintRequest {
   /** The steps of `planUp()`: what is linted. */
@@ -28,7 +12,7 @@ export interface LintRequest {
   /** By name. A migration that is not in it is not judged on its down. */
   readonly downs: ReadonlyMap<string, DownForecast>;
   /** Where the files are: they are read for their comments, and for the lines of findings. */
-  readonly folder: { readonly dir: string; readonly entries: readonly LintedEntry[] };
+  readonly folder: { readonly dir: string; readonly entries: readonly Migration[] };
   /** Paths are shown relative to this folder. */
   readonly relativeTo: string;
   /** The columns of the database, for changes of their types. @default - only what the migrations themselves tell */

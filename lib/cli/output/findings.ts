@@ -1,4 +1,4 @@
-import type { StatusReport } from "../../migrator/index.ts";
+import type { StatusReport } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import type { Printer } from "./printer.ts";

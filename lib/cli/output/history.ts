@@ -1,4 +1,4 @@
-import type { HistoryReport, HistoryRow } from "../../migrator/index.ts";
+import type { HistoryReport, HistoryRow } from "../../core/index.ts";
 import { duration } from "./duration.ts";
 import type { Colors, Printer } from "./printer.ts";
 import { visible, visibleAll } from "./visible.ts";

@@ -1,4 +1,5 @@
-import { maskSecrets, type PlannedMigration, type PlanReport } from "../../migrator/index.ts";
+import type { PlannedMigration, PlanReport } from "../../core/index.ts";
+import { maskSecrets } from "../../migrator/index.ts";
 import type { Printer } from "./printer.ts";
 import { visibleAll } from "./visible.ts";
 

@@ -1,9 +1,5 @@
-import {
-  describeSession,
-  type MigrationState,
-  type MigrationStatus,
-  type StatusReport,
-} from "../../migrator/index.ts";
+import type { MigrationState, MigrationStatus, StatusReport } from "../../core/index.ts";
+import { describeSession } from "../../migrator/index.ts";
 import { commandLine } from "../world.ts";
 import { printFindings } from "./findings.ts";
 import type { Colors, Printer } from "./printer.ts";

@@ -1,12 +1,12 @@
 import pg from "pg";
-import { MigrationError, type MigratorOptions, TOOL } from "../../core/index.ts";
 import {
-  closeClient,
+  MigrationError,
   type MigrationSource,
-  Migrator,
+  type MigratorOptions,
   type Observer,
-  splitStatements,
-} from "../../migrator/index.ts";
+  TOOL,
+} from "../../core/index.ts";
+import { closeClient, Migrator, splitStatements } from "../../migrator/index.ts";
 import { type Catalog, connectTo, ownTablesOf, readCatalog, typed } from "../catalog/index.ts";
 import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";

@@ -1,5 +1,5 @@
-import { inRunningOrder } from "../../core/index.ts";
-import { fromSource, irreversibleReason, type MigrationSource, runContained } from "../../migrator/index.ts";
+import { inRunningOrder, type MigrationSource } from "../../core/index.ts";
+import { fromSource, irreversibleReason, runContained } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";

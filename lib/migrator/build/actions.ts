@@ -1,8 +1,6 @@
 import { basename } from "node:path";
-import { MigrationError } from "../../core/index.ts";
+import { type Direction, type LoadedMigration, MigrationError, type SqlFile } from "../../core/index.ts";
 import type { Actions, BuiltSteps } from "../engine.ts";
-import type { Direction } from "../plan/select.ts";
-import type { LoadedMigration, SqlFile } from "../source.ts";
 import { HOW_TO_DECLARE, irreversibleReason, NoWayDown } from "./irreversible.ts";
 import { readHalf, readSections, type Section } from "./sections.ts";
 

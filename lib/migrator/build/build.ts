@@ -1,9 +1,7 @@
 import { types } from "node:util";
-import { MigrationError } from "../../core/index.ts";
+import { type Direction, MigrationError, type Observer } from "../../core/index.ts";
 import { untilAborted } from "../connection/cancel.ts";
 import type { Actions, BuildRequest, BuiltSteps, Shorthands } from "../engine.ts";
-import type { Observer } from "../events.ts";
-import type { Direction } from "../plan/select.ts";
 import { tokenize } from "../sql/lexer.ts";
 import { chooseRecipe, PlainSql, type Recipe } from "./actions.ts";
 import { callSite, placeOf } from "./call-site.ts";

@@ -1,6 +1,5 @@
 import { setImmediate as afterSending } from "node:timers/promises";
-import { MigrationError } from "../../core/index.ts";
-import type { MigrationSource } from "../source.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
 import { type BuildContext, renderUp } from "./build.ts";

@@ -1,5 +1,4 @@
-import { MigrationError } from "../../core/index.ts";
-import type { MigrationSource } from "../source.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import type { HistoryEntry } from "../store/write.ts";

@@ -1,4 +1,4 @@
-import type { LoadedMigration } from "../source.ts";
+import type { LoadedMigration } from "../../core/index.ts";
 import { tokenize } from "../sql/lexer.ts";
 
 /** The down of a migration that has none. */

@@ -1,8 +1,13 @@
-import { inRunningOrder, MigrationError } from "../../core/index.ts";
+import {
+  inRunningOrder,
+  type LoadedMigration,
+  MigrationError,
+  type MigrationSource,
+  type Observer,
+  type RunCode,
+} from "../../core/index.ts";
 import { untilAborted } from "../connection/cancel.ts";
 import type { Actions } from "../engine.ts";
-import type { Observer } from "../events.ts";
-import type { LoadedMigration, MigrationSource, RunCode } from "../source.ts";
 import { readActions } from "./actions.ts";
 import type { BuildContext } from "./build.ts";
 import { contain } from "./contain.ts";

@@ -1,4 +1,4 @@
-import type { Direction } from "../plan/select.ts";
+import type { Direction } from "../../core/index.ts";
 
 /** A comment of a SQL file. */
 export interface Note {

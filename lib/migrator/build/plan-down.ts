@@ -1,8 +1,7 @@
-import { MigrationError } from "../../core/index.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
 import { type DownChoice, type DownFacts, decideDown } from "../plan/down-source.ts";
 import type { Planned } from "../run/planned.ts";
-import type { MigrationSource } from "../source.ts";
 import { sqlDigest } from "../sql/digest.ts";
 import { isEmptySql } from "../sql/split.ts";
 import { type AppliedMigration, readDownSql, type StoredDown } from "../store/read.ts";

@@ -1,6 +1,5 @@
-import { MigrationError } from "../../core/index.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import type { Planned } from "../run/planned.ts";
-import type { MigrationSource } from "../source.ts";
 import { isEmptySql } from "../sql/split.ts";
 import { buildWithoutDatabase } from "./build.ts";
 import { fromSource, type LoadOptions, loadContexts } from "./load.ts";

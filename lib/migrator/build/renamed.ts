@@ -1,5 +1,4 @@
-import { MigrationError } from "../../core/index.ts";
-import type { MigrationSource } from "../source.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import { sqlDigest } from "../sql/digest.ts";
 import { isEmptySql } from "../sql/split.ts";
 import type { AppliedMigration } from "../store/read.ts";

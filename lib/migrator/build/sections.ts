@@ -1,7 +1,5 @@
 import { basename } from "node:path";
-import { MigrationError } from "../../core/index.ts";
-import type { Direction } from "../plan/select.ts";
-import type { SqlFile } from "../source.ts";
+import { type Direction, MigrationError, type SqlFile } from "../../core/index.ts";
 import { isMark, scan } from "../sql/lexer.ts";
 import { meaningOf, type Note } from "./markers.ts";
 

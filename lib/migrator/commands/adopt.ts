@@ -1,5 +1,5 @@
+import type { MigrationSource } from "../../core/index.ts";
 import { recordFiles } from "../build/describe.ts";
-import type { MigrationSource } from "../source.ts";
 import type { Ledger } from "../store/write.ts";
 import type { Survey } from "../survey.ts";
 import { loadOptions, type Workspace } from "../workspace.ts";

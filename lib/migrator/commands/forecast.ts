@@ -1,11 +1,16 @@
-import { isOwnFault } from "../../core/index.ts";
+import {
+  type Direction,
+  type DownForecast,
+  type Forecast,
+  type ForecastFailure,
+  isOwnFault,
+  type MigrationSource,
+  type PlannedMigration,
+} from "../../core/index.ts";
 import { type BuildContext, buildOrIrreversible, buildWithoutDatabase } from "../build/build.ts";
 import { NoWayDown } from "../build/irreversible.ts";
 import { inOrder, type LoadOptions, loadContexts } from "../build/load.ts";
-import type { Direction } from "../plan/select.ts";
-import type { DownForecast, Forecast, ForecastFailure, PlannedMigration } from "../report.ts";
 import { previewMigrations } from "../run/preview.ts";
-import type { MigrationSource } from "../source.ts";
 import { headOf, namesIn } from "../survey.ts";
 import { loadOptions, look, type Workspace } from "../workspace.ts";
 

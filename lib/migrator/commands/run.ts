@@ -1,12 +1,16 @@
-import { isOwnFault, MigrationError } from "../../core/index.ts";
+import {
+  type DownSource,
+  isOwnFault,
+  MigrationError,
+  type Observer,
+  type PlanReport,
+  type RunReport,
+} from "../../core/index.ts";
 import { planDown } from "../build/plan-down.ts";
 import { planUp } from "../build/plan-up.ts";
-import type { Observer } from "../events.ts";
-import type { DownSource } from "../plan/down-source.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
 import { classify } from "../plan/states.ts";
-import type { PlanReport, RunReport } from "../report.ts";
 import type { Durability } from "../run/batch.ts";
 import { execute, executeFake } from "../run/execute.ts";
 import type { Planned } from "../run/planned.ts";

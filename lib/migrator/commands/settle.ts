@@ -1,8 +1,7 @@
-import { MigrationError, requireStorable } from "../../core/index.ts";
+import { MigrationError, requireStorable, type SettleReport } from "../../core/index.ts";
 import { type DescribedFile, recordFiles } from "../build/describe.ts";
 import { planUp } from "../build/plan-up.ts";
 import { ENGINE_SCOPE } from "../connection/prepare.ts";
-import type { SettleReport } from "../report.ts";
 import { Attempt } from "../run/execute.ts";
 import { requireSameBeginning } from "../run/resume.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";

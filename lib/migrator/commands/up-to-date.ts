@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import type { RunReport } from "../../core/index.ts";
 import { digestAll } from "../build/compare.ts";
-import type { RunReport } from "../report.ts";
 import { readFingerprint } from "../store/read.ts";
 import { asReading, findTables } from "../store/tables.ts";
 import { countStates, knownNames } from "../survey.ts";

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { SessionInfo } from "../events.ts";
+import type { SessionInfo } from "../../core/index.ts";
 import { maskSecrets } from "../sql/mask.ts";
 import { ENGINE_PATH } from "./prepare.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import type { SessionInfo } from "../events.ts";
+import type { SessionInfo } from "../../core/index.ts";
 import { findBlockers } from "./activity.ts";
 import { endClient } from "./connect.ts";
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import type { ResolvedOptions } from "../../core/index.ts";
-import type { Observer } from "../events.ts";
+import type { Observer, ResolvedOptions } from "../../core/index.ts";
 import { cancelled } from "./cancel.ts";
 import { createClient } from "./client.ts";
 import { connectionError, isOutOfReach, isStarting, readFailure } from "./failure.ts";

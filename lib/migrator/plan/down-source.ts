@@ -1,7 +1,4 @@
-import type { ErrorCode } from "../../core/index.ts";
-
-/** Where the SQL that undoes a migration is taken from. */
-export type DownSource = "file" | "history";
+import type { DownSource, ErrorCode } from "../../core/index.ts";
 
 /** What either side has to offer for undoing one migration. */
 export interface DownFacts {

@@ -1,13 +1,11 @@
-import { type ErrorCode, MigrationError, type OrderPolicy } from "../../core/index.ts";
-import { type Classified, type MigrationState, outOfOrder } from "./states.ts";
-
-/** Something about the migrations that a run has to stop for, or has to say. */
-export interface Finding {
-  readonly code: ErrorCode;
-  readonly migrations: readonly string[];
-  readonly message: string;
-  readonly hint: string;
-}
+import {
+  type ErrorCode,
+  type Finding,
+  MigrationError,
+  type MigrationState,
+  type OrderPolicy,
+} from "../../core/index.ts";
+import { type Classified, outOfOrder } from "./states.ts";
 
 export interface Gate {
   /** Reasons not to run, gravest first. */

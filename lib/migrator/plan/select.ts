@@ -1,7 +1,5 @@
 import { MigrationError } from "../../core/index.ts";
 
-export type Direction = "up" | "down";
-
 /** How much of what could run shall run: a number of migrations, or everything as far as a name. */
 export interface Extent {
   /** At least 1. */

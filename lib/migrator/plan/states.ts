@@ -1,14 +1,4 @@
-import { compareMigrations, inRunningOrder } from "../../core/index.ts";
-
-/**
- * - `applied`: in the database, and the file agrees (or could not be compared)
- * - `pending`: not in the database yet
- * - `changed`: applied; its SQL now differs
- * - `partial`: a no-transaction migration that stopped half-way
- * - `missing`: applied, not among the migrations at hand, older than their newest
- * - `ahead`: applied, not among the migrations at hand, newer than their newest
- */
-export type MigrationState = "applied" | "pending" | "changed" | "partial" | "missing" | "ahead";
+import { compareMigrations, inRunningOrder, type MigrationState } from "../../core/index.ts";
 
 export interface Classified {
   readonly name: string;

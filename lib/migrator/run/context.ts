@@ -1,6 +1,5 @@
-import type { ResolvedOptions } from "../../core/index.ts";
+import type { Observer, ResolvedOptions } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
-import type { Observer } from "../events.ts";
 import type { Ledger } from "../store/write.ts";
 import type { Batch } from "./batch.ts";
 import type { Described } from "./described.ts";

@@ -1,8 +1,7 @@
-import { MigrationError } from "../../core/index.ts";
+import { type Direction, MigrationError } from "../../core/index.ts";
 import { buildWithDatabase } from "../build/build.ts";
 import type { Part } from "../connection/message.ts";
 import type { BuiltSteps } from "../engine.ts";
-import type { Direction } from "../plan/select.ts";
 import { oneLine } from "../sql/one-line.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MIGRATION_LOCK_ID, MigrationError } from "../../core/index.ts";
+import { MIGRATION_LOCK_ID, MigrationError, type Observer, type SessionInfo } from "../../core/index.ts";
 import { describeSession, presentable, SESSION_COLUMNS, type SessionRow } from "../connection/activity.ts";
 import { sharedBackend } from "../connection/pooler.ts";
 import type { Session } from "../connection/session.ts";
-import type { Observer, SessionInfo } from "../events.ts";
 
 export interface LockOptions {
   /** Milliseconds to wait for another run. */

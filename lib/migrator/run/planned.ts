@@ -1,6 +1,5 @@
+import type { Direction, DownSource } from "../../core/index.ts";
 import type { BuildContext, Built } from "../build/build.ts";
-import type { DownSource } from "../plan/down-source.ts";
-import type { Direction } from "../plan/select.ts";
 
 /** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
 export interface Planned {
@@ -12,11 +11,4 @@ export interface Planned {
   readonly source: DownSource;
   /** Digest of its files, for the history. */
   readonly sourceDigest?: string | undefined;
-}
-
-/** One migration of a run that was completed. */
-export interface Completed {
-  readonly migration: string;
-  readonly direction: Direction;
-  readonly durationMs: number;
 }

@@ -1,9 +1,8 @@
-import { MigrationError } from "../../core/index.ts";
+import { MigrationError, type PlannedMigration } from "../../core/index.ts";
 import { buildWithDatabase } from "../build/build.ts";
 import { isNotAwaited } from "../build/queries.ts";
 import type { Session } from "../connection/session.ts";
 import type { BuiltSteps } from "../engine.ts";
-import type { PlannedMigration } from "../report.ts";
 import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 

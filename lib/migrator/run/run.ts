@@ -1,7 +1,11 @@
-import { type ErrorDetails, MigrationError } from "../../core/index.ts";
-import type { Direction } from "../plan/select.ts";
+import {
+  type CompletedMigration,
+  type Direction,
+  type ErrorDetails,
+  MigrationError,
+} from "../../core/index.ts";
 import type { RunContext } from "./context.ts";
-import type { Completed, Planned } from "./planned.ts";
+import type { Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
 import { definitionsOf, runTogether, shareable } from "./together.ts";
 
@@ -23,7 +27,7 @@ export async function runAll(
   run: RunContext,
   planned: readonly Planned[],
   { perform, mayShare }: Execution,
-): Promise<Completed[]> {
+): Promise<CompletedMigration[]> {
   const rest = new Rest(run, planned, perform, mayShare);
   const retries = new Retries(run);
   try {
@@ -51,7 +55,7 @@ export async function runAll(
 
 /** The migrations of a run, and how far it has come with them. */
 class Rest {
-  readonly completed: Completed[] = [];
+  readonly completed: CompletedMigration[] = [];
   readonly #run: RunContext;
   readonly #planned: readonly Planned[];
   readonly #perform: Perform;
@@ -155,7 +159,7 @@ function runsOutsideTransaction({ built }: Planned): boolean {
   return built.kind === "static" && !built.transactional;
 }
 
-async function runOne(run: RunContext, planned: Planned, perform: Perform): Promise<Completed> {
+async function runOne(run: RunContext, planned: Planned, perform: Perform): Promise<CompletedMigration> {
   const { name: migration, direction } = planned;
   const startedAt = performance.now();
   await perform(run, planned);

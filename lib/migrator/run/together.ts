@@ -1,8 +1,8 @@
-import { MigrationError } from "../../core/index.ts";
+import { type CompletedMigration, MigrationError } from "../../core/index.ts";
 import { leavesTheRestAsItIs, type Part } from "../connection/message.ts";
 import { dependsOnRows, onlyDefines } from "../sql/definitions.ts";
 import type { RunContext } from "./context.ts";
-import type { Completed, Planned } from "./planned.ts";
+import type { Planned } from "./planned.ts";
 
 /** Migrations in one transaction: more would gain little, and lose more when one of them fails. */
 const MOST = 250;
@@ -64,7 +64,7 @@ export async function runTogether(
   run: RunContext,
   group: readonly Planned[],
   meanwhile: Meanwhile,
-): Promise<Completed[] | undefined> {
+): Promise<CompletedMigration[] | undefined> {
   let ended = false;
   const soon = (work: () => void) => setImmediate(() => (ended ? undefined : work()));
   try {

@@ -1,38 +1,8 @@
 import pg from "pg";
+import type { HistoryFilter, HistoryRow } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
 import { readSame } from "./guard.ts";
 import type { Existing, Tables } from "./tables.ts";
-import type { HistoryAction } from "./write.ts";
-
-/** Which rows of the history to read. */
-export interface HistoryFilter {
-  readonly migration?: string;
-  readonly action?: HistoryAction;
-  readonly state?: "started" | "finished" | "failed";
-  /** At most so many, newest first. @default 50 */
-  readonly limit?: number;
-}
-
-/** One thing that happened. */
-export interface HistoryRow {
-  readonly id: string;
-  readonly run: string;
-  readonly migration: string;
-  readonly action: HistoryAction;
-  readonly state: "started" | "finished" | "failed";
-  readonly statement: number | null;
-  readonly noTransaction: boolean;
-  readonly errorCode: string | null;
-  readonly note: string | null;
-  readonly durationMs: number | null;
-  readonly actor: string;
-  readonly origin: string;
-  readonly revision: string | null;
-  readonly bundle: string | null;
-  readonly tool: string;
-  /** UTC, ISO 8601. */
-  readonly at: string;
-}
 
 const USUAL_LIMIT = 50;
 

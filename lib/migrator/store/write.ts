@@ -1,10 +1,7 @@
-import { type Provenance, requireStorable } from "../../core/index.ts";
-import type { Direction } from "../plan/select.ts";
+import { type Direction, type HistoryAction, type Provenance, requireStorable } from "../../core/index.ts";
 import { quoteJson, quoteLiteral } from "../sql/literals.ts";
 import { type Identity, sameTables } from "./guard.ts";
 import type { Tables } from "./tables.ts";
-
-export type HistoryAction = "up" | "down" | "fake" | "baseline" | "repair" | "resolve";
 
 /** One row for the history; what does not apply is left out. */
 export interface HistoryEntry {

@@ -1,7 +1,6 @@
 import pg from "pg";
-import { MigrationError } from "../../core/index.ts";
+import { MigrationError, type Observer } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
-import type { Observer } from "../events.ts";
 import type { TableNames } from "./guard.ts";
 
 /** What one role (or `PUBLIC`) may do to one of the engine's tables, or to the sequence of its ids, besides reading. */

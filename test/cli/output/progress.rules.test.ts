@@ -3,7 +3,7 @@ import { duration } from "../../../lib/cli/output/duration.ts";
 import { createProgress } from "../../../lib/cli/output/progress.ts";
 import { SILENCE_MS } from "../../../lib/cli/output/sign-of-life.ts";
 import type { World } from "../../../lib/cli/world.ts";
-import type { RunEvent } from "../../../lib/migrator/index.ts";
+import type { RunEvent } from "../../../lib/core/index.ts";
 import { createWorld } from "../world.ts";
 
 const LONG = `1_${"very-long-".repeat(20)}name`;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { type DownFacts, type DownSource, decideDown } from "../../../lib/migrator/plan/down-source.ts";
+import type { DownSource } from "../../../lib/core/index.ts";
+import { type DownFacts, decideDown } from "../../../lib/migrator/plan/down-source.ts";
 
 type Row = [
   file: DownFacts["file"],

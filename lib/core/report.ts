@@ -1,11 +1,56 @@
-import type { MigrationError } from "../core/index.ts";
+import type { ErrorCode, MigrationError } from "./errors.ts";
 import type { SessionInfo } from "./events.ts";
-import type { DownSource } from "./plan/down-source.ts";
-import type { Finding } from "./plan/gate.ts";
-import type { Direction } from "./plan/select.ts";
-import type { MigrationState } from "./plan/states.ts";
-import type { Completed } from "./run/planned.ts";
-import type { HistoryRow } from "./store/history.ts";
+import type { Direction, MigrationState } from "./migration.ts";
+
+/** A reason for a run to stop, or something it has to warn about. */
+export interface Finding {
+  readonly code: ErrorCode;
+  readonly migrations: readonly string[];
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Where the SQL that undoes a migration is taken from. */
+export type DownSource = "file" | "history";
+
+/** One migration that a run completed. */
+export interface CompletedMigration {
+  readonly migration: string;
+  readonly direction: Direction;
+  readonly durationMs: number;
+}
+
+export type HistoryAction = "up" | "down" | "fake" | "baseline" | "repair" | "resolve";
+
+/** Which rows of the history to read. */
+export interface HistoryFilter {
+  readonly migration?: string;
+  readonly action?: HistoryAction;
+  readonly state?: "started" | "finished" | "failed";
+  /** At most so many, newest first. @default 50 */
+  readonly limit?: number;
+}
+
+/** One row of the history. */
+export interface HistoryRow {
+  readonly id: string;
+  readonly run: string;
+  readonly migration: string;
+  readonly action: HistoryAction;
+  readonly state: "started" | "finished" | "failed";
+  readonly statement: number | null;
+  readonly noTransaction: boolean;
+  readonly errorCode: string | null;
+  readonly note: string | null;
+  readonly durationMs: number | null;
+  readonly actor: string;
+  readonly origin: string;
+  readonly revision: string | null;
+  readonly bundle: string | null;
+  readonly tool: string;
+  /** UTC, ISO 8601. */
+  readonly at: string;
+}
 
 /** One migration in a status report. */
 export interface MigrationStatus {
@@ -55,7 +100,7 @@ export interface PlanReport {
 export interface RunReport {
   /** Identifies the run in the history; null when there was nothing to do. */
   readonly run: string | null;
-  readonly completed: readonly Completed[];
+  readonly completed: readonly CompletedMigration[];
   readonly head: string | null;
   /** Pending names after the run, in running order. */
   readonly pending: readonly string[];

@@ -1,4 +1,4 @@
-import type { Direction } from "./plan/select.ts";
+import type { Direction } from "./migration.ts";
 
 /** Another session that stands in the way, as `pg_stat_activity` shows it. */
 export interface SessionInfo {
