@@ -29,7 +29,7 @@ export function allPages(): Page[] {
     readdirSync(join(REPOSITORY, folder))
       .filter((name) => name.endsWith(".md"))
       .map((name) => readPage(join(folder, name)));
-  return [...inFolder("."), ...inFolder("docs")];
+  return [...inFolder("."), ...inFolder("docs"), ...inFolder("docs/decisions")];
 }
 
 const FENCED = /^```(\w*)\n([\s\S]*?)^```$/gm;
