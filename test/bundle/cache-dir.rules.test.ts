@@ -52,7 +52,7 @@ describe("the folder for compiled code", () => {
     ["a node_modules where only owners may rename", "", 0o1777],
     [".cache", ".cache", 0o777],
     ["the folder itself", ".cache/cdk-pg-migrate", 0o777],
-  ])("is a private one when others may write to %s", (_what, open, mode) => {
+  ])("is a private one when others may write to %s [G27]", (_what, open, mode) => {
     const { dir, modules, beside } = shared();
     mkdirSync(beside, { recursive: true });
     chmodSync(join(modules, open), mode);
@@ -80,7 +80,7 @@ describe("the folder for compiled code", () => {
   });
 
   asRoot.each(["", ".cache", ".cache/cdk-pg-migrate"])(
-    "is a private one when another user made node_modules/%s",
+    "is a private one when another user made node_modules/%s [G27]",
     (owned) => {
       const { dir, modules, beside } = shared();
       mkdirSync(beside, { recursive: true });
@@ -102,7 +102,7 @@ describe("what is compiled", () => {
     process.umask(umask);
   });
 
-  it("is not taken from a file that somebody else changed, even if the size is the same", () => {
+  it("is not taken from a file that somebody else changed, even if the size is the same [G27]", () => {
     const { cacheDir } = make({});
     const compiled = compiledModule(cacheDir, "export const migrations = 1;\n");
     placeModule(compiled);

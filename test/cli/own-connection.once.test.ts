@@ -32,7 +32,7 @@ const MIGRATED = `CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar
 const rowsOf = async (db: TestDatabase) => (await db.query("SELECT FROM users")).length;
 
 describe("a database whose migrations open connections of their own", () => {
-  it("is adopted by up with all its rows, and no function of an applied migration is called", () =>
+  it("is adopted by up with all its rows, and no function of an applied migration is called [G25]", () =>
     withDatabase(async (db) => {
       await db.query(MIGRATED);
       const project = writeProject({ "1_users.ts": ownClient(db) });
@@ -44,7 +44,7 @@ describe("a database whose migrations open connections of their own", () => {
       expect(await rowsOf(db)).toBe(3);
     }));
 
-  it("is declared by baseline with all its rows, and repaired after an edit", () =>
+  it("is declared by baseline with all its rows, and repaired after an edit [G25]", () =>
     withDatabase(async (db) => {
       await db.query(`${MIGRATED}; DROP TABLE pgmigrations`);
       const project = writeProject({ "1_users.ts": ownClient(db) });

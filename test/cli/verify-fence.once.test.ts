@@ -98,7 +98,7 @@ function ways(role: string, database: string): Record<string, string> {
 
 describe("verify on a server that others use", () => {
   test(
-    "a migration that would change the server, in whatever way, is stopped and said to be unchecked",
+    "a migration that would change the server, in whatever way, is stopped and said to be unchecked [G18]",
     () =>
       withRole(async (db, role) => {
         const before = await shared(db, role);

@@ -30,7 +30,7 @@ describe("a connection that breaks while a database of node-pg-migrate is taken 
     return hit();
   }
 
-  it("leaves what was applied as it is, at any request", async () => {
+  it("leaves what was applied as it is, at any request [G24]", async () => {
     for (let n = 1; (await adoptTwice(n)) !== undefined; n += 1) {
       expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ applied: 1, pending: 0 });
       expect(await db.query("SELECT name FROM pgmigrations")).toEqual([{ name: "1_a" }]);

@@ -10,7 +10,7 @@ describe("a connection that breaks", () => {
   afterAll(() => stage.db.drop());
 
   it(
-    "before any request of a run of ten migrations: a second run ends where an undisturbed one does",
+    "before any request of a run of ten migrations: a second run ends where an undisturbed one does [G6]",
     () => atEveryRequest(stage, () => "cut"),
     120_000,
   );

@@ -19,7 +19,7 @@ describe("a connection that breaks while migrations are undone", () => {
     ["before a request", "cut"],
     ["before the answer", "lose-answer"],
   ])(
-    "%s: each is undone whole or not at all, or half-way and said so, and up brings them back",
+    "%s: each is undone whole or not at all, or half-way and said so, and up brings them back [G10]",
     async (_, fate) => {
       const { db, dir } = stage;
       for (let n = 2; ; n += 4) {

@@ -19,7 +19,7 @@ async function throughProxy(test: (db: TestDatabase, proxy: FaultyProxy) => Prom
 
 describe("a command on a network that has been frozen for a while", () => {
   it.each([["up"], ["up", "--lock-timeout", "0.1"]])(
-    "%s %s %s: the process ends soon after Ctrl-C",
+    "%s %s %s: the process ends soon after Ctrl-C [G9]",
     (...args) =>
       throughProxy(async (_, proxy) => {
         const command = startCommand(SLOW, args, environmentOf(proxy.connection));

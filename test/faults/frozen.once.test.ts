@@ -45,8 +45,8 @@ describe("a network that freezes", () => {
   afterAll(() => Promise.all(stages.map(({ db }) => db.drop())));
 
   it.each<[string, Fate, number]>([
-    ["before the server has the request", "freeze", 0],
-    ["before the answer comes", "freeze-answer", 3],
+    ["before the server has the request [G9]", "freeze", 0],
+    ["before the answer comes [G9]", "freeze-answer", 3],
   ])(
     "%s: a cancelled run ends soon, and a second run ends where an undisturbed one does",
     async (_, fate, phase) => {

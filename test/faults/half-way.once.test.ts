@@ -34,7 +34,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
     ["up", /BEGIN.*UPDATE .*'finished'.*COMMIT/s, "applied"],
     ["down", /DELETE FROM.*'finished'/s, "pending"],
   ] as const)(
-    "while its end is recorded (%s) is named as not known, not as half-done",
+    "while its end is recorded (%s) is named as not known, not as half-done [G29]",
     (direction, at, state) =>
       withDatabase(async (db) => {
         const dir = writeFolder(TWO);

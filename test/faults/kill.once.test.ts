@@ -42,8 +42,8 @@ describe("kill -9 of the command", () => {
   afterAll(() => stage.db.drop());
 
   it.each<[string, Fate, number]>([
-    ["before the server has the request", "cut", 0],
-    ["with the request under way", "pass", 1],
+    ["before the server has the request [G1]", "cut", 0],
+    ["with the request under way [G1]", "pass", 1],
   ])(
     "%s, at any request of a run of ten migrations: a second run ends where an undisturbed one does",
     async (_, fate, turn) => {

@@ -52,7 +52,7 @@ describe("two versions of the code", () => {
     ["at its third COMMIT", 18],
     ["between two migrations", 19],
     ["in an index built concurrently", 22],
-  ])("the older stopped %s: both succeed, and each migration ran once", async (_, n) => {
+  ])("the older stopped %s: both succeed, and each migration ran once [G14]", async (_, n) => {
     const [first, second] = await interleave(n, older, stage.dir);
     const names = [...first.completed, ...second.completed].map(({ migration }) => migration);
     expect(names.sort()).toEqual(TEN_NAMES);
@@ -60,7 +60,7 @@ describe("two versions of the code", () => {
   });
 
   it.each([3, 7, 22, 44])(
-    "the newer stopped at request %i: both succeed, and each migration ran once",
+    "the newer stopped at request %i: both succeed, and each migration ran once [G14]",
     async (n) => {
       const [first, second] = await interleave(n, stage.dir, older);
       const names = [...first.completed, ...second.completed].map(({ migration }) => migration);
@@ -69,7 +69,7 @@ describe("two versions of the code", () => {
     },
   );
 
-  it("up and down at the same time: one after the other, whoever comes first", async () => {
+  it("up and down at the same time: one after the other, whoever comes first [G15]", async () => {
     const { db, dir } = stage;
     for (let turn = 0; turn < 4; turn += 1) {
       await empty(db);

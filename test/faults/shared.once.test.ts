@@ -58,7 +58,7 @@ describe("migrations that share a transaction", () => {
     ["a connection that breaks before the answer", () => () => "lose-answer"],
     ["pg_terminate_backend", killed],
   ])(
-    "%s, at any: they are there all together with their records, or none is; a second run does the rest",
+    "%s, at any: they are there all together with their records, or none is; a second run does the rest [G31]",
     (_, faultFor) =>
       withDatabase(async (db) => {
         const dir = writeFolder(NINE);

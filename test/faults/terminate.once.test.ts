@@ -12,7 +12,7 @@ describe("pg_terminate_backend", () => {
   afterAll(() => stage.db.drop());
 
   it(
-    "at every request of a run of ten migrations: a second run ends where an undisturbed one does",
+    "at every request of a run of ten migrations: a second run ends where an undisturbed one does [G4]",
     () =>
       atEveryRequest(stage, async ({ pid }): Promise<Fate> => {
         const { db } = stage;

@@ -82,7 +82,7 @@ describe("where CloudFormation says that the stack goes forward", () => {
   });
 });
 
-describe("where CloudFormation says that the stack rolls back", () => {
+describe("where CloudFormation says that the stack rolls back [G21]", () => {
   it.each<[string, Change, Announced, string, string]>([
     ["older migrations are undone under down alone, by old code", [more, one], one, "keep", "undo"],
     ["older migrations are undone under down alone, by new code", [more, one], more, "keep", "undo"],

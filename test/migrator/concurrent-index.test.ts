@@ -126,7 +126,7 @@ describe("an index of which the build has failed", () => {
       "public.U&\"!0061\" UESCAPE '!'",
       "a_i",
     ],
-  ])("is built anew by resolve when its name has %s", (_what, name, table, made) =>
+  ])("is built anew by resolve when its name has %s [G13]", (_what, name, table, made) =>
     withDatabase(async (db) => {
       for (const option of ["", "IF NOT EXISTS "]) {
         const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); INSERT INTO a VALUES (1), (1);" });
@@ -224,7 +224,7 @@ describe("an index that another session is building", () => {
 
   const oidOf = async (db: TestDatabase) => (await db.query("SELECT 'a_i'::regclass::oid AS oid"))[0];
 
-  it("is awaited and kept when it is done", () =>
+  it("is awaited and kept when it is done [G13]", () =>
     whileBuilding("a_i", async (db, up, { built }, reader) => {
       const before = await oidOf(db);
       await reader.query("ROLLBACK");

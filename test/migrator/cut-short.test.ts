@@ -17,7 +17,7 @@ describe("cancelling", () => {
   it.each([
     ["each", ["a"]],
     ["all", []],
-  ] as const)("%s: stops the running statement, rolls back and unlocks", (transaction, kept) =>
+  ] as const)("%s: stops the running statement, rolls back and unlocks [G11]", (transaction, kept) =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...ONE,
@@ -47,7 +47,7 @@ describe("cancelling", () => {
     }),
   );
 
-  it("while waiting for the lock ends the waiting", () =>
+  it("while waiting for the lock ends the waiting [G11]", () =>
     withDatabase(async (db) => {
       await (await db.client()).query(LOCK);
       const cancel = new AbortController();
@@ -72,7 +72,7 @@ describe("cancelling", () => {
 });
 
 describe("a lost connection", () => {
-  it("is told apart from a wrong statement, and a second run finishes the work", () =>
+  it("is told apart from a wrong statement, and a second run finishes the work [G4]", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(0.7);" });
       const failing = failureOf((await openMigrator(db, dir)).up());
@@ -102,7 +102,7 @@ describe("a deadline", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("limits statements in the server too, should this process be gone", () =>
+  it("limits statements in the server too, should this process be gone [G12]", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a AS SELECT current_setting('statement_timeout') AS t;",

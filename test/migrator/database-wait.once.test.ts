@@ -57,7 +57,7 @@ async function wayThatOpens(
 }
 
 describe("a database that cannot be reached at the moment", () => {
-  it.each(Object.keys(UNWELL))("is waited for while it %s", async (kind) => {
+  it.each(Object.keys(UNWELL))("is waited for while it %s [G20]", async (kind) => {
     await withDatabase(async (db) => {
       const way = await wayThatOpens(db.connection, kind);
       const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
@@ -83,7 +83,7 @@ describe("a database that cannot be reached at the moment", () => {
     });
   });
 
-  it("is waited for no longer than was said, nor than the deadline allows", async () => {
+  it("is waited for no longer than was said, nor than the deadline allows [G20]", async () => {
     await withDatabase(async (db) => {
       const way = await wayThatOpens(db.connection, "refuses connections");
       const connection = { ...db.connection, host: "127.0.0.1", port: way.port };

@@ -18,7 +18,7 @@ describe("a statement that waits for a table", () => {
       await test(db, holder, dir);
     });
 
-  it("names who blocks it, is tried again, and gives up after the last try", () =>
+  it("names who blocks it, is tried again, and gives up after the last try [G23]", () =>
     withBusyTable(async (db, holder, dir) => {
       const options = { lockTimeoutMs: 150, lockRetries: 2, lockRetryDelayMs: 20 };
       const migrator = await openMigrator(db, dir, options);
@@ -35,19 +35,21 @@ describe("a statement that waits for a table", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
     }));
 
-  it.each(["each", "all"] as const)("%s: succeeds when the table is let go in time, once", (transaction) =>
-    withBusyTable(async (db, holder, dir) => {
-      const options = { lockTimeoutMs: 150, lockRetries: 20, lockRetryDelayMs: 50, transaction };
-      const migrator = await openMigrator(db, dir, options);
-      const running = migrator.up();
-      await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
-      await holder.query("ROLLBACK");
-      const { completed } = await running;
-      expect(completed.map(({ migration }) => migration)).toEqual(["2_b", "3_c"]);
-      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
-      const failed = await db.query("SELECT 1 FROM pgmigrations_history WHERE state = 'failed'");
-      expect(failed).toEqual([]);
-    }),
+  it.each(["each", "all"] as const)(
+    "%s: succeeds when the table is let go in time, once [G23]",
+    (transaction) =>
+      withBusyTable(async (db, holder, dir) => {
+        const options = { lockTimeoutMs: 150, lockRetries: 20, lockRetryDelayMs: 50, transaction };
+        const migrator = await openMigrator(db, dir, options);
+        const running = migrator.up();
+        await waitFor(async () => migrator.events.some(({ type }) => type === "retry"));
+        await holder.query("ROLLBACK");
+        const { completed } = await running;
+        expect(completed.map(({ migration }) => migration)).toEqual(["2_b", "3_c"]);
+        expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
+        const failed = await db.query("SELECT 1 FROM pgmigrations_history WHERE state = 'failed'");
+        expect(failed).toEqual([]);
+      }),
   );
 
   it("outside a transaction only the statement is tried again", () =>

@@ -67,7 +67,7 @@ describe("the migration lock", () => {
       ]);
     }));
 
-  it("eight runs at once apply each migration once, and all succeed", () =>
+  it("eight runs at once apply each migration once, and all succeed [G16]", () =>
     withDatabase(async (db) => {
       const files = Object.fromEntries(
         Array.from({ length: 10 }, (_, n) => [

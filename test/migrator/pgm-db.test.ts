@@ -52,7 +52,7 @@ describe("pgm.db in a migration's transaction", () => {
       "COMMIT in a procedure",
       "await pgm.db.query('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (1); COMMIT; END $$'); await pgm.db.query('CALL p()')",
     ],
-  ])("cannot commit a part of it: %s", (_, body) =>
+  ])("cannot commit a part of it: %s [G30]", (_, body) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...TABLE, "2_x.ts": up(`${body}; pgm.sql('INSERT INTO t VALUES (2)');`) });
       const migrator = await openMigrator(db, dir);

@@ -79,17 +79,19 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
     ["statement", 1],
     ["statement", 3],
   ] as const)("in %s pooling with %d server connections", (mode, size) => {
-    it.each(COMMANDS)("%s is refused, nothing is written, and no setting stays in the pool", (_, work) =>
-      withPooler(kind, { mode, size }, async (db, connection) => {
-        const before = await settingsThrough(connection);
-        const migrator = await openMigrator(db, writeFolder(FILES), {}, { connection });
-        const error = await failureOf(work(migrator));
-        expect(error.code).toBe("POOLER");
-        expect(error.details.hint).toMatch(/directly.*session/);
-        expect(await userTables(db)).toEqual([]);
-        expect(await settingsThrough(connection)).toEqual(before);
-        expect(await isLocked(db)).toBe(false);
-      }),
+    it.each(COMMANDS)(
+      "%s is refused, nothing is written, and no setting stays in the pool [G17]",
+      (_, work) =>
+        withPooler(kind, { mode, size }, async (db, connection) => {
+          const before = await settingsThrough(connection);
+          const migrator = await openMigrator(db, writeFolder(FILES), {}, { connection });
+          const error = await failureOf(work(migrator));
+          expect(error.code).toBe("POOLER");
+          expect(error.details.hint).toMatch(/directly.*session/);
+          expect(await userTables(db)).toEqual([]);
+          expect(await settingsThrough(connection)).toEqual(before);
+          expect(await isLocked(db)).toBe(false);
+        }),
     );
 
     it("a connection beside the engine's, as dump and verify make it, is refused too", () =>
@@ -142,7 +144,7 @@ describe.each(KINDS)("through $title", (kind) => {
     }),
   );
 
-  it.each(COMMANDS)("in session pooling %s gives its server connection back as it was", (_, work) =>
+  it.each(COMMANDS)("in session pooling %s gives its server connection back as it was [G17]", (_, work) =>
     withPooler(kind, { mode: "session", size: 1 }, async (db, connection) => {
       const before = await settingsThrough(connection);
       await work(await openMigrator(db, writeFolder(FILES), {}, { connection }));
@@ -176,7 +178,7 @@ describe.each(KINDS)("through $title", (kind) => {
       expect(await settingsThrough(connection)).toEqual(before);
     }));
 
-  it("in session pooling runs at once apply each migration once", () =>
+  it("in session pooling runs at once apply each migration once [G17]", () =>
     withPooler(kind, { mode: "session", size: 8 }, async (db, connection) => {
       const dir = writeFolder(FILES);
       const runs = [1, 2, 3, 4].map(async () => (await openMigrator(db, dir, {}, { connection })).up());

@@ -18,7 +18,7 @@ describe("resolve --retry of a file that was edited meanwhile", () => {
     ["a statement that has run is another one now", file("CREATE TABLE a (i int, j int)", ROWS, INDEX)],
     ["two statements that have run changed places", file(ROWS, A, INDEX)],
     ["there are fewer statements than have run", file(A)],
-  ])("is refused when %s", (_, edited) =>
+  ])("is refused when %s [G28]", (_, edited) =>
     withDatabase(async (db) => {
       const dir = writeFolder(file(A, ROWS, INDEX));
       await failureOf((await openMigrator(db, dir)).up());

@@ -207,7 +207,7 @@ describe("a table that is exchanged after it was looked at", () => {
       /CREATE TABLE c/,
       "CREATE TRIGGER evil BEFORE UPDATE ON pgmigrations_history FOR EACH ROW EXECUTE FUNCTION evil_trigger()",
     ],
-  ] as const)("%s, is refused, and no code of it runs", (_how, command, when, sql) =>
+  ] as const)("%s, is refused, and no code of it runs [G26]", (_how, command, when, sql) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();

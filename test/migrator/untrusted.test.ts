@@ -113,7 +113,7 @@ function inPlaceOf(table: string, sql: string): string {
 }
 
 describe.each(VICTIMS)("an attacker who may create in the schema, before the first run of a %s", (kind) => {
-  it.each(IN_ITS_PLACE)("cannot have code run with %s in the place of pgmigrations", (_what, sql) =>
+  it.each(IN_ITS_PLACE)("cannot have code run with %s in the place of pgmigrations [G26]", (_what, sql) =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         await victim.attack(inPlaceOf("public.pgmigrations", sql));
@@ -206,7 +206,7 @@ describe.each(VICTIMS)("an attacker with a right to the tables of a %s", (kind) 
         (table) => [row[0], table, row[1], row[2], row[3]] as const,
       ),
     ),
-  )("cannot have code run with %s, of %s", (_what, table, right, sql, remedy) =>
+  )("cannot have code run with %s, of %s [G26]", (_what, table, right, sql, remedy) =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         const dir = writeFolder(FILES);
