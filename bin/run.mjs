@@ -6,8 +6,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writ
 import module from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { fileFor } from "../scripts/cli-file.mjs";
-import { privateCache, safeCache } from "../scripts/safe-cache.mjs";
+import { privateCache, safeCache } from "../lib/bundle/safe-cache.mjs";
 
 const program = fileURLToPath(import.meta.url);
 const root = dirname(dirname(program));
@@ -56,7 +55,7 @@ async function compile(cache, outdir) {
     process.stderr.write("The dependencies are not installed yet: run `npm install` first.\n");
     process.exit(1);
   });
-  const bundles = await bundleCli(root, {
+  const { outputFiles } = await bundleCli(root, {
     outdir,
     sourcemap: "linked",
     write: false,
@@ -65,7 +64,7 @@ async function compile(cache, outdir) {
   // Made aside and moved into place whole: several commands may start at once.
   const aside = `${outdir}.${process.pid}`;
   mkdirSync(aside, { recursive: true, mode: 0o700 });
-  for (const { path, contents } of bundles.flatMap(({ outputFiles }) => outputFiles))
+  for (const { path, contents } of outputFiles)
     writeFileSync(join(aside, basename(path)), contents, { mode: 0o600 });
   try {
     renameSync(aside, outdir);
@@ -88,12 +87,12 @@ function sweep(cache) {
 async function start() {
   const cache = cacheFolder();
   const outdir = join(cache, newestSource().toFixed(0));
-  const entry = join(outdir, fileFor(process.argv[2]));
+  const entry = join(outdir, "cli.mjs");
   if (!statSync(entry, { throwIfNoEntry: false })) await compile(cache, outdir);
   // Node 22 and newer keep what they have compiled, packages included.
   if (module.enableCompileCache) module.enableCompileCache(join(cache, "..", "node"));
   await import(pathToFileURL(entry).href);
 }
 
-// Not awaited: versions of Node.js that are refused above would not even read it.
+// Not awaited: the Node.js versions refused above cannot parse a top-level await.
 start();

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { builtinModules, bundleCli } from "./cli-bundle.mjs";
+import { builtinModules } from "../lib/bundle/asset/builtin-modules.mjs";
+import { bundleCli } from "./cli-bundle.mjs";
 import { licencesOf } from "./licences.mjs";
 import { buildPublicApi } from "./public-api.mjs";
 
@@ -40,7 +41,7 @@ async function bundleHandlers() {
 
 async function bundleCommandLine() {
   const outdir = join(dist, "cli");
-  const bundles = await bundleCli(root, {
+  const { metafile } = await bundleCli(root, {
     outdir,
     minifySyntax: true,
     minifyWhitespace: true,
@@ -58,10 +59,10 @@ async function bundleCommandLine() {
     target: "node14",
     plugins: [builtinModules],
   });
-  return bundles.map(({ metafile }) => ({ metafile, from: process.cwd() }));
+  return { metafile, from: process.cwd() };
 }
 
 rmSync(dist, { recursive: true, force: true });
 compileTypeScript("tsconfig.build.json");
-const bundled = [await bundleConstructs(), await bundleHandlers(), ...(await bundleCommandLine())];
+const bundled = [await bundleConstructs(), await bundleHandlers(), await bundleCommandLine()];
 writeFileSync(join(dist, "LICENSES.txt"), licencesOf(bundled));

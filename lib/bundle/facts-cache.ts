@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { sweep, writeAtomically } from "./cache-files.ts";
+import { sweep, writeAtomically } from "./cache-dir.ts";
 import { type Facts, type FactsColumns, FactsTable, type KnownFacts } from "./facts-table.ts";
 import type { Stamps } from "./stamps.ts";
 

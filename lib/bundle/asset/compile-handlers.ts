@@ -2,7 +2,7 @@ import type { BuildOptions, Metafile } from "esbuild";
 import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
 import { property } from "../unknown.ts";
 import type { AssetFiles } from "./asset-files.ts";
-import { builtinModules } from "./builtin-modules.ts";
+import { builtinModules } from "./builtin-modules.mjs";
 import { withPlainNames } from "./chunk-names.ts";
 import { ENGINE_COPY, HANDLERS, STACK_EVENT_HANDLER } from "./handler-names.ts";
 import { engineEntry, withoutLoaders } from "./without-loaders.ts";
@@ -70,7 +70,7 @@ function options(dir: string, entryPoints: Entry[]): BuildOptions {
     legalComments: "none",
     // Before Node 21 pg asks for it to find out whether it runs at Cloudflare, and Node loads its `fetch` to answer.
     define: { Response: "undefined" },
-    plugins: [withoutLoaders(dir), builtinModules()],
+    plugins: [withoutLoaders(dir), builtinModules],
     tsconfigRaw: "{}",
     logLevel: "silent",
   };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { sweep, writeAtomically } from "../cache-files.ts";
+import { sweep, writeAtomically } from "../cache-dir.ts";
 import { property } from "../unknown.ts";
 import { type AssetFiles, sha256 } from "./asset-files.ts";
 

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
-import { sweep, writeAtomically } from "../cache-files.ts";
+import { sweep, writeAtomically } from "../cache-dir.ts";
 import { FolderError } from "../errors.ts";
 import { errorMessage } from "../unknown.ts";
 import { type AssetFiles, hashFiles } from "./asset-files.ts";

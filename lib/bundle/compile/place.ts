@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { sweep, writeAtomically } from "../cache-files.ts";
+import { sweep, writeAtomically } from "../cache-dir.ts";
 import { FolderError } from "../errors.ts";
 import { errorMessage } from "../unknown.ts";
 
