@@ -65,6 +65,12 @@ module.exports = {
       to: { path: "^lib/core/", pathNot: "^lib/core/index\\.ts$" },
     },
     {
+      name: "constructs-by-its-index",
+      severity: "error",
+      from: { pathNot: "^(lib/constructs|test)/" },
+      to: { path: "^lib/constructs/", pathNot: "^lib/constructs/index\\.ts$" },
+    },
+    {
       name: "constructs-load-no-engine",
       severity: "error",
       from: { path: "^lib/index\\.ts$" },

@@ -3,9 +3,7 @@ import { App, type AppProps, Aws, CfnOutput, Stack, type StackProps } from "aws-
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
-import type { DatabaseProfile } from "./constructs/database-profiles.ts";
-import { PostgresDatabase } from "./constructs/postgres-database.ts";
-import { PostgresMigrations } from "./constructs/postgres-migrations.ts";
+import { type DatabaseProfile, PostgresDatabase, PostgresMigrations } from "./constructs/index.ts";
 
 const DATABASE_NAME = "aws_framework";
 const MIGRATIONS_DIR = join(import.meta.dirname, "..", "migrations");

@@ -1,13 +1,14 @@
+import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { Reference, Token, Tokenization } from "aws-cdk-lib";
+import { Reference, Stack, Stage, Token, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct, IConstruct } from "constructs";
-import { checkCertificates } from "./certificates.ts";
-import { constructError } from "./construct-error.ts";
+import { DEFAULTS } from "../../lambda/contract.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
+import { constructError } from "./validation.ts";
 
 /** All that the functions need to know of a database, whatever kind it is. */
 export interface DatabaseTarget {
@@ -155,4 +156,83 @@ function proxyError(scope: Construct, received: string): Error {
     scope,
     `the migrations cannot run through an RDS Proxy (${received}): give the instance or cluster behind it`,
   );
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** @throws Error for text that is no list of certificates, or has a private key in it */
+function checkCertificates(scope: Construct, pem: string): void {
+  if (pem.includes("PRIVATE KEY-----")) {
+    throw constructError(scope, "database.ca has a private key in it: give the certificates alone");
+  }
+  const certificates = pem.match(CERTIFICATE) ?? [];
+  if (certificates.length === 0) {
+    // Only a short text may be shown: it is a path, most likely.
+    const shown = pem.length < 200 && !pem.includes("\n") ? `, not "${pem}"` : "";
+    throw constructError(
+      scope,
+      `database.ca must be the text of a PEM file with certificates${shown}: read the file with readFileSync`,
+    );
+  }
+  for (const [index, certificate] of certificates.entries()) {
+    if (!isCertificate(certificate)) {
+      throw constructError(
+        scope,
+        `certificate ${index + 1} of ${certificates.length} in database.ca cannot be read`,
+      );
+    }
+  }
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).fingerprint256 !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** The constructs of each app by the table that they keep their records in. */
+const KNOWN = new WeakMap<IConstruct, Map<string, Construct>>();
+
+/** Where a construct keeps its records. A host that is a token is the same text wherever the same database is meant. */
+export interface RecordsLocation {
+  readonly host: string;
+  readonly port: string;
+  readonly databaseName: string;
+  /** JSON of the options that differ from their defaults. */
+  readonly options: string;
+}
+
+/**
+ * Two folders that share one table would take each other's migrations for their own.
+ * @throws Error naming the other construct
+ */
+export function requireOnePerDatabase(scope: Construct, location: RecordsLocation): void {
+  const { root } = scope.node;
+  const known = KNOWN.get(root) ?? new Map<string, Construct>();
+  KNOWN.set(root, known);
+  const { account, region } = Stack.of(scope);
+  // The same private name may lead to another server in another account or region, which a stage may not know yet.
+  const stage = Stage.of(scope)?.node.path ?? "";
+  const key = JSON.stringify([account, region, stage, ...tableOf(location)]);
+  const other = known.get(key);
+  if (other !== undefined) {
+    throw constructError(
+      scope,
+      `${other.node.path} already runs migrations on this database, with the same table of applied ones: give one of ` +
+        "them a `schema` or a `migrationsTable` of its own, or put both folders together",
+    );
+  }
+  known.set(key, scope);
+}
+
+function tableOf({ host, port, databaseName, options }: RecordsLocation): readonly unknown[] {
+  const parsed: unknown = JSON.parse(options);
+  const option = (name: string): unknown =>
+    typeof parsed === "object" && parsed !== null ? Reflect.get(parsed, name) : undefined;
+  const schemas = option("schema");
+  const [first = DEFAULTS.schema] = Array.isArray(schemas) ? schemas : [];
+  const schema = option("migrationsSchema") ?? first;
+  return [host, port, databaseName, schema, option("migrationsTable") ?? DEFAULTS.migrationsTable];
 }

@@ -1,7 +1,7 @@
 import type { Construct } from "constructs";
 import { DEFAULTS, LIMITS, type MigratorOptions } from "../../lambda/contract.ts";
-import { constructError } from "./construct-error.ts";
 import type { EngineProps, PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+import { checkChoice, constructError } from "./validation.ts";
 
 /** Those of the waits are not the same in a deploy and in a command: given, they are said in any case. */
 const { lockWaitMs: _, databaseWaitMs: __, ...COMMON_DEFAULTS } = DEFAULTS;
@@ -55,20 +55,6 @@ function optionsOf(props: EngineProps): MigratorOptions {
     databaseWaitMs: props.databaseWait?.toMilliseconds(),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** @throws Error for a value that the type does not have; it comes from JavaScript */
-export function checkChoice<T extends string>(
-  scope: Construct,
-  prop: string,
-  value: T | undefined,
-  choices: readonly T[],
-): void {
-  if (value === undefined || choices.includes(value)) return;
-  throw constructError(
-    scope,
-    `${prop} must be ${choices.map((one) => `"${one}"`).join(" or ")}, not "${value}"`,
-  );
 }
 
 /**

@@ -8,16 +8,14 @@ import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
-import { constructError } from "./construct-error.ts";
-import { type DatabaseTarget, databaseTarget, resourceOf } from "./database-target.ts";
-import { deployProperties } from "./deploy-properties.ts";
-import { checkChoice, engineOptions, functionTimeout } from "./engine-options.ts";
+import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
+import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
 import { migrationFunctions, migrationLogs } from "./migration-functions.ts";
-import { migrationsAsset } from "./migrations-asset.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
-import { requireOnePerDatabase } from "./one-per-database.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+import { deployProperties, migrationsAsset } from "./release.ts";
+import { checkChoice, constructError } from "./validation.ts";
 
 /**
  * Runs a folder of Postgres migrations when the stack is deployed, and gives operators two functions to look

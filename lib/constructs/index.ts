@@ -1,0 +1,14 @@
+/** The constructs a CDK app adds to its stacks. Synth time only. */
+
+export { PostgresDatabase } from "./postgres-database.ts";
+export type { DatabaseProfile, PostgresDatabaseProps } from "./postgres-database-props.ts";
+export { PostgresMigrations } from "./postgres-migrations.ts";
+export type {
+  EngineProps,
+  MigrationsDatabase,
+  OnRollback,
+  OrderPolicy,
+  PostgresEndpoint,
+  PostgresMigrationsProps,
+  TransactionMode,
+} from "./postgres-migrations-props.ts";
