@@ -22,6 +22,7 @@ module.exports = {
     ]),
     room("core", "^lib/core/", ["^lib/core/"]),
     room("migrator", "^lib/migrator/", ["^lib/(core|migrator)/", ...npm("pg", "node-pg-migrate")]),
+    room("sql", "^lib/migrator/sql/", ["^lib/(core|migrator/sql)/"]),
     room("bundle", "^lib/bundle/", ["^lib/(core|bundle)/", ...npm("esbuild")]),
     room("constructs", "^lib/constructs/", [
       "^lib/(constructs|core|bundle)/",

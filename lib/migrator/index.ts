@@ -13,7 +13,7 @@ export { errorAsJson, maskedPlan, resultAsJson } from "./json.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
 export type { BundleExtent, Extent } from "./plan/select.ts";
 export { FENCE_STATE, type Fence } from "./run/fence.ts";
+export { type ExternalNames, findExternalEffect } from "./sql/external-effects.ts";
 export { type MaskedSql, maskQuoted, maskSecrets, maskSql } from "./sql/mask.ts";
-export { actsOutside, type OutsideNames } from "./sql/outside.ts";
 export { locate } from "./sql/position.ts";
 export { splitStatements } from "./sql/split.ts";

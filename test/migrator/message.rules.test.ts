@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { Message, messagesOf, own } from "../../lib/migrator/connection/message.ts";
-import { oneLine } from "../../lib/migrator/sql/one-line.ts";
+import { oneLine } from "../../lib/migrator/sql/mask.ts";
 import { isSelfContained } from "../../lib/migrator/sql/split.ts";
 import { failure } from "./failures.ts";
 

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { MigrationError } from "../../core/index.ts";
-import { actsOutside, FENCE_STATE, type Fence, type OutsideNames } from "../../migrator/index.ts";
+import { type ExternalNames, FENCE_STATE, type Fence, findExternalEffect } from "../../migrator/index.ts";
 
 const SETTINGS = "settings or comments of roles or databases";
 
@@ -45,7 +45,7 @@ END $cdk_pg_migrate$`;
 
 /** Keeps the migrations of a run inside of their scratch database, and remembers why one was stopped. */
 export class ScratchFence implements Fence {
-  readonly #names: OutsideNames = new Set();
+  readonly #names: ExternalNames = new Set();
   #digest = "";
   #refusal: string | undefined;
 
@@ -69,7 +69,7 @@ export class ScratchFence implements Fence {
   }
 
   inspect(sql: string): void {
-    const what = actsOutside(sql, this.#names);
+    const what = findExternalEffect(sql, this.#names);
     if (what !== undefined) throw this.refusal(what);
   }
 

@@ -1,8 +1,7 @@
 import type pg from "pg";
 import { MigrationError } from "../../core/index.ts";
 import type { MigrationDb } from "../engine.ts";
-import { maskSecrets } from "../sql/mask.ts";
-import { oneLine } from "../sql/one-line.ts";
+import { maskSecrets, oneLine } from "../sql/mask.ts";
 import { callSite, placeOf } from "./call-site.ts";
 
 /** A query of a migration, as it is sent to the server. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import pg from "pg";
-import { piecesOf } from "../sql/pieces.ts";
+import { chunksOf } from "../sql/literals.ts";
 
 /**
  * A text of SQL whose rows nobody wants. The driver would keep what every statement of it answers; here statements are
@@ -64,7 +64,7 @@ function* encoded(texts: readonly string[]): Generator<Buffer, undefined> {
     1,
   );
   let before = [header];
-  for (const piece of piecesOf(terminated)) {
+  for (const piece of chunksOf(terminated)) {
     yield Buffer.concat([...before, Buffer.from(piece)]);
     before = [];
   }

@@ -2,7 +2,7 @@ import { type Direction, MigrationError } from "../../core/index.ts";
 import { buildWithDatabase } from "../build/build.ts";
 import type { Part } from "../connection/message.ts";
 import type { BuiltSteps } from "../engine.ts";
-import { oneLine } from "../sql/one-line.ts";
+import { oneLine } from "../sql/mask.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { withAdvice } from "./advice.ts";

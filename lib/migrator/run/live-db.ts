@@ -4,7 +4,7 @@ import { MigrationError } from "../../core/index.ts";
 import type { MigrationQuery, RunQuery } from "../build/queries.ts";
 import type { Session } from "../connection/session.ts";
 import { concernsTransaction, firstTransactionControl } from "../sql/classify.ts";
-import { oneLine } from "../sql/one-line.ts";
+import { oneLine } from "../sql/mask.ts";
 import { type Fence, fenced } from "./fence.ts";
 import { runBeside } from "./invalid-index.ts";
 import { isCleanRefusal } from "./refusal.ts";

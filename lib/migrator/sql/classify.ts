@@ -4,15 +4,15 @@ import { someStatement, splitStatements, statementTokens } from "./split.ts";
 export type TransactionControl = "begin" | "commit" | "rollback";
 
 /**
- * Beginnings of statements that commit on their own before they are done, or do what no rollback undoes.
- * - CALL, DO: the code may hold COMMIT.
+ * Beginnings of statements that commit internally before they finish, or have effects that no rollback undoes.
+ * - CALL, DO: the code may contain COMMIT.
  * - REINDEX: a transaction for each index; REINDEX CONCURRENTLY leaves an invalid one (`..._ccnew`) when it fails.
  * - CREATE/DROP INDEX CONCURRENTLY: leave an invalid index.
- * - databases and tablespaces: files, and a DROP DATABASE that is cut short leaves an invalid database.
+ * - databases and tablespaces: files; an interrupted DROP DATABASE leaves an invalid database.
  * - subscriptions: replication slots on another server.
- * Everything else is atomic, among it REFRESH MATERIALIZED VIEW CONCURRENTLY, ALTER TYPE ... ADD VALUE,
- * ALTER SYSTEM and DETACH PARTITION ... FINALIZE. VACUUM, ANALYZE and CLUSTER work table by table, but whatever
- * they finished is nothing that anybody would have to settle.
+ * Everything else is atomic, including REFRESH MATERIALIZED VIEW CONCURRENTLY, ALTER TYPE ... ADD VALUE,
+ * ALTER SYSTEM and DETACH PARTITION ... FINALIZE. VACUUM, ANALYZE and CLUSTER work table by table, but nothing has to
+ * be cleaned up after them.
  */
 const RESIDUE_BEGINNINGS: readonly (readonly string[])[] = [
   ["call"],
@@ -30,10 +30,7 @@ const RESIDUE_BEGINNINGS: readonly (readonly string[])[] = [
   ["drop", "subscription"],
 ];
 
-/**
- * Whether a statement that fails outside a transaction block may have left a part of its work behind. When in
- * doubt, yes. Of a text with several statements: whether one of them may.
- */
+/** Whether some statement, failing outside a transaction block, may leave part of its work behind. Errs towards yes. */
 export function mayLeaveResidue(statement: string): boolean {
   return someStatement(
     statement,
@@ -45,11 +42,11 @@ export function mayLeaveResidue(statement: string): boolean {
 }
 
 /**
- * Whether SQL is one statement that works beside others (`... CONCURRENTLY`). It waits for other transactions to end
- * without keeping anybody waiting, and what it has done is thrown away when it gives up.
+ * Whether SQL is a single `... CONCURRENTLY` statement. It waits for other transactions without blocking any, and its
+ * work is lost when it gives up.
  */
 export function isConcurrent(sql: string): boolean {
-  // The tokens of a large text take many times its size.
+  // Fast path: the tokens of a large text take many times its size.
   if (!/concurrently/i.test(sql)) return false;
   const [tokens = [], ...others] = statementTokens(sql);
   if (others.length > 0) return false;
@@ -67,7 +64,7 @@ const CONCURRENT_BEGINNINGS: readonly (readonly string[])[] = [
   ["refresh", "materialized", "view", "concurrently"],
 ];
 
-/** As a word after the kind, or as an option, which may say that it is not wanted. */
+/** CONCURRENTLY follows the kind of object, or is an option that may be switched off. */
 function reindexesConcurrently(sql: string, tokens: readonly Token[]): boolean {
   if (!isKeyword(sql, tokens[0], "reindex")) return false;
   const at = tokens.findIndex((token) => isKeyword(sql, token, "concurrently"));
@@ -76,9 +73,8 @@ function reindexesConcurrently(sql: string, tokens: readonly Token[]): boolean {
 }
 
 /**
- * What a statement does to the transaction it stands in; of several statements, the first one counts. Neither
- * savepoints nor COMMIT/ROLLBACK PREPARED do anything to it. PREPARE TRANSACTION ends it: a commit to whoever
- * wants to go on inside of it.
+ * How the first statement of the text begins or ends the current transaction. Savepoints and COMMIT/ROLLBACK PREPARED
+ * do neither. PREPARE TRANSACTION ends it, so it counts as a commit.
  */
 export function transactionControl(statement: string): TransactionControl | undefined {
   const tokens = statementTokens(statement)[0] ?? [];
@@ -88,18 +84,15 @@ export function transactionControl(statement: string): TransactionControl | unde
   if (isKeyword(statement, tokens[1], "prepared")) return undefined;
   if (starts("commit") || starts("end")) return "commit";
   if (starts("abort")) return "rollback";
-  return starts("rollback") && !isToSavepoint(statement, tokens) ? "rollback" : undefined;
+  return starts("rollback") && !isRollbackToSavepoint(statement, tokens) ? "rollback" : undefined;
 }
 
-/** What a statement does to the transaction around it; the first that does something, of several statements. */
+/** The first statement that begins or ends the current transaction. */
 export function firstTransactionControl(sql: string): string | undefined {
   return splitStatements(sql).find(({ text }) => transactionControl(text) !== undefined)?.text;
 }
 
-/**
- * Whether SQL is about the transaction itself, without ending it: its savepoints, or its isolation. A savepoint put
- * around that would change what it means.
- */
+/** Whether SQL uses savepoints or sets the isolation level, so that a savepoint around it would change its meaning. */
 export function concernsTransaction(sql: string): boolean {
   return someStatement(sql, (tokens) => {
     const starts = (...words: string[]) => hasWords(sql, tokens, 0, words);
@@ -109,12 +102,12 @@ export function concernsTransaction(sql: string): boolean {
   });
 }
 
-function isToSavepoint(sql: string, tokens: readonly Token[]): boolean {
+function isRollbackToSavepoint(sql: string, tokens: readonly Token[]): boolean {
   const hasNoise = isKeyword(sql, tokens[1], "work") || isKeyword(sql, tokens[1], "transaction");
   return isKeyword(sql, tokens[hasNoise ? 2 : 1], "to");
 }
 
-/** CONCURRENTLY can only be last there, and DETACH PARTITION is an ALTER TABLE's only action. */
+/** CONCURRENTLY is always last, and DETACH PARTITION is always the only action of an ALTER TABLE. */
 function detachesConcurrently(sql: string, tokens: readonly Token[]): boolean {
   return (
     hasWords(sql, tokens, 0, ["alter", "table"]) &&

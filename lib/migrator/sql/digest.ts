@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import type { Token } from "./lexer.ts";
-import { type Gap, type StringStyle, stringEnd } from "./quoted.ts";
 import { scanStatements } from "./split.ts";
+import { type Gap, type StringStyle, stringEnd } from "./token-ends.ts";
 
-/** Goes up whenever the same SQL would give another digest; stored beside the digest. */
+/** Stored with each digest; must be increased when the same SQL would get another digest. */
 export const DIGEST_VERSION = 1;
 
 /**
- * SHA-256 (hex) over the tokens of all statements: blind to comments, white space, line endings, empty
- * statements, semicolons between statements, and to which step holds which statement. Letter case counts.
+ * SHA-256 (hex) of the tokens of all statements. Ignores comments, white space, line endings, empty statements,
+ * semicolons between statements, and how statements are distributed over steps. Letter case counts.
  *
- * Every token goes in as its length, a colon and its text, every statement ends with a semicolon; no length
- * begins with one, so two different lists never give the same input. (The hash reads UTF-8, in which all lone
- * surrogates are one character, as they are on their way to the server.)
+ * A token is hashed as its length, a colon and its text; a statement ends with a semicolon. No length begins with a
+ * semicolon, so the input is unambiguous. (The hash reads UTF-8, where all lone surrogates are the same replacement
+ * character, as in what the server receives.)
  */
 export function sqlDigest(steps: readonly string[]): string {
   const hash = createHash("sha256");
@@ -35,21 +35,21 @@ export function sqlDigest(steps: readonly string[]): string {
   return hash.update(pending).digest("hex");
 }
 
-/** Characters that are hashed at a time: each token alone would take several times as long. */
+/** Hashing larger chunks is several times faster than hashing single tokens. */
 const CHUNK = 65_536;
 
 function canonicalText(sql: string, token: Token): string {
   const text = sql.slice(token.start, token.end);
-  // Without a line break there is neither a line ending to unify nor a literal that goes on after one.
+  // A literal continues only after a line break.
   if (token.kind !== "string" || !/[\n\r]/.test(text)) return text.replace(/\r\n?/g, "\n");
-  return joinedPieces(text).replace(/\r\n?/g, "\n");
+  return joinedParts(text).replace(/\r\n?/g, "\n");
 }
 
 /**
- * 'a' and 'b' on separate lines are one literal, and what parts them is no part of it: one line feed stands
- * for it. They are not glued to 'ab', which in a literal with escapes need not be the same (E'\1' and '2').
+ * 'a' and 'b' on separate lines are one literal; the gap between them becomes one line feed. They are not joined to
+ * 'ab', which may differ in a literal with escapes (E'\1' and '2').
  */
-function joinedPieces(text: string): string {
+function joinedParts(text: string): string {
   const open = text.search(/['$]/);
   if (text[open] !== "'") return text;
   const gaps: Gap[] = [];

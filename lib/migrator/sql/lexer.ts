@@ -17,14 +17,22 @@ import {
   PLUS,
   QUOTE,
   skip,
-} from "./chars.ts";
-import { blockCommentEnd, isBlockCommentStart, isLineCommentStart, lineCommentEnd } from "./comments.ts";
-import { numberEnd } from "./numbers.ts";
-import { dollarQuoteEnd, quotedIdentifierEnd, type StringStyle, stringEnd } from "./quoted.ts";
+} from "./characters.ts";
+import {
+  blockCommentEnd,
+  dollarQuoteEnd,
+  isBlockCommentStart,
+  isLineCommentStart,
+  lineCommentEnd,
+  numberEnd,
+  quotedIdentifierEnd,
+  type StringStyle,
+  stringEnd,
+} from "./token-ends.ts";
 
 /**
- * `word`: an unquoted identifier or keyword. `quoted`: "..." and U&"...". `string`: every kind of literal in
- * quotes, prefix and continuation lines included, and dollar quotes. `other`: what PostgreSQL refuses.
+ * `word`: an unquoted identifier or keyword. `quoted`: "..." and U&"...". `string`: any literal in quotes including
+ * its prefix and continuation lines, or in dollar quotes. `other`: characters that PostgreSQL rejects.
  */
 export type TokenKind =
   | "comment"
@@ -37,7 +45,7 @@ export type TokenKind =
   | "punctuation"
   | "other";
 
-/** A token by where it is, in UTF-16 code units; `end` is past its last one. */
+/** The position of a token in UTF-16 code units; `end` is exclusive. */
 export interface Token {
   readonly kind: TokenKind;
   readonly start: number;
@@ -45,11 +53,11 @@ export interface Token {
 }
 
 /**
- * Cuts SQL into tokens as the scanner of PostgreSQL 15 to 18 does with `standard_conforming_strings` on; white
- * space is left out, comments are in. Never throws: what is not terminated reaches to the end. Time is linear.
+ * Tokenizes SQL like the scanner of PostgreSQL 15 to 18 with `standard_conforming_strings` on. White space is left
+ * out, comments are included. Never throws: an unterminated token extends to the end. Runs in linear time.
  *
  * Two deliberate differences: N'...' is one token (PostgreSQL gives `NCHAR` and a literal, but `N '...'`, with
- * white space, is a cast to a type `n`), and a number includes letters that stick to it (an error there).
+ * white space, is a cast to a type `n`), and a number includes letters directly after it (an error in PostgreSQL).
  */
 export function tokenize(sql: string): Token[] {
   const tokens: Token[] = [];
@@ -57,23 +65,23 @@ export function tokenize(sql: string): Token[] {
   return tokens;
 }
 
-/** The same, one token after the other: the tokens of a large text take many times its size. */
+/** Like `tokenize`, but keeps nothing: the tokens of a large text take many times its size. */
 export function scan(sql: string, visit: (token: Token) => void): void {
   let at = skip(sql, 0, isSpace);
   while (at < sql.length) at = skip(sql, readToken(sql, at, visit), isSpace);
 }
 
-/** Whether a token is that keyword, given in small ASCII letters; "quoted" words are none. */
+/** Whether a token is this keyword, written in lower-case ASCII. A quoted identifier is not a keyword. */
 export function isKeyword(sql: string, token: Token | undefined, keyword: string): boolean {
   if (token?.kind !== "word" || token.end - token.start !== keyword.length) return false;
   for (let index = 0; index < keyword.length; index++) {
-    // Not toLowerCase(): it would make a `k` of the Kelvin sign, which PostgreSQL leaves alone.
+    // toLowerCase() would turn the Kelvin sign into a `k`; PostgreSQL does not.
     if ((sql.charCodeAt(token.start + index) | LOWER_BIT) !== keyword.charCodeAt(index)) return false;
   }
   return true;
 }
 
-/** Whether the tokens from that one on begin with these keywords. */
+/** Whether the tokens starting at index `from` are these keywords. */
 export function hasWords(
   sql: string,
   tokens: readonly Token[],
@@ -83,12 +91,12 @@ export function hasWords(
   return words.every((word, index) => isKeyword(sql, tokens[from + index], word));
 }
 
-/** Whether a token is that one punctuation character. */
+/** Whether a token is this punctuation character. */
 export function isMark(sql: string, token: Token, mark: string): boolean {
   return token.kind === "punctuation" && token.end - token.start === 1 && sql[token.start] === mark;
 }
 
-/** Hands over what starts at `at` (a run of operators is several tokens) and returns where it ends. */
+/** Visits the token at `at` (a run of operators may be several tokens) and returns its end. */
 function readToken(sql: string, at: number, visit: (token: Token) => void): number {
   const code = sql.charCodeAt(at);
   if (isOperatorPart(code) && !isCommentStart(sql, at)) return readOperators(sql, at, visit);
@@ -127,7 +135,7 @@ function wordOrLiteral(sql: string, start: number, code: number): Token {
   return { kind: "word", start, end: skip(sql, start + 1, isIdentifierPart) };
 }
 
-/** What the letter right before a quote makes of the literal; undefined when it is no part of it. */
+/** The style of a literal with this prefix; undefined if the letter is not a prefix. */
 function prefixStyle(code: number): StringStyle | undefined {
   switch (String.fromCharCode(code)) {
     case "e":
@@ -157,9 +165,9 @@ function isCommentStart(sql: string, at: number): boolean {
 }
 
 /**
- * Hands over a whole run of operator characters, up to a comment. It is one operator, unless it ends in + or - and
- * has only characters of standard operators: then the signs at its end are operators of their own. Reading
- * the run once, rather than once for each of these, is what keeps `+-+-+-...` linear.
+ * Visits a run of operator characters, up to a comment. It is one operator, unless it ends in + or - and contains only
+ * characters of standard operators: then each trailing sign is a separate operator. Reading the run only once keeps
+ * `+-+-+-...` linear.
  */
 function readOperators(sql: string, start: number, visit: (token: Token) => void): number {
   let end = start;

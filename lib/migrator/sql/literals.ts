@@ -1,17 +1,38 @@
-import { piecesOf } from "./pieces.ts";
-import { type Gap, stringEnd } from "./quoted.ts";
+import { type Gap, stringEnd } from "./token-ends.ts";
 
-/** A string literal, taken apart. */
+/** Large texts are processed in chunks of this many characters. */
+const CHUNK_LENGTH = 65_536;
+
+/** The high bits of a high surrogate in UTF-16. */
+const HIGH_SURROGATE = 0xd800;
+
+/** Joins the texts and yields them in chunks. No chunk ends inside a surrogate pair. */
+export function* chunksOf(texts: readonly string[]): Generator<string> {
+  let chunk = "";
+  for (const text of texts) {
+    for (let at = 0; at < text.length; at += CHUNK_LENGTH) {
+      chunk += text.slice(at, at + CHUNK_LENGTH);
+      if (chunk.length < CHUNK_LENGTH) continue;
+      const isHalf = (chunk.charCodeAt(chunk.length - 1) & 0xfc00) === HIGH_SURROGATE;
+      const end = isHalf ? chunk.length - 1 : chunk.length;
+      yield chunk.slice(0, end);
+      chunk = chunk.slice(end);
+    }
+  }
+  if (chunk !== "") yield chunk;
+}
+
+/** The parts of a string literal. */
 export interface Literal {
-  /** Its prefix and opening quote. */
+  /** Prefix and opening quote. */
   readonly open: string;
-  /** As it is written between the quotes; of a literal in several pieces, from the first to the last. */
+  /** The source between the quotes, including gaps of a literal that continues on another line. */
   readonly raw: string;
-  /** Empty where nothing closes it. */
+  /** Empty if the literal is not terminated. */
   readonly close: string;
-  /** What it means. */
+  /** The value after unescaping. */
   readonly value: string;
-  /** `plain`: a quote is doubled and nothing else is escaped. */
+  /** `plain`: the only escape is a doubled quote. */
   readonly style: "dollar" | "plain" | "escaped";
 }
 
@@ -28,14 +49,14 @@ export function readLiteral(text: string): Literal {
   stringEnd(text, open.length - 1, isEscape ? "escape" : "standard", gaps);
   const close = isClosed(text, open.length, isEscape) ? "'" : "";
   const raw = text.slice(open.length, text.length - close.length);
-  const joined = joinPieces(raw, gaps, open.length);
+  const joined = joinParts(raw, gaps, open.length);
   const unquoted = joined.replaceAll("''", "'");
   if (isEscape) return { open, raw, close, value: fromBackslashEscapes(joined), style: "escaped" };
   if (/^u/i.test(open)) return { open, raw, close, value: fromUnicodeEscapes(unquoted), style: "escaped" };
   return { open, raw, close, value: unquoted, style: "plain" };
 }
 
-/** The literal with another meaning, in the same quotes; it has as many lines as before. */
+/** Writes another value in the same quotes, with at least as many lines as before. */
 export function writeLiteral({ open, raw, close, style }: Literal, value: string): string {
   const written = style === "dollar" ? value : value.replaceAll("'", "''");
   const lines = lineBreaks(raw) - lineBreaks(written);
@@ -43,14 +64,14 @@ export function writeLiteral({ open, raw, close, style }: Literal, value: string
 }
 
 /**
- * A text as a literal that means the same whatever `standard_conforming_strings` is. The driver's own function adds
- * one character after the other, which takes more than thirty bytes of memory for each.
+ * Quotes a text so that it is safe with any `standard_conforming_strings`. The driver's function appends single
+ * characters, which takes over thirty bytes of memory for each.
  */
 export function quoteLiteral(text: string): string {
   return quoted([text]);
 }
 
-/** A list of texts as JSON, as a literal. The JSON of large texts is never in memory as a whole. */
+/** Quotes a list of texts as JSON, without holding all of the JSON in memory. */
 export function quoteJson(texts: readonly string[]): string {
   return quoted(jsonOf(texts));
 }
@@ -58,7 +79,7 @@ export function quoteJson(texts: readonly string[]): string {
 function* jsonOf(texts: readonly string[]): Generator<string> {
   for (const [index, text] of texts.entries()) {
     yield index === 0 ? '["' : '","';
-    for (const piece of piecesOf([text])) yield JSON.stringify(piece).slice(1, -1);
+    for (const chunk of chunksOf([text])) yield JSON.stringify(chunk).slice(1, -1);
   }
   yield texts.length === 0 ? "[]" : '"]';
 }
@@ -67,7 +88,7 @@ function quoted(texts: Iterable<string>): string {
   let [content, hasBackslash] = ["", false];
   for (const text of texts) {
     hasBackslash ||= text.includes("\\");
-    for (const piece of piecesOf([text])) content += piece.replace(/['\\]/g, "$&$&");
+    for (const chunk of chunksOf([text])) content += chunk.replace(/['\\]/g, "$&$&");
   }
   return `${hasBackslash ? "E" : ""}'${content}'`;
 }
@@ -76,18 +97,18 @@ function lineBreaks(text: string): number {
   return text.match(/\n/g)?.length ?? 0;
 }
 
-/** An escaped or doubled quote at the end closes nothing. */
+/** An escaped or doubled quote at the end does not close the literal. */
 function isClosed(text: string, from: number, isEscape: boolean): boolean {
   if (text.length <= from || !text.endsWith("'")) return false;
-  // A literal that is not closed takes in what follows.
+  // An unterminated literal would include the appended text.
   return stringEnd(`${text} x`, from - 1, isEscape ? "escape" : "standard") === text.length;
 }
 
-function joinPieces(raw: string, gaps: readonly Gap[], offset: number): string {
+function joinParts(raw: string, gaps: readonly Gap[], offset: number): string {
   let joined = "";
   let from = 0;
   for (const { start, end } of gaps) {
-    // A gap is what stands between two quotes, which are no part of the value either.
+    // The quotes around a gap are not part of the value either.
     joined += raw.slice(from, start - 1 - offset);
     from = end + 1 - offset;
   }
@@ -99,8 +120,8 @@ const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r
 function fromBackslashEscapes(raw: string): string {
   return raw.replace(
     /''|\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|x([0-9a-f]{1,2})|([0-7]{1,3})|([\s\S]))/gi,
-    (found, short, long, hex, octal, other) => {
-      if (found === "''") return "'";
+    (sequence, short, long, hex, octal, other) => {
+      if (sequence === "''") return "'";
       if (octal !== undefined) return String.fromCharCode(Number.parseInt(octal, 8));
       if (other !== undefined) return ESCAPES[other] ?? other;
       return codePoint(short ?? long ?? hex);

@@ -1,43 +1,51 @@
 import { hasWords, isKeyword, type Token, tokenize } from "./lexer.ts";
 import { readLiteral, writeLiteral } from "./literals.ts";
-import { MASK, maskOf, maskText, maskTextInCode, type OnSecret, SECRET_HINT } from "./secret-names.ts";
+import {
+  isPasswordTemplate,
+  looksLikeSql,
+  MASK,
+  maskOf,
+  maskText,
+  maskTextInCode,
+  type OnSecret,
+  SECRET_HINT,
+} from "./secret-text.ts";
 import { secretTokens } from "./secret-tokens.ts";
 import { scanStatements } from "./split.ts";
-import { isPasswordTemplate, looksLikeSql } from "./templates.ts";
-import { TokenTable } from "./token-table.ts";
+import { TokenTable } from "./statement-view.ts";
 
-export { maskText } from "./secret-names.ts";
+export { maskText } from "./secret-text.ts";
 
-/** What replaces a part of a text. Edits are in order and do not overlap. */
+/** Replaces a range of a text. Edits are sorted and do not overlap. */
 interface Edit {
   readonly start: number;
   readonly end: number;
   readonly text: string;
 }
 
-/** SQL that may be shown. */
+/** SQL without its secrets, safe to show. */
 export interface MaskedSql {
   readonly text: string;
-  /** Where a place in the real SQL is in the masked text; of one in a secret, where its mask begins. */
+  /** Converts an offset in the original SQL to the masked text. An offset inside a secret gives the start of its mask. */
   toMasked(offset: number): number;
-  /** The other way round. */
+  /** Converts an offset in the masked text back to the original SQL. */
   toReal(offset: number): number;
 }
 
 interface Context {
-  /** How many literals this text is inside of. */
+  /** Number of literals around this text. */
   readonly depth: number;
-  /** A body of code, in whatever language. */
+  /** Whether the text is the body of a routine, in any language. */
   readonly isCode: boolean;
   readonly onSecret: OnSecret;
 }
 
-/** Deeper than this, a literal that may hold a secret is masked as a whole. */
-const DEEPEST = 6;
+/** A literal nested deeper than this is masked as a whole if it may hold a secret. */
+const MAX_DEPTH = 6;
 
 /**
- * SQL with its secrets masked. It has the same tokens, and as many lines, as the real one: only what stands between
- * the quotes of a literal is replaced, by a mask that does not tell how long the secret was.
+ * Masks the secrets in SQL. The result has the same tokens and the same number of lines: only the content of literals
+ * is replaced, by a mask that does not reveal the length of the secret.
  */
 export function maskSql(sql: string): MaskedSql {
   const edits = editsOf(sql, { depth: 0, isCode: false, onSecret: () => {} });
@@ -69,7 +77,7 @@ export function maskSecrets(sql: string): string {
   return apply(sql, editsOf(sql, { depth: 0, isCode: false, onSecret: () => {} }));
 }
 
-/** A server's message about `sql`, without the secrets of `sql` wherever the message quotes them. */
+/** Masks the secrets of `sql` in a server message that may quote them. */
 export function maskQuoted(message: string, sql: string): string {
   const secrets = new Set<string>();
   editsOf(sql, { depth: 0, isCode: false, onSecret: (secret) => secrets.add(secret) });
@@ -77,21 +85,21 @@ export function maskQuoted(message: string, sql: string): string {
   return maskText(longestFirst.reduce((text, secret) => withoutSecret(text, secret), message));
 }
 
-/** As many characters of a value as a server shows in "Failing row contains (…)". */
-const SHOWN_OF_VALUE = 60;
+/** The server truncates values in "Failing row contains (…)" to this many characters. */
+const TRUNCATED_LENGTH = 60;
 
 function quotedForms(secret: string): readonly string[] {
   const forms = [secret, secret.replaceAll("'", "''"), secret.replaceAll("''", "'")];
-  if (secret.length > SHOWN_OF_VALUE) forms.push(secret.slice(0, SHOWN_OF_VALUE));
+  if (secret.length > TRUNCATED_LENGTH) forms.push(secret.slice(0, TRUNCATED_LENGTH));
   return forms.filter((form) => form.trim() !== "");
 }
 
-/** A short secret may be a part of any word. */
-const SHORT = 4;
+/** A shorter secret may occur inside ordinary words, so it is masked only as a whole word. */
+const MIN_SUBSTRING_LENGTH = 4;
 
 function withoutSecret(text: string, secret: string): string {
   if (!text.includes(secret)) return text;
-  if (secret.length >= SHORT) return text.replaceAll(secret, MASK);
+  if (secret.length >= MIN_SUBSTRING_LENGTH) return text.replaceAll(secret, MASK);
   const literally = secret.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
   return text.replace(new RegExp(`(?<![\\p{L}\\p{N}_])${literally}(?![\\p{L}\\p{N}_])`, "gu"), MASK);
 }
@@ -127,7 +135,7 @@ function hasHint(sql: string, tokens: TokenTable): boolean {
   return SECRET_HINT.test(sql.slice(tokens.at(0)?.start, tokens.at(tokens.length - 1)?.end));
 }
 
-/** A body may put a template together in one statement and use it in another. */
+/** A routine may build a template in one statement and use it in another. */
 function holdsTemplate(sql: string): boolean {
   return tokenize(sql).some(
     ({ kind, start, end }) =>
@@ -135,20 +143,20 @@ function holdsTemplate(sql: string): boolean {
   );
 }
 
-/** What is commented out may be SQL, or notes. */
+/** A comment may contain SQL or plain text. */
 function commentEdits(sql: string, token: Token, context: Context): Edit[] {
   const text = sql.slice(token.start, token.end);
   if (!SECRET_HINT.test(text)) return [];
   const close = text.startsWith("/*") && text.endsWith("*/") ? "*/" : "";
   const note = text.slice(2, text.length - close.length);
   const inner = { ...context, depth: context.depth + 1, isCode: false };
-  const code = context.depth < DEEPEST ? apply(note, editsOf(note, inner)) : note;
+  const code = context.depth < MAX_DEPTH ? apply(note, editsOf(note, inner)) : note;
   const masked = maskText(code, context.onSecret);
-  return masked === note ? [] : [stillOne(token, text, [text.slice(0, 2), masked, close])];
+  return masked === note ? [] : [singleTokenEdit(token, text, [text.slice(0, 2), masked, close])];
 }
 
-/** An edit of a token that may have lost a delimiter inside of it: then nothing of it is shown. */
-function stillOne(
+/** Masks the whole token if the edit removed a delimiter, so that it would no longer be one token. */
+function singleTokenEdit(
   token: Token,
   before: string,
   [open, content, close]: readonly [string, string, string],
@@ -188,7 +196,7 @@ function wholeEdit(sql: string, token: Token, { onSecret }: Context): Edit[] {
   return [{ start, end, text: mask }];
 }
 
-/** Only what differs is replaced, so that the quotes keep their places. */
+/** Replaces only the part that differs, so that offsets of the quotes stay correct. */
 function contentEdit({ start, end }: Token, before: string, after: string): Edit {
   let [head, tail] = [0, 0];
   const shorter = Math.min(before.length, after.length);
@@ -203,7 +211,7 @@ function insideEdits(sql: string, tokens: TokenTable, index: number, context: Co
   if (token === undefined || !SECRET_HINT.test(text)) return [];
   const literal = readLiteral(text);
   const inner = { ...context, depth: context.depth + 1, isCode: isBody(sql, tokens, index) };
-  if (context.depth >= DEEPEST) return wholeEdit(sql, token, context);
+  if (context.depth >= MAX_DEPTH) return wholeEdit(sql, token, context);
   const edits = inner.isCode || looksLikeSql(literal.value) ? editsOf(literal.value, inner) : undefined;
   if (edits !== undefined && literal.style === "dollar" && inner.isCode) {
     const offset = token.start + literal.open.length;
@@ -214,19 +222,19 @@ function insideEdits(sql: string, tokens: TokenTable, index: number, context: Co
       ? maskText(literal.value, context.onSecret)
       : maskTextInCode(apply(literal.value, edits), context.onSecret);
   if (value === literal.value) return [];
-  // Escapes need not come back as they were: nothing of such a literal is shown.
+  // Escapes may not survive rewriting, so a literal with escapes is masked as a whole.
   if (literal.style === "escaped") return wholeEdit(sql, token, context);
   return [contentEdit(token, text, writeLiteral(literal, value))];
 }
 
-/** In another language, double quotes may hold any text. */
+/** In languages other than SQL, double quotes may hold any text. */
 function quotedEdits(sql: string, token: Token, { onSecret }: Context): Edit[] {
   const text = sql.slice(token.start, token.end);
   const [open = ""] = /^(?:u&)?"/i.exec(text) ?? [];
   if (!SECRET_HINT.test(text) || text.length <= open.length || !text.endsWith('"')) return [];
   const content = text.slice(open.length, -1);
   const masked = maskText(content, onSecret);
-  return masked === content ? [] : [stillOne(token, text, [open, masked, '"'])];
+  return masked === content ? [] : [singleTokenEdit(token, text, [open, masked, '"'])];
 }
 
 /** Whether a literal is the code of DO, CREATE FUNCTION or CREATE PROCEDURE. */
@@ -238,4 +246,23 @@ function isBody(sql: string, tokens: TokenTable, index: number): boolean {
       hasWords(sql, first, 0, ["create", kind]) || hasWords(sql, first, 0, ["create", "or", "replace", kind]),
   );
   return isRoutine && isKeyword(sql, tokens.at(index - 1), "as");
+}
+
+/** Much more than `oneLine` ever shows. */
+const MAX_EXCERPT = 4_000;
+
+/** The beginning of SQL on one line, without comments and with secrets masked: for a list of queries. */
+export function oneLine(sql: string, maxLength: number): string {
+  const start = sql.slice(0, MAX_EXCERPT);
+  const tokens = tokenize(start);
+  // Drop the last token: a truncated secret would not be recognised and masked.
+  if (start.length < sql.length) tokens.pop();
+  let text = "";
+  let end = 0;
+  for (const token of tokens) {
+    if (token.kind === "comment") continue;
+    text += `${token.start > end ? " " : ""}${sql.slice(token.start, token.end)}`;
+    end = token.end;
+  }
+  return maskSecrets(text).replace(/\s+/g, " ").trim().slice(0, maxLength);
 }

@@ -1,16 +1,16 @@
-/** A place in a text, for people. */
+/** A position in a text as people count it. */
 export interface Location {
   /** 1-based. */
   readonly line: number;
-  /** 1-based, in UTF-16 code units as editors count: what stands before it is `lineText.slice(0, column - 1)`. */
+  /** 1-based, in UTF-16 code units as editors count: the text before it is `lineText.slice(0, column - 1)`. */
   readonly column: number;
-  /** The whole line, without its line break; tabs are as they were. */
+  /** The whole line without its line break. */
   readonly lineText: string;
 }
 
 /**
- * Finds the position PostgreSQL reports with an error: a 1-based count of characters (code points) in the text
- * as it was sent. A position outside of the text gives its nearest end ("at end of input" is one past it).
+ * Converts the position that PostgreSQL reports with an error: a 1-based count of code points in the text that was
+ * sent. A position outside the text is clamped to it ("at end of input" is one past the end).
  */
 export function locate(text: string, position: number): Location {
   const offset = codeUnitOffset(text, position - 1);
@@ -29,12 +29,12 @@ export function locate(text: string, position: number): Location {
   return { line, column: columnIn(lineText, offset - lineStart), lineText };
 }
 
-/** An offset between the two characters of a CRLF counts as the end of its line. */
+/** An offset inside a CRLF counts as the end of the line. */
 function columnIn(lineText: string, offset: number): number {
   return Math.min(offset, lineText.length) + 1;
 }
 
-/** Where in a text so many characters, as the server counts them, end. */
+/** Converts a number of code points, as the server counts, to an offset. */
 export function codeUnitOffset(text: string, codePoints: number): number {
   let offset = 0;
   for (let counted = 0; counted < codePoints && offset < text.length; counted++) {
@@ -43,14 +43,14 @@ export function codeUnitOffset(text: string, codePoints: number): number {
   return offset;
 }
 
-/** Characters as the server counts them. */
+/** Length in code points, as the server counts. */
 export function codePointLength(text: string): number {
   let length = 0;
   for (const _ of text) length += 1;
   return length;
 }
 
-/** How many lines a text has: the line in which it ends. */
+/** Number of lines in a text. */
 export function countLines(text: string): number {
   return 1 + (text.match(/\r\n|\r|\n/g)?.length ?? 0);
 }

@@ -1,15 +1,17 @@
 import { hasWords, isKeyword } from "./lexer.ts";
-import { isSecretName, SECRET_HINT } from "./secret-names.ts";
-import { LONGEST_LOOKED_AT, StatementView } from "./statement-view.ts";
+import { SecretRows, VALUE_COLUMN } from "./secret-rows.ts";
 import {
+  ALGORITHM,
   awaitsSecret,
   isFormatOfSecret,
   isPasswordTemplate,
   isSecretKey,
+  isSecretName,
   looksLikeSql,
   namesSecret,
-} from "./templates.ts";
-import type { TokenTable } from "./token-table.ts";
+  SECRET_HINT,
+} from "./secret-text.ts";
+import { MAX_LITERAL_LENGTH, StatementView, type TokenTable } from "./statement-view.ts";
 
 /** Keywords that end the expression which belongs to a name. */
 const EXPRESSION_ENDS = new Set(
@@ -19,8 +21,8 @@ const EXPRESSION_ENDS = new Set(
   ).split(" "),
 );
 
-/** Words in front of a parenthesis that call nothing. */
-const NO_FUNCTIONS = new Set(
+/** Words that may precede a parenthesis without being the name of a function. */
+const NOT_FUNCTIONS = new Set(
   (
     "in values enum any all some array row on using as exists check default and or not select where then when else " +
     "return returning into options with primary key unique references index by over filter within has_table_privilege " +
@@ -28,7 +30,7 @@ const NO_FUNCTIONS = new Set(
   ).split(" "),
 );
 
-/** Functions of pgcrypto and their arguments, from 0, that are secret. */
+/** Functions of pgcrypto and the positions, from 0, of their secret arguments. */
 const CRYPTO: readonly (readonly [name: RegExp, secret: readonly number[]])[] = [
   [/^crypt$/, [0]],
   [/^digest$/, [0]],
@@ -39,22 +41,18 @@ const CRYPTO: readonly (readonly [name: RegExp, secret: readonly number[]])[] = 
   [/^hmac$/, [0, 1]],
 ];
 
-/** Names of algorithms and encodings, which are arguments beside a secret. */
-const ALGORITHM =
-  /^(?:md5|sha-?\d+|sha1|bf|blowfish|xdes|des|3des|cast5|aes(?:[-/\w]*)|hex|base64|escape|utf-?8|[\w-]+=[\w-]+(?:,\s*[\w-]+=[\w-]+)*)$/i;
-
-const VALUE_NAME = /^(?:.*_)?(?:value|val|setting)$/i;
 /**
- * The tokens of a statement that are secret as a whole, by what stands around them. What a literal holds is looked
- * at by itself.
- * @param all whether every literal beside a template is secret, because another statement holds the template
+ * Finds the tokens of a statement that are secret as a whole, judged by the tokens around them. What is inside a
+ * literal is masked separately.
+ * @param all treat every literal as secret except templates, because another statement holds the template
  */
 export function secretTokens(sql: string, tokens: TokenTable, all = false): ReadonlySet<number> {
-  return new Finder(sql, tokens).find(all);
+  return new SecretFinder(sql, tokens).find(all);
 }
 
-class Finder extends StatementView {
+class SecretFinder extends StatementView {
   readonly #secret = new Set<number>();
+  readonly #rows: SecretRows;
   readonly #templates = new Set<number>();
   /** Where each closing parenthesis was opened. */
   readonly #opened = new Map<number, number>();
@@ -65,6 +63,7 @@ class Finder extends StatementView {
 
   constructor(sql: string, tokens: TokenTable) {
     super(sql, tokens);
+    this.#rows = new SecretRows(sql, tokens, this.#secret);
     const starts = (...words: string[]) => hasWords(sql, this.first(4), 0, words);
     const kinds = ["role", "user", "group"];
     this.#isRole =
@@ -90,14 +89,14 @@ class Finder extends StatementView {
         this.#atName(index);
       }
     }
-    if (all || this.#templates.size > 0) this.#everyOther();
+    if (all || this.#templates.size > 0) this.#allExceptTemplates();
     return this.#secret;
   }
 
   #isSecretName(index: number): boolean {
     const name = this.name(index);
     if (name === undefined) return false;
-    return isSecretName(name) || (this.#namesKey && VALUE_NAME.test(name));
+    return isSecretName(name) || (this.#namesKey && VALUE_COLUMN.test(name));
   }
 
   #someLiteral(test: (value: string) => boolean): boolean {
@@ -108,7 +107,7 @@ class Finder extends StatementView {
     return false;
   }
 
-  /** A password is a literal. In the place of one a typing mistake may put a word. */
+  /** A password is normally a literal, but someone may have forgotten the quotes. */
   #atName(index: number): void {
     if (!this.#isSecretName(index)) return;
     if (this.kind(index + 1) === "string") this.#secret.add(index + 1);
@@ -117,7 +116,7 @@ class Finder extends StatementView {
     }
     this.#assignment(index + 1, index);
     this.#default(index + 1);
-    if (this.is(index - 1, "as")) this.#labelled(index - 2);
+    if (this.is(index - 1, "as")) this.#aliased(index - 2);
   }
 
   /** @param index of what follows the name, subscript or path */
@@ -126,9 +125,9 @@ class Finder extends StatementView {
     if (this.kind(name) === "string") while (this.isMark(at, ")") || this.isMark(at, "]")) at++;
     if (this.text(at) === "::") at += 2;
     const operator = this.text(at);
-    if (["=", "<>", "!=", "=>", ":="].includes(operator)) this.#given(at + 1, name);
+    if (["=", "<>", "!=", "=>", ":="].includes(operator)) this.#assignedValue(at + 1, name);
     else if (operator === ":" && this.kind(at + 1) === "string") this.#secret.add(at + 1);
-    else if (this.#isSetting && this.is(at, "to")) this.#given(at + 1, name);
+    else if (this.#isSetting && this.is(at, "to")) this.#assignedValue(at + 1, name);
     else if (this.is(at, "in")) this.#expression(at + 1);
     else if (hasWords(this.sql, this.slice(at, 2), 0, ["not", "in"])) this.#expression(at + 2);
     else if (this.is(at, "is")) this.#distinct(at + 1);
@@ -141,11 +140,11 @@ class Finder extends StatementView {
     if (hasWords(this.sql, this.slice(at, 2), 0, ["distinct", "from"])) this.#expression(at + 2);
   }
 
-  /** A setting of one's own may be a word or a number; elsewhere those are names of something. */
-  #given(index: number, name: number): void {
+  /** The value of a custom setting may be a word or a number; elsewhere a word is a name and not a secret. */
+  #assignedValue(index: number, name: number): void {
     const kind = this.kind(index);
-    const isOwn = this.#isSetting && this.isMark(name - 1, ".");
-    if (isOwn && !this.is(index, "default", "on", "off", "true", "false")) {
+    const isCustom = this.#isSetting && this.isMark(name - 1, ".");
+    if (isCustom && !this.is(index, "default", "on", "off", "true", "false")) {
       if (kind === "word" || kind === "quoted" || kind === "number") this.#secret.add(index);
     }
     this.#expression(index);
@@ -168,7 +167,7 @@ class Finder extends StatementView {
   }
 
   /** `'x' AS password`, also with a cast or a call around it. */
-  #labelled(index: number): void {
+  #aliased(index: number): void {
     let at = index;
     while (this.kind(at) === "word" && this.text(at - 1) === "::") at -= 2;
     if (this.kind(at) === "string") this.#secret.add(at);
@@ -176,7 +175,7 @@ class Finder extends StatementView {
     if (open !== undefined) this.#literals(open + 1, at);
   }
 
-  /** All literals of an expression. One that begins inside of another ends there too, and has been looked at. */
+  /** Marks all literals of an expression. A nested expression ends inside the outer one and is already marked. */
   #expression(from: number): void {
     if (from < this.#expressionEnd) return;
     this.#expressionEnd = this.#expressionFrom(from);
@@ -210,7 +209,7 @@ class Finder extends StatementView {
     const token = this.tokens.at(index);
     if (token === undefined) return;
     const [start, length] = [token.start, token.end - token.start];
-    if (length > LONGEST_LOOKED_AT || !SECRET_HINT.test(this.sql.slice(start, token.end))) return;
+    if (length > MAX_LITERAL_LENGTH || !SECRET_HINT.test(this.sql.slice(start, token.end))) return;
     const value = this.value(index);
     if (isPasswordTemplate(value)) this.#templates.add(index);
     if (isSecretKey(value)) this.#atKey(index, open);
@@ -231,13 +230,13 @@ class Finder extends StatementView {
       this.#assignment(index + 1, index);
     if (open === undefined || !this.isMark(index + 1, ",")) return;
     const called = this.name(open - 1);
-    if (called !== undefined && !NO_FUNCTIONS.has(called.toLowerCase()) && !this.#isList(open)) {
+    if (called !== undefined && !NOT_FUNCTIONS.has(called.toLowerCase()) && !this.#isColumnList(open)) {
       this.#expression(index + 2);
     }
   }
 
   /** Whether `name (` is a table with a list of columns rather than a call. */
-  #isList(open: number): boolean {
+  #isColumnList(open: number): boolean {
     let at = open - 1;
     while (this.text(at - 1) === ".") at -= 2;
     return this.is(at - 1, "into", "table", "index", "type");
@@ -246,130 +245,16 @@ class Finder extends StatementView {
   #atOpening(open: number): void {
     const called = this.name(open - 1)?.toLowerCase();
     const crypto = called === undefined ? undefined : CRYPTO.find(([name]) => name.test(called));
-    if (crypto !== undefined) this.#arguments(open, crypto[1]);
-    const columns = this.#columns(open);
-    if (columns === undefined) return;
-    const secret = columns.flatMap((name, index) => (isSecretName(name) ? [index] : []));
-    const values = columns.flatMap((name, index) => (VALUE_NAME.test(name) ? [index] : []));
-    if (secret.length === 0 && !(this.#namesKey && values.length > 0)) return;
-    this.#rowsAfter(open, this.closing(open), new Columns(secret, values));
+    if (crypto !== undefined) this.#rows.maskArguments(open, crypto[1]);
+    this.#rows.maskColumnsAt(open, this.#opened, this.#namesKey);
   }
 
-  /** The names of a parenthesized list of names, and nothing else. */
-  #columns(open: number): string[] | undefined {
-    const names: string[] = [];
-    let at = open + 1;
-    for (;;) {
-      let name = this.name(at);
-      while (name !== undefined && this.isMark(at + 1, ".")) {
-        at += 2;
-        name = this.name(at);
-      }
-      if (name === undefined) return undefined;
-      names.push(name);
-      if (this.isMark(at + 1, ")")) return names;
-      if (!this.isMark(at + 1, ",")) return undefined;
-      at += 2;
-    }
-  }
-
-  /** The rows that a list of columns is about: behind it, or before it where it names those of a query. */
-  #rowsAfter(open: number, close: number, columns: Columns): void {
-    let next = close + 1;
-    if (this.text(next) === "=" || this.is(next, "in")) {
-      next += this.is(next + 1, "row") ? 2 : 1;
-      if (this.isMark(next, "(")) this.#rowOrRows(next, columns);
-      return;
-    }
-    const alias = this.is(open - 2, "as") ? open - 3 : open - 2;
-    const opened = this.#opened.get(alias);
-    if (opened !== undefined && this.name(open - 1) !== undefined)
-      this.#query(opened + 1, this.closing(opened), columns);
-    if (this.is(next, "as")) next += this.is(next + 1, "materialized") ? 2 : 1;
-    if (this.isMark(next, "(")) this.#query(next + 1, this.closing(next), columns);
-    else this.#query(next, this.tokens.length, columns);
-  }
-
-  #rowOrRows(open: number, columns: Columns): void {
-    if (this.is(open + 1, "select", "values")) this.#query(open + 1, this.closing(open), columns);
-    else if (this.isMark(open + 1, "(")) this.#groups(open + 1, columns);
-    else this.#row(open + 1, this.closing(open), columns);
-  }
-
-  /** Rows of VALUES and lists of SELECT, at the depth of `from`. */
-  #query(from: number, to: number, columns: Columns): void {
-    for (let index = from; index < to; index++) {
-      if (this.isMark(index, ")")) return;
-      if (this.isMark(index, "(")) {
-        if (this.is(index + 1, "select", "values")) this.#query(index + 1, this.closing(index), columns);
-        index = this.closing(index);
-      } else if (this.is(index, "values")) {
-        index = this.#groups(index + 1, columns) - 1;
-      } else if (this.is(index, "select")) {
-        this.#row(index + 1, to, columns);
-      } else if (this.isMark(index, ";") || this.is(index, "returning", "conflict")) {
-        return;
-      }
-    }
-  }
-
-  #groups(from: number, columns: Columns): number {
-    let at = from;
-    while (this.isMark(at, "(") || (this.is(at, "row") && this.isMark(at + 1, "("))) {
-      const open = this.isMark(at, "(") ? at : at + 1;
-      const close = this.#row(open + 1, this.tokens.length, columns);
-      if (!this.isMark(close + 1, ",")) return close + 1;
-      at = close + 2;
-    }
-    return at;
-  }
-
-  /** Masks the values of one row by their position; returns where it ends. */
-  #row(from: number, to: number, columns: Columns): number {
-    const row: { index: number; position: number }[] = [];
-    let [depth, position, index] = [0, 0, from];
-    let isKeyed = false;
-    for (; index < to; index++) {
-      const token = this.tokens.at(index);
-      if (token?.kind === "string") {
-        row.push({ index, position });
-        isKeyed ||= columns.values.length > 0 && isSecretKey(this.value(index));
-      } else if (token?.kind === "word") {
-        if (depth === 0 && this.is(index, "from", "where", "union", "on", "returning")) break;
-      } else if (this.isMark(index, "(") || this.isMark(index, "[")) depth++;
-      else if (this.isMark(index, ")") || this.isMark(index, "]")) {
-        if (--depth < 0) break;
-      } else if (depth === 0 && this.isMark(index, ",")) position++;
-      else if (depth === 0 && this.isMark(index, ";")) break;
-    }
-    const positions = isKeyed ? [...columns.secret, ...columns.values] : columns.secret;
-    for (const found of row) {
-      if (positions.includes(found.position) && !ALGORITHM.test(this.value(found.index)))
-        this.#secret.add(found.index);
-    }
-    return index;
-  }
-
-  #arguments(open: number, positions: readonly number[]): void {
-    this.#row(open + 1, this.closing(open), new Columns(positions, []));
-  }
-
-  /** Beside a template, what looks like no SQL of its own may be the password. */
-  #everyOther(): void {
+  /** In a statement with a template, any literal that is not SQL may be the password. */
+  #allExceptTemplates(): void {
     for (let index = 0; index < this.tokens.length; index++) {
       if (this.kind(index) !== "string" || this.#templates.has(index)) continue;
       const isBody = this.is(index - 1, "as", "do", "language");
       if (!isBody && !looksLikeSql(this.value(index))) this.#secret.add(index);
     }
-  }
-}
-
-class Columns {
-  readonly secret: readonly number[];
-  readonly values: readonly number[];
-
-  constructor(secret: readonly number[], values: readonly number[]) {
-    this.secret = secret;
-    this.values = values;
   }
 }

@@ -1,8 +1,8 @@
 import { isKeyword, isMark, scan, type Token } from "./lexer.ts";
 
 /**
- * One statement: from its first token to its last. Comments and white space around it and its `;` are left
- * out (comments inside it are in), so `text` is `sql.slice(start, end)`. Offsets are UTF-16 code units.
+ * One statement from its first token to its last, without its `;` and without comments and white space around it.
+ * `text` is `sql.slice(start, end)`; offsets are UTF-16 code units.
  */
 export interface Statement {
   readonly text: string;
@@ -10,25 +10,25 @@ export interface Statement {
   readonly end: number;
 }
 
-/** How far the beginning of a statement reads like CREATE [OR REPLACE] FUNCTION | PROCEDURE. */
+/** How much of CREATE [OR REPLACE] FUNCTION | PROCEDURE the beginning of a statement has matched. */
 type Head = "start" | "create" | "or" | "replace" | "routine" | "else";
 
 interface Nesting {
   parentheses: number;
-  /** Bodies of SQL-standard routines that are open; PostgreSQL refuses more than one, but parses them. */
+  /** Open bodies of SQL-standard routines. PostgreSQL parses nested ones, but rejects them later. */
   bodies: number;
   head: Head;
   previous: Token | undefined;
 }
 
-/** Cuts SQL at the semicolons that end statements. There are no empty statements. */
+/** Splits SQL at the semicolons that end statements. Empty statements are dropped. */
 export function splitStatements(sql: string): Statement[] {
   const statements: Statement[] = [];
   visitStatements(sql, (statement) => statements.push(statement));
   return statements;
 }
 
-/** The same, one statement after the other: those of a large text take several times its size. */
+/** Like `splitStatements`, but keeps nothing: the statements of a large text take several times its size. */
 export function visitStatements(sql: string, visit: (statement: Statement) => void): void {
   let [start, end] = [-1, -1];
   scanStatements(sql, {
@@ -43,7 +43,7 @@ export function visitStatements(sql: string, visit: (statement: Statement) => vo
   });
 }
 
-/** The tokens of each statement, without comments and without the `;` that ends it; never an empty list. */
+/** The tokens of each statement, without comments and the final `;`. No list is empty. */
 export function statementTokens(sql: string): Token[][] {
   const statements: Token[][] = [];
   let current: Token[] = [];
@@ -57,7 +57,7 @@ export function statementTokens(sql: string): Token[][] {
   return statements;
 }
 
-/** Whether one of the statements passes the test, which is given its tokens. Holds those of one statement at a time. */
+/** Whether the tokens of some statement pass the test. Holds the tokens of one statement at a time. */
 export function someStatement(sql: string, test: (tokens: readonly Token[]) => boolean): boolean {
   let current: Token[] = [];
   let passed = false;
@@ -73,16 +73,16 @@ export function someStatement(sql: string, test: (tokens: readonly Token[]) => b
   return passed;
 }
 
-/** What is told while SQL is read. */
+/** Receives the tokens of SQL while it is read. */
 export interface StatementVisitor {
-  /** Of a statement: neither comments nor the `;` that ends it. */
+  /** Called for each token of a statement, without comments and the final `;`. */
   token(token: Token): void;
-  /** Once for each statement, after its tokens; never for an empty one. */
+  /** Called after the tokens of each statement that is not empty. */
   end(): void;
   comment?(token: Token): void;
 }
 
-/** Reads SQL statement by statement and keeps nothing. */
+/** Reads SQL statement by statement without keeping any of it. */
 export function scanStatements(sql: string, visitor: StatementVisitor): void {
   let isEmpty = true;
   let nesting = outermost();
@@ -105,10 +105,10 @@ export function scanStatements(sql: string, visitor: StatementVisitor): void {
   end();
 }
 
-/** Nearly all SQL has none of these, and need not be cut into tokens. */
+/** Fast path: text without any of these cannot stay open, so it need not be tokenized. */
 const MAY_STAY_OPEN = /['"$]|\/\*|\batomic\b/i;
 
-/** False when what follows would still be inside of a literal, a name, a comment or a body of this text. */
+/** False if text appended to this SQL would be inside a literal, an identifier, a comment or a routine body. */
 export function isSelfContained(sql: string): boolean {
   if (!MAY_STAY_OPEN.test(sql)) return true;
   let nesting = outermost();
@@ -122,7 +122,7 @@ export function isSelfContained(sql: string): boolean {
   return nesting.parentheses === 0 && nesting.bodies === 0 && endsBefore(`${sql.slice(last?.start)}\n`);
 }
 
-/** Whether a semicolon behind this text would be a token of its own. */
+/** Whether a semicolon appended to this text would be a separate token. */
 function endsBefore(text: string): boolean {
   let start = 0;
   scan(`${text};`, (token) => {
@@ -154,13 +154,13 @@ function advanceMark(sql: string, token: Token, nesting: Nesting): void {
   } else if (isMark(sql, token, ")")) {
     nesting.parentheses = Math.max(0, nesting.parentheses - 1);
   }
-  // The statement that begins after a `;` here is one of a body: elsewhere that `;` was a separator.
+  // Only inside a body does a `;` reach this point; elsewhere it is a separator.
   if (nesting.parentheses === 0 && isMark(sql, token, ";")) nesting.head = "start";
 }
 
 /**
- * A body's END is the one word END that begins a statement: CASE ... END and a column labelled `end` stand
- * inside one, and the END that commits is no statement a body may hold. So nothing needs to be counted.
+ * A body ends with the word END at the beginning of a statement. CASE ... END and a column labelled `end` occur inside
+ * statements, and the END that commits is not allowed in a body, so no counting is needed.
  */
 function advanceWord(sql: string, token: Token, nesting: Nesting): void {
   if (nesting.head === "routine") {
@@ -196,10 +196,10 @@ function isRoutine(sql: string, token: Token): boolean {
   return isKeyword(sql, token, "function") || isKeyword(sql, token, "procedure");
 }
 
-/** No comment of this length stands alone; a longer text is not looked through for it. */
-const LONGEST_EMPTY = 20_000;
+/** A longer text is assumed to hold a statement; nobody writes a comment of this length. */
+const MAX_COMMENT_LENGTH = 20_000;
 
-/** Whether these texts hold no statement: nothing, or nothing but comments. */
+/** Whether these texts are empty or hold only comments. */
 export function isEmptySql(texts: readonly string[]): boolean {
-  return texts.every((text) => text.length <= LONGEST_EMPTY && splitStatements(text).length === 0);
+  return texts.every((text) => text.length <= MAX_COMMENT_LENGTH && splitStatements(text).length === 0);
 }

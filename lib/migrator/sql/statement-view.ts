@@ -1,11 +1,63 @@
-import { isKeyword, isMark, type Token } from "./lexer.ts";
+import { isKeyword, isMark, type Token, type TokenKind } from "./lexer.ts";
 import { readLiteral } from "./literals.ts";
-import type { TokenTable } from "./token-table.ts";
 
-/** Longer literals are data: no name and no template is looked for in them. */
-export const LONGEST_LOOKED_AT = 20_000;
+const KINDS: readonly TokenKind[] = [
+  "comment",
+  "word",
+  "quoted",
+  "string",
+  "number",
+  "param",
+  "operator",
+  "punctuation",
+  "other",
+];
+const INITIAL_CAPACITY = 64;
 
-/** Questions about the tokens of one statement, by their index; past the end there is nothing. */
+/** Tokens in typed arrays, nine bytes each, so that a statement of many megabytes fits into memory. */
+export class TokenTable {
+  #kinds = new Uint8Array(INITIAL_CAPACITY);
+  #starts = new Uint32Array(INITIAL_CAPACITY);
+  #ends = new Uint32Array(INITIAL_CAPACITY);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push({ kind, start, end }: Token): void {
+    if (this.#length === this.#kinds.length) this.#grow();
+    this.#kinds[this.#length] = KINDS.indexOf(kind);
+    this.#starts[this.#length] = start;
+    this.#ends[this.#length] = end;
+    this.#length += 1;
+  }
+
+  at(index: number): Token | undefined {
+    if (index < 0 || index >= this.#length) return undefined;
+    const [start, end] = [this.#starts[index] ?? 0, this.#ends[index] ?? 0];
+    return { kind: KINDS[this.#kinds[index] ?? 0] ?? "other", start, end };
+  }
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  #grow(): void {
+    const capacity = 2 * this.#kinds.length;
+    const kinds = new Uint8Array(capacity);
+    const [starts, ends] = [new Uint32Array(capacity), new Uint32Array(capacity)];
+    kinds.set(this.#kinds);
+    starts.set(this.#starts);
+    ends.set(this.#ends);
+    [this.#kinds, this.#starts, this.#ends] = [kinds, starts, ends];
+  }
+}
+
+/** Longer literals are treated as data and not searched for names or templates. */
+export const MAX_LITERAL_LENGTH = 20_000;
+
+/** Reads the tokens of one statement by index. An index out of range is not an error. */
 export class StatementView {
   protected readonly sql: string;
   protected readonly tokens: TokenTable;
@@ -48,7 +100,7 @@ export class StatementView {
 
   protected value(index: number): string {
     const token = this.tokens.at(index);
-    if (token?.kind !== "string" || token.end - token.start > LONGEST_LOOKED_AT) return "";
+    if (token?.kind !== "string" || token.end - token.start > MAX_LITERAL_LENGTH) return "";
     return readLiteral(this.text(index)).value;
   }
 

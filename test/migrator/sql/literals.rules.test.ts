@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import pg from "pg";
-import { quoteJson, quoteLiteral } from "../../../lib/migrator/sql/literals.ts";
-import { piecesOf } from "../../../lib/migrator/sql/pieces.ts";
+import { chunksOf, quoteJson, quoteLiteral } from "../../../lib/migrator/sql/literals.ts";
 
 const texts = fc.array(fc.string({ unit: fc.constantFrom("'", "\\", '"', "\n", "a", "é", "😀", "\uD83D") }));
 const LARGE = "it's \\ 😀\n".repeat(40_000);
@@ -33,7 +32,7 @@ describe("the pieces of a text", () => {
   it("are the text again, and end within no character", () => {
     for (const offset of [0, 1, 2]) {
       const parts = ["x".repeat(offset), "😀".repeat(100_000), "y"];
-      const pieces = [...piecesOf(parts)];
+      const pieces = [...chunksOf(parts)];
       expect(pieces.length).toBeGreaterThan(2);
       expect(pieces.join("") === parts.join("")).toBe(true);
       expect(pieces.filter((piece) => /\p{Surrogate}/u.test(piece))).toEqual([]);

@@ -1,11 +1,13 @@
-/** What stands in place of a secret, whatever its length. */
+import { MAX_LITERAL_LENGTH } from "./statement-view.ts";
+
+/** Replaces a secret. Its length does not depend on that of the secret. */
 export const MASK = "********";
 
 const KEY_OF =
   "api|access|secret|private|encryption|encrypt|decryption|signing|sign|master|auth|jwt|service_role|client|account|storage|shared|ssh|rsa|aes|hmac|webhook|symmetric|service|app|consumer|deploy|license";
 const TOKEN_OF = "access|auth|refresh|api|bearer|id|session|csrf|reset|security|github|gitlab|npm";
 
-/** A name that says its value is secret, in snake case. What comes after the word may only say in which form it is kept. */
+/** Matches a snake-case name whose value is secret. A suffix may only say in which form the secret is stored. */
 const SECRET_NAME = new RegExp(
   `^(?!(?:is|has|had|needs|requires|require|use|uses|show|allow|must|can|no|without)_)` +
     `(?:.*(?:password|passwd|passphrase|passcode)|(?:.*_)?(?:pwd|pass|pw|pin_code|credentials?|secrets?|pem|` +
@@ -13,22 +15,19 @@ const SECRET_NAME = new RegExp(
     `(?:_?(?:hash|hashed|digest|value|text|plain|plaintext|cleartext|encrypted|enc|salt|old|new|raw|\\d+))*$`,
 );
 
-/**
- * Nearly all SQL has none of these words, and is not worth cutting into tokens. Each secret that is looked for
- * comes with one of them.
- */
+/** Fast path: text without any of these words holds no secret that we recognise, so it need not be tokenized. */
 export const SECRET_HINT = new RegExp(
   `pass|pwd|(?:\\b|_)pw|secret|token|credential|pin_?code|\\bpem\\b|_pem\\b|(?:${KEY_OF})[_ -]?key|://|crypt|hmac|digest|pgp_|bearer|private key`,
   "i",
 );
 
-/** Twice what Postgres keeps of a name. */
-const LONGEST_NAME = 126;
+/** Twice the length of an identifier in Postgres. */
+const MAX_NAME_LENGTH = 126;
 
-/** Whether the value that belongs to a name is a secret. Of a dotted name the last part counts. */
+/** Whether a value with this name is a secret. Only the last part of a dotted name counts. */
 export function isSecretName(name: string): boolean {
   if (!SECRET_HINT.test(name)) return false;
-  const last = name.slice(name.lastIndexOf(".") + 1).slice(-LONGEST_NAME);
+  const last = name.slice(name.lastIndexOf(".") + 1).slice(-MAX_NAME_LENGTH);
   const snake = last
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
     .toLowerCase()
@@ -37,24 +36,21 @@ export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(snake);
 }
 
-/** Called with each secret that is taken out. */
+/** Called with each secret that is masked. */
 export type OnSecret = (secret: string) => void;
 
 type Rule = readonly [pattern: RegExp, replacement: (...groups: string[]) => string | undefined];
 
 const QUOTED_VALUE = String.raw`'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.)*"?`;
-/** What a program fills in later: it is no secret, and tells the reader where one will stand. */
+/** A placeholder that a program fills in later. It is not a secret and stays readable. */
 const PLACEHOLDER = /^(?:%(?:\d+\$)?[sLI]|%|\$\d+|\$?\{[^}]*\}|\?|:\w+|\*+)[;,)]*$/;
 
-/**
- * Masks the secrets of a text that is no SQL: connection strings, settings, JSON, keys, and SQL that a message
- * quotes. The rest stays as it is.
- */
+/** Masks secrets in text that is not SQL: connection strings, settings, JSON, keys, and SQL quoted by a message. */
 export function maskText(text: string, onSecret: OnSecret = () => {}): string {
   return SECRET_HINT.test(text) ? applyRules(text, [...STRUCTURED, ...ASSIGNMENTS], onSecret) : text;
 }
 
-/** As `maskText`, for a text in which `name = value` may be code, where the value would be a name of something. */
+/** Like `maskText`, but leaves `name = value` alone: in code the value is probably an identifier. */
 export function maskTextInCode(text: string, onSecret: OnSecret = () => {}): string {
   return SECRET_HINT.test(text) ? applyRules(text, STRUCTURED, onSecret) : text;
 }
@@ -62,8 +58,8 @@ export function maskTextInCode(text: string, onSecret: OnSecret = () => {}): str
 function applyRules(text: string, rules: readonly Rule[], onSecret: OnSecret): string {
   return rules.reduce(
     (masked, [pattern, replacement]) =>
-      masked.replace(pattern, (...found: unknown[]) => {
-        const groups = found.map((group) => (typeof group === "string" ? group : ""));
+      masked.replace(pattern, (...matched: unknown[]) => {
+        const groups = matched.map((group) => (typeof group === "string" ? group : ""));
         const [whole = "", before = "", secret = "", after = ""] = groups;
         if (secret === "" || PLACEHOLDER.test(secret)) return whole;
         const kept = replacement(before, secret, after);
@@ -78,7 +74,7 @@ function applyRules(text: string, rules: readonly Rule[], onSecret: OnSecret): s
 const masked = (before: string, secret: string, after: string): string =>
   `${before}${maskOf(secret)}${after}`;
 
-/** The name at the end of what stands before a value. */
+/** The name just before a value. */
 function nameIn(before: string): string {
   return /([\w.-]+)[^\w]*$/.exec(before)?.[1] ?? "";
 }
@@ -86,7 +82,7 @@ function nameIn(before: string): string {
 const maskedIfNamed = (before: string, secret: string, after: string): string | undefined =>
   isSecretName(nameIn(before)) ? masked(before, secret, after) : undefined;
 
-/** Quotes stay, so that a reader and a parser see a value of the same kind. */
+/** Keeps the quotes, so that readers and parsers see the same kind of value. */
 function maskedValue(before: string, value: string): string | undefined {
   if (!isSecretName(nameIn(before))) return undefined;
   const [quote = ""] = /^(?:''|["'])/.exec(value) ?? [];
@@ -96,15 +92,15 @@ function maskedValue(before: string, value: string): string | undefined {
 }
 
 const STRUCTURED: readonly Rule[] = [
-  // A key in its armour, with or without its end.
+  // A PEM key, complete or truncated.
   [
     /(-----BEGIN [A-Z ]*PRIVATE KEY-----)([\s\S]*?)(-----END [A-Z ]*PRIVATE KEY-----|$)/g,
     (before, secret, after) => masked(before, secret, after),
   ],
-  // A text that is a URL and nothing else: a password may hold any character, up to the last @.
+  // The whole text is a URL: the password may contain any character and ends at the last @.
   [/^(\s*[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*:)(\S+)(@[^@\s]*\s*)$/i, masked],
   [/((?<![\w+.-])[a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/?#@'"]*:)([^\s"'<>]+)(@)/gi, masked],
-  // JSON, also when it is a string inside of JSON.
+  // JSON, also nested in a JSON string.
   [
     /(\\{0,7}"[\w.-]{1,80}\\{0,7}"\s{0,9}:\s{0,9}\\{0,7}")((?:[^"\\]|\\(?!\\{0,6}"\s*(?:[,}\]]|$))[\s\S])+)(\\{0,7}"|$)/g,
     maskedIfNamed,
@@ -112,13 +108,13 @@ const STRUCTURED: readonly Rule[] = [
   [/(\\{0,7}"[\w.-]{1,80}\\{0,7}"\s{0,9}:\s{0,9})(-?\d[\d.eE+-]{0,40})()/g, maskedIfNamed],
   [/(<[\w.:-]{1,80}>)([^<]+)(<\/)/g, maskedIfNamed],
   [/(\bbearer\s+)([\w.~+/=-]{8,})()/gi, masked],
-  // SQL in a message, or a piece of it in a literal.
+  // SQL in a message, or a fragment of SQL in a literal.
   [/(\bpassword\s+(?:E|N|U&)?'')((?:[^']|''''){1,}?)('')/gi, masked],
   [/(\bpassword\s+(?:E|N|U&)?')((?:[^']|'')+)('|$)/gi, masked],
 ];
 
 const ASSIGNMENTS: readonly Rule[] = [
-  // A detail that names columns: Key (email, token)=(a, b) already exists.
+  // An error detail: Key (email, token)=(a, b) already exists.
   [/(Key \([^)]*\)=\()(.*)(\) )/g, maskedKey],
   [
     new RegExp(
@@ -127,7 +123,7 @@ const ASSIGNMENTS: readonly Rule[] = [
     ),
     maskedValue,
   ],
-  // A line of a settings file: one word after the colon. More than one is a sentence.
+  // A line of a settings file: a single word after the colon. Several words are prose.
   [/(^[^\S\n]*(?:[-#/*][-#/* \t]*)?\w[\w.-]{0,79}:[^\S\n]+)([^\s:]+)([^\S\n]*)$/gm, maskedIfNamed],
 ];
 
@@ -142,7 +138,52 @@ function maskedKey(before: string, values: string, after: string): string | unde
   return `${before}${kept.join(", ")}${after}`;
 }
 
-/** Line breaks stay: people are sent to places by their lines. */
+/** Keeps the number of lines, so that line numbers in messages stay correct. */
 export function maskOf(secret: string): string {
   return MASK + "\n".repeat(secret.match(/\n/g)?.length ?? 0);
 }
+
+const PLACEHOLDERS = /%(?:\d+\$)?[sLI]/;
+const ROLE_TEMPLATE =
+  /(?:^|\b(?:role|user|group|mapping|options?|login|encrypted|with)\b[\s\S]*)\s*\(?\bpassword\s+'?\s*(?:$|%)|\bpassword\s+'?\s*%(?:\d+\$)?[LI]/i;
+const OPEN_KEY = /([\w.-]+)\\*["']{0,2}\s*(?:=>|:=|=|:)\s*\\*["']{0,2}$/;
+const LONGEST_KEY = 200;
+const OPEN_URL = /:\/\/[^\s:/@]*:$/;
+
+/** Whether a literal is SQL that takes a password from another literal: `'ALTER ROLE r PASSWORD %L'`. */
+export function isPasswordTemplate(value: string): boolean {
+  return value.length <= MAX_LITERAL_LENGTH && ROLE_TEMPLATE.test(value);
+}
+
+/** Whether a literal is the name of a secret: a column, a setting or a JSON path. */
+export function isSecretKey(value: string): boolean {
+  return /^[\w.{},-]{2,80}$/.test(value) && isSecretName(value.replace(/[{}]/g, "").replaceAll(",", "."));
+}
+
+/** Whether a text contains the name of a secret. */
+export function namesSecret(value: string): boolean {
+  return value.match(/[\w.-]+/g)?.some(isSecretName) ?? false;
+}
+
+const SQL_BEGINNING =
+  /^\s*(?:(?:--[^\n]*\n|\/\*[\s\S]*?\*\/)\s*)*(?:select|insert|update|delete|merge|with|create|alter|drop|begin|declare|do|set|grant|revoke|execute|perform|call|copy|comment|values|explain|truncate|security|import)\b\s*[^\s=:]/i;
+
+/** Whether a text begins like a statement. */
+export function looksLikeSql(value: string): boolean {
+  return SQL_BEGINNING.test(value);
+}
+
+/** Whether `format` would insert secrets into this literal: `'INSERT INTO u (password) VALUES (%L)'`. */
+export function isFormatOfSecret(value: string): boolean {
+  return PLACEHOLDERS.test(value) && namesSecret(value);
+}
+
+/** Whether text appended to this literal would be a secret: `'host=h password='`. */
+export function awaitsSecret(value: string): boolean {
+  const end = value.slice(-LONGEST_KEY);
+  return isSecretName(OPEN_KEY.exec(end)?.[1] ?? "") || OPEN_URL.test(end);
+}
+
+/** Names of algorithms and encodings, which are passed next to a secret but are not secret. */
+export const ALGORITHM =
+  /^(?:md5|sha-?\d+|sha1|bf|blowfish|xdes|des|3des|cast5|aes(?:[-/\w]*)|hex|base64|escape|utf-?8|[\w-]+=[\w-]+(?:,\s*[\w-]+=[\w-]+)*)$/i;

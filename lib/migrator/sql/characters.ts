@@ -17,12 +17,12 @@ export const EQUALS = 61;
 export const BACKSLASH = 92;
 export const UNDERSCORE = 95;
 
-/** Turns an ASCII capital into its small letter; of no other letter does it make an ASCII one. */
+/** Setting this bit lowers an ASCII capital; it turns no other letter into an ASCII one. */
 export const LOWER_BIT = 32;
 
 const OPERATOR_CODES: ReadonlySet<number> = codesOf("~!@#^&|`?+-*/%<>=");
 
-/** An operator that holds one of these may end in + or -; without one, `=-` is two operators. */
+/** An operator with one of these characters may end in + or -; without one, `=-` is two operators. */
 const NON_STANDARD_CODES: ReadonlySet<number> = codesOf("~!@#^&|`?%");
 
 const PUNCTUATION_CODES: ReadonlySet<number> = codesOf(",;()[].:");
@@ -31,7 +31,7 @@ function codesOf(characters: string): ReadonlySet<number> {
   return new Set(Array.from(characters, (character) => character.charCodeAt(0)));
 }
 
-/** Blank, tab, line feed, vertical tab (white space from 17 on, refused before), form feed, carriage return. */
+/** Space, tab, line feed, vertical tab (allowed since 17, an error before), form feed, carriage return. */
 export function isSpace(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13);
 }
@@ -44,7 +44,7 @@ export function isDigit(code: number): boolean {
   return code >= ZERO && code <= 57;
 }
 
-/** Everything outside ASCII is a letter to PostgreSQL: a no-break space and a byte order mark too. */
+/** PostgreSQL treats every non-ASCII character as a letter, even a no-break space and a byte order mark. */
 export function isIdentifierStart(code: number): boolean {
   const lower = code | LOWER_BIT;
   return (lower >= 97 && lower <= 122) || code === UNDERSCORE || code >= 128;
@@ -70,7 +70,7 @@ export function isPunctuation(code: number): boolean {
   return PUNCTUATION_CODES.has(code);
 }
 
-/** The first position from `at` on whose code is not of the class (past the end, `charCodeAt` gives NaN: of none). */
+/** The first position at or after `at` that is not in the class. Stops at the end, where `charCodeAt` gives NaN. */
 export function skip(sql: string, at: number, isOfClass: (code: number) => boolean): number {
   let end = at;
   while (isOfClass(sql.charCodeAt(end))) end++;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { actsOutside } from "../../../lib/migrator/sql/outside.ts";
+import { findExternalEffect } from "../../../lib/migrator/sql/external-effects.ts";
 
 const OUTSIDE: readonly string[] = [
   "CREATE ROLE a",
@@ -83,22 +83,22 @@ const INSIDE: readonly string[] = [
   "CREATE TABLE t (a int) TABLESPACE x",
 ];
 
-describe("actsOutside", () => {
+describe("findExternalEffect", () => {
   test.each(OUTSIDE)("names what acts outside of its database: %s", (sql) => {
-    expect(actsOutside(sql)).toEqual(expect.any(String));
+    expect(findExternalEffect(sql)).toEqual(expect.any(String));
   });
 
   test.each(INSIDE)("leaves alone what stays inside of its database: %s", (sql) => {
-    expect(actsOutside(sql)).toBeUndefined();
+    expect(findExternalEffect(sql)).toBeUndefined();
   });
 
   test("remembers functions that reach outside from one text to the next", () => {
     const names = new Set<string>();
-    actsOutside(
+    findExternalEffect(
       "CREATE OR REPLACE FUNCTION app.Stop(a int) RETURNS void LANGUAGE sql AS 'SELECT pg_reload_conf()'",
       names,
     );
-    expect(actsOutside("SELECT app.stop(1)", names)).toBe("stop()");
-    expect(actsOutside("DROP FUNCTION app.stop(int)", names)).toBeUndefined();
+    expect(findExternalEffect("SELECT app.stop(1)", names)).toBe("stop()");
+    expect(findExternalEffect("DROP FUNCTION app.stop(int)", names)).toBeUndefined();
   });
 });

@@ -1,36 +1,33 @@
 import { hasWords, isKeyword, isMark, type Token } from "./lexer.ts";
 import { statementTokens } from "./split.ts";
 
-/**
- * Names of functions and foreign tables that reach outside of their database, as far as the SQL seen so far has made
- * them. In small letters.
- */
-export type OutsideNames = Set<string>;
+/** Lower-case names of functions, views and foreign tables, created by earlier SQL, that reach outside their database. */
+export type ExternalNames = Set<string>;
 
 /**
- * What a text of SQL does outside of the database it runs in, in words of SQL: to the roles, databases and settings
- * of its server, to files, other sessions and other servers. Undefined when nothing of that kind is found. Of code
- * in strings only the body of a DO block is read: what functions do to the server is known only when they run.
- * @param names gets the functions and foreign tables that the text makes, and that reach outside when they are used
+ * Finds what SQL does outside its own database: to roles, databases and settings of the server, to files, other
+ * sessions and other servers. Returns it in SQL words, or undefined. Of code in strings only the body of a DO block
+ * is read, because the effects of a function are not known before it runs.
+ * @param names is extended by the functions, views and foreign tables created here that reach outside when used
  */
-export function actsOutside(sql: string, names: OutsideNames = new Set()): string | undefined {
+export function findExternalEffect(sql: string, names: ExternalNames = new Set()): string | undefined {
   for (const tokens of statementTokens(sql)) {
-    const found = statementOutside(sql, tokens) ?? reachesOut(sql, tokens, names);
-    if (found !== undefined) return found;
+    const effect = serverEffect(sql, tokens) ?? effectOfRunning(sql, tokens, names);
+    if (effect !== undefined) return effect;
   }
   return undefined;
 }
 
-/** Objects that belong to the server, not to one database. */
+/** Objects that belong to the server, not to a database. */
 const SHARED = ["role", "user", "group", "database", "tablespace", "subscription"] as const;
 const COMMENTED: readonly string[] = ["role", "database", "tablespace", "subscription"];
 const GRANTED: readonly string[] = ["database", "tablespace", "parameter"];
 
-function statementOutside(sql: string, tokens: readonly Token[]): string | undefined {
+function serverEffect(sql: string, tokens: readonly Token[]): string | undefined {
   const starts = (...words: string[]) => hasWords(sql, tokens, 0, words);
   const word = (index: number) => wordAt(sql, tokens, index);
   for (const verb of ["create", "alter", "drop"]) {
-    const kind = SHARED.find((one) => starts(verb, one));
+    const kind = SHARED.find((object) => starts(verb, object));
     if (kind !== undefined && !starts(verb, "user", "mapping")) return `${verb} ${kind}`.toUpperCase();
   }
   if (starts("alter", "system")) return "ALTER SYSTEM";
@@ -48,13 +45,13 @@ function statementOutside(sql: string, tokens: readonly Token[]): string | undef
   return GRANTED.includes(object) ? `${verb} … ON ${object.toUpperCase()}` : undefined;
 }
 
-/** What runs code or reads rows; the definition of a view or a function does neither. */
-const RUNS = [
+/** Statements that run code or read rows. Defining a view or a function does neither. */
+const RUNNING = [
   ..."select with insert update delete merge call values copy truncate table".split(" "),
   ..."explain prepare declare alter refresh".split(" "),
 ];
 
-/** Tables are filled by CREATE TABLE AS, and indexes, defaults and triggers call functions later on. */
+/** CREATE TABLE AS runs its query, and indexes, defaults and triggers call functions later. */
 function definesOnly(sql: string, tokens: readonly Token[]): boolean {
   const words = tokens.slice(1, 5);
   const is = (word: string): boolean => words.some((token) => isKeyword(sql, token, word));
@@ -62,34 +59,34 @@ function definesOnly(sql: string, tokens: readonly Token[]): boolean {
   return is("foreign") || (is("view") && !is("materialized"));
 }
 
-function reachesOut(sql: string, tokens: readonly Token[], names: OutsideNames): string | undefined {
+function effectOfRunning(sql: string, tokens: readonly Token[], names: ExternalNames): string | undefined {
   const first = wordAt(sql, tokens, 0);
   if (first === "do")
     return bodiesOf(sql, tokens)
-      .map((body) => reachesOutInCode(body, names))
+      .map((body) => effectOfCode(body, names))
       .find(isText);
   if (first === "create") {
-    remember(sql, tokens, names);
+    rememberName(sql, tokens, names);
     return definesOnly(sql, tokens) ? undefined : usesName(sql, tokens, names);
   }
-  if (!RUNS.includes(first) && first !== "execute" && first !== "perform") return undefined;
+  if (!RUNNING.includes(first) && first !== "execute" && first !== "perform") return undefined;
   return usesName(sql, tokens, names) ?? copiesOut(sql, tokens);
 }
 
-/** In a body of code, where statements stand behind BEGIN, THEN and the like, and strings are run by EXECUTE. */
-function reachesOutInCode(body: string, names: OutsideNames, depth = 0): string | undefined {
-  const [tokens] = [statementTokens(body).flat()];
-  const found = usesName(body, tokens, names) ?? copiesOut(body, tokens);
-  if (found !== undefined || depth >= DEEPEST) return found;
+/** In a routine body, statements follow BEGIN, THEN and so on, and EXECUTE runs strings. */
+function effectOfCode(body: string, names: ExternalNames, depth = 0): string | undefined {
+  const tokens = statementTokens(body).flat();
+  const effect = usesName(body, tokens, names) ?? copiesOut(body, tokens);
+  if (effect !== undefined || depth >= MAX_DEPTH) return effect;
   return bodiesOf(body, tokens)
-    .map((inner) => reachesOutInCode(inner, names, depth + 1))
+    .map((inner) => effectOfCode(inner, names, depth + 1))
     .find(isText);
 }
 
-/** Strings in strings in strings. */
-const DEEPEST = 3;
+/** Strings inside strings. */
+const MAX_DEPTH = 3;
 
-function remember(sql: string, tokens: readonly Token[], names: OutsideNames): void {
+function rememberName(sql: string, tokens: readonly Token[], names: ExternalNames): void {
   const isForeign = hasWords(sql, tokens, 0, ["create", "foreign", "table"]);
   const isRoutine = tokens
     .slice(1, 4)
@@ -106,11 +103,11 @@ function remember(sql: string, tokens: readonly Token[], names: OutsideNames): v
     isForeign ||
     usesName(sql, tokens.slice(tokens.findIndex((token) => isMark(sql, token, ")")) + 1), names) !==
       undefined ||
-    bodiesOf(sql, tokens).some((body) => reachesOutInCode(body, names) !== undefined);
+    bodiesOf(sql, tokens).some((body) => effectOfCode(body, names) !== undefined);
   if (reaches) names.add(name);
 }
 
-/** The name that ends before the token `end`, or that of a foreign table, which starts at it. */
+/** The name of a foreign table starts at `at`; any other name ends before it. */
 function objectName(sql: string, tokens: readonly Token[], at: number): string | undefined {
   if (isKeyword(sql, tokens[2], "table")) {
     const from = hasWords(sql, tokens, at, ["if", "not", "exists"]) ? at + 3 : at;
@@ -124,19 +121,19 @@ function isMarkAt(sql: string, tokens: readonly Token[], index: number, mark: st
   return token !== undefined && isMark(sql, token, mark);
 }
 
-function usesName(sql: string, tokens: readonly Token[], names: OutsideNames): string | undefined {
+function usesName(sql: string, tokens: readonly Token[], names: ExternalNames): string | undefined {
   for (const [index, token] of tokens.entries()) {
     const name = nameAt(sql, token);
     if (name === undefined) continue;
     const next = tokens[index + 1];
     const isCall = next !== undefined && isMark(sql, next, "(");
-    if (isCall && OUTSIDE_FUNCTION.test(name)) return `${name}()`;
+    if (isCall && EXTERNAL_FUNCTION.test(name)) return `${name}()`;
     if (names.has(name)) return isCall ? `${name}()` : name;
   }
   return undefined;
 }
 
-/** COPY to a file of the server, or to or from a program there. */
+/** COPY to a file on the server, or to or from a program there. */
 function copiesOut(sql: string, tokens: readonly Token[]): string | undefined {
   if (!tokens.some((token) => isKeyword(sql, token, "copy"))) return undefined;
   const target = (word: string): boolean =>
@@ -145,8 +142,8 @@ function copiesOut(sql: string, tokens: readonly Token[]): string | undefined {
   return target("to") ? "COPY … TO a file" : undefined;
 }
 
-/** The server's own functions, and those of its usual extensions, that do something to others. */
-const OUTSIDE_FUNCTION = new RegExp(
+/** Functions of the server and of common extensions that have effects outside their database. */
+const EXTERNAL_FUNCTION = new RegExp(
   `^(?:${[
     "dblink(?:_connect|_connect_u|_exec|_open|_send_query)?",
     "postgres_fdw_disconnect(?:_all)?",
@@ -170,7 +167,7 @@ const OUTSIDE_FUNCTION = new RegExp(
   ].join("|")})$`,
 );
 
-/** What the strings among the tokens hold. */
+/** The contents of the string literals. */
 function bodiesOf(sql: string, tokens: readonly Token[]): string[] {
   return tokens
     .filter(({ kind }) => kind === "string")

@@ -1,0 +1,23 @@
+/** SQL as text: tokens, statements, classification, digests, positions, and masking of secrets. Needs no database. */
+export {
+  concernsTransaction,
+  firstTransactionControl,
+  isConcurrent,
+  mayLeaveResidue,
+  type TransactionControl,
+  transactionControl,
+} from "./classify.ts";
+export { DIGEST_VERSION, sqlDigest } from "./digest.ts";
+export { type ExternalNames, findExternalEffect } from "./external-effects.ts";
+export { isKeyword, isMark, scan, type Token, tokenize } from "./lexer.ts";
+export { chunksOf, quoteJson, quoteLiteral } from "./literals.ts";
+export { type MaskedSql, maskQuoted, maskSecrets, maskSql, maskText, oneLine } from "./mask.ts";
+export { codePointLength, codeUnitOffset, countLines, type Location, locate } from "./position.ts";
+export {
+  isEmptySql,
+  isSelfContained,
+  type Statement,
+  splitStatements,
+  statementTokens,
+  visitStatements,
+} from "./split.ts";
