@@ -1,13 +1,12 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { LoadedMigration, Migration, RunCode, SqlFile } from "../core/index.ts";
 import { defaultCacheDir } from "./cache-dir.ts";
 import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
+import { DigestCache } from "./digest-cache.ts";
+import { readDigests } from "./digests.ts";
 import { FolderError } from "./errors.ts";
-import { gatherFacts } from "./facts.ts";
-import { openFactsCache } from "./facts-cache.ts";
 import { type ReadFolderOptions, readFolder } from "./listing.ts";
 import { errorMessage } from "./unknown.ts";
 import { requireUtf8 } from "./utf8.ts";
@@ -52,18 +51,18 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
   const cacheDir = once(() => options.cacheDir ?? defaultCacheDir(folder));
   const loader = once(() => makeLoader(folder, cacheDir()));
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const cache = once(() => openFactsCache(factsFile(cacheDir(), folder)));
-  const facts = (asked: readonly Migration[]) => gatherFacts(folder, asked, cache());
+  const cache = once(() => new DigestCache(cacheDir(), folder));
   return {
     dir: folder,
     entries,
     digests: async (names) => {
-      const found = await facts(pick(byName, folder, names));
-      return new Map([...found].map(([name, { digest }]) => [name, digest]));
+      const digests = await readDigests(folder, pick(byName, folder, names), cache());
+      return new Map([...digests].map(([name, { digest }]) => [name, digest]));
     },
     shorthandNames: async () => {
-      const found = await facts(entries.filter((entry) => entry.kind === "module"));
-      return entries.map(({ name }) => name).filter((name) => found.get(name)?.shorthands);
+      const modules = entries.filter((entry) => entry.kind === "module");
+      const digests = await readDigests(folder, modules, cache());
+      return modules.map(({ name }) => name).filter((name) => digests.get(name)?.shorthands);
     },
     load: (names, run) => loadEntries(folder, pick(byName, folder, names), loader, run),
     reload: async (name, run) => {
@@ -83,12 +82,6 @@ const loadCompiler = () => import("./compile/esbuild.ts");
 async function makeLoader(dir: string, cacheDir: string): Promise<ModuleLoader> {
   const { createModuleLoader } = await import("./compile/loader.ts");
   return createModuleLoader(dir, cacheDir);
-}
-
-/** Where the facts of a folder are kept. */
-export function factsFile(cacheDir: string, folder: string): string {
-  const id = createHash("sha256").update(folder).digest("hex").slice(0, 16);
-  return join(cacheDir, "facts", `${id}.json`);
 }
 
 function pick(

@@ -57,11 +57,14 @@ export function mayExportShorthands(text: string): boolean {
 
 const BYTE_ORDER_MARK = { latin1: "\u00ef\u00bb\u00bf", utf8: "\ufeff" };
 
-/** Line endings and a byte order mark say nothing about a text. The bytes may be held as latin1, so that none is lost. */
-export function normalizeLines(text: string, held: "latin1" | "utf8" = "latin1"): string {
-  const mark = BYTE_ORDER_MARK[held];
-  const bare = text.startsWith(mark) ? text.slice(mark.length) : text;
-  return bare.includes("\r") ? bare.replace(/\r\n?/g, "\n") : bare;
+/** How bytes were decoded; as latin1 none is lost, whatever they are. */
+export type TextEncoding = keyof typeof BYTE_ORDER_MARK;
+
+/** Without a byte order mark, and with the line endings of Unix. */
+export function normalizeLines(text: string, encoding: TextEncoding = "latin1"): string {
+  const mark = BYTE_ORDER_MARK[encoding];
+  const unmarked = text.startsWith(mark) ? text.slice(mark.length) : text;
+  return unmarked.includes("\r") ? unmarked.replace(/\r\n?/g, "\n") : unmarked;
 }
 
 /** In a comment as well: `// ${__dirname}` may be a line of a text. */

@@ -69,18 +69,20 @@ describe("a digest is the same", () => {
   test.each<[string, (sound: string) => string]>([
     ["a corrupt cache", () => "{"],
     ["a cache of another version", (sound) => sound.replace(/"version":\d+/, '"version":0')],
-    ["a cache of another shape", (sound) => sound.replace(/"facts":.*$/, '"facts":[]}')],
-    ["a column too short", (sound) => sound.replace(/"digests":\["\w+",/, '"digests":[')],
-    ["a column of something else", (sound) => sound.replace(/"digests":\["\w+"/, '"digests":[1')],
-    ["a digest that is none", (sound) => sound.replace(/"digests":\["\w+"/, '"digests":["abc"')],
-    ["a migration without files", (sound) => sound.replace(/"ends":\[\d+/, '"ends":[0')],
-    ["files of no migration", (sound) => sound.replace(/("ends":\[[\d,]*?)\d+\]/, "$11]")],
-    ["a broken stamp", (sound) => sound.replace(/"mtimes":\[[\d.]+/, '"mtimes":[null')],
+    ["a cache of another shape", (sound) => sound.replace(/"entries":.*$/, '"entries":[]}')],
+    [
+      "an entry that is no object",
+      (sound) => sound.replace(/"002_b\.sql":\{/, '"000_a.sql":null,"002_b.sql":{'),
+    ],
+    ["a digest that is none", (sound) => sound.replace(/"digest":"\w+"/, '"digest":"abc"')],
+    ["a digest of another type", (sound) => sound.replace(/"digest":"\w+"/, '"digest":1')],
+    ["an entry without files", (sound) => sound.replace(/"files":\{.*?\}\}/, '"files":{}')],
+    ["an incomplete stat", (sound) => sound.replace(/"mtimeMs":[\d.]+/, '"mtimeMs":null')],
   ])("with %s", async (_what, broken) => {
     const project = make(WITH_HELPERS);
     const before = await digestsOf(project);
-    const [file = ""] = readdirSync(join(project.cacheDir, "facts"));
-    const path = join(project.cacheDir, "facts", file);
+    const [file = ""] = readdirSync(join(project.cacheDir, "digests"));
+    const path = join(project.cacheDir, "digests", file);
     const sound = readFileSync(path, "utf8");
     expect(broken(sound)).not.toBe(sound);
     writeFileSync(path, broken(sound));
@@ -171,8 +173,8 @@ test("what has changed in the last two seconds is not cached", async () => {
   const project = make({ "migrations/001_a.sql": "SELECT 1" });
   writeFileSync(join(project.dir, "002_b.sql"), "SELECT 2");
   await digestsOf(project);
-  const [file = ""] = readdirSync(join(project.cacheDir, "facts"));
-  const cached = readFileSync(join(project.cacheDir, "facts", file), "utf8");
+  const [file = ""] = readdirSync(join(project.cacheDir, "digests"));
+  const cached = readFileSync(join(project.cacheDir, "digests", file), "utf8");
   expect(cached).toContain("001_a.sql");
   expect(cached).not.toContain("002_b.sql");
 });

@@ -103,7 +103,7 @@ test("twenty processes at once, on an empty cache, each get everything", async (
   for (const result of results) expect(result).toEqual(results[0]);
   expect(results[0]).toMatchObject({ sum: 350 });
   expect(readdirSync(join(project.cacheDir, "compiled"))).toHaveLength(1);
-  expect(readdirSync(join(project.cacheDir, "facts")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  expect(readdirSync(join(project.cacheDir, "digests")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
 });
 
 describe("a failure names the migration", () => {

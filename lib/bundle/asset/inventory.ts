@@ -2,10 +2,9 @@ import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Manifest, ManifestMigration, Migration } from "../../core/index.ts";
+import { DigestCache } from "../digest-cache.ts";
+import { readDigests } from "../digests.ts";
 import { FolderError } from "../errors.ts";
-import { gatherFacts } from "../facts.ts";
-import { openFactsCache } from "../facts-cache.ts";
-import { factsFile } from "../folder.ts";
 import { readFolder } from "../listing.ts";
 import { sha256 } from "./asset-files.ts";
 import { readDataFiles } from "./data-files.ts";
@@ -42,14 +41,14 @@ export async function openFolder(request: AssetRequest): Promise<Folder> {
 }
 
 export async function takeInventory({ dir, entries }: Folder, cacheDir: string): Promise<Inventory> {
-  const facts = await gatherFacts(dir, entries, openFactsCache(factsFile(cacheDir, dir)));
+  const digests = await readDigests(dir, entries, new DigestCache(cacheDir, dir));
   const migrations = entries.map((entry): ManifestMigration => {
-    const known = facts.get(entry.name);
-    if (known === undefined) throw new TypeError(`nothing is known of ${entry.name}`);
+    const digest = digests.get(entry.name);
+    if (digest === undefined) throw new TypeError(`no digest of ${entry.name}`);
     const { name, fileName, kind, files } = entry;
-    return { name, fileName, kind, files, digest: known.digest, shorthands: known.shorthands };
+    return { name, fileName, kind, files, digest: digest.digest, shorthands: digest.shorthands };
   });
-  const reading = [...facts.values()].some(({ refersToItself }) => refersToItself);
+  const reading = [...digests.values()].some(({ refersToItself }) => refersToItself);
   const data = reading ? readDataFiles(dir, entries) : new Map<string, Uint8Array>();
   return { dir, entries, data, manifest: { format: 1, hash: hashOf(migrations, data), migrations } };
 }

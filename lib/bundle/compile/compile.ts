@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { Message } from "esbuild";
 import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
-import { placeOf } from "../stamps.ts";
+import { absolutePath } from "../file-stats.ts";
 import { property } from "../unknown.ts";
 import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
@@ -32,7 +32,7 @@ function inlineMap(dir: string, plain: ReadonlySet<string>, text: string): strin
   const folder = pathToFileURL(dir).href;
   const url = (source: string) => {
     if (source.startsWith(`${LOCAL}:`)) return pathToFileURL(pathOfInput(dir, source)).href;
-    return plain.has(placeOf(dir, source)) ? `${folder}/${source}` : source;
+    return plain.has(absolutePath(dir, source)) ? `${folder}/${source}` : source;
   };
   const urls = Array.isArray(sources) ? sources.map((source) => url(String(source))) : [];
   const named = JSON.stringify({ ...(typeof map === "object" ? map : {}), sources: urls });

@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Migration } from "../../core/index.ts";
-import { placeOf } from "../stamps.ts";
+import { absolutePath } from "../file-stats.ts";
 import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
 import type { ModuleFile, OnImport } from "./plugin.ts";
@@ -9,7 +9,7 @@ import type { ModuleFile, OnImport } from "./plugin.ts";
 /** The modules of entries; a symbolic link is the file it leads to, so that its relative imports work. */
 export function modulesOf(dir: string, entries: readonly Migration[]): ModuleFile[] {
   return entries.flatMap(({ name, files }) =>
-    files.map((file) => ({ name, path: realPath(placeOf(dir, file)) })),
+    files.map((file) => ({ name, path: realPath(absolutePath(dir, file)) })),
   );
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { absolutePath } from "../file-stats.ts";
 import { withoutLeadingComments } from "../source-text.ts";
-import { placeOf } from "../stamps.ts";
 import type { ModuleFile } from "./plugin.ts";
 
 /** Nothing in it that an import or a URL would read as something else. */
@@ -34,7 +34,7 @@ type Kind = "plain" | "names engine" | "dependent";
 function kindOf(dir: string, path: string): Kind {
   const name = NAME.exec(path)?.[0].slice(1);
   // A link leads to another folder, whose name it has not.
-  if (name === undefined || path !== placeOf(dir, name)) return "dependent";
+  if (name === undefined || path !== absolutePath(dir, name)) return "dependent";
   const text = readText(path);
   if (text === undefined || /^(?:\ufeff|#!)/.test(text)) return "dependent";
   // What is not UTF-8, of whichever kind, is refused where it is read with the others.

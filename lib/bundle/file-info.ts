@@ -1,0 +1,147 @@
+import { hash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, resolve, sep } from "node:path";
+import { nearest } from "./cache-dir.ts";
+import { FolderError } from "./errors.ts";
+import { isJunk } from "./file-names.ts";
+import { absolutePath, type FileStats } from "./file-stats.ts";
+import {
+  mayExportShorthands,
+  mayImportLocalFiles,
+  mentionedPaths,
+  normalizeLines,
+  refersToItself,
+  type TextEncoding,
+} from "./source-text.ts";
+import { errorCode, errorMessage } from "./unknown.ts";
+
+/** What a migration's digest needs to know of one file; its text is not kept. */
+export interface FileInfo {
+  /** Absolute, or the file's name in the folder. */
+  readonly path: string;
+  /** SHA-256 (hex) of its text, see `normalizeLines`; undefined where there is no such file. */
+  readonly digest: string | undefined;
+  readonly shorthands: boolean;
+  readonly refersToItself: boolean;
+  readonly mayImport: boolean;
+  /** Strings that may be paths of files it reads. */
+  readonly mentions: readonly string[];
+}
+
+/** Reads files by absolute path, or by name in the folder; each is read once however many migrations need it. */
+export interface FileReader {
+  /** A migration that is a module. */
+  module(path: string): FileInfo;
+  /** A module that a migration imports. */
+  imported(path: string): FileInfo;
+  /** SQL, or data that a migration reads. */
+  plain(path: string): FileInfo;
+}
+
+const NO_INFO = {
+  digest: undefined,
+  shorthands: false,
+  refersToItself: false,
+  mayImport: false,
+  mentions: [],
+};
+
+export function fileReader(dir: string, stats: FileStats): FileReader {
+  const infos = new Map<string, FileInfo>();
+  const read = (path: string, inspect: (text: string) => Partial<FileInfo>): FileInfo => {
+    // The stat is taken before the text is read, so that a later change shows.
+    const file = stats.of(path) === undefined ? undefined : readText(absolutePath(dir, path));
+    if (file === undefined) return { ...NO_INFO, path };
+    return { ...NO_INFO, path, digest: textDigest(file.text, file.encoding), ...inspect(file.text) };
+  };
+  const readOnce = (path: string, inspect: (text: string) => Partial<FileInfo>): FileInfo => {
+    const info = infos.get(path) ?? read(path, inspect);
+    infos.set(path, info);
+    return info;
+  };
+  return {
+    module: (path) => readOnce(path, inspectMigration),
+    imported: (path) => readOnce(path, inspectImported),
+    plain: (path) => readOnce(path, () => ({})),
+  };
+}
+
+function inspectMigration(text: string): Partial<FileInfo> {
+  return {
+    ...inspectImported(text),
+    shorthands: mayExportShorthands(text),
+    mayImport: mayImportLocalFiles(text),
+  };
+}
+
+function inspectImported(text: string): Partial<FileInfo> {
+  return { refersToItself: refersToItself(text), mentions: mentionedPaths(text) };
+}
+
+interface FileText {
+  readonly text: string;
+  readonly encoding: TextEncoding;
+}
+
+/** Undefined where there is no such file. */
+function readText(path: string): FileText | undefined {
+  try {
+    const text = readFileSync(path, "utf8");
+    // Reading as UTF-8 takes half the time, but loses bytes that are not UTF-8; a digest must not.
+    return text.includes("\ufffd")
+      ? { text: readFileSync(path, "latin1"), encoding: "latin1" }
+      : { text, encoding: "utf8" };
+  } catch (cause) {
+    // An import without extension may name a folder; compiling shows whether it resolves.
+    if (errorCode(cause) === "EISDIR") return undefined;
+    const message = `a file cannot be read: ${errorMessage(cause)}`;
+    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+  }
+}
+
+function textDigest(text: string, encoding: TextEncoding): string {
+  const lines = normalizeLines(text, encoding);
+  return hash("sha256", encoding === "utf8" ? lines : Buffer.from(lines, "latin1"));
+}
+
+/** Files that a migration may read while it runs. */
+export interface MentionedFiles {
+  /** Absolute paths, sorted. */
+  readonly files: readonly string[];
+  /** Folders that were searched: a file that is added there may be read too. */
+  readonly folders: readonly string[];
+}
+
+/** A search stops after so many files. */
+const MAX_FILES = 500;
+
+/**
+ * The files that strings in a module name, relative to the module or to the root of its package. A false positive costs
+ * a comparison of the migration's SQL when that file changes; paths built from variables are not found.
+ */
+export function mentionedFiles(dir: string, { path, mentions }: FileInfo): MentionedFiles {
+  const module = absolutePath(dir, path);
+  const manifest = nearest(dir, "package.json");
+  const files = new Set<string>();
+  const folders = new Set<string>();
+  for (const mention of mentions) {
+    const beside = resolve(dirname(module), `.${sep}${mention}`);
+    // The migrations folder and the folders above it are no data.
+    if (!`${dir}${sep}`.startsWith(`${beside}${sep}`)) collect(beside, files, folders);
+    const fromRoot = manifest === undefined ? beside : resolve(dirname(manifest), `.${sep}${mention}`);
+    if (statSync(fromRoot, { throwIfNoEntry: false })?.isFile()) files.add(fromRoot);
+  }
+  files.delete(module);
+  return { files: [...files].toSorted(), folders: [...folders] };
+}
+
+/** Adds a file, or all files in a folder and its subfolders. */
+function collect(path: string, files: Set<string>, folders: Set<string>): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isFile()) files.add(path);
+  if (!stats?.isDirectory() || folders.has(path) || files.size > MAX_FILES) return;
+  folders.add(path);
+  for (const name of readdirSync(path)) {
+    if (!isJunk(name) && name !== "node_modules") collect(join(path, name), files, folders);
+  }
+}
