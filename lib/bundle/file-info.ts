@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
+import { errorCode, errorMessage, MigrationError } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
-import { FolderError } from "./errors.ts";
 import { isJunk } from "./file-names.ts";
 import { absolutePath, type FileStats } from "./file-stats.ts";
 import {
@@ -13,7 +13,6 @@ import {
   refersToItself,
   type TextEncoding,
 } from "./source-text.ts";
-import { errorCode, errorMessage } from "./unknown.ts";
 
 /** What a migration's digest needs to know of one file; its text is not kept. */
 export interface FileInfo {
@@ -95,7 +94,7 @@ function readText(path: string): FileText | undefined {
     // An import without extension may name a folder; compiling shows whether it resolves.
     if (errorCode(cause) === "EISDIR") return undefined;
     const message = `a file cannot be read: ${errorMessage(cause)}`;
-    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+    throw new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], cause });
   }
 }
 

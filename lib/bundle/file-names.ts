@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import type { FolderProblem } from "./errors.ts";
+import type { FileProblem } from "../core/index.ts";
 
 export const MODULE_EXTENSIONS: readonly string[] = [".ts", ".js", ".mjs", ".cjs", ".mts", ".cts"];
 export const MIGRATION_EXTENSIONS: readonly string[] = [...MODULE_EXTENSIONS, ".sql"];
@@ -20,7 +20,7 @@ const UNREADABLE = /[\p{Cc}\u2028\u2029\ufffd]/u;
 /** What one file of a folder is, by its name alone. */
 export type FileClass =
   | { readonly kind: "ignored" }
-  | { readonly kind: "problem"; readonly problem: FolderProblem }
+  | { readonly kind: "problem"; readonly problem: FileProblem }
   | NamedFile;
 
 /** A file that is a migration or half of one. */

@@ -1,14 +1,19 @@
 import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
-import type { LoadedMigration, Migration, RunCode, SqlFile } from "../core/index.ts";
+import {
+  errorMessage,
+  type LoadedMigration,
+  type Migration,
+  MigrationError,
+  type RunCode,
+  type SqlFile,
+} from "../core/index.ts";
 import { defaultCacheDir } from "./cache-dir.ts";
 import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
 import { DigestCache } from "./digest-cache.ts";
 import { readDigests } from "./digests.ts";
-import { FolderError } from "./errors.ts";
 import { type ReadFolderOptions, readFolder } from "./listing.ts";
-import { errorMessage } from "./unknown.ts";
 import { requireUtf8 } from "./utf8.ts";
 
 export interface OpenFolderOptions extends ReadFolderOptions {
@@ -96,8 +101,8 @@ function pick(
   });
 }
 
-function unknownName(folder: string, name: string): FolderError {
-  return new FolderError("USAGE", `no migration is called "${name}" in ${folder}`, {
+function unknownName(folder: string, name: string): MigrationError {
+  return new MigrationError("USAGE", `no migration is called "${name}" in ${folder}`, {
     hint: "a migration's name is its file name without the extension",
   });
 }
@@ -143,7 +148,7 @@ function unlessUnreadable<T>(path: string, read: () => T): T {
     return read();
   } catch (cause) {
     const message = `a migration cannot be read: ${errorMessage(cause)}`;
-    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+    throw new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], cause });
   }
 }
 

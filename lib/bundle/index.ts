@@ -9,6 +9,5 @@ export { buildHandlers } from "./asset/handlers.ts";
 export type { AssetRequest, BuiltAsset } from "./asset/request.ts";
 export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create/create.ts";
 export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./create/templates.ts";
-export { FolderError, type FolderErrorDetails, type FolderProblem } from "./errors.ts";
 export { type MigrationFolder, type OpenFolderOptions, openFolder } from "./folder.ts";
 export { type FolderListing, type ReadFolderOptions, readFolder } from "./listing.ts";

@@ -1,9 +1,15 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { inRunningOrder, type Migration } from "../core/index.ts";
-import { FolderError, type FolderProblem, severalLines } from "./errors.ts";
+import {
+  errorCode,
+  errorMessage,
+  type FileProblem,
+  inRunningOrder,
+  type Migration,
+  MigrationError,
+  problemLines,
+} from "../core/index.ts";
 import { classifyFileName, type NamedFile } from "./file-names.ts";
-import { errorCode, errorMessage } from "./unknown.ts";
 
 export interface FolderListing {
   /** Absolute path of the folder. */
@@ -22,13 +28,13 @@ export interface ReadFolderOptions {
 
 /**
  * Lists a folder's migrations by their file names; opens none of them.
- * @throws FolderError with every problem that was found: files that look like migrations and cannot be, and
+ * @throws MigrationError with every problem that was found: files that look like migrations and cannot be, and
  * names that two migrations would share.
  */
 export async function readFolder(dir: string, options: ReadFolderOptions = {}): Promise<FolderListing> {
   const folder = resolve(dir);
   const ignored = ignoreRule(options.ignorePattern);
-  const problems: FolderProblem[] = [];
+  const problems: FileProblem[] = [];
   const files: NamedFile[] = [];
   for (const dirent of readEntries(folder)) {
     if (ignored(dirent.name)) continue;
@@ -51,13 +57,13 @@ function readEntries(folder: string): Dirent[] {
     if (code === "ENOENT") {
       const hint =
         "`create` writes the first migration and makes the folder; or name another one with --migrations-dir";
-      throw new FolderError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
+      throw new MigrationError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
     }
     if (code === "ENOTDIR") {
       const hint = "name the folder that holds the migrations, not a file in it";
-      throw new FolderError("USAGE", `not a folder: ${folder}`, { hint, cause });
+      throw new MigrationError("USAGE", `not a folder: ${folder}`, { hint, cause });
     }
-    throw new FolderError("USAGE", `migrations folder cannot be read: ${errorMessage(cause)}`, { cause });
+    throw new MigrationError("USAGE", `migrations folder cannot be read: ${errorMessage(cause)}`, { cause });
   }
 }
 
@@ -79,7 +85,10 @@ export function ignoreRule(pattern: string | undefined): (fileName: string) => b
     return (fileName) => rule.test(fileName);
   } catch (cause) {
     const hint = "it is a regular expression over file names, such as .*\\.test\\.ts";
-    throw new FolderError("USAGE", `ignore pattern is not a regular expression: ${pattern}`, { hint, cause });
+    throw new MigrationError("USAGE", `ignore pattern is not a regular expression: ${pattern}`, {
+      hint,
+      cause,
+    });
   }
 }
 
@@ -93,7 +102,7 @@ function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly 
   return groups;
 }
 
-function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): Migration[] {
+function toEntries(files: readonly NamedFile[], problems: FileProblem[]): Migration[] {
   const alone = new Map<string, Migration>();
   for (const { fileName, name, role } of files) {
     if (role === "module" || role === "sql")
@@ -107,7 +116,7 @@ function toEntries(files: readonly NamedFile[], problems: FolderProblem[]): Migr
 function toEntry(
   group: readonly NamedFile[],
   alone: ReadonlyMap<string, Migration>,
-  problems: FolderProblem[],
+  problems: FileProblem[],
 ): Migration[] {
   const [first, second] = group;
   if (first === undefined) return [];
@@ -133,7 +142,7 @@ function toEntry(
   return [{ name: up.name, fileName: `${up.name}.sql`, files, kind: "pair" }];
 }
 
-function sharedName(group: readonly NamedFile[]): FolderProblem {
+function sharedName(group: readonly NamedFile[]): FileProblem {
   const files = group.map((file) => file.fileName).toSorted();
   return {
     file: files.join(", "),
@@ -146,7 +155,7 @@ function sharedName(group: readonly NamedFile[]): FolderProblem {
 const MAY_FOLD = /[A-Z\u{80}-\u{10ffff}]/u;
 
 /** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
-function sameButForCase(names: readonly string[]): FolderProblem[] {
+function sameButForCase(names: readonly string[]): FileProblem[] {
   if (!MAY_FOLD.test(names.join(""))) return [];
   const folded = new Map<string, Set<string>>();
   for (const name of names) {
@@ -162,14 +171,14 @@ function sameButForCase(names: readonly string[]): FolderProblem[] {
     }));
 }
 
-function refusal(folder: string, problems: readonly FolderProblem[]): FolderError {
+function refusal(folder: string, problems: readonly FileProblem[]): MigrationError {
   const [first, ...others] = problems.toSorted((a, b) => (a.file < b.file ? -1 : 1));
   if (first !== undefined && others.length === 0) {
     const message = `a file in ${folder} cannot be a migration: ${first.file} ${first.message}`;
     const details = first.hint === undefined ? {} : { hint: first.hint };
-    return new FolderError("MIGRATION", message, { ...details, problems });
+    return new MigrationError("MIGRATION", message, { ...details, problems });
   }
-  const lines = severalLines(problems);
+  const lines = problemLines(problems);
   const message = [`${problems.length} problems in the migrations folder ${folder}:`, ...lines].join("\n");
-  return new FolderError("MIGRATION", message, { problems });
+  return new MigrationError("MIGRATION", message, { problems });
 }

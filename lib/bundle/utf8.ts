@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { FolderError } from "./errors.ts";
+import { MigrationError } from "../core/index.ts";
 
 /** Where a text is not what it should be. */
 export interface NotUtf8 {
@@ -59,12 +59,12 @@ function firstInvalid(bytes: Buffer): number {
   return at;
 }
 
-/** @throws FolderError `MIGRATION` naming the file, the line and the byte */
+/** @throws MigrationError `MIGRATION` naming the file, the line and the byte */
 export function requireUtf8(file: string, bytes: Buffer): void {
   const found = whyNotUtf8(bytes);
   if (found === undefined) return;
   const { line, column, message } = found;
-  throw new FolderError("MIGRATION", `${file}:${line}:${column} ${message}`, {
+  throw new MigrationError("MIGRATION", `${file}:${line}:${column} ${message}`, {
     problems: [{ file, line, column, message, hint: SAVE_AS_UTF8 }],
     hint: SAVE_AS_UTF8,
   });

@@ -1,7 +1,6 @@
-import type { MigrationError } from "../core/index.ts";
+import { errorCode, type MigrationError } from "../core/index.ts";
 import { onFirstMigrationCode, outsideContainment, strayError } from "../migrator/index.ts";
 import { endAtSecondSignal } from "./endless-loop.ts";
-import { readErrorCode } from "./failure.ts";
 import { main, reportFailure } from "./index.ts";
 import { commandLine, EXIT, type World } from "./world.ts";
 
@@ -48,7 +47,7 @@ class CommandProcess {
     onFirstMigrationCode(() => endAtSecondSignal(LEFT));
     process.stdout.on("error", (error) => {
       // `… | head` closes our output, which is no failure; on a full disk what was asked for is lost.
-      if (readErrorCode(error) !== "EPIPE") this.#outputError = error;
+      if (errorCode(error) !== "EPIPE") this.#outputError = error;
     });
     process.stderr.on("error", () => {});
     process.on("uncaughtException", (error) => this.#onUncaught(error));

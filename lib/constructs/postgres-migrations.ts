@@ -50,7 +50,7 @@ export class PostgresMigrations extends Construct {
 
   /**
    * @throws Error naming the construct: a prop that cannot be, a database behind an RDS Proxy, a read replica, a
-   * second construct on the same table, subnets that cannot reach Secrets Manager; FolderError: a folder that is missing or empty, or has a file that cannot
+   * second construct on the same table, subnets that cannot reach Secrets Manager; MigrationError: a folder that is missing or empty, or has a file that cannot
    * be a migration
    */
   constructor(scope: Construct, id: string, props: PostgresMigrationsProps) {

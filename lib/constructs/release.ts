@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
-import { type BuiltAsset, buildAssetSync, FolderError } from "../bundle/index.ts";
-import type { Manifest } from "../core/index.ts";
+import { type BuiltAsset, buildAssetSync } from "../bundle/index.ts";
+import { type Manifest, MigrationError } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
@@ -16,7 +16,7 @@ const ROOT = join(import.meta.dirname, "..", "..");
  * Compiles the folder together with the handlers. Like CDK's own bundling, it does nothing for a stack that the CDK's
  * command is not about: a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another
  * stack. The template that comes of it is not deployed.
- * @throws FolderError naming the construct: the folder is missing or empty, or a file in it cannot be a
+ * @throws MigrationError naming the construct: the folder is missing or empty, or a file in it cannot be a
  * migration
  */
 export function migrationsAsset(
@@ -34,7 +34,7 @@ export function migrationsAsset(
       ...(ignorePattern === undefined ? {} : { ignorePattern }),
     });
   } catch (error) {
-    throw error instanceof FolderError ? named(scope, error) : error;
+    throw error instanceof MigrationError ? named(scope, error) : error;
   }
 }
 
@@ -57,14 +57,11 @@ function rdsCertificates(): string {
 }
 
 /** The message is all that synth prints: it needs the hint in it. */
-function named(scope: Construct, error: FolderError): FolderError {
-  const { code, hint, problems } = error;
+function named(scope: Construct, error: MigrationError): MigrationError {
+  const { code, details } = error;
+  const { hint } = details;
   const message = `${scope.node.path}: ${error.message}${hint === undefined ? "" : `\n${hint}`}`;
-  return new FolderError(code, message, {
-    problems,
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return new MigrationError(code, message, { ...details, cause: error });
 }
 
 /** How the functions connect: a change of any of it is tried in the deploy that makes it. */

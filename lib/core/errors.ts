@@ -38,6 +38,18 @@ export interface SqlChange {
   readonly after: readonly string[];
 }
 
+/** One thing that is wrong with one file. */
+export interface FileProblem {
+  /** The file's name in the folder of migrations, or the absolute path of a file that a migration imports. */
+  readonly file: string;
+  /** 1-based place in the file, where it is known. */
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+}
+
 /** What is known about a failure beyond its message. Every field is absent when it does not apply. */
 export interface ErrorDetails {
   /** What to do about it, in one or two sentences, naming the command or setting. */
@@ -70,6 +82,8 @@ export interface ErrorDetails {
   readonly remaining?: readonly string[];
   /** Those of `remaining` that may be applied (or undone): the connection was lost before their COMMIT was answered. */
   readonly inDoubt?: readonly string[];
+  /** For files that cannot be migrations: all that is wrong with them, not only the first. The message has them too. */
+  readonly problems?: readonly FileProblem[];
   /** For `CHANGED`: what differs. */
   readonly changes?: readonly SqlChange[];
   /** For `CHANGED`: how many of the migrations applied last `redo` would have to take to include all of these. */
@@ -82,7 +96,7 @@ export interface ErrorDetails {
 }
 
 /**
- * The one error type the engine throws. Branch on `code`; show `message` and `hint`.
+ * The one error type of the engine, of folders of migrations and of the command line. Branch on `code`; show `message` and `hint`.
  * Messages are lower case, name the value received, and never hold a password.
  */
 export class MigrationError extends Error {
@@ -116,4 +130,19 @@ export class MigrationError extends Error {
 /** Whether the code of a migration is at fault, which says nothing about the database or the other migrations. */
 export function isOwnFault(error: unknown): error is MigrationError {
   return error instanceof MigrationError && error.code === "MIGRATION";
+}
+
+const PROBLEMS_SHOWN = 20;
+
+/** Problems as indented lines of a message, by file; of very many the first ones. */
+export function problemLines(problems: readonly FileProblem[]): readonly string[] {
+  const lines = problems.map((problem) => `  ${problemLine(problem)}`).toSorted();
+  const more = lines.length - PROBLEMS_SHOWN;
+  return more > 0 ? [...lines.slice(0, PROBLEMS_SHOWN), `  … and ${more} more`] : lines;
+}
+
+/** `file:line:column: message (hint)`, as far as each is known. */
+export function problemLine({ file, line, column, message, hint }: FileProblem): string {
+  const place = [file, line, column].filter((part) => part !== undefined).join(":");
+  return `${place}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
 }

@@ -5,8 +5,11 @@ export {
   ERROR_CODES,
   type ErrorCode,
   type ErrorDetails,
+  type FileProblem,
   isOwnFault,
   MigrationError,
+  problemLine,
+  problemLines,
   type SqlChange,
 } from "./errors.ts";
 export type { Observer, RunEvent, SessionInfo } from "./events.ts";
@@ -49,4 +52,5 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
+export { errorCode, errorMessage, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

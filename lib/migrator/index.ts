@@ -2,7 +2,7 @@
 
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./build/contain.ts";
 export { HOW_TO_DECLARE, irreversibleReason } from "./build/irreversible.ts";
-export { fromSource, runContained } from "./build/load.ts";
+export { runContained } from "./build/load.ts";
 export type { DownOptions, Manner } from "./commands/run.ts";
 export type { Outcome } from "./commands/settle.ts";
 export { describeSession } from "./connection/activity.ts";

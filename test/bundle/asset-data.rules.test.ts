@@ -126,7 +126,7 @@ describe("what is copied", () => {
     symlinkSync(join(project.root, "gone"), join(project.dir, "sql/gone.sql"));
     expect(refusalOf(project)).toMatchObject({
       code: "MIGRATION",
-      problems: [{ file: join(project.dir, "sql/gone.sql") }],
+      details: { problems: [{ file: join(project.dir, "sql/gone.sql") }] },
     });
   });
 });

@@ -52,7 +52,7 @@ function scriptOf({ root }: Project): string {
     script,
     `import { buildAssetSync } from "./node_modules/cdk-pg-migrate/dist/lib/bundle/index.js";
     try { console.log(JSON.stringify(buildAssetSync({ migrationsDir: "migrations", handlersDir: "handlers" }))); }
-    catch ({ name, code, message, hint, problems }) { console.log(JSON.stringify({ name, code, message, hint, problems })); }`,
+    catch ({ name, code, message, details }) { console.log(JSON.stringify({ name, code, message, details })); }`,
   );
   return script;
 }
@@ -86,11 +86,13 @@ test("the same migrations have the same manifest from the source tree", () => {
 test("an error arrives whole", () => {
   const project = makePublished({ "migrations/1_a.ts": "\nconst = 1;", "migrations/2_b.ts": "" });
   expect(build(project)).toMatchObject({
-    name: "FolderError",
+    name: "MigrationError",
     code: "MIGRATION",
     message: expect.stringMatching(/1_a\.ts:2:7: /),
-    hint: expect.any(String),
-    problems: [{ file: join(project.dir, "1_a.ts"), line: 2, column: 7 }],
+    details: {
+      hint: expect.any(String),
+      problems: [{ file: join(project.dir, "1_a.ts"), line: 2, column: 7 }],
+    },
   });
 });
 

@@ -19,7 +19,7 @@ function problemOf(text: string, more: Files = {}) {
   const project = make({ ...BUILT_HANDLERS, ...PACKAGES, "migrations/001_a.ts": text, ...more });
   const refusal = refusalOf(project);
   expect(refusal.code).toBe("MIGRATION");
-  const [problem] = refusal.problems;
+  const [problem] = refusal.details.problems ?? [];
   const file = problem?.file.replace(`${project.root}/`, "");
   return { ...problem, file, whole: refusal.message };
 }
@@ -124,8 +124,8 @@ describe("handlers that are not there are named", () => {
   test.each(["on-status.mjs", "node-pg-migrate.mjs"])("%s", (file) => {
     const project = make({ ...BUILT_HANDLERS, "migrations/1_a.sql": "" });
     rmSync(join(project.root, "handlers", file));
-    const { code, message, hint } = refusalOf(project);
-    expect([code, `${message} ${hint}`]).toEqual(["USAGE", expect.stringMatching(/handlers/)]);
-    expect(`${message} ${hint}`).toContain(file.replace(".mjs", ""));
+    const { code, message, details } = refusalOf(project);
+    expect([code, `${message} ${details.hint}`]).toEqual(["USAGE", expect.stringMatching(/handlers/)]);
+    expect(`${message} ${details.hint}`).toContain(file.replace(".mjs", ""));
   });
 });

@@ -195,7 +195,11 @@ describe("a folder without migrations is refused", () => {
     ["with junk alone", { "migrations/.keep": "", "migrations/README.md": "", "migrations/1_a.sql~": "" }],
   ])("%s", (_what, files) => {
     const project = make({ ...BUILT_HANDLERS, ...files });
-    const expected = { code: "USAGE", message: `no migrations in ${project.dir}`, hint: expect.any(String) };
+    const expected = {
+      code: "USAGE",
+      message: `no migrations in ${project.dir}`,
+      details: { hint: expect.any(String) },
+    };
     expect(refusalOf(project)).toMatchObject(expected);
   });
 
@@ -203,6 +207,6 @@ describe("a folder without migrations is refused", () => {
     const project = make(BUILT_HANDLERS);
     const refusal = refusalOf({ ...project, dir: join(project.root, "none") });
     expect(refusal).toMatchObject({ code: "USAGE", message: expect.stringMatching(/not found: .*none$/) });
-    expect(refusal.hint).toContain("`migrationsDir`");
+    expect(refusal.details.hint).toContain("`migrationsDir`");
   });
 });

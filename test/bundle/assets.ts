@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BuiltAsset, buildAssetSync, FolderError } from "../../lib/bundle/index.ts";
+import { type BuiltAsset, buildAssetSync } from "../../lib/bundle/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 import type { Files, Project } from "./folders.ts";
 
 export const REPOSITORY = join(import.meta.dirname, "../..");
@@ -47,11 +48,11 @@ export function assetOf({ root, dir, cacheDir }: Project, extras: AssetExtras = 
 }
 
 /** What building the asset throws. */
-export function refusalOf(project: Project): FolderError {
+export function refusalOf(project: Project): MigrationError {
   try {
     assetOf(project);
   } catch (error) {
-    if (error instanceof FolderError) return error;
+    if (error instanceof MigrationError) return error;
     throw error;
   }
   throw new Error("the asset was built");

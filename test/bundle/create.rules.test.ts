@@ -48,7 +48,7 @@ describe("names", () => {
     await expect(createMigration({ dir, name })).rejects.toMatchObject({
       code: "USAGE",
       message: expect.stringMatching(message),
-      hint: expect.any(String),
+      details: { hint: expect.any(String) },
     });
   });
 });

@@ -2,8 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { classifyFileName, numericPrefix } from "../../lib/bundle/file-names.ts";
-import { FolderError, readFolder } from "../../lib/bundle/index.ts";
-import { compareMigrations } from "../../lib/core/index.ts";
+import { readFolder } from "../../lib/bundle/index.ts";
+import { compareMigrations, MigrationError } from "../../lib/core/index.ts";
 import { projects } from "./folders.ts";
 
 const make = projects();
@@ -12,12 +12,12 @@ function folderOf(...names: string[]): string {
   return make(Object.fromEntries(names.map((name) => [`migrations/${name}`, ""]))).dir;
 }
 
-async function refusal(dir: string, ignorePattern?: string): Promise<FolderError> {
+async function refusal(dir: string, ignorePattern?: string): Promise<MigrationError> {
   const error: unknown = await readFolder(dir, ignorePattern === undefined ? {} : { ignorePattern }).then(
     () => undefined,
     (thrown: unknown) => thrown,
   );
-  if (error instanceof FolderError) return error;
+  if (error instanceof MigrationError) return error;
   throw new Error(`not refused as it should be: ${error}`);
 }
 
@@ -140,16 +140,16 @@ describe("what is refused", () => {
   ])("%j", async (files, message, hint) => {
     const error = await refusal(folderOf(...files));
     expect(error).toMatchObject({
-      name: "FolderError",
+      name: "MigrationError",
       code: "MIGRATION",
       message: expect.stringMatching(message),
     });
-    expect(error.hint).toMatch(hint);
+    expect(error.details.hint).toMatch(hint);
   });
 
   test("everything at once, by file", async () => {
     const error = await refusal(folderOf("b.ts", "001_a.py", "002_ok.ts", "003_c.down.sql"));
-    expect(error.problems.map(({ file }) => file)).toHaveLength(3);
+    expect(error.details.problems?.map(({ file }) => file)).toHaveLength(3);
     expect(error.message).toMatch(
       /3 problems in .*\n {2}001_a\.py: .*\n {2}003_c\.down\.sql: .*\n {2}b\.ts: /,
     );
@@ -157,7 +157,7 @@ describe("what is refused", () => {
 
   test("very many without a message that fills the screen", async () => {
     const error = await refusal(folderOf(...Array.from({ length: 100 }, (_, at) => `a${at}.ts`)));
-    expect(error.problems).toHaveLength(100);
+    expect(error.details.problems).toHaveLength(100);
     expect(error.message.split("\n")).toHaveLength(22);
     expect(error.message).toMatch(/and 80 more$/);
   });
@@ -166,7 +166,7 @@ describe("what is refused", () => {
     const dir = join(folderOf(), "none");
     const error = await refusal(dir);
     expect(error).toMatchObject({ code: "USAGE", message: `migrations folder not found: ${dir}` });
-    expect(error.hint).toMatch(/create/);
+    expect(error.details.hint).toMatch(/create/);
   });
 
   test("a file in place of a folder", async () => {

@@ -83,15 +83,17 @@ describe("what cannot be loaded", () => {
       "migrations/003_c.ts": "export const up = 1;",
     });
     await expect(loadAll(project)).rejects.toMatchObject({
-      name: "FolderError",
+      name: "MigrationError",
       code: "MIGRATION",
       message: expect.stringMatching(
         /001_a\.ts:2:9: Expected identifier but found "="\n.*002_b\.ts:1:8: Could not resolve ".\/none\.ts"/,
       ),
-      problems: [
-        { file: join(project.dir, "001_a.ts"), line: 2, column: 9 },
-        { file: join(project.dir, "002_b.ts"), line: 1, column: 8 },
-      ],
+      details: {
+        problems: [
+          { file: join(project.dir, "001_a.ts"), line: 2, column: 9 },
+          { file: join(project.dir, "002_b.ts"), line: 1, column: 8 },
+        ],
+      },
     });
   });
 
@@ -120,7 +122,10 @@ describe("what cannot be loaded", () => {
   test("anything, where compiled code cannot be written", async () => {
     const project = make({ "migrations/001_a.ts": "export const up = 1;", plain: "" });
     const folder = await openFolder(project.dir, { cacheDir: join(project.root, "plain") });
-    await expect(folder.load(["001_a"])).rejects.toMatchObject({ code: "USAGE", hint: expect.any(String) });
+    await expect(folder.load(["001_a"])).rejects.toMatchObject({
+      code: "USAGE",
+      details: { hint: expect.any(String) },
+    });
   });
 
   test("a broken link", async () => {

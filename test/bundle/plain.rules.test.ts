@@ -92,7 +92,9 @@ describe("of very many migrations", () => {
   test("all that do not compile are named at once", async () => {
     const project = many((at) => (at % 599 === 0 ? "export const = 1;" : "export const up = 1;"));
     await expect(loadAll(project)).rejects.toMatchObject({
-      problems: [{ file: join(project.dir, "1000_m.ts") }, { file: join(project.dir, "1599_m.ts") }],
+      details: {
+        problems: [{ file: join(project.dir, "1000_m.ts") }, { file: join(project.dir, "1599_m.ts") }],
+      },
     });
   });
 

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { FolderError } from "../../lib/bundle/errors.ts";
 import { whyNotUtf8 } from "../../lib/bundle/utf8.ts";
+import { MigrationError } from "../../lib/core/index.ts";
 import { BUILT_HANDLERS, refusalOf } from "./assets.ts";
 import { projects } from "./folders.ts";
 import { exportOf, loadAll } from "./loading.ts";
@@ -47,7 +47,7 @@ describe("a text that is not UTF-8", () => {
     const project = make({ [`migrations/${name}`]: "" });
     writeFileSync(join(project.dir, name), bytes);
     const error = await loadAll(project).catch((cause: unknown) => cause);
-    expect(error).toBeInstanceOf(FolderError);
+    expect(error).toBeInstanceOf(MigrationError);
     expect(error).toMatchObject({ code: "MIGRATION", message: expect.stringContaining(message) });
     expect(JSON.stringify(error)).toContain("iconv");
   });

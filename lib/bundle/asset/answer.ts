@@ -1,18 +1,17 @@
-import type { ManifestMigration } from "../../core/index.ts";
-import { FolderError, type FolderProblem } from "../errors.ts";
-import { property } from "../unknown.ts";
+import { type FileProblem, type ManifestMigration, MigrationError, property } from "../../core/index.ts";
 import type { BuiltAsset } from "./request.ts";
 
 /** The last line that the working process prints: the asset, or what is wrong with the request. */
-export function encodeAnswer(result: BuiltAsset | FolderError): string {
-  if (!(result instanceof FolderError)) return JSON.stringify({ asset: result });
-  const { code, message, hint, problems } = result;
+export function encodeAnswer(result: BuiltAsset | MigrationError): string {
+  if (!(result instanceof MigrationError)) return JSON.stringify({ asset: result });
+  const { code, message, details } = result;
+  const { hint, problems } = details;
   return JSON.stringify({ error: { code, message, hint, problems } });
 }
 
 /**
  * The asset; undefined when the text is no answer.
- * @throws FolderError as it was thrown in the other process.
+ * @throws MigrationError as it was thrown in the other process.
  */
 export function decodeAnswer(line: string): BuiltAsset | undefined {
   const answer = parse(line);
@@ -30,10 +29,10 @@ function parse(line: string): unknown {
   }
 }
 
-function toError(error: unknown): FolderError {
+function toError(error: unknown): MigrationError {
   const hint = property(error, "hint");
   const problems = property(error, "problems");
-  return new FolderError(
+  return new MigrationError(
     property(error, "code") === "USAGE" ? "USAGE" : "MIGRATION",
     String(property(error, "message")),
     {
@@ -43,7 +42,7 @@ function toError(error: unknown): FolderError {
   );
 }
 
-function isProblem(value: unknown): value is FolderProblem {
+function isProblem(value: unknown): value is FileProblem {
   return isText(value, "file") && isText(value, "message");
 }
 

@@ -8,7 +8,7 @@ import { workerScript } from "./worker-script.ts";
  * Makes the asset of the functions: handlers, compiled migrations and their manifest, in a folder named by its
  * hash. Does its work in another process, because a construct cannot wait; with nothing changed since the last
  * time it compiles nothing.
- * @throws FolderError: `USAGE` when the folder is missing or empty, or there are no handlers; `MIGRATION` when a file
+ * @throws MigrationError: `USAGE` when the folder is missing or empty, or there are no handlers; `MIGRATION` when a file
  * cannot be a migration, two share a name, or one does not compile or could not run in the asset.
  */
 export function buildAssetSync(request: AssetRequest): BuiltAsset {

@@ -1,12 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { errorMessage, MigrationError } from "../../core/index.ts";
 import { defaultCacheDir } from "../cache-dir.ts";
 import { compileDeployable } from "../compile/deployable.ts";
 import { modulesOf } from "../compile/imports.ts";
 import { FILES } from "../compile/on-its-own.ts";
-import { FolderError } from "../errors.ts";
 import { normalizeLines } from "../source-text.ts";
-import { errorMessage } from "../unknown.ts";
 import { requireUtf8 } from "../utf8.ts";
 import { type AssetFiles, hashFiles, sha256 } from "./asset-files.ts";
 import { loadHandlers } from "./handlers.ts";
@@ -68,9 +67,9 @@ function readSql(path: string): Uint8Array {
     requireUtf8(path, bytes);
     return Buffer.from(normalizeLines(bytes.toString("latin1")), "latin1");
   } catch (cause) {
-    if (cause instanceof FolderError) throw cause;
+    if (cause instanceof MigrationError) throw cause;
     const message = `a migration cannot be read: ${errorMessage(cause)}`;
-    throw new FolderError("MIGRATION", message, { problems: [{ file: path, message }], cause });
+    throw new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], cause });
   }
 }
 

@@ -1,6 +1,5 @@
 import type { BuildOptions, Metafile } from "esbuild";
-import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
-import { property } from "../unknown.ts";
+import { type FileProblem, MigrationError, problemLine, problemLines, property } from "../../core/index.ts";
 import type { AssetFiles } from "./asset-files.ts";
 import { builtinModules } from "./builtin-modules.mjs";
 import { withPlainNames } from "./chunk-names.ts";
@@ -15,7 +14,7 @@ export interface CompiledHandlers {
 /**
  * One pass over the handlers with an engine, so that they share what they have in common, and so that node-pg-migrate is
  * loaded only when a migration has to be built; another one over the handler without. Same bytes for the same sources, wherever they are.
- * @throws FolderError with what esbuild complains about.
+ * @throws MigrationError with what esbuild complains about.
  */
 export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   const { build } = await import("esbuild");
@@ -79,7 +78,7 @@ function options(dir: string, entryPoints: Entry[]): BuildOptions {
 function handlersError(cause: unknown): unknown {
   const errors = property(cause, "errors");
   if (!Array.isArray(errors)) return cause;
-  const problems = errors.map((error): FolderProblem => {
+  const problems = errors.map((error): FileProblem => {
     const location = property(error, "location");
     const line = property(location, "line");
     const place = typeof line === "number" ? { line } : {};
@@ -93,6 +92,6 @@ function handlersError(cause: unknown): unknown {
   const message =
     first !== undefined && others.length === 0
       ? `the handlers do not compile: ${problemLine(first)}`
-      : ["the handlers do not compile:", ...severalLines(problems)].join("\n");
-  return new FolderError("USAGE", message, { problems, cause });
+      : ["the handlers do not compile:", ...problemLines(problems)].join("\n");
+  return new MigrationError("USAGE", message, { problems, cause });
 }

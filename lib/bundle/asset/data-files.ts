@@ -1,9 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Migration } from "../../core/index.ts";
-import { FolderError } from "../errors.ts";
+import { errorMessage, type Migration, MigrationError } from "../../core/index.ts";
 import { isJunk } from "../file-names.ts";
-import { errorMessage } from "../unknown.ts";
 import { requireUtf8 } from "../utf8.ts";
 
 /** What systems put into folders, beside dotfiles. */
@@ -12,7 +10,7 @@ const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", "node_modules"]);
 /**
  * Everything below the migrations folder that is neither a migration nor junk, by its path in there: what migrations
  * may read at run time. Links count as what they lead to. Line ends of texts are those of Unix, as git has them.
- * @throws FolderError when one cannot be read.
+ * @throws MigrationError when one cannot be read.
  */
 export function readDataFiles(dir: string, entries: readonly Migration[]): ReadonlyMap<string, Uint8Array> {
   const migrations = new Set(entries.flatMap(({ files }) => files));
@@ -51,7 +49,7 @@ function readData(path: string): Uint8Array {
     if (TEXTS.test(path)) requireUtf8(path, bytes);
     return withUnixLines(bytes);
   } catch (cause) {
-    if (cause instanceof FolderError) throw cause;
+    if (cause instanceof MigrationError) throw cause;
     throw unreadable(path, cause);
   }
 }
@@ -62,9 +60,9 @@ function withUnixLines(bytes: Buffer): Uint8Array {
   return Buffer.from(bytes.toString("latin1").replaceAll("\r\n", "\n"), "latin1");
 }
 
-function unreadable(path: string, cause: unknown): FolderError {
+function unreadable(path: string, cause: unknown): MigrationError {
   const message = `a file beside the migrations cannot be read: ${errorMessage(cause)}`;
   const hint =
     "make it readable or remove it: migrations that read files beside them are deployed with all of them";
-  return new FolderError("MIGRATION", message, { problems: [{ file: path, message }], hint, cause });
+  return new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], hint, cause });
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { property } from "../../core/index.ts";
 import { sweep, writeAtomically } from "../cache-dir.ts";
-import { property } from "../unknown.ts";
 import { type AssetFiles, sha256 } from "./asset-files.ts";
 
 const UNUSED_AFTER_MS = 7 * 24 * 60 * 60 * 1000;

@@ -1,10 +1,9 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { Manifest, ManifestMigration, Migration } from "../../core/index.ts";
+import { type Manifest, type ManifestMigration, type Migration, MigrationError } from "../../core/index.ts";
 import { DigestCache } from "../digest-cache.ts";
 import { readDigests } from "../digests.ts";
-import { FolderError } from "../errors.ts";
 import { readFolder } from "../listing.ts";
 import { sha256 } from "./asset-files.ts";
 import { readDataFiles } from "./data-files.ts";
@@ -24,18 +23,18 @@ export interface Inventory extends Folder {
   readonly data: ReadonlyMap<string, Uint8Array>;
 }
 
-/** @throws FolderError when the folder is missing or empty, or a file in it cannot be a migration. */
+/** @throws MigrationError when the folder is missing or empty, or a file in it cannot be a migration. */
 export async function openFolder(request: AssetRequest): Promise<Folder> {
   const asked = resolve(request.migrationsDir);
   if (!existsSync(asked)) {
     const hint = "create it with its first migration, or give another folder as `migrationsDir`";
-    throw new FolderError("USAGE", `migrations folder not found: ${asked}`, { hint });
+    throw new MigrationError("USAGE", `migrations folder not found: ${asked}`, { hint });
   }
   const { dir, entries } = await readFolder(asked, request);
   if (entries.length === 0) {
     const hint =
       "add the first one, named like 1700000000000_create-users.sql, or give another folder as `migrationsDir`";
-    throw new FolderError("USAGE", `no migrations in ${dir}`, { hint });
+    throw new MigrationError("USAGE", `no migrations in ${dir}`, { hint });
   }
   return { dir: await realpath(dir), entries };
 }

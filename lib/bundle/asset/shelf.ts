@@ -11,9 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
+import { errorMessage, MigrationError } from "../../core/index.ts";
 import { sweep, writeAtomically } from "../cache-dir.ts";
-import { FolderError } from "../errors.ts";
-import { errorMessage } from "../unknown.ts";
 import { type AssetFiles, hashFiles } from "./asset-files.ts";
 
 /** Far longer than it takes to copy an asset out of here. */
@@ -52,7 +51,7 @@ export function openShelf(cacheDir: string): Shelf {
         sweep(root, UNUSED_AFTER_MS);
       } catch (cause) {
         const hint = "make room there, or give another folder for the cache";
-        throw new FolderError("USAGE", `cannot write the asset: ${errorMessage(cause)}`, { hint, cause });
+        throw new MigrationError("USAGE", `cannot write the asset: ${errorMessage(cause)}`, { hint, cause });
       }
       return { dir: folderOf(hash), hash };
     },

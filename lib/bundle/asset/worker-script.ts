@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { property } from "../../core/index.ts";
 import { defaultCacheDir, nearest } from "../cache-dir.ts";
 import { compiledModule, placeModule } from "../compile/place.ts";
-import { property } from "../unknown.ts";
 import type { WorkerRequest } from "./request.ts";
 
 /** What runs in the process behind `buildAssetSync`. */

@@ -1,5 +1,5 @@
 import { text } from "node:stream/consumers";
-import { FolderError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { encodeAnswer } from "./answer.ts";
 import { buildAsset } from "./build.ts";
 import type { WorkerRequest } from "./request.ts";
@@ -8,7 +8,7 @@ import type { WorkerRequest } from "./request.ts";
 // neither side foresaw ends the process, with its stack on standard error.
 const request: WorkerRequest = JSON.parse(await text(process.stdin));
 const result = await buildAsset(request).catch((error: unknown) => {
-  if (error instanceof FolderError) return error;
+  if (error instanceof MigrationError) return error;
   throw error;
 });
 process.stdout.write(`\n${encodeAnswer(result)}\n`);

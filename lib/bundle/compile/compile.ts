@@ -1,8 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { Message } from "esbuild";
-import { FolderError, type FolderProblem, problemLine, severalLines } from "../errors.ts";
+import { type FileProblem, MigrationError, problemLine, problemLines, property } from "../../core/index.ts";
 import { absolutePath } from "../file-stats.ts";
-import { property } from "../unknown.ts";
 import { besideProject } from "./beside-project.ts";
 import { runEsbuild } from "./esbuild.ts";
 import { LOCAL, pathOfInput } from "./local-names.ts";
@@ -11,7 +10,7 @@ import type { ModuleFile } from "./plugin.ts";
 
 /**
  * Compiles modules and the local files they import into the text of one module.
- * @throws FolderError naming every file that does not compile.
+ * @throws MigrationError naming every file that does not compile.
  */
 export async function compileModules(
   dir: string,
@@ -39,17 +38,17 @@ function inlineMap(dir: string, plain: ReadonlySet<string>, text: string): strin
   return `data:application/json;base64,${Buffer.from(named).toString("base64")}`;
 }
 
-export function compileError(problems: readonly FolderProblem[]): FolderError {
+export function compileError(problems: readonly FileProblem[]): MigrationError {
   const [first, ...others] = problems;
   const message =
     first !== undefined && others.length === 0
       ? `a migration does not compile: ${problemLine(first)}`
-      : ["migrations do not compile:", ...severalLines(problems)].join("\n");
+      : ["migrations do not compile:", ...problemLines(problems)].join("\n");
   const hint = "correct the file; nothing was run";
-  return new FolderError("MIGRATION", message, { problems, hint });
+  return new MigrationError("MIGRATION", message, { problems, hint });
 }
 
-export function toProblems(dir: string, messages: readonly Message[]): FolderProblem[] {
+export function toProblems(dir: string, messages: readonly Message[]): FileProblem[] {
   return messages.map(({ text, location }) => {
     if (location === null) return { file: "migrations", message: text };
     const { file, line, column } = location;

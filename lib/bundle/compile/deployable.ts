@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { FolderProblem } from "../errors.ts";
+import type { FileProblem } from "../../core/index.ts";
 import { compileError, toProblems } from "./compile.ts";
 import { runEsbuild } from "./esbuild.ts";
 import { withoutPlaces } from "./labels.ts";
@@ -27,7 +27,7 @@ export interface OwnCode {
  * Compiles modules, the local files and the packages they import into the text of one module that needs nothing but
  * Node and the asset around it: the same on every machine. Its export `migrations` is a map from names to functions
  * that evaluate a migration and give its exports.
- * @throws FolderError naming every file that does not compile, or that could not run in the asset.
+ * @throws MigrationError naming every file that does not compile, or that could not run in the asset.
  */
 export async function compileDeployable(
   dir: string,
@@ -57,14 +57,14 @@ function packageFolder(path: string): string {
 }
 
 /** A problem in a package is somebody's who imports it. */
-function withImporter(problem: FolderProblem, importers: ReadonlyMap<string, string>): FolderProblem {
+function withImporter(problem: FileProblem, importers: ReadonlyMap<string, string>): FileProblem {
   const importer = importers.get(packageFolder(problem.file));
   return importer === undefined
     ? problem
     : { ...problem, message: `${problem.message} (imported by ${importer})` };
 }
 
-function withAdvice(problem: FolderProblem): FolderProblem {
+function withAdvice(problem: FileProblem): FileProblem {
   const hint = advice(problem.message);
   return hint === undefined ? problem : { ...problem, hint };
 }

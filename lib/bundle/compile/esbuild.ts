@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type * as Esbuild from "esbuild";
 import type { BuildOptions, BuildResult, Message, Plugin } from "esbuild";
-import { property } from "../unknown.ts";
+import { property } from "../../core/index.ts";
 import { SELF_REFERENCES } from "./adapt.ts";
 import { type FolderModules, migrationsPlugin, type OnImport } from "./plugin.ts";
 import type { Surroundings } from "./surroundings.ts";

@@ -1,4 +1,4 @@
-import { property } from "../unknown.ts";
+// This file is compiled into every asset beside the migrations, so it imports nothing.
 
 /** The name under which a module that mixes both module systems exports its `module`. */
 export const MIXED = "__migration_module";
@@ -42,4 +42,8 @@ function has(value: unknown, key: string): boolean {
 
 function isHolder(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+function property(value: unknown, key: string): unknown {
+  return isHolder(value) ? Reflect.get(value, key) : undefined;
 }

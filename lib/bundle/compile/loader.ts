@@ -1,6 +1,4 @@
-import type { Migration, RunCode } from "../../core/index.ts";
-import { FolderError } from "../errors.ts";
-import { errorMessage, property } from "../unknown.ts";
+import { errorMessage, type Migration, MigrationError, property, type RunCode } from "../../core/index.ts";
 import { compileModules } from "./compile.ts";
 import { plainExports } from "./exports.ts";
 import { modulesOf } from "./imports.ts";
@@ -89,7 +87,7 @@ async function* compileParts(
     try {
       part = await next;
     } catch (error) {
-      if (!(error instanceof FolderError) || error.code !== "MIGRATION") throw error;
+      if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;
       // All that does not compile is said at once.
       return yield whole();
     }
@@ -160,12 +158,17 @@ function isFactories(value: unknown): value is ReadonlyMap<string, () => Promise
   return typeof property(value, "get") === "function";
 }
 
-function loadError(module: ModuleFile | undefined, cause: unknown): FolderError {
+function loadError(module: ModuleFile | undefined, cause: unknown): MigrationError {
+  const refused = cause instanceof MigrationError ? cause : undefined;
+  // A refusal of the engine that names its migration says more than that the file throws.
+  if (refused?.details.migration !== undefined) return refused;
   const message = errorMessage(cause);
   const what = module === undefined ? "a migration" : module.path;
-  return new FolderError("MIGRATION", `${what} throws when it is loaded: ${message}`, {
+  return new MigrationError("MIGRATION", `${what} throws when it is loaded: ${message}`, {
     problems: module === undefined ? [] : [{ file: module.path, message }],
-    hint: "move its statements into up and down: what stands outside them runs whenever the file is loaded",
+    hint:
+      refused?.details.hint ??
+      "move its statements into up and down: what stands outside them runs whenever the file is loaded",
     cause,
   });
 }

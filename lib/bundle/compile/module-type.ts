@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, extname } from "node:path";
+import { property } from "../../core/index.ts";
 import { nearest } from "../cache-dir.ts";
-import { property } from "../unknown.ts";
 
 /** Whether Node takes an installed file for an ES module: by its extension, else by its package. */
 export function isEsModule(path: string): boolean {

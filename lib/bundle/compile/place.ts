@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { readFileSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { errorMessage, MigrationError } from "../../core/index.ts";
 import { sweep, writeAtomically } from "../cache-dir.ts";
-import { FolderError } from "../errors.ts";
-import { errorMessage } from "../unknown.ts";
 
 /** Far longer than any process takes between placing a module and importing it. */
 const UNUSED_AFTER_MS = 60 * 60 * 1000;
@@ -36,7 +35,7 @@ function write(path: string, code: string): void {
     sweep(dirname(path), UNUSED_AFTER_MS);
   } catch (cause) {
     const hint = "give another folder for the cache, or make room in this one";
-    throw new FolderError("USAGE", `cannot write compiled migrations: ${errorMessage(cause)}`, {
+    throw new MigrationError("USAGE", `cannot write compiled migrations: ${errorMessage(cause)}`, {
       hint,
       cause,
     });

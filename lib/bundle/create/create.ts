@@ -1,9 +1,8 @@
 import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { FolderError } from "../errors.ts";
+import { errorCode, errorMessage, MigrationError, property } from "../../core/index.ts";
 import { classifyFileName, numericPrefix } from "../file-names.ts";
 import { ignoreRule } from "../listing.ts";
-import { errorCode, errorMessage, property } from "../unknown.ts";
 import { migrationStem } from "./name.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
 
@@ -31,7 +30,7 @@ export interface CreatedMigration {
  * Writes a new migration from a template. Its number is the time in milliseconds, or a date of 14 digits where the
  * newest migration has one; or one more than that of the newest, where a colleague's clock was ahead. It always sorts
  * last.
- * @throws FolderError "USAGE" where a file of that name could not be loaded or not be written.
+ * @throws MigrationError "USAGE" where a file of that name could not be loaded or not be written.
  */
 export async function createMigration(options: CreateMigrationOptions): Promise<CreatedMigration> {
   const { language = "ts", now = new Date() } = options;
@@ -45,7 +44,7 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
     await writeNew(file, migrationTemplate(language, await typesPackage(dir)));
     return { file, name };
   } catch (cause) {
-    throw cause instanceof FolderError ? cause : cannotWrite(dir, cause);
+    throw cause instanceof MigrationError ? cause : cannotWrite(dir, cause);
   }
 }
 
@@ -103,7 +102,7 @@ function nextPrefix(fileNames: readonly string[], now: Date): number {
   const time = SECONDS.test(newest.fileName) ? inSeconds(now) : now.valueOf();
   const prefix = Math.max(time, newest.prefix + 1);
   if (Number.isSafeInteger(prefix)) return prefix;
-  throw new FolderError("USAGE", `no number comes after that of ${newest.fileName}`, {
+  throw new MigrationError("USAGE", `no number comes after that of ${newest.fileName}`, {
     hint: "give that file a smaller number: a time in milliseconds, or a UTC date of 17 digits",
   });
 }
@@ -112,13 +111,13 @@ function inSeconds(now: Date): number {
   return Number(now.toISOString().slice(0, 19).replace(/\D/g, ""));
 }
 
-function cannotWrite(dir: string, cause: unknown): FolderError {
+function cannotWrite(dir: string, cause: unknown): MigrationError {
   const code = errorCode(cause);
   const hint =
     code === "ENOTDIR" || code === "EEXIST"
       ? "something else has that name; choose another folder or try again"
       : "check that the folder may be written to";
-  return new FolderError("USAGE", `cannot create a migration in ${dir}: ${errorMessage(cause)}`, {
+  return new MigrationError("USAGE", `cannot create a migration in ${dir}: ${errorMessage(cause)}`, {
     hint,
     cause,
   });

@@ -1,5 +1,5 @@
 import { extname } from "node:path";
-import { FolderError } from "../errors.ts";
+import { MigrationError } from "../../core/index.ts";
 import { MIGRATION_EXTENSIONS, nameProblem } from "../file-names.ts";
 
 /** Digits of a number and its underscore, up to a UTC date of 17. */
@@ -10,14 +10,14 @@ const LONGEST_FILE_NAME = 255 - ".sql".length;
 /**
  * The words of a migration as its file name has them, the number aside: spaces and underscores become
  * dashes, as in node-pg-migrate.
- * @throws FolderError "USAGE" for what could not be loaded afterwards, or not be checked out on Windows.
+ * @throws MigrationError "USAGE" for what could not be loaded afterwards, or not be checked out on Windows.
  */
 export function migrationStem(words: string): string {
   const stem = words.trim().replace(/[ _]+/g, "-");
   const wrong = stemProblem(stem);
   if (wrong === undefined) return stem;
   const [message, hint] = wrong;
-  throw new FolderError("USAGE", `migration name ${JSON.stringify(words)} ${message}`, { hint });
+  throw new MigrationError("USAGE", `migration name ${JSON.stringify(words)} ${message}`, { hint });
 }
 
 function stemProblem(stem: string): readonly [message: string, hint: string] | undefined {

@@ -1,5 +1,4 @@
-import { MigrationError } from "../../core/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 
 /** Gives an error of pg the type that all commands report. */
 export async function typed<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -7,7 +6,7 @@ export async function typed<T>(what: string, work: () => Promise<T>): Promise<T>
     return await work();
   } catch (cause) {
     if (cause instanceof MigrationError || !isError(cause)) throw cause;
-    const sqlstate = readErrorCode(cause);
+    const sqlstate = errorCode(cause);
     const fromServer = /^[0-9A-Z]{5}$/.test(sqlstate ?? "") && !sqlstate?.startsWith("57P");
     throw new MigrationError(fromServer ? "SQL" : "CONNECTION", `${what}: ${cause.message}`, {
       ...(fromServer && sqlstate !== undefined ? { sqlstate } : {}),

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
 import { MigrationError, type MigrationSource, type MigratorOptions } from "../../core/index.ts";
-import { fromSource, Migrator } from "../../migrator/index.ts";
+import { Migrator } from "../../migrator/index.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
 import { readProvenance } from "../provenance.ts";
@@ -37,9 +37,7 @@ export async function withContext(
   options: ContextOptions,
   work: (context: Context) => Promise<number>,
 ): Promise<number> {
-  const source = await fromSource(() =>
-    openSource(resolve(world.cwd, flags.migrationsDir), listingOptions(flags)),
-  );
+  const source = await openSource(resolve(world.cwd, flags.migrationsDir), listingOptions(flags));
   return withSource(world, flags, { ...options, source }, (context) => work({ ...context, source }));
 }
 

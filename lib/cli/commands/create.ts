@@ -1,7 +1,6 @@
 import { relative, resolve } from "node:path";
 import { createMigration, type MigrationLanguage } from "../../bundle/index.ts";
 import { MigrationError } from "../../core/index.ts";
-import { fromSource } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
@@ -21,9 +20,7 @@ export async function create(world: World, words: readonly string[], flags: Crea
     });
   }
   const language = flags.sql ? "sql" : (flags.language ?? "ts");
-  const created = await fromSource(() =>
-    createMigration({ dir, name: words.join("-"), language, ...listingOptions(flags) }),
-  );
+  const created = await createMigration({ dir, name: words.join("-"), language, ...listingOptions(flags) });
   const file = relative(world.cwd, created.file);
   if (flags.json) {
     printJson(world, "create", { name: created.name, file });

@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import { connectTo } from "../catalog/index.ts";
-import { readErrorCode } from "../failure.ts";
 import { resetLocal, startLocal, stopLocal } from "../local/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
@@ -82,7 +81,7 @@ export async function psql(
   return new Promise((resolve, reject) => {
     const child = spawn("psql", [...where, ...args], { stdio: "inherit", env });
     child.once("error", (cause) =>
-      reject(readErrorCode(cause) === "ENOENT" ? notInstalled(connection, cause) : cause),
+      reject(errorCode(cause) === "ENOENT" ? notInstalled(connection, cause) : cause),
     );
     child.once("close", (code) => resolve(code ?? EXIT.failed));
   });

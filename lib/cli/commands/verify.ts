@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import { openFolder } from "../../bundle/index.ts";
-import { fromSource } from "../../migrator/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
@@ -16,9 +15,7 @@ export interface VerifyFlags extends DatabaseFlags {
 
 /** Exit code 1 when a migration cannot be undone, or its undoing leaves something behind; 3 when one was not checked. */
 export async function verify(world: World, flags: VerifyFlags): Promise<number> {
-  const source = await fromSource(() =>
-    openFolder(resolve(world.cwd, flags.migrationsDir), listingOptions(flags)),
-  );
+  const source = await openFolder(resolve(world.cwd, flags.migrationsDir), listingOptions(flags));
   const remarks = createPrinter(world, flags.json ? world.stderr : world.stdout);
   const { scratch, notes } = await chooseScratch(world, flags);
   for (const note of notes) remarks.line(remarks.colors.dim(note));

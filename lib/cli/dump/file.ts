@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
-import { MigrationError } from "../../core/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { machineFailure } from "../output/machine-failure.ts";
 import { MARK } from "./dump.ts";
 
@@ -10,7 +9,7 @@ export async function readDump(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, "utf8")).replace(/\r\n/g, "\n");
   } catch (error) {
-    if (readErrorCode(error) === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw machineFailure(error) ?? error;
   }
 }

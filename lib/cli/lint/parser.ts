@@ -1,6 +1,5 @@
 import type { Node } from "libpg-query";
-import { MigrationError } from "../../core/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { createOffsets } from "./offsets.ts";
 import { INSTALL_LINTERS } from "./squawk.ts";
 
@@ -37,7 +36,7 @@ export async function loadParser(
   load: () => Promise<Library> = () => import("libpg-query"),
 ): Promise<Parser> {
   const library = await load().catch((cause: unknown) => {
-    if (readErrorCode(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
+    if (errorCode(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new MigrationError("USAGE", "lint needs the package libpg-query, which is not installed", {
       hint: INSTALL_LINTERS,
       cause,

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, errorMessage, MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, createClient } from "../../migrator/index.ts";
-import { codeOf, messageOf } from "./failure.ts";
 import { RESET_HINT } from "./options.ts";
 
 const CONNECT_MS = 2_000;
@@ -28,7 +27,7 @@ export async function ask(connection: ConnectionSettings): Promise<Reply> {
   } catch (error) {
     // Something else listens there, and wants the password in a way that gives it away.
     if (error instanceof MigrationError) throw error;
-    const code = codeOf(error) ?? "";
+    const code = errorCode(error) ?? "";
     if (code === "28P01") throw wrongPassword(connection, error);
     return REPLIES[code] ?? "silent";
   } finally {
@@ -58,7 +57,7 @@ export async function createDatabase(connection: ConnectionSettings): Promise<vo
     await client.query(`CREATE DATABASE ${client.escapeIdentifier(connection.database)}`);
   } catch (error) {
     // Another command was faster.
-    if (codeOf(error) !== "42P04" && codeOf(error) !== "23505") throw error;
+    if (errorCode(error) !== "42P04" && errorCode(error) !== "23505") throw error;
   } finally {
     await client.end();
   }
@@ -72,7 +71,7 @@ function clientFor(connection: ConnectionSettings): pg.Client {
 }
 
 function wrongPassword({ user, host, port }: ConnectionSettings, cause: unknown): MigrationError {
-  const message = `the local database at ${host}:${port} refuses the stored password of ${user}: ${messageOf(cause)}`;
+  const message = `the local database at ${host}:${port} refuses the stored password of ${user}: ${errorMessage(cause)}`;
   return new MigrationError("AUTH", message, {
     hint: `if the password was changed by hand, change it back; else ${RESET_HINT}`,
     cause,

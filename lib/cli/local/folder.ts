@@ -1,6 +1,7 @@
 import { chmod, mkdir, realpath, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { codeOf, ifPresent, unusable } from "./failure.ts";
+import { errorCode } from "../../core/index.ts";
+import { ifPresent, unusable } from "./failure.ts";
 import { ownUid, serverUser } from "./server-user.ts";
 
 /** The project's folder for its local database. */
@@ -40,7 +41,7 @@ async function complete(folder: LocalFolder): Promise<void> {
     await writeFile(join(folder.path, ".gitignore"), "*\n", { mode: 0o644 });
   } catch (error) {
     throw unusable(
-      `cannot write to ${folder.path} (${codeOf(error) ?? "unknown reason"})`,
+      `cannot write to ${folder.path} (${errorCode(error) ?? "unknown reason"})`,
       "the embedded database keeps its state there: make the project folder writable, or set DATABASE_URL",
       error,
     );

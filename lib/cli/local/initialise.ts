@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
+import { errorMessage } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { executable } from "./binaries.ts";
 import { makeUnfinished, sweep } from "./data-folder.ts";
-import { messageOf, unusable } from "./failure.ts";
+import { unusable } from "./failure.ts";
 import { asServerUser, giveToServerUser, serverEnvironment } from "./server-user.ts";
 
 export interface NewData<Told> {
@@ -76,7 +77,7 @@ function initdb(native: string, args: readonly string[]): Promise<void> {
 
 export function cannotRun(program: string, cause: unknown): Error {
   return unusable(
-    `cannot run ${program}: ${messageOf(cause)}`,
+    `cannot run ${program}: ${errorMessage(cause)}`,
     "these programs need a system with glibc (not Alpine) and the permission to run them; " +
       "else use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
     cause,

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
 import { executable } from "./binaries.ts";
 import { waitForReply } from "./connect.ts";
-import { codeOf } from "./failure.ts";
 import { cannotRun } from "./initialise.ts";
 import { LISTEN_ADDRESS } from "./ports.ts";
 import { type OpenLog, openLog } from "./server-log.ts";
@@ -54,7 +53,7 @@ async function spawnServer(what: Launch, { handle }: OpenLog): Promise<ChildProc
     child.unref();
     return child;
   } catch (error) {
-    throw codeOf(error) === undefined ? error : cannotRun(program, error);
+    throw errorCode(error) === undefined ? error : cannotRun(program, error);
   }
 }
 

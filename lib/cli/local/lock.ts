@@ -3,8 +3,8 @@ import { mkdir, readFile, rmdir, stat, unlink, utimes, writeFile } from "node:fs
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
-import { MigrationError } from "../../core/index.ts";
-import { codeOf, ifPresent } from "./failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
+import { ifPresent } from "./failure.ts";
 import { isAlive } from "./processes.ts";
 
 const POLL_MS = 25;
@@ -50,7 +50,7 @@ async function createFile(path: string, holder: Holder): Promise<boolean> {
     await writeFile(path, JSON.stringify(holder), { flag: "wx", mode: 0o600 });
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
+    if (errorCode(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -86,7 +86,7 @@ async function breakLock(path: string): Promise<void> {
   try {
     await mkdir(guard, { mode: 0o700 });
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error;
+    if (errorCode(error) !== "EEXIST") throw error;
     if (await isOlderThan(guard, STALE_MS)) await ifPresent(rmdir(guard));
     await sleep(POLL_MS);
     return;

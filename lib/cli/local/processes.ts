@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { codeOf } from "./failure.ts";
+import { errorCode } from "../../core/index.ts";
 
 /**
  * Whether a process with this id is running. A dead one that its parent has not collected does not count:
@@ -10,7 +10,7 @@ export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return codeOf(error) === "EPERM";
+    return errorCode(error) === "EPERM";
   }
   return !isZombie(pid);
 }

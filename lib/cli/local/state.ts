@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import * as v from "valibot";
-import { codeOf, ifPresent, unusable } from "./failure.ts";
+import { errorCode } from "../../core/index.ts";
+import { ifPresent, unusable } from "./failure.ts";
 import type { LocalFolder } from "./folder.ts";
 import { RESET_HINT } from "./options.ts";
 
@@ -24,7 +25,7 @@ export async function readState(folder: LocalFolder): Promise<State | undefined>
     text = await ifPresent(readFile(folder.stateFile, "utf8"));
   } catch (error) {
     throw unusable(
-      `cannot read ${folder.stateFile} (${codeOf(error) ?? "unknown reason"})`,
+      `cannot read ${folder.stateFile} (${errorCode(error) ?? "unknown reason"})`,
       RESET_HINT,
       error,
     );

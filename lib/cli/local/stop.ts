@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { executable, findBinaries } from "./binaries.ts";
-import { codeOf } from "./failure.ts";
 import type { LocalOptions } from "./options.ts";
 import { isRunning, type Postmaster } from "./postmaster.ts";
 
@@ -26,7 +25,7 @@ function signal(pid: number, name: "SIGINT" | "SIGQUIT"): void {
   try {
     process.kill(pid, name);
   } catch (error) {
-    if (codeOf(error) !== "ESRCH") throw error;
+    if (errorCode(error) !== "ESRCH") throw error;
   }
 }
 

@@ -1,7 +1,8 @@
 import { lstat, mkdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import * as v from "valibot";
-import { codeOf, ifPresent } from "./failure.ts";
+import { errorCode } from "../../core/index.ts";
+import { ifPresent } from "./failure.ts";
 
 const Links = v.array(v.object({ source: v.string(), target: v.string() }));
 
@@ -22,7 +23,7 @@ export async function completeSymlinks(native: string): Promise<void> {
       await symlink(pointsTo, path);
     } catch (error) {
       // Another project on this machine may be at it too.
-      if (codeOf(error) !== "EEXIST") throw error;
+      if (errorCode(error) !== "EEXIST") throw error;
     }
   }
 }

@@ -1,5 +1,4 @@
-import { MigrationError } from "../../core/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 
 /** What the machine refuses, in words, and what to do about it. */
 const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
@@ -17,7 +16,7 @@ const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> 
 
 /** The error for something that the machine has refused, which is no defect of ours; undefined for anything else. */
 export function machineFailure(error: unknown): MigrationError | undefined {
-  const [what, hint] = REFUSALS[readErrorCode(error) ?? ""] ?? [];
+  const [what, hint] = REFUSALS[errorCode(error) ?? ""] ?? [];
   if (what === undefined || hint === undefined || typeof error !== "object" || error === null)
     return undefined;
   const syscall: unknown = Reflect.get(error, "syscall");

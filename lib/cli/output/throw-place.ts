@@ -20,11 +20,11 @@ export function placeOfThrow({ code, details }: MigrationError, cwd: string): st
 /** Calls of `pgm` go through the engine before they reach node-pg-migrate. A project may have a `lib/migrator` too. */
 const ENGINE = /[\\/]lib[\\/]migrator[\\/](?:engine\.ts$|(?:build|run|connection)[\\/])/;
 
-/** The stack of the error at the bottom. The bundle's own errors say where in their message. */
+/** The stack of the first error in the chain of causes. */
 function stackOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return "";
   const cause: unknown = Reflect.get(error, "cause");
   if (typeof cause === "object" && cause !== null) return stackOf(cause);
   const stack: unknown = Reflect.get(error, "stack");
-  return typeof stack === "string" && Reflect.get(error, "name") !== "FolderError" ? stack : "";
+  return typeof stack === "string" ? stack : "";
 }

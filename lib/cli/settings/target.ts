@@ -1,6 +1,6 @@
 import { createConnection } from "node:net";
+import { errorCode } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
-import { readErrorCode } from "../failure.ts";
 import type { World } from "../world.ts";
 import { readDatabaseSettings } from "./database.ts";
 import { readVariables, type Variables } from "./variables.ts";
@@ -98,5 +98,5 @@ function isRefused(host: string, port: number): Promise<boolean> {
 /** A host with several addresses gives an AggregateError; where there is no IPv6 its first error is another one. */
 function saysRefused(error: Error): boolean {
   const errors = error instanceof AggregateError ? error.errors : [error];
-  return errors.some((one) => readErrorCode(one) === "ECONNREFUSED");
+  return errors.some((one) => errorCode(one) === "ECONNREFUSED");
 }

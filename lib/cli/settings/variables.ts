@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { MigrationError } from "../../core/index.ts";
-import { readErrorCode } from "../failure.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 
 /** Variables by where they come from. Which place wins is decided where they are used. */
 export interface Variables {
@@ -33,7 +32,7 @@ function readDotEnv(path: string): string {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
     if (!text.includes("\0")) return text;
   } catch (cause) {
-    const code = readErrorCode(cause);
+    const code = errorCode(cause);
     if (code === "ENOENT") return "";
     if (code !== "ERR_ENCODING_INVALID_ENCODED_DATA") throw unreadable(`(${code}): ${path}`, cause);
   }

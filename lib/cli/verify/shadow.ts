@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import {
   type Catalog,
@@ -11,7 +11,6 @@ import {
   toCatalog,
   typed,
 } from "../catalog/index.ts";
-import { readErrorCode } from "../failure.ts";
 import type { ScratchProvider } from "./scratch.ts";
 
 /** A given database used as scratch database, where none may be created. It must be empty, and is emptied afterwards. */
@@ -99,7 +98,7 @@ async function makeEmpty(client: pg.Client, empty: Catalog, { database }: Connec
   const order = (entry: Entry): number => (FIRST.includes(entry.kind) ? 0 : 1);
   for (const { subject } of droppable.sort((a, b) => order(a) - order(b))) {
     await client.query(`DROP ${subject} CASCADE`).catch((error: unknown) => {
-      if (!GONE.includes(readErrorCode(error) ?? "")) throw error;
+      if (!GONE.includes(errorCode(error) ?? "")) throw error;
     });
   }
   const rest = diffCatalogs(empty, toCatalog(await readAll(client)));

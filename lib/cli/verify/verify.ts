@@ -1,5 +1,5 @@
 import { inRunningOrder, type MigrationSource } from "../../core/index.ts";
-import { fromSource, irreversibleReason, runContained } from "../../migrator/index.ts";
+import { irreversibleReason, runContained } from "../../migrator/index.ts";
 import type { Catalog } from "../catalog/index.ts";
 import { commandLine } from "../world.ts";
 import { Bench, type BenchSetup } from "./bench.ts";
@@ -125,7 +125,7 @@ function namesInOrder({ entries }: MigrationSource): string[] {
 }
 
 async function readReasons(source: MigrationSource, names: readonly string[]): Promise<Map<string, string>> {
-  const loaded = await fromSource(() => source.load(names, runContained));
+  const loaded = await source.load(names, runContained);
   return new Map(
     [...loaded].flatMap(([name, migration]) => {
       const reason = irreversibleReason(migration);

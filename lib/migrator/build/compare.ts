@@ -3,7 +3,7 @@ import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
 import { type BuildContext, renderUp } from "./build.ts";
-import { fromSource, inOrder, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
+import { inOrder, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
 import { inAnotherWorld } from "./world.ts";
 
 /** SQL of changed migrations as it is now; undefined where it is not known. */
@@ -27,7 +27,7 @@ export function digestApplied(
 ): Promise<Digests> {
   const names = new Set(applied.map(({ name }) => name));
   const present = source.entries.map(({ name }) => name).filter((name) => names.has(name));
-  return fromSource(() => source.digests(present));
+  return source.digests(present);
 }
 
 /**
@@ -68,7 +68,7 @@ async function usingShorthandsOf(
   recorded: readonly AppliedMigration[],
 ): Promise<ReadonlySet<string>> {
   if (differing.length === 0) return new Set();
-  const sharing = new Set(await fromSource(() => source.shorthandNames()));
+  const sharing = new Set(await source.shorthandNames());
   const names = new Set(differing.map(({ name }) => name).filter((name) => sharing.has(name)));
   if (names.size === 0) return new Set();
   const order = inOrder(source);

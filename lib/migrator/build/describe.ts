@@ -4,7 +4,7 @@ import { maskSecrets } from "../sql/mask.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { PlainSql, readActions } from "./actions.ts";
 import { type BuildContext, renderDown, renderUp } from "./build.ts";
-import { fromSource, type LoadOptions, runContained } from "./load.ts";
+import { type LoadOptions, runContained } from "./load.ts";
 
 /** What the history keeps of a file: digests, what it sent, and the SQL to undo. */
 export type DescribedFile = Pick<HistoryEntry, "migration"> &
@@ -65,7 +65,7 @@ async function digestEach(
   if (all !== undefined) return digests;
   for (const name of names) {
     try {
-      for (const [one, digest] of await fromSource(() => source.digests([name]))) digests.set(one, digest);
+      for (const [one, digest] of await source.digests([name])) digests.set(one, digest);
     } catch (error) {
       if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;
       warn(`changes to ${name} cannot be noticed: ${error.message}`);
@@ -85,7 +85,7 @@ async function describeSqlFile(
   options: Pick<LoadOptions, "decamelize" | "warn">,
 ): Promise<DescribedFile | undefined> {
   try {
-    const loaded = (await fromSource(() => source.load([name], runContained))).get(name);
+    const loaded = (await source.load([name], runContained)).get(name);
     if (loaded === undefined || loaded.kind === "module") return undefined;
     const actions = readActions(loaded);
     if (!(actions.up instanceof PlainSql)) return undefined;

@@ -1,7 +1,6 @@
 import {
   inRunningOrder,
   type LoadedMigration,
-  MigrationError,
   type MigrationSource,
   type Observer,
   type RunCode,
@@ -31,8 +30,8 @@ export async function loadContexts(
 ): Promise<Map<string, BuildContext>> {
   if (names.length === 0) return new Map();
   const wanted = new Set(names);
-  const sharing = new Set(await fromSource(() => source.shorthandNames()));
-  const loading = fromSource(() => source.load([...new Set([...names, ...sharing])], runContained));
+  const sharing = new Set(await source.shorthandNames());
+  const loading = source.load([...new Set([...names, ...sharing])], runContained);
   const loaded = await untilAborted(loading, options.signal);
   const contexts = new Map<string, BuildContext>();
   let shorthands: Actions["shorthands"] = {};
@@ -48,7 +47,7 @@ export async function loadContexts(
 
 /** The context of one migration evaluated anew, in the place of the given one. */
 export async function reloadContext(source: MigrationSource, context: BuildContext): Promise<BuildContext> {
-  const loaded: LoadedMigration = await fromSource(() => source.reload(context.name, runContained));
+  const loaded: LoadedMigration = await source.reload(context.name, runContained);
   const actions = readActions(loaded);
   return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
 }
@@ -58,29 +57,4 @@ export const runContained: RunCode = (migration, code) => contain({ migration, a
 
 export function inOrder(source: MigrationSource): MigrationSource["entries"] {
   return inRunningOrder(source.entries, ({ fileName }) => fileName);
-}
-
-/** A source has errors of its own; the code `USAGE` (the folder) or else `MIGRATION` (a file) is given to them here. */
-export async function fromSource<T>(read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof MigrationError || !(typeof error === "object" && error !== null)) throw error;
-    const text = (key: string): string | undefined => {
-      const value: unknown = Reflect.get(error, key);
-      return typeof value === "string" ? value : undefined;
-    };
-    const cause: unknown = Reflect.get(error, "cause");
-    // What the engine has refused says more than that the file threw. Without a name only the source knows whose it is.
-    if (cause instanceof MigrationError && cause.details.migration !== undefined) throw cause;
-    const hint = cause instanceof MigrationError ? cause.details.hint : text("hint");
-    throw new MigrationError(
-      text("code") === "USAGE" ? "USAGE" : "MIGRATION",
-      text("message") ?? String(error),
-      {
-        cause: error,
-        ...(hint === undefined ? {} : { hint }),
-      },
-    );
-  }
 }

@@ -2,7 +2,7 @@ import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import type { Planned } from "../run/planned.ts";
 import { isEmptySql } from "../sql/split.ts";
 import { buildWithoutDatabase } from "./build.ts";
-import { fromSource, type LoadOptions, loadContexts } from "./load.ts";
+import { type LoadOptions, loadContexts } from "./load.ts";
 
 /**
  * Loads and builds the named migrations before any of them runs, in the order given: what cannot be loaded or
@@ -15,7 +15,7 @@ export async function planUp(
   options: LoadOptions,
 ): Promise<Planned[]> {
   // Before they are loaded: of a file that is edited meanwhile the next run knows that it is not what was applied.
-  const digests = await fromSource(() => source.digests(names));
+  const digests = await source.digests(names);
   const contexts = await loadContexts(source, names, options);
   const planned: Planned[] = [];
   for (const name of names) {

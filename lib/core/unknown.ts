@@ -1,16 +1,19 @@
-/** A property of a value of which nothing is known; undefined where there is none. */
+// Values of unknown type are read by their properties, never by their class: inside a test sandbox the errors of
+// `node:fs` belong to another realm, and `instanceof Error` is false for them.
+
+/** A property of a value of unknown type; undefined where there is none. */
 export function property(value: unknown, key: string): unknown {
   const holder = (typeof value === "object" && value !== null) || typeof value === "function";
   return holder ? Reflect.get(value, key) : undefined;
 }
 
-/** The `code` of a file system error ("ENOENT"), of whatever realm it comes. */
+/** The `code` of an error of Node (`ENOENT`) or Postgres (its SQLSTATE), if it has one. */
 export function errorCode(error: unknown): string | undefined {
   const code = property(error, "code");
   return typeof code === "string" ? code : undefined;
 }
 
-/** What an error says; what was thrown, as text, where it is no error. */
+/** The message of an error; anything else that was thrown, as text. */
 export function errorMessage(error: unknown): string {
   const message = property(error, "message");
   return typeof message === "string" ? message : String(error);
