@@ -23,6 +23,7 @@ module.exports = {
     room("core", "^lib/core/", ["^lib/core/"]),
     room("migrator", "^lib/migrator/", ["^lib/(core|migrator)/", ...npm("pg", "node-pg-migrate")]),
     room("sql", "^lib/migrator/sql/", ["^lib/(core|migrator/sql)/"]),
+    room("commands", "^lib/commands/", ["^lib/(commands|core|migrator)/", ...npm("valibot")]),
     room("bundle", "^lib/bundle/", ["^lib/(core|bundle)/", ...npm("esbuild")]),
     room("constructs", "^lib/constructs/", [
       "^lib/(constructs|core|bundle)/",
@@ -31,7 +32,7 @@ module.exports = {
     ]),
     room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
       "^lambda/",
-      "^lib/(core|migrator)/",
+      "^lib/(commands|core|migrator)/",
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
     ]),
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
@@ -70,6 +71,12 @@ module.exports = {
       severity: "error",
       from: { pathNot: "^(lib/constructs|test)/" },
       to: { path: "^lib/constructs/", pathNot: "^lib/constructs/index\\.ts$" },
+    },
+    {
+      name: "commands-by-its-index",
+      severity: "error",
+      from: { pathNot: "^(lib/commands|test)/" },
+      to: { path: "^lib/commands/", pathNot: "^lib/commands/index\\.ts$" },
     },
     {
       name: "constructs-load-no-engine",

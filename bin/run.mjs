@@ -10,7 +10,7 @@ import { privateCache, safeCache } from "../lib/bundle/safe-cache.mjs";
 
 const program = fileURLToPath(import.meta.url);
 const root = dirname(dirname(program));
-const folders = ["bin", "lib/bundle", "lib/cli", "lib/core", "lib/migrator", "scripts"];
+const folders = ["bin", "lib/bundle", "lib/cli", "lib/commands", "lib/core", "lib/migrator", "scripts"];
 
 /**
  * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:

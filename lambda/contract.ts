@@ -1,6 +1,6 @@
 /**
  * What the constructs and the Lambdas have agreed on: names of environment variables, properties of the custom
- * resource, payloads, and where things lie in the asset. Types and constants only, so that synth pays for nothing else.
+ * resource, and where things lie in the asset. Types and constants only, so that synth pays for nothing else.
  */
 
 export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/core/index.ts";
@@ -125,49 +125,3 @@ export interface DeployResult {
   readonly PhysicalResourceId: string;
   readonly Data: DeployData;
 }
-
-/** Payload of the status function. */
-export type StatusRequest =
-  | { readonly action: "status" }
-  | {
-      readonly action: "plan";
-      /** Default: up. */
-      readonly direction?: "up" | "down";
-      readonly to?: string;
-      readonly count?: number;
-      readonly batch?: boolean;
-      readonly from?: "file" | "history";
-    }
-  | {
-      readonly action: "history";
-      readonly migration?: string;
-      readonly state?: "started" | "finished" | "failed";
-      readonly limit?: number;
-    };
-
-interface Confirmed {
-  /** The database's name: what is at stake, said out loud. */
-  readonly confirm: string;
-}
-
-/** Payload of the operate function. */
-export type OperateRequest = Confirmed &
-  (
-    | { readonly action: "up"; readonly to?: string; readonly count?: number }
-    | {
-        readonly action: "down";
-        readonly to?: string;
-        readonly count?: number;
-        readonly batch?: boolean;
-        readonly from?: "file" | "history";
-      }
-    | { readonly action: "redo"; readonly count?: number }
-    | { readonly action: "repair"; readonly migrations?: readonly string[]; readonly note?: string }
-    | {
-        readonly action: "resolve";
-        readonly migration: string;
-        readonly outcome: "retry" | "applied" | "reverted";
-        readonly note?: string;
-      }
-    | { readonly action: "baseline"; readonly to?: string; readonly note?: string }
-  );

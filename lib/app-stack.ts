@@ -104,8 +104,8 @@ function outputsOf(migrations: PostgresMigrations): Readonly<Record<string, stri
     DeployLogs: migrations.deployLogGroup.logGroupName,
     StatusLogs: migrations.statusLogGroup.logGroupName,
     OperateLogs: migrations.operateLogGroup.logGroupName,
-    StatusCommand: invocation(status, { action: "status" }),
-    PlanCommand: invocation(status, { action: "plan" }),
+    StatusCommand: invocation(status, { command: "status" }),
+    PlanCommand: invocation(status, { command: "plan" }),
     UpCommand: operation(migrations, "up", migrations.databaseName),
   };
 }
@@ -114,8 +114,8 @@ function addOutputs(stack: Stack, outputs: Readonly<Record<string, string>>): vo
   for (const [id, value] of Object.entries(outputs)) new CfnOutput(stack, id, { value });
 }
 
-function operation({ operateFunction }: PostgresMigrations, action: "up" | "down", confirm: string): string {
-  return invocation(operateFunction, { action, confirm });
+function operation({ operateFunction }: PostgresMigrations, command: "up" | "down", confirm: string): string {
+  return invocation(operateFunction, { command, confirm });
 }
 
 /**

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { ERROR_CODES, MigrationError } from "../../lib/core/index.ts";
-import { errorAsJson, type Migrator, resultAsJson } from "../../lib/migrator/index.ts";
+import { errorAsJson, resultAsJson } from "../../lib/migrator/index.ts";
 import { findingsInLambda } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
@@ -8,17 +8,12 @@ import { describeError } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 import { withinBound } from "./bound.ts";
+import type { Request } from "./requests.ts";
 
 /** What an operator gets: the same JSON as the CLI's `--json` prints, failures included. */
 export type OperatorAnswer = Readonly<Record<string, unknown>>;
 
 const Findings = v.array(v.looseObject({ code: v.picklist(ERROR_CODES), hint: v.string() }));
-
-/** One command on the database, with the name its result goes by. */
-export interface Command {
-  readonly action: string;
-  readonly perform: (migrator: Migrator) => Promise<object>;
-}
 
 /**
  * Runs a command for an operator. A failure is answered, not thrown: the answer holds all there is to know, and Lambda
@@ -27,18 +22,18 @@ export interface Command {
 export async function answerOperator(
   context: LambdaContext,
   env: Environment,
-  readCommand: () => Command,
+  parseRequest: () => Request,
 ): Promise<OperatorAnswer> {
   const invocation = beginInvocation(context);
   const startedAt = performance.now();
   const measure = (failed: boolean, completed: number) =>
     invocation.log.metrics({ failed, completed, durationMs: performance.now() - startedAt });
   try {
-    const command = readCommand();
-    invocation.log.info(`${command.action} was asked for`);
-    const report = await perform(command, invocation, env);
+    const request = parseRequest();
+    invocation.log.info(`${request.command} was asked for`);
+    const report = await runRequest(request, invocation, env);
     measure(false, completedIn(report));
-    return answer(resultAsJson(command.action, advised(report)), invocation);
+    return answer(resultAsJson(request.command, advised(report)), invocation);
   } catch (error) {
     invocation.log.error("the command failed", describeError(error));
     if (!(error instanceof MigrationError)) {
@@ -52,11 +47,11 @@ export async function answerOperator(
   }
 }
 
-function perform({ perform: work }: Command, invocation: Invocation, env: Environment): Promise<object> {
+function runRequest({ run }: Request, invocation: Invocation, env: Environment): Promise<object> {
   const source = openAsset(readRoot(env));
   // Who invoked is in CloudTrail, under this request.
   const actor = `${invocation.functionName}, request ${invocation.requestId}`;
-  return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, work);
+  return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, run);
 }
 
 /** The report, with advice in what it refuses or warns of that fits who asked. */

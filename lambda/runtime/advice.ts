@@ -9,7 +9,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   POOLER:
     "Give the construct the database's own endpoint, not that of a proxy or a pooler such as RDS Proxy or PgBouncer.",
   UNMANAGED:
-    'Is it the right one? If it is, deploy with `cdk deploy --no-rollback`, which leaves the functions there; tell the operate function {"action": "baseline", "to": "<newest migration it has>", "confirm": "<name of the database>"}; and deploy again.',
+    'Is it the right one? If it is, deploy with `cdk deploy --no-rollback`, which leaves the functions there; tell the operate function {"command": "baseline", "to": "<newest migration it has>", "confirm": "<name of the database>"}; and deploy again.',
   DEADLINE:
     "Deploy again: it goes on where this run stopped. A statement that needs more than the construct's `timeout`, at most 14 minutes, is run from a machine: docs/deploying.md, A statement longer than 14 minutes.",
   TLS_REQUIRED:
@@ -53,7 +53,7 @@ const COMMANDS = /`(up|down|redo|plan|status|history|repair|resolve|baseline) ([
  */
 export function hintInLambda(hint: string): string {
   return hint
-    .replace(COMMANDS, (_, action: string, rest: string) => `\`${payloadOf(action, rest)}\``)
+    .replace(COMMANDS, (_, command: string, rest: string) => `\`${payloadOf(command, rest)}\``)
     .replace(CONSTRUCT_FLAGS, (_, flag: string, value: string | undefined) => {
       const prop = camelCase(flag);
       return `the construct's \`${value === undefined ? prop : `${prop}: "${value}"`}\``;
@@ -64,12 +64,12 @@ export function hintInLambda(hint: string): string {
 }
 
 /** A command with its arguments, as the payload that says the same. Whoever sends one to operate adds `confirm`. */
-function payloadOf(action: string, rest: string): string {
-  const payload: Record<string, string | number | boolean> = { action };
+function payloadOf(command: string, rest: string): string {
+  const payload: Record<string, string | number | boolean> = { command };
   const words = rest.split(" ");
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? "";
-    if (word === "--down") payload["direction"] = "down";
+    if (word === "--down") payload["down"] = true;
     else if (word === "--batch") payload["batch"] = true;
     else if (/^--(retry|applied|reverted)$/.test(word)) payload["outcome"] = word.slice(2);
     else if (/^--(to|from|note)$/.test(word)) {

@@ -172,7 +172,14 @@ function addSettlingCommands(program: Command, world: World, finish: Finish): vo
       .description("show what was done to this database, newest first")
       .option("--migration <name>", "only this migration")
       .addOption(new Option("--action <action>", "only this action").choices([...ACTIONS]))
-      .option("--failed", "only what failed")
+      .addOption(
+        new Option("--state <state>", "only what is in this state").choices([
+          "started",
+          "finished",
+          "failed",
+        ]),
+      )
+      .addOption(new Option("--failed", "only what failed (--state failed)").conflicts("state"))
       .option("--limit <number>", "at most so many (default: 50)", limit),
   ).action(async (flags) => finish(await (await import("./commands/history.ts")).history(world, flags)));
 }

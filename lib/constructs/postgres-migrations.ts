@@ -31,11 +31,11 @@ export class PostgresMigrations extends Construct {
   /** Run by CloudFormation. */
   readonly deployFunction: lambda.Function;
   readonly deployLogGroup: logs.LogGroup;
-  /** Payload `{"action": "status" | "plan" | "history"}`. */
+  /** Payload `{"command": "status" | "plan" | "history"}`. */
   readonly statusFunction: lambda.Function;
   readonly statusLogGroup: logs.LogGroup;
   /**
-   * Payload `{"action": "up" | "down" | "redo" | "repair" | "resolve" | "baseline", "confirm": "<name of the
+   * Payload `{"command": "up" | "down" | "redo" | "repair" | "resolve" | "baseline", "confirm": "<name of the
    * database>"}`.
    */
   readonly operateFunction: lambda.Function;

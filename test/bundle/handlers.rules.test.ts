@@ -161,7 +161,7 @@ test("whoever the environment names is asked for credentials", () => {
     process.stdout.write = () => true; // Its log.
     const { handler } = await import("HERE/on-status.mjs");
     const context = { awsRequestId: "1", functionName: "f", logGroupName: "g", getRemainingTimeInMillis: () => 60_000 };
-    const ask = () => handler({ action: "status" }, context).then(JSON.stringify, String);
+    const ask = () => handler({ command: "status" }, context).then(JSON.stringify, String);
     const without = await ask();
     process.env.AWS_CONTAINER_CREDENTIALS_FULL_URI = here + "/credentials";
     const refused = await ask();

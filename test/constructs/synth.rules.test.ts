@@ -111,7 +111,7 @@ describe.each([
     expect(first).toBe("AWS_MAX_ATTEMPTS=1 aws lambda invoke --region ");
     expect(rest).toBe(
       " --cli-binary-format raw-in-base64-out --cli-read-timeout 0 " +
-        '--payload \'{"action":"up","confirm":"aws_framework"}\' ' +
+        '--payload \'{"command":"up","confirm":"aws_framework"}\' ' +
         "--query FunctionError --output text /dev/fd/3 3>&1 1>&2 | cat",
     );
   });

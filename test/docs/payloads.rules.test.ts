@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/requests.ts";
-import { ERROR_CODES, MigrationError } from "../../lib/core/index.ts";
+import { COMMAND_NAMES, COMMANDS, type Field } from "../../lib/commands/index.ts";
+import { ERROR_CODES } from "../../lib/core/index.ts";
 import {
   allPages,
   blocks,
@@ -26,13 +27,13 @@ interface Shown {
 function payloadsOf({ text }: Page): Shown[] {
   const commands = [...blocks(text).map((block) => block.text), ...codeSpans(text)].flatMap((shown) =>
     shown.split("\n").flatMap((line) =>
-      [...line.matchAll(/'(\{"action".*?\})'/g)].map(([, payload = ""]) => ({
+      [...line.matchAll(/'(\{"command".*?\})'/g)].map(([, payload = ""]) => ({
         given: /\b(Status|Operate)Function\b/.exec(line)?.[1],
         payload,
       })),
     ),
   );
-  const alone = codeSpans(text).filter((span) => span.startsWith('{"action"'));
+  const alone = codeSpans(text).filter((span) => span.startsWith('{"command"'));
   return [...commands, ...alone.map((payload) => ({ given: undefined, payload }))];
 }
 
@@ -65,25 +66,33 @@ test.each(withPayloads.map((page) => [page.path, page] as const))(
   },
 );
 
-/** As the refusal of an empty payload lists them. */
-function actionsOf(parse: (payload: unknown) => unknown): string[] {
-  try {
-    parse({});
-  } catch (error) {
-    const hint = error instanceof MigrationError ? (error.details.hint ?? "") : "";
-    return /^The actions are (.*);/.exec(hint)?.[1]?.split(", ") ?? [];
-  }
-  return [];
-}
+const commandsOf = (isRead: boolean) =>
+  COMMAND_NAMES.filter((name) => (COMMANDS[name].access === "read") === isRead);
 
 test.each([
-  ["Ask", actionsOf(parseStatusRequest)],
-  ["Act", actionsOf((payload) => parseOperateRequest(payload, { database: "", allowDown: true }))],
-])("the runbook's table under %s has a payload of every action", (heading, actions) => {
-  const shown = tableRows(section(runbook.text, heading)).map(([cell = ""]) => cell.replaceAll("`", ""));
-  const shownActions = shown.map((payload): unknown => Reflect.get(JSON.parse(payload), "action"));
-  expect(actions.length).toBeGreaterThan(2);
-  expect([...new Set(shownActions)].toSorted()).toEqual(actions.toSorted());
+  ["Ask", commandsOf(true)],
+  ["Act", commandsOf(false)],
+])("the runbook's table under %s has a payload of every command", (heading, commands) => {
+  const shown = tableRows(section(runbook.text, heading))
+    .map(([cell = ""]) => cell.replaceAll("`", ""))
+    .filter((cell) => cell.startsWith("{"));
+  const shownCommands = shown.map((payload): unknown => Reflect.get(JSON.parse(payload), "command"));
+  expect([...new Set(shownCommands)].toSorted()).toEqual([...commands].toSorted());
+});
+
+test("the runbook's table of fields has every field of every command, in the words of the code", () => {
+  const rows = COMMAND_NAMES.flatMap((command) =>
+    Object.entries<Field>(COMMANDS[command].fields).map(([field, { expects, meaning }]) => [
+      `\`${command}\``,
+      `\`${field}\``,
+      expects
+        .replace(/^\((.*)\)$/, "$1")
+        .replaceAll(" | ", ", ")
+        .toLowerCase(),
+      meaning,
+    ]),
+  );
+  expect(tableRows(section(runbook.text, "Fields"))).toEqual(rows);
 });
 
 test.each([["docs/deploying.md"], ["docs/runbook.md"]])("json in %s can be parsed", (path) => {

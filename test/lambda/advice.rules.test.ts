@@ -40,13 +40,10 @@ describe("the engine's advice in an answer", () => {
     ["(--lock-timeout and more)", "(the construct's `lockTimeout` and more)"],
     ["leave --from history out.", 'leave "from": "history" out.'],
     ["as --applied or --reverted", 'as "outcome": "applied" or "outcome": "reverted"'],
-    [
-      "`plan --down --from file` shows it",
-      '`{"action": "plan", "direction": "down", "from": "file"}` shows it',
-    ],
+    ["`plan --down --from file` shows it", '`{"command": "plan", "down": true, "from": "file"}` shows it'],
     [
       "`resolve 1_a --retry` goes on",
-      '`{"action": "resolve", "migration": "1_a", "outcome": "retry"}` goes on',
+      '`{"command": "resolve", "migration": "1_a", "outcome": "retry"}` goes on',
     ],
     ["settle it with `resolve`.", "settle it with `resolve`."],
     [
@@ -60,7 +57,7 @@ describe("the engine's advice in an answer", () => {
   test("replaces what only somebody at a terminal can do, in errors and in findings", () => {
     const unmanaged = new MigrationError("UNMANAGED", "tables", { hint: "`baseline` says so (--to)." });
     const said = adviseInLambda(unmanaged).details.hint;
-    expect(said).toMatch(/--no-rollback.*"action": "baseline".*"confirm"/);
+    expect(said).toMatch(/--no-rollback.*"command": "baseline".*"confirm"/);
     expect(findingsInLambda([{ code: "UNMANAGED", hint: "by --to" }])).toEqual([
       { code: "UNMANAGED", hint: said },
     ]);

@@ -8,6 +8,7 @@ import type { DatabaseFlags } from "./flags.ts";
 export interface HistoryFlags extends DatabaseFlags {
   readonly migration?: string;
   readonly action?: NonNullable<HistoryFilter["action"]>;
+  readonly state?: NonNullable<HistoryFilter["state"]>;
   readonly failed?: boolean;
   readonly limit?: number;
 }
@@ -18,6 +19,7 @@ export function history(world: World, flags: HistoryFlags): Promise<number> {
     const report = await migrator.history({
       ...(flags.migration === undefined ? {} : { migration: flags.migration }),
       ...(flags.action === undefined ? {} : { action: flags.action }),
+      ...(flags.state === undefined ? {} : { state: flags.state }),
       ...(flags.failed ? { state: "failed" } : {}),
       ...(flags.limit === undefined ? {} : { limit: flags.limit }),
     });

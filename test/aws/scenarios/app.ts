@@ -32,7 +32,7 @@ export const app: Scenarios = (world) =>
         expect(await run("StatusCommand")).toMatchObject({ ok: true, command: "status", head: HEAD });
         expect(await run("PlanCommand")).toMatchObject({ ok: true, steps: [] });
         expect(await run("DownCommand")).toMatchObject({ ok: false, error: { code: "USAGE" } });
-        const down = { action: "down", confirm: "aws_framework" };
+        const down = { command: "down", confirm: "aws_framework" };
         expect((await stack.invoke("on-operate.handler", down)).payload).toMatchObject({
           ok: true,
           head: null,

@@ -81,7 +81,7 @@ export const interrupted: Scenarios = (world) =>
           reason: expect.stringMatching(/^PARTIAL.*2_slow.*resolve/s),
         });
         expect(await tablesIn(db)).toEqual(["slow", "t1"]);
-        const resolve = { action: "resolve", migration: "2_slow", outcome: "retry", confirm: db.name };
+        const resolve = { command: "resolve", migration: "2_slow", outcome: "retry", confirm: db.name };
         expect((await stack.invoke("on-operate.handler", resolve)).payload).toMatchObject({ ok: true });
         await stack.rollBack("old code");
         expect(await stack.update(next)).toMatchObject({ status: "SUCCESS" });

@@ -15,34 +15,34 @@ async function ask({ stack }: Scene, handler: string, payload: unknown): Promise
 
 function refused(confirm: string): readonly (readonly [string, string, unknown, RegExp])[] {
   return [
-    ["no confirmation", OPERATE, { action: "up" }, /confirm is missing/],
-    ["another database", OPERATE, { action: "up", confirm: "another" }, /confirm is "another"/],
-    ["an unknown field", OPERATE, { action: "up", confirm, force: true }, /unknown field "force"/],
-    ["no action", OPERATE, { confirm }, /action/],
-    ["an unknown action", OPERATE, { action: "drop", confirm }, /action/],
-    ["a question to the wrong function", OPERATE, { action: "status", confirm }, /action/],
-    ["a count of 0", OPERATE, { action: "up", count: 0, confirm }, /count/],
-    ["a count as text", OPERATE, { action: "up", count: "1", confirm }, /count/],
-    ["down", OPERATE, { action: "down", confirm }, /down is not allowed/],
-    ["redo", OPERATE, { action: "redo", confirm }, /redo is not allowed/],
-    ["an unknown migration", OPERATE, { action: "up", to: "9_nowhere", confirm }, /9_nowhere/],
+    ["no confirmation", OPERATE, { command: "up" }, /confirm is missing/],
+    ["another database", OPERATE, { command: "up", confirm: "another" }, /confirm is "another"/],
+    ["an unknown field", OPERATE, { command: "up", confirm, force: true }, /unknown field "force"/],
+    ["no command", OPERATE, { confirm }, /command/],
+    ["an unknown command", OPERATE, { command: "drop", confirm }, /command/],
+    ["a question to the wrong function", OPERATE, { command: "status", confirm }, /command/],
+    ["a count of 0", OPERATE, { command: "up", count: 0, confirm }, /count/],
+    ["a count as text", OPERATE, { command: "up", count: "1", confirm }, /count/],
+    ["down", OPERATE, { command: "down", confirm }, /down is not allowed/],
+    ["redo", OPERATE, { command: "redo", confirm }, /redo is not allowed/],
+    ["an unknown migration", OPERATE, { command: "up", to: "9_nowhere", confirm }, /9_nowhere/],
     [
       "settling what is settled",
       OPERATE,
-      { action: "resolve", migration: "1_t1", outcome: "retry", confirm },
+      { command: "resolve", migration: "1_t1", outcome: "retry", confirm },
       /1_t1/,
     ],
     ["nothing at all", OPERATE, null, /payload/],
-    ["a command to the status function", STATUS, { action: "up", confirm }, /action/],
+    ["a command to the status function", STATUS, { command: "up", confirm }, /command/],
     [
       "a confirmation of the status function",
       STATUS,
-      { action: "status", confirm },
+      { command: "status", confirm },
       /unknown field "confirm"/,
     ],
-    ["too much history", STATUS, { action: "history", limit: 5_000 }, /limit/],
-    ["batch with a plan of up", STATUS, { action: "plan", batch: true }, /batch/],
-    ["an event of CloudFormation's", STATUS, { RequestType: "Create" }, /action/],
+    ["too much history", STATUS, { command: "history", limit: 5_000 }, /limit/],
+    ["batch with a plan of up", STATUS, { command: "plan", batch: true }, /batch/],
+    ["an event of CloudFormation's", STATUS, { RequestType: "Create" }, /command/],
   ];
 }
 
@@ -53,7 +53,7 @@ export const operators: Scenarios = (world) =>
       await withScene({}, async (scene) => {
         await scene.stack.create(await deployable(tables(1)));
         await scene.stack.update(await deployable({ ...tables(1), "2_t2.sql": "broken" }));
-        expect(await ask(scene, STATUS, { action: "status" })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "status" })).toMatchObject({
           ok: true,
           command: "status",
           head: "1_t1",
@@ -62,18 +62,20 @@ export const operators: Scenarios = (world) =>
             { name: "2_t2", state: "pending" },
           ],
         });
-        expect(await ask(scene, STATUS, { action: "plan" })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "plan" })).toMatchObject({
           ok: true,
           steps: [{ migration: "2_t2", sql: ["broken;"] }],
         });
-        expect(await ask(scene, STATUS, { action: "plan", direction: "down", count: 1 })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "plan", down: true, count: 1 })).toMatchObject({
           ok: true,
           steps: [{ migration: "1_t1", direction: "down", sql: [expect.stringContaining("DROP TABLE t1")] }],
         });
-        expect(await ask(scene, STATUS, { action: "history", state: "failed" })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "history", state: "failed" })).toMatchObject({
           ok: true,
           entries: [{ migration: "2_t2", origin: "deploy", errorCode: "SQL" }],
         });
+        const downs = { command: "history", action: "down" };
+        expect(await ask(scene, STATUS, downs)).toMatchObject({ ok: true, entries: [] });
       });
     });
 
@@ -83,25 +85,28 @@ export const operators: Scenarios = (world) =>
         const { stack, db } = scene;
         const confirm = db.name;
         await stack.create(await deployable(tables(1, 2, 3), { allowDown: true }));
-        const down = await ask(scene, OPERATE, { action: "down", count: 2, confirm });
+        const down = await ask(scene, OPERATE, { command: "down", count: 2, confirm });
         expect(down).toMatchObject({ ok: true, command: "down", head: "1_t1", pending: ["2_t2", "3_t3"] });
         expect(await tablesIn(db)).toEqual(["t1"]);
-        expect(await ask(scene, OPERATE, { action: "up", to: "2_t2", confirm })).toMatchObject({
+        expect(await ask(scene, OPERATE, { command: "up", to: "2_t2", confirm })).toMatchObject({
           head: "2_t2",
         });
-        expect(await ask(scene, OPERATE, { action: "redo", confirm })).toMatchObject({
+        expect(await ask(scene, OPERATE, { command: "redo", confirm })).toMatchObject({
           ok: true,
           head: "2_t2",
         });
-        expect(await ask(scene, OPERATE, { action: "up", count: 1, confirm })).toMatchObject({
+        expect(await ask(scene, OPERATE, { command: "up", count: 1, confirm })).toMatchObject({
           head: "3_t3",
         });
-        expect(await ask(scene, OPERATE, { action: "down", to: "1_t1", confirm })).toMatchObject({
+        expect(await ask(scene, OPERATE, { command: "down", to: "1_t1", confirm })).toMatchObject({
           head: "1_t1",
         });
-        expect(await ask(scene, OPERATE, { action: "up", confirm })).toMatchObject({ head: "3_t3" });
+        expect(await ask(scene, OPERATE, { command: "up", confirm })).toMatchObject({ head: "3_t3" });
+        const redo = { command: "redo", batch: true, from: "history", confirm };
+        const { completed } = Object(await ask(scene, OPERATE, redo));
+        expect(completed).toHaveLength(4);
         expect(
-          await ask(scene, OPERATE, { action: "down", batch: true, from: "history", confirm }),
+          await ask(scene, OPERATE, { command: "down", batch: true, from: "history", confirm }),
         ).toMatchObject({
           head: "1_t1",
         });
@@ -123,9 +128,9 @@ export const operators: Scenarios = (world) =>
         const { stack, db } = scene;
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable(edited));
-        const repair = { action: "repair", migrations: ["1_t1"], note: "same on purpose", confirm: db.name };
+        const repair = { command: "repair", migrations: ["1_t1"], note: "same on purpose", confirm: db.name };
         expect(await ask(scene, OPERATE, repair)).toMatchObject({ ok: true, migrations: ["1_t1"] });
-        expect(await ask(scene, STATUS, { action: "status" })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "status" })).toMatchObject({
           counts: { applied: 1, changed: 0 },
         });
       });
@@ -133,9 +138,11 @@ export const operators: Scenarios = (world) =>
         const { stack, db } = scene;
         await db.query(`CREATE TABLE t1 (id int); ALTER TABLE t1 OWNER TO ${db.owner}`);
         await stack.create(await deployable(tables(1, 2)));
-        const baseline = { action: "baseline", to: "1_t1", confirm: db.name };
+        const baseline = { command: "baseline", to: "1_t1", confirm: db.name };
         expect(await ask(scene, OPERATE, baseline)).toMatchObject({ ok: true, head: "1_t1" });
-        expect(await ask(scene, OPERATE, { action: "up", confirm: db.name })).toMatchObject({ head: "2_t2" });
+        expect(await ask(scene, OPERATE, { command: "up", confirm: db.name })).toMatchObject({
+          head: "2_t2",
+        });
       });
     });
 
@@ -153,7 +160,7 @@ export const operators: Scenarios = (world) =>
             },
           ]);
         }
-        const { failed, payload } = await stack.invoke("on-deploy.handler", { action: "status" });
+        const { failed, payload } = await stack.invoke("on-deploy.handler", { command: "status" });
         expect(failed).toBe(true);
         expect(payload).toMatchObject({
           errorType: "USAGE",
@@ -173,7 +180,7 @@ export const operators: Scenarios = (world) =>
       await withScene({}, async (scene) => {
         const created = await scene.stack.create(await deployable({ ...tables(1), "2_sneaky.ts": sneaky }));
         expect(created).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/written/) });
-        expect(await ask(scene, STATUS, { action: "plan" })).toMatchObject({
+        expect(await ask(scene, STATUS, { command: "plan" })).toMatchObject({
           steps: [{ migration: "2_sneaky", dynamic: true, sql: ["refused 25006;"] }],
         });
         expect(await tablesIn(scene.db)).toEqual(["t1"]);

@@ -63,7 +63,7 @@ export const returns: Scenarios = (world) =>
       await withScene({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable(edited));
-        const repair = await stack.invoke("on-operate.handler", { action: "repair", confirm: db.name });
+        const repair = await stack.invoke("on-operate.handler", { command: "repair", confirm: db.name });
         expect(repair.payload).toMatchObject({ ok: true, migrations: ["1_t1"] });
         await stack.rollBack("new code");
         expect(await stack.update(await deployable(edited))).toMatchObject({ status: "SUCCESS" });

@@ -137,7 +137,7 @@ export const rollback: Scenarios = (world) =>
           await stack.create(await deployable(tables(1), { onRollback }));
           const failed = await stack.update(await deployable(edited, { onRollback }));
           expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CHANGED/) });
-          const repair = await stack.invoke("on-operate.handler", { action: "repair", confirm: db.name });
+          const repair = await stack.invoke("on-operate.handler", { command: "repair", confirm: db.name });
           expect(repair.payload).toMatchObject({ ok: true, migrations: ["1_t1"] });
           expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
           expect(await stack.update(await deployable(edited, { onRollback }))).toMatchObject({

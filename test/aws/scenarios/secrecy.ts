@@ -41,8 +41,8 @@ export const secrecy: Scenarios = (world) =>
         for (const [fileName, text] of leaky(() => secrets.make("Qu'o\\te@"))) {
           const created = await stack.create(await deployable({ [fileName]: text }));
           expect(created).toMatchObject({ status: "FAILED", reason: expect.stringContaining("1_role") });
-          expect(await stack.invoke(STATUS, { action: "history" })).toMatchObject({ failed: false });
-          expect(await stack.invoke(STATUS, { action: "plan" })).toMatchObject({ failed: false });
+          expect(await stack.invoke(STATUS, { command: "history" })).toMatchObject({ failed: false });
+          expect(await stack.invoke(STATUS, { command: "plan" })).toMatchObject({ failed: false });
         }
       });
     });
@@ -52,7 +52,7 @@ export const secrecy: Scenarios = (world) =>
       await withScene({}, async ({ stack, db }) => {
         const forms = formsOf(db.password);
         const notices = forms.map((form) => `RAISE NOTICE '%', ${quoted(form)};`).join("\n");
-        const up = { action: "up", confirm: db.name };
+        const up = { command: "up", confirm: db.name };
         // What is too long is cut: wherever that is, it goes through one of these.
         for (const text of [forms.join("\n"), `${db.password} `.repeat(40)]) {
           const failed = await stack.create(
@@ -66,7 +66,7 @@ export const secrecy: Scenarios = (world) =>
         }
         const raised = sql(`DO $leak$ BEGIN RAISE EXCEPTION '%', ${quoted(forms.join("\n"))}; END $leak$;`);
         await stack.update(await deployable({ "1_notices.sql": sql("SELECT 1;"), "2_raised.sql": raised }));
-        await stack.invoke(OPERATE, { action: "repair", confirm: db.name });
+        await stack.invoke(OPERATE, { command: "repair", confirm: db.name });
         expect((await stack.invoke(OPERATE, up)).payload).toMatchObject({
           ok: false,
           error: { code: "SQL" },

@@ -1,0 +1,167 @@
+import * as v from "valibot";
+import { MigrationError } from "../core/index.ts";
+import { type Migrator, maskedPlan } from "../migrator/index.ts";
+
+/**
+ * What a command may do to the database: nothing, change it, or change it so that data may be lost. The status function
+ * runs those that read, the operate function the others, and those that undo only where `allowDown` is set.
+ */
+export type Access = "read" | "write" | "undo";
+
+/** One field of a command's input. The CLI writes it as a flag or an argument, a payload under its name. */
+export type Field = v.GenericSchema & { readonly meaning: string };
+
+interface Definition<Fields extends v.ObjectEntries, Report extends object> {
+  readonly summary: string;
+  readonly access: Access;
+  readonly fields: Fields;
+  /** Refuses fields that exclude each other, before anything connects. */
+  readonly check?: (input: Input<Fields>) => void;
+  readonly run: (migrator: Migrator, input: Input<Fields>) => Promise<Report>;
+}
+
+type Input<Fields extends v.ObjectEntries> = v.InferOutput<v.StrictObjectSchema<Fields, undefined>>;
+
+/** Makes a command that input from outside can be given to: `prepare` says what is wrong with it, or runs it. */
+function command<Fields extends Record<string, Field>, Report extends object>(
+  definition: Definition<Fields, Report>,
+) {
+  const schema = v.strictObject(definition.fields);
+  return {
+    ...definition,
+    prepare(input: unknown) {
+      const parsed = v.safeParse(schema, input);
+      if (!parsed.success) return { issues: parsed.issues, run: undefined };
+      definition.check?.(parsed.output);
+      return {
+        issues: undefined,
+        run: (migrator: Migrator): Promise<object> => definition.run(migrator, parsed.output),
+      };
+    },
+  };
+}
+
+function required<Schema extends v.GenericSchema>(schema: Schema, meaning: string) {
+  return { ...schema, meaning };
+}
+
+function optional<Schema extends v.GenericSchema>(schema: Schema, meaning: string) {
+  return { ...v.exactOptional(schema), meaning };
+}
+
+const name = v.pipe(v.string(), v.nonEmpty());
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+const fake = (meaning: string) => optional(v.boolean(), meaning);
+const note = optional(v.string(), "why, for the history");
+const upExtent = {
+  count: optional(positive, "how many (default: all)"),
+  to: optional(name, "as far as and including this migration"),
+};
+const batch = optional(v.boolean(), "everything that the last run applied");
+const from = optional(
+  v.picklist(["file", "history"]),
+  "which SQL undoes where a file and the history disagree (default: refuse)",
+);
+const downCount = optional(positive, "how many (default: 1)");
+
+/** The commands that the CLI and the functions share. Both know them, and their fields, under these names. */
+export const COMMANDS = {
+  status: command({
+    summary: "show every migration and its state",
+    access: "read",
+    fields: {},
+    run: (migrator) => migrator.status(),
+  }),
+  plan: command({
+    summary: "show the exact SQL that would run",
+    access: "read",
+    fields: {
+      count: optional(positive, "how many migrations (default: all; with `down`: 1)"),
+      down: optional(v.boolean(), "the SQL of `down`"),
+      to: optional(name, "as `up` or `down` take it"),
+      batch: optional(v.boolean(), "with `down`: everything that the last run applied"),
+      from,
+    },
+    check: (input) => {
+      const downOnly = input.batch ? "batch" : input.from && "from";
+      if (input.down || !downOnly) return;
+      throw new MigrationError("USAGE", `${downOnly} is about undoing, and down is not given`, {
+        hint: `Add down, or leave ${downOnly} out.`,
+      });
+    },
+    run: async (migrator, { down, ...extent }) =>
+      maskedPlan(await (down ? migrator.planDown(extent) : migrator.planUp(extent))),
+  }),
+  history: command({
+    summary: "show what was done to this database, newest first",
+    access: "read",
+    fields: {
+      migration: optional(name, "only this migration"),
+      action: optional(
+        v.picklist(["up", "down", "fake", "baseline", "repair", "resolve"]),
+        "only this action",
+      ),
+      state: optional(v.picklist(["started", "finished", "failed"]), "only what is in this state"),
+      limit: optional(v.pipe(positive, v.maxValue(1_000)), "at most so many (default: 50)"),
+    },
+    run: (migrator, filter) => migrator.history(filter),
+  }),
+  up: command({
+    summary: "apply pending migrations",
+    access: "write",
+    fields: { ...upExtent, fake: fake("record the migrations as applied, run no SQL") },
+    run: (migrator, { fake, ...extent }) => migrator.up(extent, fake ? "fake" : "execute"),
+  }),
+  down: command({
+    summary: "undo the migrations applied last",
+    access: "undo",
+    fields: {
+      count: downCount,
+      to: optional(name, "everything applied after this migration, which stays"),
+      batch,
+      from,
+      fake: fake("remove the migrations from the record, run no SQL"),
+    },
+    run: (migrator, { fake, ...extent }) => migrator.down(extent, fake ? "fake" : "execute"),
+  }),
+  redo: command({
+    summary: "undo the last migrations and apply the same again",
+    access: "undo",
+    fields: { count: downCount, batch, from },
+    run: (migrator, extent) => migrator.redo(extent),
+  }),
+  repair: command({
+    summary: "accept applied migrations whose files have changed, or were renamed",
+    access: "write",
+    fields: { migrations: optional(v.array(name), "which (default: all that are changed)"), note },
+    run: (migrator, { migrations, note }) => migrator.repair(migrations, note),
+  }),
+  resolve: command({
+    summary: "settle a migration that stopped half-way, outside a transaction",
+    access: "write",
+    fields: {
+      migration: required(name, "the migration"),
+      outcome: required(
+        v.picklist(["retry", "applied", "reverted"]),
+        "`retry` goes on after its last finished statement; `applied`: finished by hand; `reverted`: taken back by hand",
+      ),
+      note,
+    },
+    run: (migrator, { migration, outcome, note }) => migrator.resolve(migration, outcome, note),
+  }),
+  baseline: command({
+    summary: "declare an existing database to be at a migration, run no SQL",
+    access: "write",
+    fields: { to: optional(name, "it and all before it count as applied (default: none)"), note },
+    run: (migrator, { to, note }) => migrator.baseline(to, note),
+  }),
+};
+
+export type CommandName = keyof typeof COMMANDS;
+
+export const COMMAND_NAMES: readonly CommandName[] = Object.keys(COMMANDS).filter(isCommandName);
+
+export function isCommandName(text: string): text is CommandName {
+  return Object.hasOwn(COMMANDS, text);
+}

@@ -1,0 +1,10 @@
+/** The commands on a database that the CLI and the functions share: their names, their input, and what they do. */
+
+export {
+  type Access,
+  COMMAND_NAMES,
+  COMMANDS,
+  type CommandName,
+  type Field,
+  isCommandName,
+} from "./commands.ts";
