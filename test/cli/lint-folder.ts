@@ -26,11 +26,9 @@ export async function lintFolder(dir: string, options: FolderOptions = {}): Prom
     downs.set(context.name, await forecast(context));
   }
   return lintMigrations({
-    steps,
-    downs,
+    forecast: { steps, downs, failures: [], head: null, serverMajor: options.postgresMajor ?? 17 },
     folder,
     relativeTo: folder.dir,
-    postgresMajor: options.postgresMajor ?? 17,
     newestApplied: options.newestApplied ?? null,
   });
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { createColors } from "picocolors";
-import { type LintFinding, type LintReport, renderGithub, renderLint } from "../../lib/cli/lint/index.ts";
+import type { LintFinding, LintReport } from "../../lib/cli/lint/index.ts";
+import { renderGithub, renderLint } from "../../lib/cli/output/lint-report.ts";
 
 const FINDING: LintFinding = {
   rule: "ban-drop-table",

@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "@jest/globals";
-import type { ReadMigration } from "../../lib/cli/lint/migration.ts";
-import { loadParser } from "../../lib/cli/lint/parser.ts";
-import { readScript } from "../../lib/cli/lint/script.ts";
+import type { LintedMigration } from "../../lib/cli/lint/migration.ts";
+import { loadParser, parseSteps } from "../../lib/cli/lint/parsed-sql.ts";
 import { findSquawk, runSquawk } from "../../lib/cli/lint/squawk.ts";
 import { readComplaints, writeSquawkScript } from "../../lib/cli/lint/squawk-findings.ts";
 import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "../../lib/cli/lint/squawk-rules.ts";
@@ -25,14 +24,14 @@ describe("the table of squawk's rules", () => {
 describe("squawk's own limits", () => {
   it("SQL that only squawk cannot read is said to be not linted, and our own rules still apply", async () => {
     const parser = await loadParser();
-    const migration: ReadMigration = {
+    const migration: LintedMigration = {
       name: "1_a",
       kind: "sql",
       files: [{ path: "1_a.sql", text: "DROP TABLE a" }],
-      up: readScript(parser, ["DROP TABLE a"], true),
+      up: parseSteps(parser, ["DROP TABLE a"], true),
       down: "unknown",
       dynamic: false,
-      optOuts: [],
+      ignoreComments: [],
     };
     const script = writeSquawkScript(migration);
     if (script === undefined) throw new Error("there is SQL");

@@ -9,23 +9,24 @@ import { openMigrator } from "../support/migrator.ts";
 async function lintPending(db: TestDatabase, dir: string): Promise<LintReport> {
   const migrator = await openMigrator(db, dir);
   const folder = await openFolder(dir);
-  const [{ steps }, { head }] = [await migrator.planUp(), await migrator.status()];
+  const forecast = await migrator.forecast();
   return lintMigrations({
-    steps,
-    downs: new Map(),
+    forecast: { ...forecast, downs: new Map() },
     folder,
     relativeTo: folder.dir,
-    postgresMajor: 17,
-    newestApplied: head,
+    newestApplied: forecast.head,
   });
 }
 
 async function lintAsCommand(db: TestDatabase, dir: string, all = false): Promise<LintReport> {
-  const { steps, downs, failures, head } = await (await openMigrator(db, dir)).forecast({ all });
+  const forecast = await (await openMigrator(db, dir)).forecast({ all });
   const folder = await openFolder(dir);
   return lintMigrations({
-    ...{ steps, downs, failures, all, folder, relativeTo: folder.dir, postgresMajor: 17 },
-    newestApplied: all ? null : head,
+    forecast,
+    all,
+    folder,
+    relativeTo: folder.dir,
+    newestApplied: all ? null : forecast.head,
   });
 }
 

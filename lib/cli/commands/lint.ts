@@ -1,4 +1,5 @@
 import { printJson } from "../output/json.ts";
+import { renderGithub, renderLint } from "../output/lint-report.ts";
 import { visibleAll } from "../output/visible.ts";
 import { EXIT, type World, widthOf } from "../world.ts";
 import { withContext } from "./context.ts";
@@ -17,15 +18,18 @@ export function lint(world: World, flags: LintFlags): Promise<number> {
     flags,
     { remarksTo: world.stderr },
     async ({ migrator, source, target, printer }) => {
-      const { lintMigrations, readColumnTypes, renderGithub, renderLint } = await import("../lint/index.ts");
+      const { lintMigrations, readColumnTypes } = await import("../lint/index.ts");
       const all = flags.all === true;
-      const { steps, downs, failures, head, serverMajor } = await migrator.forecast({ all });
+      const forecast = await migrator.forecast({ all });
       const github = flags.format === "github";
       const report = await lintMigrations({
-        ...{ steps, downs, failures, all, folder: source, postgresMajor: serverMajor, signal: world.signal },
-        // With all of them, the migrations themselves tell the types on their way.
+        forecast,
+        all,
+        folder: source,
+        signal: world.signal,
+        // With all migrations, the types follow from the migrations themselves.
         columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
-        newestApplied: all || flags.order === "allow" ? null : head,
+        newestApplied: all || flags.order === "allow" ? null : forecast.head,
         // Annotations are placed from the root of the repository.
         relativeTo: (github ? world.env["GITHUB_WORKSPACE"] : undefined) ?? world.cwd,
       });

@@ -1,10 +1,8 @@
 /**
- * Pending migrations → what is wrong with them, by the SQL that they would send. Needs squawk-cli and libpg-query,
- * which are loaded only here and only when they are used.
+ * Lint: reports problems of pending migrations, judged by the SQL that they would send. Needs squawk-cli and
+ * libpg-query, which are optional and loaded only when a migration is linted.
  */
-export { renderGithub } from "./github.ts";
+export { readColumnTypes } from "./column-types.ts";
 export { lintMigrations } from "./lint.ts";
-export { readColumnTypes } from "./live-types.ts";
+export type { LintRequest } from "./migration.ts";
 export type { AcceptedFinding, LintFinding, LintReport, Severity } from "./report.ts";
-export type { LintRequest } from "./request.ts";
-export { renderLint } from "./text.ts";

@@ -1,62 +1,92 @@
-import type { Direction, DownForecast, Migration, PlannedMigration } from "../../core/index.ts";
-import { type MigrationFile, readFiles } from "./files.ts";
-import { type OptOut, readOptOuts } from "./opt-outs.ts";
-import type { Parser } from "./parser.ts";
-import type { LintRequest } from "./request.ts";
-import { readScript, type Script } from "./script.ts";
+import { readFile } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import type { Direction, DownForecast, Forecast, Migration, PlannedMigration } from "../../core/index.ts";
+import type { KnownColumn } from "./column-types.ts";
+import { type IgnoreComment, readIgnoreComments } from "./ignore-comments.ts";
+import { type ParsedSql, type Parser, parseSteps } from "./parsed-sql.ts";
+import type { MigrationFile } from "./report.ts";
 
-/** A pending migration with all that rules look at. */
-export interface ReadMigration {
+export interface LintRequest {
+  /** What the migrations would send. */
+  readonly forecast: Forecast;
+  /** Whether the forecast includes applied migrations. @default false */
+  readonly all?: boolean;
+  /** The files are read for their comments and for the lines of findings. */
+  readonly folder: { readonly dir: string; readonly entries: readonly Migration[] };
+  /** Paths in findings are relative to this folder. */
+  readonly relativeTo: string;
+  /** Reads the columns of the database, to judge changes of types. @default - only columns that the migrations define */
+  readonly columnTypes?: () => Promise<readonly KnownColumn[]>;
+  /** Newest applied migration; null if there is none or if the order does not matter. */
+  readonly newestApplied: string | null;
+  readonly signal?: AbortSignal;
+}
+
+/** A migration with everything that the rules need. */
+export interface LintedMigration {
   readonly name: string;
   readonly kind: Migration["kind"];
   /** Of a pair, the up file first; never empty. */
   readonly files: readonly [MigrationFile, ...MigrationFile[]];
-  /** Null when its SQL is known only when the migrations before it have run. */
-  readonly up: Script | null;
-  /** `irreversible`: the file says why there is none; `missing`: it does not. */
-  readonly down: Script | "dynamic" | "irreversible" | "missing" | "unknown";
-  /** Whether it asks the database while it is built. */
+  /** Null if its SQL is not known before the migrations before it have run. */
+  readonly up: ParsedSql | null;
+  /** `irreversible`: the file gives a reason; `missing`: there is no down and no reason. */
+  readonly down: ParsedSql | "dynamic" | "irreversible" | "missing" | "unknown";
+  /** Whether it queries the database while its SQL is built. */
   readonly dynamic: boolean;
-  readonly optOuts: readonly OptOut[];
+  readonly ignoreComments: readonly IgnoreComment[];
 }
 
 export async function readMigration(
   parser: Parser,
   request: LintRequest,
   step: PlannedMigration,
-): Promise<ReadMigration> {
+): Promise<LintedMigration> {
   const name = step.migration;
-  const entry = request.folder.entries.find((one) => one.name === name);
+  const entry = request.folder.entries.find((candidate) => candidate.name === name);
   const [first, ...others] = entry === undefined ? [] : await readFiles(request, entry);
   if (entry === undefined || first === undefined) throw new Error(`there is no file of migration ${name}`);
-  const files: ReadMigration["files"] = [first, ...others];
+  const files: LintedMigration["files"] = [first, ...others];
   return {
     name,
     kind: entry.kind,
     files,
-    up: step.sql === null ? null : readScript(parser, step.sql, step.transactional ?? true),
-    down: readDown(parser, request.downs.get(name)),
+    up: step.sql === null ? null : parseSteps(parser, step.sql, step.transactional ?? true),
+    down: readDown(parser, request.forecast.downs.get(name)),
     dynamic: step.dynamic,
-    optOuts: files.flatMap((file) => readOptOuts(parser, file, entry.kind)),
+    ignoreComments: files.flatMap((file) => readIgnoreComments(parser, file, entry.kind)),
   };
 }
 
-function readDown(parser: Parser, down: DownForecast | undefined): ReadMigration["down"] {
-  if (down === undefined) return "unknown";
-  if (down.kind === "irreversible") return down.reason === undefined ? "missing" : "irreversible";
-  return down.kind === "static" ? readScript(parser, down.sql, down.transactional) : down.kind;
+export async function readFiles(
+  { folder, relativeTo }: Pick<LintRequest, "folder" | "relativeTo">,
+  entry: Migration,
+): Promise<MigrationFile[]> {
+  return Promise.all(
+    entry.files.map(async (file) => {
+      const path = join(folder.dir, file);
+      const text = (await readFile(path, "utf8")).replace(/^\ufeff/, "");
+      return { path: relative(relativeTo, path).split(sep).join("/"), text };
+    }),
+  );
 }
 
-/** The scripts that are there to be judged. */
-export function scriptsOf({ up, down }: ReadMigration): { direction: Direction; script: Script }[] {
+function readDown(parser: Parser, down: DownForecast | undefined): LintedMigration["down"] {
+  if (down === undefined) return "unknown";
+  if (down.kind === "irreversible") return down.reason === undefined ? "missing" : "irreversible";
+  return down.kind === "static" ? parseSteps(parser, down.sql, down.transactional) : down.kind;
+}
+
+/** The SQL of both directions, as far as it is known. */
+export function knownSql({ up, down }: LintedMigration): { direction: Direction; sql: ParsedSql }[] {
   return [
-    ...(up === null ? [] : [{ direction: "up" as const, script: up }]),
-    ...(typeof down === "string" ? [] : [{ direction: "down" as const, script: down }]),
+    ...(up === null ? [] : [{ direction: "up" as const, sql: up }]),
+    ...(typeof down === "string" ? [] : [{ direction: "down" as const, sql: down }]),
   ];
 }
 
-/** The file in which one direction is written. */
-export function fileOf({ files }: ReadMigration, direction: Direction): MigrationFile {
+/** The file that contains one direction. */
+export function fileOf({ files }: LintedMigration, direction: Direction): MigrationFile {
   const [first, second] = files;
   return direction === "down" ? (second ?? first) : first;
 }

@@ -1,40 +1,74 @@
 import type { Node } from "libpg-query";
 import { type MaskedSql, maskSql } from "../../migrator/index.ts";
-import { type Draft, placeOf } from "./draft.ts";
-import { groupBy } from "./group.ts";
-import type { ReadMigration } from "./migration.ts";
-import { createOffsets } from "./offsets.ts";
-import type { ScriptStatement } from "./script.ts";
-import type { SquawkComplaint } from "./squawk.ts";
+import { definedColumns, isStable } from "./column-types.ts";
+import type { LintedMigration } from "./migration.ts";
+import {
+  type Created,
+  droppedBy,
+  isNew,
+  isSame,
+  lockedTables,
+  type ObjectName,
+  withCreatedBefore,
+} from "./objects.ts";
+import { createOffsets, type SqlStatement } from "./parsed-sql.ts";
+import { positionOf, type RuleFinding } from "./report.ts";
+import { runSquawk, type SquawkComplaint } from "./squawk.ts";
 import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
-import { definedColumns, isStable } from "./tree/columns.ts";
-import { type Created, isNew, withCreatedBefore } from "./tree/creates.ts";
-import { droppedBy } from "./tree/drops.ts";
-import { isSame, type ObjectName } from "./tree/names.ts";
-import { lockedTables } from "./tree/targets.ts";
 
-/** The SQL of one migration as squawk is given it, and what each line of it is. */
+/** The SQL of one migration as squawk reads it, and the origin of each line. */
 export interface SquawkScript {
   readonly text: string;
-  /** By line, from 0: the statement, and which of its lines it is. */
+  /** The origin of each line, from 0; null for the lines around the statements. */
   readonly lines: readonly (ScriptLine | null)[];
 }
 
 interface ScriptLine {
-  readonly statement: ScriptStatement;
-  /** What squawk is given of the statement: no secret goes into its temporary file. */
+  readonly statement: SqlStatement;
+  /** Squawk reads the masked statement, so that no secret is written to its temporary file. */
   readonly masked: MaskedSql;
-  /** Where the line begins in the masked statement. */
+  /** Offset of the line in the masked statement. */
   readonly start: number;
   readonly text: string;
 }
 
+export interface SquawkOptions {
+  readonly program: string;
+  readonly postgresMajor: number;
+  /** Statements that change types of columns without reading or writing a row. */
+  readonly instant: ReadonlySet<SqlStatement>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Runs squawk once for all migrations. Returns its findings by the name of the migration. */
+export async function findBySquawk(
+  migrations: readonly LintedMigration[],
+  { program, postgresMajor, instant, signal }: SquawkOptions,
+): Promise<Map<string, RuleFinding[]>> {
+  const inputs = migrations.flatMap((migration, index) => {
+    const script = writeSquawkScript(migration);
+    // The name of a migration may contain characters that a pattern or a file system does not allow.
+    return script === undefined ? [] : [{ migration, script, file: `${index}.sql` }];
+  });
+  const scripts = new Map(inputs.map(({ file, script }) => [file, script.text]));
+  const complaints = groupBy(
+    await runSquawk({ program, scripts, postgresMajor, signal }),
+    ({ file }) => file,
+  );
+  return new Map(
+    inputs.map(({ migration, script, file }) => [
+      migration.name,
+      readComplaints(migration, script, complaints.get(file) ?? [], instant),
+    ]),
+  );
+}
+
 /**
- * One statement after the other, each from the beginning of a line. A transaction is written around them where there
- * will be one: squawk's flag for that holds for all files of a call.
+ * Each statement begins on a new line. BEGIN and COMMIT are added if the migration runs in a transaction, because the
+ * flag of squawk for that applies to all files of a call.
  */
-export function writeSquawkScript({ up }: ReadMigration): SquawkScript | undefined {
-  if (up === null || up.broken !== null || up.statements.length === 0) return undefined;
+export function writeSquawkScript({ up }: LintedMigration): SquawkScript | undefined {
+  if (up === null || up.syntaxError !== null || up.statements.length === 0) return undefined;
   const lines: (ScriptLine | null)[] = up.transactional ? [null] : [];
   const texts = up.statements.map((statement) => {
     // Squawk counts line feeds only.
@@ -50,92 +84,101 @@ export function writeSquawkScript({ up }: ReadMigration): SquawkScript | undefin
   return { text: up.transactional ? `BEGIN;\n${text}COMMIT;\n` : text, lines };
 }
 
-/** What squawk says of one migration, as findings. */
+/** Converts the complaints about one migration to findings, and drops those that do not apply. */
 export function readComplaints(
-  migration: ReadMigration,
+  migration: LintedMigration,
   script: SquawkScript,
   complaints: readonly SquawkComplaint[],
-  instant: ReadonlySet<ScriptStatement> = new Set(),
-): Draft[] {
-  if (complaints.some(({ rule_name }) => rule_name === "syntax-error")) return [unreadable(complaints)];
-  const placed = complaints.flatMap((complaint) => {
+  instant: ReadonlySet<SqlStatement> = new Set(),
+): RuleFinding[] {
+  if (complaints.some(({ rule_name }) => rule_name === "syntax-error")) return [notReadable(complaints)];
+  const located = complaints.flatMap((complaint) => {
     const line = script.lines[complaint.line];
     return line ? [{ complaint, line }] : [];
   });
-  const isUnused = unusedFor(migration, instant);
-  return [...groupBy(placed, ({ line }) => line.statement)].flatMap(([statement, said]) => {
-    const rules = new Set(said.map(({ complaint }) => complaint.rule_name));
-    const used = said.filter(({ complaint }) => !isUnused(complaint.rule_name, statement, rules));
+  const isUnused = unusedRules(migration, instant);
+  return [...groupBy(located, ({ line }) => line.statement)].flatMap(([statement, ofStatement]) => {
+    const rules = new Set(ofStatement.map(({ complaint }) => complaint.rule_name));
+    const used = ofStatement.filter(({ complaint }) => !isUnused(complaint.rule_name, statement, rules));
     return used.map(({ complaint, line }) => {
       const offset = line.start + createOffsets(line.text).ofByte(complaint.column);
-      return toDraft(migration, complaint, statement, line.masked.toReal(offset));
+      return toFinding(migration, complaint, statement, line.masked.toReal(offset));
     });
   });
 }
 
-/**
- * Whether a complaint is not to be repeated: by its rule's name, its statement, and what else is said of that.
- * @param instant statements that change types without reading or writing any row
- */
-function unusedFor({ up }: ReadMigration, instant: ReadonlySet<ScriptStatement>) {
-  const harmless = new Set<ScriptStatement>();
+/** Returns a test whether a complaint does not apply, given its rule, its statement and the other rules it breaks. */
+function unusedRules({ up }: LintedMigration, instant: ReadonlySet<SqlStatement>) {
+  const onNewTables = new Set<SqlStatement>();
   for (const { statement, created } of withCreatedBefore(up?.statements ?? [])) {
-    if (isOnlyOnNew(statement.node, created)) harmless.add(statement);
+    if (locksOnlyNew(statement.node, created)) onNewTables.add(statement);
   }
-  return (rule: string, statement: ScriptStatement, others: ReadonlySet<string>): boolean => {
+  return (rule: string, statement: SqlStatement, others: ReadonlySet<string>): boolean => {
     if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return true;
-    const known = SQUAWK_RULES[rule];
+    const settings = SQUAWK_RULES[rule];
     if (rule === "changing-column-type" && instant.has(statement)) return true;
     if (rule === "adding-field-with-default" && hasStableDefaults(statement.node)) return true;
-    if (known?.unless?.some((better) => others.has(better))) return true;
-    return harmless.has(statement) && known?.onNewTables !== true;
+    if (settings?.unless?.some((better) => others.has(better))) return true;
+    return onNewTables.has(statement) && settings?.onNewTables !== true;
   };
 }
 
-/** Postgres evaluates such a default once, for all rows there are. Identity and the like are judged by a rule of ours. */
+/** Postgres evaluates a stable default once for all existing rows. Our own rule covers identity and generated columns. */
 function hasStableDefaults(node: Node): boolean {
   const defaults = definedColumns(node).flatMap(({ added, defaultValue }) =>
     added && defaultValue !== undefined ? [defaultValue] : [],
   );
-  // Of constants squawk knows since which version that is so.
+  // Squawk judges constants itself: it knows since which version they are instant.
   return defaults.some((value) => !("A_Const" in value)) && defaults.every(isStable);
 }
 
-function isOnlyOnNew(node: Node, created: readonly Created[]): boolean {
+function locksOnlyNew(node: Node, created: readonly Created[]): boolean {
   const tables = lockedTables(node);
   const indexes = droppedBy(node).flatMap(({ kind, name }) => (kind === "index" ? [name] : []));
-  const isOwn = (index: ObjectName) => created.some((one) => one.kind === "index" && isSame(one.name, index));
+  const isNewIndex = (index: ObjectName) =>
+    created.some(({ kind, name }) => kind === "index" && isSame(name, index));
   if (tables.length + indexes.length === 0) return false;
-  return tables.every((table) => isNew(created, table)) && indexes.every(isOwn);
+  return tables.every((table) => isNew(created, table)) && indexes.every(isNewIndex);
 }
 
-function toDraft(
-  { kind }: ReadMigration,
+function toFinding(
+  { kind }: LintedMigration,
   { rule_name, message, help }: SquawkComplaint,
-  statement: ScriptStatement,
+  statement: SqlStatement,
   offset: number,
-): Draft {
+): RuleFinding {
   const rule = SQUAWK_RULES[rule_name];
   const advice = kind === "module" ? rule?.pgm : rule?.help;
   return {
     rule: rule_name,
-    // A rule that came with a newer squawk.
+    // A newer squawk may have rules that are not in our table.
     severity: rule?.severity ?? "warning",
     direction: "up",
     message,
     help: advice ?? help ?? `See https://squawkhq.com/docs/${rule_name}`,
-    at: placeOf(statement, offset),
+    at: positionOf(statement, offset),
   };
 }
 
-/** PostgreSQL's parser has read it: the fault is squawk's. */
-function unreadable(complaints: readonly SquawkComplaint[]): Draft {
-  const said = complaints.find(({ rule_name }) => rule_name === "syntax-error")?.message ?? "";
+/** The parser of PostgreSQL has accepted the SQL, so squawk is at fault. */
+function notReadable(complaints: readonly SquawkComplaint[]): RuleFinding {
+  const reason = complaints.find(({ rule_name }) => rule_name === "syntax-error")?.message ?? "";
   return {
     rule: "not-linted",
     severity: "warning",
     direction: "up",
-    message: `squawk cannot read its SQL, which is valid: ${said}`,
+    message: `squawk cannot read its SQL, which is valid: ${reason}`,
     help: "Our own rules were applied. A newer squawk-cli may know this syntax.",
   };
+}
+
+/** `Map.groupBy`, which Node 20 lacks. */
+function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
 }

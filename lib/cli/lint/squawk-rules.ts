@@ -1,15 +1,15 @@
 import type { Severity } from "./report.ts";
 
-/** A rule of squawk that is used here. */
+/** How we use a rule of squawk. */
 export interface SquawkRule {
   readonly severity: Severity;
-  /** Also on tables that the same migration creates: nobody else uses them yet, so most rules do not matter there. */
+  /** Applies also to tables that the same migration creates. Nobody else uses those yet, so most rules do not. */
   readonly onNewTables?: true;
-  /** Not said when one of these is said of the same statement: they are the same problem, with better advice. */
+  /** Rules that report the same problem with better advice; this rule is then dropped. */
   readonly unless?: readonly string[];
-  /** In place of squawk's own help. */
+  /** Replaces squawk's help. */
   readonly help: string;
-  /** How a migration that uses the builder says it. */
+  /** The help for migrations that use the builder. */
   readonly pgm: string;
 }
 
@@ -18,8 +18,8 @@ const NO_TRANSACTION_SQL = "In a migration of its own, with `-- migrate: no-tran
 const VALIDATE = "Check the rows there are in a later migration: ALTER TABLE … VALIDATE CONSTRAINT …";
 
 /**
- * Which of squawk's rules are used, and what to write instead. `error`: it fails on a table with rows, or it keeps
- * others waiting for as long as the table is big. `warning`: quick, but code that is still running may miss something.
+ * The rules of squawk that are used. `error`: the statement fails on a table with rows, or blocks others for a time that
+ * grows with the table. `warning`: it is quick, but running code may depend on what it changes.
  */
 export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   "require-concurrent-index-creation": {
@@ -139,16 +139,16 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
 };
 
-/** Which of squawk's rules are not used, and why. */
+/** The rules of squawk that are not used, and why. */
 export const UNUSED_SQUAWK_RULES: Readonly<Record<string, string>> = {
-  // Every session of the engine has lock_timeout and statement_timeout, and a lock timeout is retried.
+  // The engine sets lock_timeout and statement_timeout in every session, and retries lock timeouts.
   "require-timeout-settings": "the engine sets both timeouts",
   "require-lock-timeout": "the engine sets lock_timeout",
   "require-statement-timeout": "the engine sets statement_timeout",
-  // A transaction undoes a failed migration; without one, the engine goes on at the statement it had reached. IF NOT
-  // EXISTS would be worse: it takes a table that is there, and is another, for the one that was asked for.
+  // A failed migration is rolled back; without a transaction, the engine resumes at the failed statement. IF NOT EXISTS
+  // would hide that an existing table differs from the one in the migration.
   "prefer-robust-stmts": "the engine makes migrations repeatable",
-  // Types are a choice of those who own the schema; none of these stops anybody.
+  // Types are a choice of the schema; none of these blocks others.
   "prefer-bigint-over-int": "types are yours to choose",
   "prefer-bigint-over-smallint": "types are yours to choose",
   "prefer-identity": "types are yours to choose",
@@ -158,14 +158,14 @@ export const UNUSED_SQUAWK_RULES: Readonly<Record<string, string>> = {
   "ban-create-domain-with-constraint": "types are yours to choose",
   // Quick, and code that never wrote a null never reads one.
   "ban-drop-not-null": "it is quick and breaks nothing by itself",
-  // The end is where a new value mostly belongs.
+  // A new value usually belongs at the end.
   "require-enum-value-ordering": "the end is the usual place",
   // node-pg-migrate leaves the schema to the search path, which the engine sets from --schema.
   "require-table-schema": "the search path is set from --schema",
-  // Ours knows how the migration will run, and covers DROP INDEX, REINDEX and DETACH PARTITION too.
+  // Our rule knows whether the migration runs in a transaction, and covers DROP INDEX, REINDEX and DETACH PARTITION.
   "ban-concurrent-index-creation-in-transaction": "concurrently-in-transaction says it",
-  // Also misled by the transaction that is put around the SQL for squawk.
+  // Misled by the BEGIN and COMMIT that we add for squawk.
   "transaction-nesting": "the engine refuses such a migration",
-  // Squawk's own comments are not honoured: they ask for no reason.
+  // Ignore comments of squawk are not supported, because they need no reason.
   "unused-ignore": "its comments are not used",
 };

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { MigrationError } from "../../core/index.ts";
+import { INSTALL_LINTERS, SQUAWK_VERSION } from "./parsed-sql.ts";
 
-/** What squawk says, in its own counting: lines from 0, columns in UTF-8 bytes from 0. */
+/** The output of squawk. It counts lines from 0, and columns in UTF-8 bytes from 0. */
 const Complaint = v.object({
   file: v.string(),
   line: v.number(),
@@ -19,18 +20,11 @@ const Output = v.pipe(v.string(), v.parseJson(), v.array(Complaint));
 
 export type SquawkComplaint = v.InferOutput<typeof Complaint>;
 
-/**
- * The version that the rules were tested with. Advice names it because the newest releases lack their programs for
- * macOS, Windows and arm64.
- */
-const SQUAWK_VERSION = "2.61.0";
-
-export const INSTALL_LINTERS = `Install it: npm install --save-dev squawk-cli@${SQUAWK_VERSION} libpg-query`;
 const INSTALL_TESTED_VERSION = `Install the version this tool was tested with: npm install --save-dev squawk-cli@${SQUAWK_VERSION}`;
 
 /**
- * The program of this platform, which npm keeps in a package of its own.
- * @throws MigrationError `USAGE` when it is not installed
+ * The binary for this platform, which npm installs as a separate package.
+ * @throws MigrationError `USAGE` if it is not installed
  */
 export function findSquawk(
   resolve: (request: string, from?: string) => string = resolveInstalled,
@@ -69,24 +63,24 @@ export interface SquawkRun {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** All texts in one call, in a folder of their own. */
+/** Checks all scripts with one process, in a temporary folder. */
 export async function runSquawk(run: SquawkRun): Promise<SquawkComplaint[]> {
   if (run.scripts.size === 0) return [];
   const folder = await mkdtemp(join(tmpdir(), "cdk-pg-migrate-lint-"));
   try {
-    // Of its own, and empty: else squawk looks for one in every folder above, which on a shared machine is anybody's.
+    // Without a configuration file squawk reads one from any parent folder, which on a shared machine others may write.
     await writeFile(join(folder, "squawk.toml"), "");
     await Promise.all([...run.scripts].map(([name, text]) => writeFile(join(folder, name), text)));
-    return readOutput(await call(run, folder));
+    return readOutput(await spawnSquawk(run, folder));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-function call({ program, postgresMajor, signal }: SquawkRun, cwd: string): Promise<string> {
+function spawnSquawk({ program, postgresMajor, signal }: SquawkRun, cwd: string): Promise<string> {
   const flags = ["--reporter", "json", "--config", "squawk.toml", "--pg-version", String(postgresMajor)];
   return new Promise((resolve, reject) => {
-    // A pattern, since the names of many files do not fit into a command line everywhere.
+    // A pattern, because the names of many files may exceed the maximal length of a command line.
     const child = spawn(program, [...flags, "*.sql"], {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
@@ -97,9 +91,9 @@ function call({ program, postgresMajor, signal }: SquawkRun, cwd: string): Promi
     child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
     child.on("error", (cause) => reject(startFailure(cause, program, signal)));
     child.on("close", (code) => {
-      // 1 is its way to say that it found something.
+      // Exit code 1 means that it reported something.
       if (code === 0 || code === 1) resolve(Buffer.concat(out).toString());
-      else reject(callFailure(code, Buffer.concat(err).toString()));
+      else reject(exitFailure(code, Buffer.concat(err).toString()));
     });
   });
 }
@@ -112,9 +106,9 @@ function startFailure(cause: Error, program: string, signal: AbortSignal | undef
   });
 }
 
-function callFailure(code: number | null, stderr: string): MigrationError {
-  const said = stderr.trim().split("\n", 1)[0] ?? "";
-  return new MigrationError("USAGE", `squawk ended with ${code ?? "a signal"}: ${said}`, {
+function exitFailure(code: number | null, stderr: string): MigrationError {
+  const firstLine = stderr.trim().split("\n", 1)[0] ?? "";
+  return new MigrationError("USAGE", `squawk ended with ${code ?? "a signal"}: ${firstLine}`, {
     hint: INSTALL_TESTED_VERSION,
   });
 }

@@ -1,27 +1,28 @@
 import type { Node } from "libpg-query";
-import type { Severity } from "../report.ts";
-import { definedColumns, rewritesWhenAdded, textTakenForCall } from "../tree/columns.ts";
-import { type Created, isNew } from "../tree/creates.ts";
-import { dataChanges } from "../tree/data.ts";
-import { nameOf, type ObjectName, partsOf, showName, toName } from "../tree/names.ts";
+import { definedColumns, rewritesWhenAdded, textTakenForCall } from "./column-types.ts";
+import { dataChanges } from "./data-changes.ts";
+import { type Created, isNew, nameOf, type ObjectName, partsOf, showName, toName } from "./objects.ts";
+import type { Severity } from "./report.ts";
 
-export interface Complaint {
+export interface Advice {
   readonly message: string;
   readonly help: string;
 }
 
-/** A rule about one statement of an up, in the order in which they run. */
+/** A rule about one statement of an up. */
 export interface StatementRule {
   readonly name: string;
   readonly severity: Severity;
-  /** @param created what the migration has made before this statement: nobody else uses it yet */
-  check(node: Node, created: readonly Created[]): Complaint | undefined;
+  /** @param created what the migration created before this statement, which nobody else uses yet */
+  check(node: Node, created: readonly Created[]): Advice | undefined;
 }
 
-const old = (created: readonly Created[], names: readonly (ObjectName | undefined)[]): ObjectName[] =>
-  names.filter((name) => name !== undefined).filter((name) => !isNew(created, name));
+export const existing = (
+  created: readonly Created[],
+  names: readonly (ObjectName | undefined)[],
+): ObjectName[] => names.filter((name) => name !== undefined).filter((name) => !isNew(created, name));
 
-/** Statements that squawk lets pass and that lose data, keep others waiting, or open a door. */
+/** Statements that lose data or block others, and that squawk does not report. */
 export const STATEMENT_RULES: readonly StatementRule[] = [
   {
     name: "drop-cascade",
@@ -40,7 +41,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     name: "delete-every-row",
     severity: "error",
     check(node, created) {
-      const [table] = old(created, emptied(node));
+      const [table] = existing(created, emptied(node));
       return table && { message: `every row of ${showName(table)} is removed`, help: WITH_WHERE };
     },
   },
@@ -49,7 +50,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     severity: "warning",
     check(node, created) {
       const changes = dataChanges(node).filter(({ verb, everyRow }) => verb === "UPDATE" && everyRow);
-      const [table] = old(
+      const [table] = existing(
         created,
         changes.flatMap(({ tables }) => tables),
       );
@@ -81,7 +82,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     check(node) {
       const text = definedColumns(node)
         .map(({ defaultValue }) => textTakenForCall(defaultValue))
-        .find((found) => found !== undefined);
+        .find((text) => text !== undefined);
       return text === undefined
         ? undefined
         : {
@@ -94,10 +95,10 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     name: "rewrites-table",
     severity: "error",
     check(node, created) {
-      const found = rewrites(node);
-      if (found === undefined || found.tables.some((table) => isNew(created, table))) return undefined;
+      const rewrite = rewrites(node);
+      if (rewrite === undefined || rewrite.tables.some((table) => isNew(created, table))) return undefined;
       return {
-        message: `${found.what} writes the whole table anew while nobody can use it`,
+        message: `${rewrite.what} writes the whole table anew while nobody can use it`,
         help: "Do it beside the running application (pg_repack), or when nobody uses the table.",
       };
     },
@@ -107,10 +108,10 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     severity: "error",
     check(node, created) {
       if (!("LockStmt" in node) || (node.LockStmt.mode ?? 8) < EXCLUSIVE_LOCK) return undefined;
-      const relations = (node.LockStmt.relations ?? []).map((one) =>
-        "RangeVar" in one ? nameOf(one.RangeVar) : undefined,
+      const relations = (node.LockStmt.relations ?? []).map((item) =>
+        "RangeVar" in item ? nameOf(item.RangeVar) : undefined,
       );
-      const [table] = old(created, relations);
+      const [table] = existing(created, relations);
       return (
         table && {
           message: `LOCK TABLE keeps everybody else from ${showName(table)} until the transaction ends`,
@@ -132,65 +133,6 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
         message: `nobody can read ${showName(view)} while it is refreshed`,
         help: "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it.",
       };
-    },
-  },
-  {
-    name: "grant-to-public",
-    severity: "warning",
-    check: (node) =>
-      grantsToPublic(node)
-        ? {
-            message: "every role of the database may write here from now on",
-            help: "Name the roles that need it.",
-          }
-        : undefined,
-  },
-  {
-    name: "disable-row-level-security",
-    severity: "error",
-    check(node, created) {
-      const [table] = old(created, altered(node, ["AT_DisableRowSecurity", "AT_NoForceRowSecurity"]));
-      return (
-        table && {
-          message: `the policies of ${showName(table)} no longer hide any row`,
-          help: "Change the policies instead, or say in a lint comment who may see the rows now.",
-        }
-      );
-    },
-  },
-  {
-    name: "security-definer-search-path",
-    severity: "warning",
-    check: (node) =>
-      isUnsafeDefiner(node)
-        ? {
-            message: "a SECURITY DEFINER function finds its names by the search path of whoever calls it",
-            help: "Add SET search_path = pg_catalog, pg_temp (with the schemas it needs), and qualify its names.",
-          }
-        : undefined,
-  },
-  {
-    name: "alter-system",
-    severity: "error",
-    check: (node) =>
-      "AlterSystemStmt" in node
-        ? {
-            message: "ALTER SYSTEM changes every database of the server, and nothing takes it back",
-            help: "Set it where the server is configured, or for one database: ALTER DATABASE … SET.",
-          }
-        : undefined,
-  },
-  {
-    name: "drop-in-code",
-    severity: "warning",
-    check(node) {
-      const found = dropsInBlock(node);
-      return found === undefined
-        ? undefined
-        : {
-            message: `this block of code runs ${found}; what it takes away is known only when it runs`,
-            help: "Write the statement itself, so that it can be reviewed, or say in a lint comment why it is safe.",
-          };
     },
   },
 ];
@@ -216,7 +158,7 @@ function cascades(node: Node, created: readonly Created[]): string | undefined {
     if (behavior !== "DROP_CASCADE") return undefined;
     const names = objects.map((object) => toName(partsOf(object)));
     const isOwn = names.every((name) =>
-      created.some((one) => !one.ifMissing && one.name.name === name?.name),
+      created.some((item) => !item.ifMissing && item.name.name === name?.name),
     );
     return isOwn ? undefined : CASCADED.get(removeType);
   }
@@ -233,10 +175,10 @@ function cascades(node: Node, created: readonly Created[]): string | undefined {
 
 function emptied(node: Node): (ObjectName | undefined)[] {
   if ("TruncateStmt" in node) {
-    // Squawk has a rule for that.
+    // Squawk has a rule for TRUNCATE … CASCADE.
     if (node.TruncateStmt.behavior === "DROP_CASCADE") return [];
-    return (node.TruncateStmt.relations ?? []).map((one) =>
-      "RangeVar" in one ? nameOf(one.RangeVar) : undefined,
+    return (node.TruncateStmt.relations ?? []).map((item) =>
+      "RangeVar" in item ? nameOf(item.RangeVar) : undefined,
     );
   }
   return dataChanges(node).flatMap(({ verb, everyRow, tables }) =>
@@ -248,11 +190,11 @@ function rewrites(node: Node): { readonly what: string; readonly tables: readonl
   const named = (name: ObjectName | undefined) => (name === undefined ? [] : [name]);
   if ("VacuumStmt" in node) {
     const isFull = (node.VacuumStmt.options ?? []).some(
-      (one) => "DefElem" in one && one.DefElem.defname === "full",
+      (item) => "DefElem" in item && item.DefElem.defname === "full",
     );
     if (!isFull) return undefined;
-    const tables = (node.VacuumStmt.rels ?? []).flatMap((one) =>
-      "VacuumRelation" in one ? named(nameOf(one.VacuumRelation.relation)) : [],
+    const tables = (node.VacuumStmt.rels ?? []).flatMap((item) =>
+      "VacuumRelation" in item ? named(nameOf(item.VacuumRelation.relation)) : [],
     );
     return { what: "VACUUM FULL", tables };
   }
@@ -263,62 +205,12 @@ function rewrites(node: Node): { readonly what: string; readonly tables: readonl
   return moved === undefined ? undefined : { what: "SET TABLESPACE or ACCESS METHOD", tables: [moved] };
 }
 
-/** The table of an ALTER TABLE that does one of these things. */
-function altered(node: Node, subtypes: readonly string[]): ObjectName[] {
+/** The table of an ALTER TABLE with one of these subcommands. */
+export function altered(node: Node, subtypes: readonly string[]): ObjectName[] {
   if (!("AlterTableStmt" in node)) return [];
   const isOne = (node.AlterTableStmt.cmds ?? []).some(
     (cmd) => "AlterTableCmd" in cmd && subtypes.includes(cmd.AlterTableCmd.subtype ?? ""),
   );
   const name = nameOf(node.AlterTableStmt.relation);
   return isOne && name !== undefined ? [name] : [];
-}
-
-const WRITES = ["insert", "update", "delete", "truncate", "create", "trigger"];
-/** PUBLIC may use these anyway, unless somebody took it away. */
-const USABLE = [
-  "OBJECT_FUNCTION",
-  "OBJECT_PROCEDURE",
-  "OBJECT_ROUTINE",
-  "OBJECT_TYPE",
-  "OBJECT_DOMAIN",
-  "OBJECT_LANGUAGE",
-];
-
-function grantsToPublic(node: Node): boolean {
-  if (!("GrantStmt" in node)) return false;
-  const { is_grant, objtype = "", privileges = [], grantees = [] } = node.GrantStmt;
-  const toPublic = grantees.some((one) => "RoleSpec" in one && one.RoleSpec.roletype === "ROLESPEC_PUBLIC");
-  if (!is_grant || !toPublic || USABLE.includes(objtype)) return false;
-  if (privileges.length === 0) return true;
-  return privileges.some((one) => "AccessPriv" in one && WRITES.includes(one.AccessPriv.priv_name ?? ""));
-}
-
-function isUnsafeDefiner(node: Node): boolean {
-  if (!("CreateFunctionStmt" in node)) return false;
-  const options = (node.CreateFunctionStmt.options ?? []).flatMap((one) =>
-    "DefElem" in one ? [one.DefElem] : [],
-  );
-  const isDefiner = options.some(
-    ({ defname, arg }) =>
-      defname === "security" && arg !== undefined && "Boolean" in arg && arg.Boolean.boolval === true,
-  );
-  const setsPath = options.some(
-    ({ defname, arg }) =>
-      defname === "set" &&
-      arg !== undefined &&
-      "VariableSetStmt" in arg &&
-      arg.VariableSetStmt.name === "search_path",
-  );
-  return isDefiner && !setsPath;
-}
-
-const DROPS_IN_CODE = /\b(drop\s+(?:table|schema|materialized\s+view|type|owned|column)|truncate)\b/i;
-
-function dropsInBlock(node: Node): string | undefined {
-  if (!("DoStmt" in node)) return undefined;
-  const bodies = (node.DoStmt.args ?? []).flatMap((one) =>
-    "DefElem" in one && one.DefElem.defname === "as" ? partsOf(one.DefElem.arg) : [],
-  );
-  const code = bodies.join("\n").replace(/--[^\n]*/g, "");
-  return DROPS_IN_CODE.exec(code)?.[1]?.replace(/\s+/g, " ").toUpperCase();
 }

@@ -1,44 +1,46 @@
 import type { Migration } from "../../core/index.ts";
-import type { MigrationFile } from "./files.ts";
-import { lineAndColumn } from "./offsets.ts";
-import type { Comment, Parsed, Parser } from "./parser.ts";
-import type { LintFinding } from "./report.ts";
+import { type Comment, lineAndColumn, type ParseResult, type Parser } from "./parsed-sql.ts";
+import type { LintFinding, MigrationFile } from "./report.ts";
 
-type ParsedSql = Extract<Parsed, { readonly kind: "statements" }>;
+type ParsedText = Extract<ParseResult, { readonly kind: "statements" }>;
 
-/** `lint: ignore <rule>: <reason>` in a comment. */
-export interface OptOut {
+/** A comment `lint: ignore <rule>: <reason>`. */
+export interface IgnoreComment {
   readonly rule: string;
-  /** Empty when none is written: it then silences nothing. */
+  /** Empty if there is none; the comment then suppresses nothing. */
   readonly reason: string;
   readonly file: string;
   readonly line: number;
-  /** The statement that the comment is at; undefined for the whole migration. */
+  /** The statement that the comment belongs to; undefined for the whole migration. */
   readonly scope: Scope | undefined;
 }
 
-/** Lines and columns from 1, both ends included. */
+/** Lines and columns are 1-based and inclusive. */
 export interface Scope {
   readonly firstLine: number;
   readonly lastLine: number;
   readonly lastColumn: number;
 }
 
-const OPT_OUT = /^\s*lint:\s*ignore(?:\s+([\w-]+))?\s*:?\s*(.*?)\s*$/i;
+const IGNORE = /^\s*lint:\s*ignore(?:\s+([\w-]+))?\s*:?\s*(.*?)\s*$/i;
 
-export function readOptOuts(parser: Parser, file: MigrationFile, kind: Migration["kind"]): OptOut[] {
+export function readIgnoreComments(
+  parser: Parser,
+  file: MigrationFile,
+  kind: Migration["kind"],
+): IgnoreComment[] {
   const lines = kind === "module" ? codeComments(file.text) : sqlComments(parser, file.text);
   return lines.flatMap(({ text, line, scope }) => {
-    const [matched, rule = "", reason = ""] = OPT_OUT.exec(text) ?? [];
+    const [matched, rule = "", reason = ""] = IGNORE.exec(text) ?? [];
     return matched === undefined ? [] : [{ rule, reason, file: file.path, line, scope }];
   });
 }
 
 /**
- * Whether a comment is about a finding. What is about the migration as a whole, or stands in no file because the
- * builder has made it, can be answered from everywhere in it.
+ * Whether a comment applies to a finding. A finding without a line, because it is about the whole migration or about
+ * generated SQL, can be ignored from anywhere in the migration.
  */
-export function covers({ scope, file }: OptOut, finding: LintFinding): boolean {
+export function covers({ scope, file }: IgnoreComment, finding: LintFinding): boolean {
   const { line, column = 1 } = finding;
   if (scope === undefined || line === undefined) return true;
   if (finding.file !== file || line < scope.firstLine) return false;
@@ -53,12 +55,12 @@ interface CommentLine {
 
 const LINE_BREAK = /\r\n|\r|\n/;
 const MARK = /^\s*(?:\/\/+|\/\*+|\*|--)/;
-/** What may stand above a comment that is about the whole file. */
+/** Lines that may precede a comment about the whole file. */
 const IMPORT = /^\s*(?:import\b|["']use strict["']|\}\s*from\b)/;
 
 /**
- * Lines that hold nothing but a comment, of JavaScript or of SQL in a template: finding others takes a parser. Each is
- * about what follows up to the end of a statement; one above all code is about the whole file.
+ * Lines with only a comment, in JavaScript or in SQL inside a template literal; finding other comments would need a
+ * parser. A comment applies up to the end of the next statement, or to the whole file if it precedes all code.
  */
 function codeComments(source: string): CommentLine[] {
   const lines = source.split(LINE_BREAK);
@@ -66,17 +68,17 @@ function codeComments(source: string): CommentLine[] {
   const firstCode = lines.findIndex((text) => !isComment(text) && !IMPORT.test(text));
   return lines.flatMap((text, index): CommentLine[] => {
     if (!MARK.test(text)) return [];
-    const end = lines.findIndex((one, at) => at > index && !isComment(one) && /;\s*$/.test(one));
+    const end = lines.findIndex((line, at) => at > index && !isComment(line) && /;\s*$/.test(line));
     const lastLine = end < 0 ? lines.length : end + 1;
     const scope = { firstLine: index + 1, lastLine, lastColumn: Number.POSITIVE_INFINITY };
     return [{ text: withoutMarks(text), line: index + 1, scope: index < firstCode ? undefined : scope }];
   });
 }
 
-/** What the parser takes for comments; with SQL that it refuses, every line that looks like one. */
+/** The comments that the parser reports; if it rejects the SQL, every line that looks like a comment. */
 function sqlComments(parser: Parser, sql: string): CommentLine[] {
   const parsed = parser.parse(sql);
-  if (parsed.kind === "error") return codeComments(sql).map((one) => ({ ...one, scope: undefined }));
+  if (parsed.kind === "error") return codeComments(sql).map((comment) => ({ ...comment, scope: undefined }));
   return parsed.comments.flatMap((comment) => {
     const { line } = lineAndColumn(sql, comment.start);
     const scope = scopeOf(sql, comment, parsed);
@@ -88,8 +90,8 @@ function sqlComments(parser: Parser, sql: string): CommentLine[] {
 
 const SECTION = /^--[\s-]*(?:up|down)\s+migration/i;
 
-/** The statement before a comment in the same line, or else the one it is in or above; at the head of the file, all. */
-function scopeOf(sql: string, comment: Comment, { statements, comments }: ParsedSql): Scope | undefined {
+/** The statement before the comment on the same line, else the statement around or after it; the whole file at its head. */
+function scopeOf(sql: string, comment: Comment, { statements, comments }: ParsedText): Scope | undefined {
   const previous = statements.findLast(({ end }) => end <= comment.start);
   const isBeside = previous !== undefined && !LINE_BREAK.test(sql.slice(previous.end, comment.start));
   const isInSection = comments.some(({ text, start }) => start < comment.start && SECTION.test(text));
@@ -108,7 +110,7 @@ function isAboveCode(sql: string, { start }: Comment, comments: readonly Comment
   return firstCodeOf(sql, 0, comments) > start;
 }
 
-/** Where the next thing stands that is neither blank nor a comment. */
+/** Offset of the next character that is neither white space nor in a comment. */
 function firstCodeOf(sql: string, from: number, comments: readonly Comment[]): number {
   let at = from;
   for (;;) {

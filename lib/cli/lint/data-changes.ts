@@ -1,15 +1,14 @@
-import type { Node, WithClause } from "libpg-query";
-import { nameOf, type ObjectName } from "./names.ts";
-import { isPinned } from "./pinned.ts";
+import type { A_Expr, Node, WithClause } from "libpg-query";
+import { nameOf, type ObjectName } from "./objects.ts";
 
-/** A statement, or a part of one, that changes rows. */
+/** A statement, or part of one, that changes rows. */
 export interface DataChange {
   readonly verb: "UPDATE" | "DELETE" | "INSERT … SELECT" | "MERGE";
-  /** The tables whose size decides how long it takes: the one that is changed, or those that are copied from. */
+  /** The tables whose size determines the duration: the changed table, or the tables copied from. */
   readonly tables: readonly ObjectName[];
-  /** True when the condition names the rows by value, so that they are few. */
+  /** Whether the condition names the rows by value, so that they are few. */
   readonly pinned: boolean;
-  /** True without any condition. */
+  /** Whether there is no condition. */
   readonly everyRow: boolean;
 }
 
@@ -76,4 +75,34 @@ function cteOf(node: Node) {
 
 function named(name: ObjectName | undefined): ObjectName[] {
   return name === undefined ? [] : [name];
+}
+
+/**
+ * Whether a condition names its rows by value (`id = 3`, `code IN ('a', 'b')`), as corrections of a few rows do. A value
+ * may match many rows; this guess avoids false alarms.
+ */
+export function isPinned(where: Node): boolean {
+  if ("BoolExpr" in where) {
+    const { boolop, args = [] } = where.BoolExpr;
+    if (boolop === "AND_EXPR") return args.some(isPinned);
+    return boolop === "OR_EXPR" && args.every(isPinned);
+  }
+  return "A_Expr" in where && isEquality(where.A_Expr);
+}
+
+function isEquality({ kind, name = [], lexpr, rexpr }: A_Expr): boolean {
+  if (lexpr === undefined || rexpr === undefined) return false;
+  const operator = name.map((part) => ("String" in part ? part.String.sval : "")).join(".");
+  if (operator !== "=") return false;
+  if (kind === "AEXPR_OP") {
+    return ("ColumnRef" in lexpr && isConstant(rexpr)) || ("ColumnRef" in rexpr && isConstant(lexpr));
+  }
+  return (kind === "AEXPR_IN" || kind === "AEXPR_OP_ANY") && "ColumnRef" in lexpr && isConstant(rexpr);
+}
+
+function isConstant(node: Node): boolean {
+  if ("A_Const" in node) return true;
+  if ("TypeCast" in node) return node.TypeCast.arg !== undefined && isConstant(node.TypeCast.arg);
+  if ("List" in node) return (node.List.items ?? []).every(isConstant);
+  return "A_ArrayExpr" in node && (node.A_ArrayExpr.elements ?? []).every(isConstant);
 }

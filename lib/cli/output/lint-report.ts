@@ -1,7 +1,6 @@
-import type { Colors } from "../output/printer.ts";
-import { clip, wrap } from "../output/width.ts";
-import { groupBy } from "./group.ts";
-import type { LintFinding, LintReport } from "./report.ts";
+import type { LintFinding, LintReport } from "../lint/index.ts";
+import type { Colors } from "./printer.ts";
+import { clip, wrap } from "./width.ts";
 
 export interface TextOptions {
   readonly width: number;
@@ -10,18 +9,21 @@ export interface TextOptions {
 
 const STATEMENT_LINES = 6;
 
-/** A report for people. */
+/** The report for a terminal. Findings arrive sorted by migration and file. */
 export function renderLint(report: LintReport, options: TextOptions): string {
-  const byMigration = groupBy(report.findings, ({ migration }) => migration);
-  const blocks = [...byMigration.values()].flatMap((findings) => [...block(findings, options), ""]);
-  return `${[...blocks, summary(report, options)].join("\n")}\n`;
+  const lines = report.findings.flatMap((finding, index) => [
+    ...heading(finding, report.findings[index - 1], options),
+    ...describe(finding, options),
+  ]);
+  const end = lines.length === 0 ? [] : [""];
+  return `${[...lines, ...end, summary(report, options)].join("\n")}\n`;
 }
 
-function block(findings: readonly LintFinding[], options: TextOptions): string[] {
-  return [...groupBy(findings, ({ file }) => file)].flatMap(([file, ofFile]) => [
-    options.colors.bold(file),
-    ...ofFile.flatMap((finding) => describe(finding, options)),
-  ]);
+/** A blank line between migrations, and the name of each file. */
+function heading(finding: LintFinding, previous: LintFinding | undefined, { colors }: TextOptions): string[] {
+  if (previous?.file === finding.file) return [];
+  const isNext = previous !== undefined && previous.migration !== finding.migration;
+  return [...(isNext ? [""] : []), colors.bold(finding.file)];
 }
 
 function describe(finding: LintFinding, { width, colors }: TextOptions): string[] {
@@ -63,4 +65,42 @@ function summary(
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** Workflow commands: GitHub shows each finding next to its line. */
+export function renderGithub(report: LintReport): string {
+  return report.findings.map((finding) => `${annotation(finding)}\n`).join("");
+}
+
+function annotation({
+  severity,
+  file,
+  line,
+  column,
+  rule,
+  migration,
+  message,
+  help,
+  statement,
+}: LintFinding): string {
+  const properties = [
+    ["file", file],
+    ["line", line],
+    ["col", column],
+    ["title", `${rule} (${migration})`],
+  ] as const;
+  const present = properties.flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key}=${escapeProperty(String(value))}`],
+  );
+  // Without a line, GitHub shows no SQL next to the annotation.
+  const sql = line === undefined && statement !== undefined ? [statement] : [];
+  return `::${severity} ${present.join(",")}::${escapeData([message, ...sql, help].join("\n"))}`;
+}
+
+function escapeData(text: string): string {
+  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+}
+
+function escapeProperty(text: string): string {
+  return escapeData(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
 }

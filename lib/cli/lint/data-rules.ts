@@ -1,0 +1,174 @@
+import type { Node } from "libpg-query";
+import { type DataChange, dataChanges } from "./data-changes.ts";
+import type { LintedMigration } from "./migration.ts";
+import {
+  type Created,
+  createdBy,
+  type Dropped,
+  droppedBy,
+  holdsData,
+  isNew,
+  isSame,
+  lockedTables,
+  nameOf,
+  type ObjectName,
+  showName,
+  withCreatedBefore,
+} from "./objects.ts";
+import type { SqlStatement } from "./parsed-sql.ts";
+import { type Problem, positionOf } from "./report.ts";
+
+/**
+ * `ddl-with-data`: one transaction changes the shape of a table in use and many rows of tables in use, so that it holds
+ * the lock on the table while it changes the rows.
+ *
+ * Many rows: an UPDATE, DELETE, MERGE, or INSERT … SELECT from a table, unless its condition names the rows by value
+ * (`id = 3`, `code IN (…)`). In use: not created by the migration itself. Outside a transaction no lock outlives its
+ * statement.
+ */
+export function ddlWithData({ up, kind }: LintedMigration): Problem[] {
+  if (up === null || !up.transactional) return [];
+  let locked: ObjectName | undefined;
+  const changes: { statement: SqlStatement; change: DataChange; held: boolean }[] = [];
+  for (const { statement, created } of withCreatedBefore(up.statements)) {
+    const isInUse = (table: ObjectName) => !isNew(created, table);
+    for (const change of dataChanges(statement.node)) {
+      const isLarge = !change.pinned && change.tables.some(isInUse);
+      if (isLarge) changes.push({ statement, change, held: locked !== undefined });
+    }
+    locked ??= lockedTables(statement.node).find(isInUse);
+  }
+  if (locked === undefined) return [];
+  const table = locked;
+  return changes.map(({ statement, change, held }) =>
+    describeChange(statement, change, { table, held }, kind),
+  );
+}
+
+function describeChange(
+  statement: SqlStatement,
+  { verb, tables }: DataChange,
+  lock: { readonly table: ObjectName; readonly held: boolean },
+  kind: LintedMigration["kind"],
+): Problem {
+  const rows = tables.map(showName).join(", ");
+  const table = tables.some((one) => isSame(one, lock.table)) ? "it" : showName(lock.table);
+  const flag = kind === "module" ? "pgm.noTransaction()" : "`-- migrate: no-transaction`";
+  return {
+    severity: lock.held ? "error" : "warning",
+    direction: "up",
+    message: lock.held
+      ? `${verb} on the rows of ${rows} while the same transaction keeps ${table} locked`
+      : `${verb} on the rows of ${rows} in one transaction with a change of ${table}'s shape`.replace(
+          "it's",
+          "its",
+        ),
+    help: `Move it into a migration of its own; for many rows, with ${flag} and in batches.`,
+    at: positionOf(statement),
+  };
+}
+
+/**
+ * `down-drops-data`: the down removes data that existed before the up. Dropping what the up created is not reported.
+ * Reported are: dropping a table or column that the up did not create (a warning if it created it with IF NOT EXISTS),
+ * dropping another schema, type or extension with CASCADE, and emptying another table (TRUNCATE, or DELETE without
+ * WHERE).
+ */
+export function downDropsData({ up, down }: LintedMigration): Problem[] {
+  if (up === null || typeof down === "string") return [];
+  const byUp = createdBy(up.statements.map(({ node }) => node));
+  // The down may drop what it creates itself, such as a table to copy rows through.
+  const nodes = down.statements.map(({ node }) => node);
+  const created = [...byUp, ...createdBy(nodes), ...renamedIn(nodes, byUp)];
+  return withOneWarning(
+    down.statements.flatMap((statement) => [
+      ...dropsOf(statement, created),
+      ...emptyingOf(statement, created),
+    ]),
+  );
+}
+
+/** A down may rename a table or column to keep its rows until they are copied. */
+function renamedIn(nodes: readonly Node[], byUp: readonly Created[]): Created[] {
+  return nodes.flatMap((node): Created[] => {
+    if (!("RenameStmt" in node)) return [];
+    const { renameType, relation, newname, subname } = node.RenameStmt;
+    const table = nameOf(relation);
+    if (table === undefined || newname === undefined) return [];
+    if (renameType === "OBJECT_COLUMN")
+      return [{ kind: "column", name: table, column: newname, ifMissing: false }];
+    if (renameType !== "OBJECT_TABLE" || subname !== undefined) return [];
+    const columns = byUp.filter(({ kind, name }) => kind === "column" && isSame(name, table));
+    const name = { ...table, name: newname };
+    return [{ kind: "table", name, ifMissing: false }, ...columns.map((column) => ({ ...column, name }))];
+  });
+}
+
+/** IF NOT EXISTS is usually used in the whole file, so one warning is enough. */
+function withOneWarning(problems: readonly Problem[]): Problem[] {
+  const warnings = problems.filter(({ severity }) => severity === "warning");
+  const [first] = warnings;
+  if (first === undefined || warnings.length === 1) return [...problems];
+  const more = warnings.length - 1;
+  const message = `${first.message}; the same is true of ${more} more drop${more === 1 ? "" : "s"} in it`;
+  return problems.flatMap((problem) => {
+    if (problem.severity !== "warning") return [problem];
+    return problem === first ? [{ ...first, message }] : [];
+  });
+}
+
+function dropsOf(statement: SqlStatement, created: readonly Created[]): Problem[] {
+  return droppedBy(statement.node)
+    .filter(holdsData)
+    .flatMap((dropped): Problem[] => {
+      const origins = created.filter((candidate) => isOriginOf(candidate, dropped));
+      if (origins.some(({ ifMissing }) => !ifMissing)) return [];
+      const what = describe(dropped);
+      const [message, help] =
+        origins.length > 0
+          ? [`the down drops ${what}, which the up creates only when it is not there yet`, IF_MISSING]
+          : [`the down drops ${what}, which the up did not create`, NOT_CREATED];
+      const severity = origins.length > 0 ? "warning" : "error";
+      return [{ severity, direction: "down", message, help, at: positionOf(statement) }];
+    });
+}
+
+const NOT_CREATED = "Undo what the up did, and nothing else: leave it out of the down.";
+const IF_MISSING =
+  "Leave IF NOT EXISTS out of the up: the record of migrations knows whether it ran, and a table of the same name should be an error.";
+
+function isOriginOf(created: Created, dropped: Dropped): boolean {
+  if (!isSame(created.name, dropped.name)) return false;
+  // Dropping a column of a table that the up created is fine.
+  if (dropped.kind === "column" && created.kind === "table") return true;
+  return created.kind === dropped.kind && created.column === dropped.column;
+}
+
+function describe({ kind, name, column, cascade }: Dropped): string {
+  const what = column === undefined ? `${kind} ${showName(name)}` : `column ${column} of ${showName(name)}`;
+  return cascade && kind !== "table" && kind !== "column" ? `${what} and all that depends on it` : what;
+}
+
+function emptyingOf(statement: SqlStatement, created: readonly Created[]): Problem[] {
+  return emptiedTables(statement)
+    .filter((table) => !isNew(created, table))
+    .map((table) => ({
+      severity: "error",
+      direction: "down",
+      message: `the down removes every row of ${showName(table)}, which the up did not create`,
+      help: "Remove only the rows that the up added: DELETE … WHERE …",
+      at: positionOf(statement),
+    }));
+}
+
+function emptiedTables({ node }: SqlStatement): ObjectName[] {
+  if ("TruncateStmt" in node) {
+    return (node.TruncateStmt.relations ?? []).flatMap((one) => {
+      const name = "RangeVar" in one ? nameOf(one.RangeVar) : undefined;
+      return name === undefined ? [] : [name];
+    });
+  }
+  return dataChanges(node).flatMap(({ verb, everyRow, tables }) =>
+    verb === "DELETE" && everyRow ? tables : [],
+  );
+}
