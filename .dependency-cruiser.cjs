@@ -40,6 +40,13 @@ module.exports = {
       "^lambda/(stack-event/|runtime/(invocation|log|redactor|cut|resource-name)\\.ts$|contract\\.ts$)",
       ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda"),
     ]),
+    // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.
+    room("bench", "^bench/", [
+      "^bench/",
+      "^lib/(migrator|cli/local)/index\\.ts$",
+      ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
+    ]),
+    room("scripts", "^scripts/", ["^(scripts/|lib/bundle/.*\\.mjs$)", ...npm("esbuild", "node-pg-migrate")]),
     room("migrations", "^migrations/", ["^migrations/", ...npm("node-pg-migrate")]),
     {
       name: "cli",
@@ -52,6 +59,12 @@ module.exports = {
       severity: "error",
       from: { pathNot: "^(test|bin)/" },
       to: { path: "^(bin|test)/" },
+    },
+    {
+      name: "no-bench",
+      severity: "error",
+      from: { pathNot: "^(bench|test)/" },
+      to: { path: "^bench/" },
     },
     {
       name: "one-adapter",

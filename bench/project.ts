@@ -1,123 +1,75 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Step, stepsOf } from "./work.ts";
+import { type BenchMigration, benchMigrations } from "./migrations.ts";
 
 export type Language = "TS" | "SQL";
 
-/** A user's project with the same migrations in the form of each tool. */
+/** A user's project with a folder of migrations. Every contender gets a copy, so that no cache is shared. */
 export interface Project {
   readonly dir: string;
   readonly language: Language;
   readonly count: number;
-  /** Where its tools may keep what they like outside of it. */
+  /** The `TMPDIR` of the commands that run in the project. */
   readonly temp: string;
-  /** Deletes what tools have compiled or remembered. */
-  cool(): void;
+  /** Deletes what earlier commands have compiled or remembered. */
+  clearCaches(): void;
   remove(): void;
 }
 
-const PACKAGES = fileURLToPath(new URL("./node_modules", import.meta.url));
-
 export function makeProject(language: Language, count: number): Project {
-  const root = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-bench-"));
-  const dir = join(root, "project");
-  const modules = join(root, "node_modules");
-  // jiti keeps what it has compiled in the system's temporary folder.
-  const temp = join(root, "temp");
-  for (const folder of [modules, dir, temp]) mkdirSync(folder);
-  symlinkSync(join(PACKAGES, "knex"), join(modules, "knex"), "junction");
+  const dir = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-bench-"));
+  const temp = join(dir, "temp");
+  const modules = join(dir, "node_modules");
+  for (const folder of ["migrations", "psql"]) mkdirSync(join(dir, folder));
   writeFileSync(join(dir, "package.json"), `{ "private": true, "type": "module" }\n`);
-  const steps = stepsOf(count);
-  if (language === "TS") writeModules(dir, steps);
-  else writeSql(dir, steps);
-  return {
-    ...{ dir, language, count, temp },
-    cool: () => {
-      for (const folder of [join(modules, ".cache"), temp]) rmSync(folder, { recursive: true, force: true });
-      mkdirSync(temp);
-    },
-    remove: () => rmSync(root, { recursive: true, force: true }),
+  const migrations = benchMigrations(count);
+  if (language === "TS") writeTypeScript(dir, migrations);
+  else writeSql(dir, migrations);
+  const clearCaches = () => {
+    for (const folder of [temp, modules]) {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder);
+    }
   };
+  clearCaches();
+  const remove = () => rmSync(dir, { recursive: true, force: true });
+  return { dir, language, count, temp, clearCaches, remove };
 }
 
-function writeModules(dir: string, steps: readonly Step[]): void {
-  writeAll(dir, "migrations", steps, ({ name, builderUp, builderDown }) => [
-    `${name}.ts`,
-    typeScript(builderUp, builderDown),
-  ]);
-  writeAll(dir, "knex", steps, ({ name, up, down }) => [`${name}.cjs`, knexModule(up, down)]);
-  writeFileSync(join(dir, "knexfile.cjs"), KNEXFILE);
-  writeFloor(dir, steps);
-}
-
-function writeSql(dir: string, steps: readonly Step[]): void {
-  writeAll(dir, "migrations", steps, ({ name, up, down }) => [
-    `${name}.sql`,
-    `-- Up Migration\n${up}\n\n-- Down Migration\n${down}\n`,
-  ]);
-  writeAll(dir, "dbmate", steps, ({ name, up, down }) => [
-    `${name}.sql`,
-    `-- migrate:up\n${up}\n\n-- migrate:down\n${down}\n`,
-  ]);
-  writeAll(dir, "postgres-migrations", steps, ({ name, up }, index) => [
-    // It wants numbers from 1 without a gap, and names that differ.
-    `${index + 1}_${name}.sql`,
-    `${up}\n`,
-  ]);
-  writeFloor(dir, steps);
-}
-
-/** What the floor runs is the same SQL, whatever the language. */
-function writeFloor(dir: string, steps: readonly Step[]): void {
-  const write = (name: string, lines: readonly string[]) =>
-    writeFileSync(join(dir, name), `${lines.join("\n")}\n`);
-  write(
-    "all.sql",
-    steps.map(({ up }) => up),
-  );
-  write(
-    "each.sql",
-    steps.map(({ up }) => `BEGIN; ${up} COMMIT;`),
-  );
-}
-
-function writeAll(
-  dir: string,
-  folder: string,
-  steps: readonly Step[],
-  fileOf: (step: Step, index: number) => readonly [string, string],
-): void {
-  mkdirSync(join(dir, folder));
-  for (const [index, step] of steps.entries()) {
-    const [name, content] = fileOf(step, index);
-    writeFileSync(join(dir, folder, name), content);
-  }
-}
-
-function typeScript(up: string, down: string): string {
-  return `import type { MigrationBuilder } from "node-pg-migrate";
+function writeTypeScript(dir: string, migrations: readonly BenchMigration[]): void {
+  for (const { name, builderUp, builderDown } of migrations) {
+    const text = `import type { MigrationBuilder } from "node-pg-migrate";
 
 export async function up(pgm: MigrationBuilder): Promise<void> {
-  ${up}
+  ${builderUp}
 }
 
 export async function down(pgm: MigrationBuilder): Promise<void> {
-  ${down}
+  ${builderDown}
 }
 `;
-}
-
-function knexModule(up: string, down: string): string {
-  return `exports.up = (knex) => knex.schema.raw(${JSON.stringify(up)});
-exports.down = (knex) => knex.schema.raw(${JSON.stringify(down)});
-`;
+    writeFileSync(join(dir, "migrations", `${name}.ts`), text);
+  }
 }
 
-const KNEXFILE = `module.exports = {
-  client: "pg",
-  connection: process.env.DATABASE_URL,
-  migrations: { directory: "./knex", loadExtensions: [".cjs"] },
-};
-`;
+/** psql knows no down section: it gets the same files without it, and a script that includes them. */
+function writeSql(dir: string, migrations: readonly BenchMigration[]): void {
+  for (const { name, up, down } of migrations) {
+    writeFileSync(
+      join(dir, "migrations", `${name}.sql`),
+      `-- Up Migration\n${up}\n\n-- Down Migration\n${down}\n`,
+    );
+    writeFileSync(join(dir, "psql", `${name}.sql`), `${up}\n`);
+  }
+  const script = (line: (file: string) => string) =>
+    migrations.map(({ name }) => `${line(`psql/${name}.sql`)}\n`).join("");
+  writeFileSync(
+    join(dir, "all.psql"),
+    script((file) => `\\i ${file}`),
+  );
+  writeFileSync(
+    join(dir, "each.psql"),
+    script((file) => `BEGIN;\n\\i ${file}\nCOMMIT;`),
+  );
+}

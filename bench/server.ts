@@ -1,16 +1,13 @@
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { generate } from "selfsigned";
 import { startLocal, stopLocal } from "../lib/cli/local/index.ts";
-import { serverUser } from "../lib/cli/local/server-user.ts";
-import { splitStatements } from "../lib/migrator/sql/split.ts";
-import { makeAuthority, makeCertificate } from "../test/support/tls.ts";
-import { openStatementLog } from "./statement-log.ts";
+import { splitStatements } from "../lib/migrator/index.ts";
 
-const ADMIN = "bench";
-
-export interface Address {
+export interface Database {
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -18,55 +15,69 @@ export interface Address {
   readonly database: string;
 }
 
-/** A real Postgres with the settings it is shipped with, on the machine's disk. */
+/** What reached one database. */
+export interface Traffic {
+  readonly connections: number;
+  /** Messages with SQL. One may hold several statements. */
+  readonly requests: number;
+  readonly statements: number;
+}
+
+/** A real Postgres with the durability it is shipped with, on the disk of the temporary folder. */
 export interface Server {
-  readonly address: Address;
-  /** PEM of the authority that signed its certificate. */
+  /** PEM of its certificate, which it has signed itself. */
   readonly ca: string;
-  /** Of the settings that matter to a benchmark. */
+  /** The version and the settings that matter to a benchmark. */
   readonly settings: string;
   /**
-   * Makes an empty database, with nothing left to write from what was before. None is dropped before the end: where
-   * many files were deleted, ext4 took up to three times as long to make new ones.
+   * Makes an empty database, with no writes left over from earlier work. None is dropped before the end: after many
+   * files were deleted, ext4 took up to three times as long to make new ones.
    */
-  fresh(): Promise<Address>;
-  query(address: Address, sql: string): Promise<pg.QueryResultRow[]>;
-  /** Runs `work` and counts the statements that came to the database meanwhile. */
-  count(address: Address, work: () => Promise<unknown>): Promise<number>;
+  createDatabase(): Promise<Database>;
+  query(database: Database, sql: string): Promise<readonly pg.QueryResultRow[]>;
+  /** Logs what reaches the database while `work` runs. The log costs time, so `work` is not timed. */
+  countTraffic(database: Database, work: () => Promise<unknown>): Promise<Traffic>;
   stop(): Promise<void>;
 }
 
+/** Every entry of the log begins with the name of the database. */
+const serverSettings = { log_line_prefix: "@%d@", log_connections: "on" };
+
 export async function startServer(): Promise<Server> {
   const projectDir = await mkdtemp(join(tmpdir(), "cdk-pg-migrate-bench-"));
-  // The server's user has to reach its certificate.
-  await chmod(projectDir, 0o711);
-  const { authority, settings: tls } = await makeTls(projectDir);
-  // A log in JSON is what statements are counted in; nothing is written to it while time is taken.
-  const serverSettings = { ...tls, logging_collector: "on", log_destination: "jsonlog" };
-  const { connection, dataDir } = await startLocal({ projectDir, database: "postgres", serverSettings });
+  const { connection, dataDir, logFile } = await startLocal({
+    projectDir,
+    database: "postgres",
+    serverSettings,
+  });
   const { host, port, user, password } = connection;
-  const address = { host, port, user, password, database: "postgres" };
-  const admin = await connectTo(address);
-  let made = 0;
+  const admin = await connect({ host, port, user, password, database: "postgres" });
+  const ca = await enableTls(admin, dataDir);
+  let databases = 0;
   return {
-    ...{ address, ca: authority },
+    ca,
     settings: await readSettings(admin),
-    async fresh() {
-      made += 1;
-      const database = `bench_${made}`;
+    async createDatabase() {
+      databases += 1;
+      const database = `bench_${databases}`;
       await admin.query(`CREATE DATABASE ${database}`);
       await admin.query("CHECKPOINT");
-      return { ...address, database };
+      return { host, port, user, password, database };
     },
-    query: async (where, sql) => query(where, sql),
-    async count({ database }, work) {
+    async query(database, sql) {
+      const client = await connect(database);
+      try {
+        return (await client.query<pg.QueryResultRow>(sql)).rows;
+      } finally {
+        await client.end();
+      }
+    },
+    async countTraffic({ database }, work) {
+      const { size } = await stat(logFile);
       await admin.query(`ALTER DATABASE ${database} SET log_statement = 'all'`);
-      const log = await openStatementLog(admin, join(dataDir, await currentLog(admin)));
       await work();
       await admin.query(`ALTER DATABASE ${database} RESET log_statement`);
-      const texts = await log.read(database, ADMIN);
-      // One text may hold several statements.
-      return texts.reduce((total, text) => total + splitStatements(text).length, 0);
+      return trafficOf((await readFile(logFile)).subarray(size).toString("utf8"), database);
     },
     async stop() {
       await admin.end();
@@ -76,50 +87,54 @@ export async function startServer(): Promise<Server> {
   };
 }
 
-async function makeTls(projectDir: string) {
-  const authority = await makeAuthority();
-  const { key, cert } = await makeCertificate(authority);
-  const folder = join(projectDir, "tls");
-  const [certFile, keyFile] = [join(folder, "server.crt"), join(folder, "server.key")];
-  await mkdir(folder, { mode: 0o755 });
-  await writeFile(certFile, cert);
-  await writeFile(keyFile, key, { mode: 0o600 });
-  const user = serverUser();
-  if (user !== undefined) await chown(keyFile, user.uid, user.gid);
-  return {
-    authority: authority.cert,
-    settings: { ssl: "on", ssl_cert_file: certFile, ssl_key_file: keyFile },
-  };
+async function connect(database: Database): Promise<pg.Client> {
+  const client = new pg.Client({ ...database, ssl: false });
+  await client.connect();
+  return client;
 }
 
-/** Relative to the data folder. */
-async function currentLog(admin: pg.Client): Promise<string> {
-  const { rows } = await admin.query<{ file: string }>("SELECT pg_current_logfile('jsonlog') AS file");
-  const [row] = rows;
-  if (row === undefined) throw new Error("the server keeps no JSON log");
-  return row.file;
+/** The deployed functions refuse a server without TLS. The files have the names that Postgres looks for. */
+async function enableTls(admin: pg.Client, dataDir: string): Promise<string> {
+  const { private: key, cert } = await generate([{ name: "commonName", value: "localhost" }], {
+    keyType: "ec",
+    algorithm: "sha256",
+    extensions: [
+      { name: "basicConstraints", cA: true },
+      { name: "subjectAltName", altNames: [{ type: 2, value: "localhost" }] },
+    ],
+  });
+  const { uid, gid } = await stat(dataDir);
+  for (const [name, text] of [
+    ["server.crt", cert],
+    ["server.key", key],
+  ] as const) {
+    await writeFile(join(dataDir, name), text, { mode: 0o600 });
+    await chown(join(dataDir, name), uid, gid);
+  }
+  await admin.query("ALTER SYSTEM SET ssl = on");
+  await admin.query("SELECT pg_reload_conf()");
+  while ((await admin.query<{ ssl: string }>("SHOW ssl")).rows[0]?.ssl !== "on") await sleep(20);
+  return cert;
 }
 
 async function readSettings(admin: pg.Client): Promise<string> {
-  const names = ["server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers"];
-  const { rows } = await admin.query<{ name: string; value: string }>(
-    "SELECT name, current_setting(name) AS value FROM unnest($1::text[]) AS name",
-    [names],
+  const { rows } = await admin.query<{ settings: string }>(
+    `SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) AS settings FROM pg_settings
+     WHERE name IN ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers')`,
   );
-  return rows.map(({ name, value }) => `${name} ${value}`).join(", ");
+  return rows[0]?.settings ?? "";
 }
 
-async function query(address: Address, sql: string): Promise<pg.QueryResultRow[]> {
-  const client = await connectTo(address);
-  try {
-    return (await client.query(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function connectTo(address: Address): Promise<pg.Client> {
-  const client = new pg.Client({ ...address, ssl: false, application_name: ADMIN });
-  await client.connect();
-  return client;
+/** The server writes an entry before it does what the entry says: nothing is missing once the client has ended. */
+export function trafficOf(log: string, database: string): Traffic {
+  const entries = log.split(/^@(?=\w*@)/m).flatMap((entry) => {
+    const prefix = `${database}@LOG:  `;
+    return entry.startsWith(prefix) ? [entry.slice(prefix.length)] : [];
+  });
+  const texts = entries.flatMap((entry) => /^(?:statement|execute [^:]+): ([\s\S]*)$/.exec(entry)?.[1] ?? []);
+  return {
+    connections: entries.filter((entry) => entry.startsWith("connection authorized")).length,
+    requests: texts.length,
+    statements: texts.reduce((total, text) => total + splitStatements(text).length, 0),
+  };
 }

@@ -1,0 +1,59 @@
+import { median, type Times } from "./rounds.ts";
+
+/** A figure that the bench is for: met when `measured` is at most `atMost`. */
+export interface Goal {
+  readonly text: string;
+  readonly atMost: number;
+  /** Undefined when one of its sides could not be measured. */
+  readonly measured: number | undefined;
+}
+
+/** One piece of work: what each contender took for it, and the goals it is held against. */
+export interface Section {
+  readonly title: string;
+  readonly times: ReadonlyMap<string, Times>;
+  readonly goals: readonly Goal[];
+}
+
+/** The times of a section as Markdown. */
+export function renderTimes({ title, times }: Section): string {
+  const rows = [...times].map(([name, time]) => `| ${name} | ${timesOf(time)} |`);
+  return [
+    `${title}:`,
+    "",
+    "| | median ms | least | greatest |",
+    "| --- | ---: | ---: | ---: |",
+    ...rows,
+  ].join("\n");
+}
+
+function timesOf({ ms, failure }: Times): string {
+  const middle = median(ms);
+  if (middle === undefined) return `failed: ${failure?.replace(/\s+/g, " ").slice(0, 200) ?? "not run"} | |`;
+  return [middle, Math.min(...ms), Math.max(...ms)].map(formatMs).join(" | ");
+}
+
+function formatMs(ms: number): string {
+  return Math.round(ms).toLocaleString("en");
+}
+
+/** All goals as a Markdown table. */
+export function renderGoals(sections: readonly Section[]): string {
+  const rows = sections.flatMap(({ title, goals }) =>
+    goals.map(
+      (goal) => `| ${title} | ${goal.text} | ${formatMeasured(goal)} | ${goal.atMost} | ${verdictOn(goal)} |`,
+    ),
+  );
+  const header = ["| Work | Figure | Measured | At most | |", "| --- | --- | ---: | ---: | --- |"];
+  return [...header, ...rows].join("\n");
+}
+
+function formatMeasured({ measured }: Goal): string {
+  if (measured === undefined) return "";
+  return Number.isInteger(measured) ? String(measured) : measured.toFixed(2);
+}
+
+export function verdictOn({ measured, atMost }: Goal): "met" | "missed" | "not measured" {
+  if (measured === undefined) return "not measured";
+  return measured <= atMost ? "met" : "missed";
+}
