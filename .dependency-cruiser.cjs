@@ -46,7 +46,10 @@ module.exports = {
       "^lib/(migrator|cli/local)/index\\.ts$",
       ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
     ]),
-    room("scripts", "^scripts/", ["^(scripts/|lib/bundle/.*\\.mjs$)", ...npm("esbuild", "node-pg-migrate")]),
+    room("scripts", "^scripts/", [
+      "^(scripts/|lib/bundle/.*\\.mjs$)",
+      ...npm("esbuild", "node-pg-migrate", "typescript"),
+    ]),
     room("migrations", "^migrations/", ["^migrations/", ...npm("node-pg-migrate")]),
     {
       name: "cli",

@@ -8,32 +8,33 @@ import { type DatabaseProfile, PostgresDatabase, PostgresMigrations } from "./co
 const DATABASE_NAME = "aws_framework";
 const MIGRATIONS_DIR = join(import.meta.dirname, "..", "migrations");
 
-/** What undoes migrations is not pasted by mistake: its confirmation has to be typed. */
+/** The command that undoes migrations must not run by a careless paste: the name has to be typed. */
 const CONFIRM = "<DatabaseName>";
 
-/** Of a context value that is not given. */
 const DEFAULT_PROFILE = "dev";
 
+/** Settings of this repository's own stack. */
 export interface AppStackProps extends StackProps {
+  /** Profile of the database. In "prod", undoing migrations is refused and the stack cannot be deleted by mistake. */
   readonly profile: DatabaseProfile;
   /**
    * Version of the migrations for the history, such as a git commit.
-   * @default - unknown
+   * @default - no version is recorded
    */
   readonly revision?: string;
   /**
-   * ARN of the SNS topic that hears of the alarms.
-   * @default - the alarms are made, and tell nobody
+   * ARN of the SNS topic that the alarms notify.
+   * @default - the alarms notify nobody
    */
   readonly alarmTopicArn?: string;
   /**
-   * Folder of migrations.
-   * @default - this project's own
+   * Folder of the migrations.
+   * @default - `migrations/` of this project
    */
   readonly migrationsDir?: string;
 }
 
-/** A database, and this project's migrations in it. */
+/** A database with the migrations of this project. */
 export class AppStack extends Stack {
   readonly database: PostgresDatabase;
   readonly migrations: PostgresMigrations;
@@ -42,7 +43,7 @@ export class AppStack extends Stack {
     const { profile, revision, alarmTopicArn, migrationsDir = MIGRATIONS_DIR } = props;
     super(scope, id, {
       description: `Postgres and its migrations (${profile})`,
-      // Deletion protection of the instance alone would stop a `cdk destroy` only after most of the stack is gone.
+      // The deletion protection of the instance stops `cdk destroy` only after most of the stack has been deleted.
       terminationProtection: profile === "prod",
       ...props,
     });
@@ -63,8 +64,8 @@ export class AppStack extends Stack {
 }
 
 /**
- * The app. Context: `-c env=dev` (default) or `-c env=prod`; `-c revision=<git commit>`, for the history;
- * `-c alarmTopic=<arn of an SNS topic>`, for who hears of the alarms.
+ * The CDK app of this repository. Context: `-c env=dev` (default) or `-c env=prod`; `-c revision=<git commit>` for the
+ * history; `-c alarmTopic=<ARN of an SNS topic>` for the alarms.
  * @throws Error for any other environment
  */
 export function createApp(props: AppProps = {}): App {
@@ -90,7 +91,7 @@ function profileOf(env: unknown): DatabaseProfile {
   throw new Error(`context env must be "dev" or "prod", not "${String(env)}": say -c env=dev or -c env=prod`);
 }
 
-/** All that somebody needs who has only the stack's outputs before their eyes. */
+/** What an operator needs to look at and run migrations. */
 function outputsOf(migrations: PostgresMigrations): Readonly<Record<string, string>> {
   const { statusFunction: status } = migrations;
   return {
@@ -119,10 +120,9 @@ function operation({ operateFunction }: PostgresMigrations, command: "up" | "dow
 }
 
 /**
- * Left to itself, the AWS CLI gives up after a minute and invokes again: a migration may take longer, and
- * must not run twice. It opens the file for the answer anew and truncates it: given /dev/stdout, it would damage the
- * file that the output is redirected to, so it gets a pipe. What it says itself, "None" when the function returned,
- * goes to stderr.
+ * A command to copy. By default the AWS CLI gives up after a minute and invokes the function again, but a migration may
+ * take longer and must not run twice. The CLI opens and truncates its output file: with /dev/stdout it would damage the
+ * file that the output is redirected to, so it writes to a pipe. Its own output ("None" on success) goes to stderr.
  */
 function invocation(handler: lambda.Function, payload: object): string {
   return (

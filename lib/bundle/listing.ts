@@ -19,9 +19,10 @@ export interface FolderListing {
 
 export interface ReadFolderOptions {
   /**
-   * Regular expression over whole file names (`^…$` is put around it, as node-pg-migrate does). What it
-   * matches is neither listed nor complained about.
-   * @default - only what is never a migration is ignored: dotfiles, subfolders, notes, editors' leftovers
+   * Regular expression over whole file names; files that match are not migrations. As in node-pg-migrate, it is wrapped
+   * in `^…$`.
+   * @default - no pattern; subfolders, dotfiles, backup files of editors and notes (.md, .txt, .json) are never
+   * migrations
    */
   readonly ignorePattern?: string;
 }

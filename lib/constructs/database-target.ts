@@ -10,24 +10,24 @@ import { PostgresDatabase } from "./postgres-database.ts";
 import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
 
-/** All that the functions need to know of a database, whatever kind it is. */
+/** What the functions need to know about a database of any kind. */
 export interface DatabaseTarget {
   readonly host: string;
   /** May be a token. */
   readonly port: number;
   readonly ca?: string;
-  /** Security groups to let the functions into; of some databases none is known. */
+  /** Security groups of the database; empty if none is known. */
   readonly securityGroups: readonly ec2.ISecurityGroup[];
   readonly secret?: secretsmanager.ISecret;
   readonly databaseName?: string;
-  /** What must exist before anything can connect; nothing for what is not made here. */
+  /** Resources that must exist before a function can connect; empty for an imported database. */
   readonly needs: readonly IConstruct[];
 }
 
 const POSTGRES_PORT = 5432;
 const POSTGRES_ENGINES = ["postgres", "aurora-postgresql"];
 
-/** @throws Error for an RDS Proxy, another engine than Postgres, an endpoint that cannot be */
+/** @throws Error for an RDS Proxy, a read replica, another engine than Postgres, or an invalid endpoint */
 export function databaseTarget(scope: Construct, database: MigrationsDatabase): DatabaseTarget {
   const target = targetOf(scope, database);
   if (isProxy(target.host)) throw proxyError(scope, target.host);
@@ -45,7 +45,7 @@ function targetOf(scope: Construct, database: MigrationsDatabase): DatabaseTarge
     const { instance, databaseName } = database;
     return { ...instanceTarget(scope, instance), databaseName };
   }
-  // Not in the type: it comes from JavaScript.
+  // Not in the type, but possible in JavaScript.
   if ("dbProxyArn" in database) throw proxyError(scope, "an rds.DatabaseProxy");
   if ("instanceEndpoint" in database) return instanceTarget(scope, database);
   if ("clusterEndpoint" in database) return clusterTarget(scope, database);
@@ -82,7 +82,7 @@ function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
 function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseTarget {
   const { host, port = POSTGRES_PORT, ca, securityGroup } = endpoint;
   if (!Token.isUnresolved(host) && isIP(host) === 0 && !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(host)) {
-    // Not repeated: a URL may have a password in it.
+    // The host is not repeated: a URL may contain a password.
     throw constructError(
       scope,
       "database.host must be a host name alone, without scheme, user, port or path",
@@ -97,17 +97,17 @@ function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseT
 }
 
 /**
- * The resource of a construct, alone: below the construct there may be others' (a rotation, rules for more clients), and
- * those may wait for the migrations.
+ * Only the resource of the construct itself. Other constructs below it, such as a rotation or rules for more clients, may
+ * wait for the migrations.
  */
 export function resourceOf(construct: IConstruct): readonly IConstruct[] {
   const { defaultChild } = construct.node;
   return defaultChild === undefined ? [] : [defaultChild];
 }
 
-/** A cluster answers only when it has a writer. */
+/** A cluster accepts connections only when its instances exist. */
 function instancesOf(database: IConstruct): readonly IConstruct[] {
-  return database.node.findAll().filter((one) => one instanceof rds.CfnDBInstance);
+  return database.node.findAll().filter((child) => child instanceof rds.CfnDBInstance);
 }
 
 function checkEngine(scope: Construct, engine: string | undefined): void {
@@ -115,7 +115,7 @@ function checkEngine(scope: Construct, engine: string | undefined): void {
   throw constructError(scope, `the database's engine is ${engine}: these migrations are for Postgres`);
 }
 
-/** The interfaces of CDK do not promise a secret, and most of what implements them has one. */
+/** CDK's interfaces have no secret, but most of their implementations do. */
 function isSecret(value: unknown): value is secretsmanager.ISecret {
   return typeof value === "object" && value !== null && "secretArn" in value && "grantRead" in value;
 }
@@ -137,20 +137,20 @@ function isReplica(database: MigrationsDatabase, host: string): boolean {
   return referenceIn(host)?.displayName.startsWith("ReadEndpoint") ?? false;
 }
 
-/** What a host name of the same app is taken from. */
+/** The attribute of a resource in this app that the host name refers to. */
 function referenceIn(host: string): Reference | undefined {
   const token = Tokenization.reverse(host, { failConcat: false });
   return token !== undefined && Reference.isReference(token) ? token : undefined;
 }
 
-/** By its name, or, in the same app, by the resource that the name is taken from. */
+/** Recognizes a proxy by its host name, or by its resource in the same app. */
 function isProxy(host: string): boolean {
   if (!Token.isUnresolved(host)) return /\.proxy-[a-z0-9]+\./i.test(host);
   const source = referenceIn(host)?.target;
   return source instanceof rds.CfnDBProxy || source instanceof rds.CfnDBProxyEndpoint;
 }
 
-/** The migration lock belongs to a session, and a proxy may give each statement another one. */
+/** The migration lock belongs to a session, and a proxy may send each statement through a different one. */
 function proxyError(scope: Construct, received: string): Error {
   return constructError(
     scope,
@@ -160,14 +160,14 @@ function proxyError(scope: Construct, received: string): Error {
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** @throws Error for text that is no list of certificates, or has a private key in it */
+/** @throws Error if the text has no readable certificates, or contains a private key */
 function checkCertificates(scope: Construct, pem: string): void {
   if (pem.includes("PRIVATE KEY-----")) {
     throw constructError(scope, "database.ca has a private key in it: give the certificates alone");
   }
   const certificates = pem.match(CERTIFICATE) ?? [];
   if (certificates.length === 0) {
-    // Only a short text may be shown: it is a path, most likely.
+    // A short text is most likely a path, and safe to show.
     const shown = pem.length < 200 && !pem.includes("\n") ? `, not "${pem}"` : "";
     throw constructError(
       scope,
@@ -192,31 +192,31 @@ function isCertificate(pem: string): boolean {
   }
 }
 
-/** The constructs of each app by the table that they keep their records in. */
-const KNOWN = new WeakMap<IConstruct, Map<string, Construct>>();
+/** For each app, its constructs by the table in which they record applied migrations. */
+const CONSTRUCTS_BY_TABLE = new WeakMap<IConstruct, Map<string, Construct>>();
 
-/** Where a construct keeps its records. A host that is a token is the same text wherever the same database is meant. */
-export interface RecordsLocation {
+/** Table of applied migrations. If the host is a token, its text is the same for the same database. */
+export interface MigrationsTable {
   readonly host: string;
   readonly port: string;
   readonly databaseName: string;
-  /** JSON of the options that differ from their defaults. */
+  /** Options that differ from their defaults, as JSON. */
   readonly options: string;
 }
 
 /**
- * Two folders that share one table would take each other's migrations for their own.
- * @throws Error naming the other construct
+ * Two folders that share a table would each report the other's migrations as missing.
+ * @throws Error that names the other construct
  */
-export function requireOnePerDatabase(scope: Construct, location: RecordsLocation): void {
+export function requireOnePerDatabase(scope: Construct, table: MigrationsTable): void {
   const { root } = scope.node;
-  const known = KNOWN.get(root) ?? new Map<string, Construct>();
-  KNOWN.set(root, known);
+  const constructs = CONSTRUCTS_BY_TABLE.get(root) ?? new Map<string, Construct>();
+  CONSTRUCTS_BY_TABLE.set(root, constructs);
   const { account, region } = Stack.of(scope);
-  // The same private name may lead to another server in another account or region, which a stage may not know yet.
+  // The same private host name may be another server in another account or region, which a stage may not know yet.
   const stage = Stage.of(scope)?.node.path ?? "";
-  const key = JSON.stringify([account, region, stage, ...tableOf(location)]);
-  const other = known.get(key);
+  const key = JSON.stringify([account, region, stage, ...tableKey(table)]);
+  const other = constructs.get(key);
   if (other !== undefined) {
     throw constructError(
       scope,
@@ -224,10 +224,10 @@ export function requireOnePerDatabase(scope: Construct, location: RecordsLocatio
         "them a `schema` or a `migrationsTable` of its own, or put both folders together",
     );
   }
-  known.set(key, scope);
+  constructs.set(key, scope);
 }
 
-function tableOf({ host, port, databaseName, options }: RecordsLocation): readonly unknown[] {
+function tableKey({ host, port, databaseName, options }: MigrationsTable): readonly unknown[] {
   const parsed: unknown = JSON.parse(options);
   const option = (name: string): unknown =>
     typeof parsed === "object" && parsed !== null ? Reflect.get(parsed, name) : undefined;

@@ -3,10 +3,10 @@ import { DEFAULTS, LIMITS, type MigratorOptions } from "../../lambda/contract.ts
 import type { EngineProps, PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
-/** Those of the waits are not the same in a deploy and in a command: given, they are said in any case. */
+/** Deploys and commands have different defaults for these two, so that a given value is always passed on. */
 const { lockWaitMs: _, databaseWaitMs: __, ...COMMON_DEFAULTS } = DEFAULTS;
 
-/** The defaults that the props could repeat; what else there is has none. */
+/** Defaults that a prop could repeat. */
 const DEFAULT_OPTIONS: MigratorOptions = {
   ...COMMON_DEFAULTS,
   schema: [DEFAULTS.schema],
@@ -15,8 +15,8 @@ const DEFAULT_OPTIONS: MigratorOptions = {
 };
 
 /**
- * The options that differ from their defaults, as JSON with sorted keys: a change of this text is a change of
- * the deploy.
+ * The options that differ from their defaults, as JSON with sorted keys. CloudFormation runs the migrations again when
+ * this text changes, so a prop that repeats a default must not change it.
  */
 export function engineOptions(scope: Construct, props: EngineProps): string {
   const options = optionsOf(props);
@@ -34,7 +34,7 @@ export function engineOptions(scope: Construct, props: EngineProps): string {
   return JSON.stringify(Object.fromEntries(differing));
 }
 
-/** Without keys that were not given: `undefined` has no JSON. */
+/** Leaves out `undefined`, which JSON does not have. */
 function optionsOf(props: EngineProps): MigratorOptions {
   const { schema } = props;
   const options: Readonly<Record<keyof MigratorOptions, unknown>> = {
@@ -58,8 +58,8 @@ function optionsOf(props: EngineProps): MigratorOptions {
 }
 
 /**
- * Seconds the functions have.
- * @throws Error when they are too many, or too few to wait for the lock and then work
+ * Timeout of the functions in seconds.
+ * @throws Error if it is too long for Lambda, or too short to wait for the lock and then work
  */
 export function functionTimeout(scope: Construct, props: PostgresMigrationsProps): number {
   const timeout = props.timeout?.toSeconds() ?? LIMITS.functionTimeout;

@@ -1,4 +1,4 @@
-/** The constructs a CDK app adds to its stacks. Synth time only. */
+/** The constructs that a CDK app adds to its stacks. They run at synth time only. */
 
 export { PostgresDatabase } from "./postgres-database.ts";
 export type { DatabaseProfile, PostgresDatabaseProps } from "./postgres-database-props.ts";

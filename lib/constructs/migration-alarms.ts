@@ -7,18 +7,17 @@ import type { Construct } from "constructs";
 import { METRICS } from "../../lambda/contract.ts";
 
 /**
- * Lambda's own metrics are dated to the beginning of an invocation and written at its end: an alarm has to look further
- * back than a function may take.
+ * Lambda writes its metrics at the end of an invocation with the time of its start, so an alarm must look back longer than
+ * a function can run.
  */
 const LOOK_BACK = Duration.minutes(30);
 
-/** Of the timeout, in percent: a run that comes so near will not fit before long. */
+/** Percentage of the timeout from which a run is slow: a slightly longer one would be stopped. */
 const SLOW = 80;
 
 /**
- * Alarms on one function. One failure raises one of them: "failed" when the function says that migrations failed, or
- * when it crashed or ran out of time and could say nothing; "slow" when a run that did not fail took almost as long as
- * it may.
+ * Two alarms for one function. "Failed": the function reported a failure, crashed or timed out. "Slow": a successful run
+ * took most of the timeout. A failure never raises both.
  */
 export function migrationAlarms(
   scope: Construct,
@@ -32,14 +31,14 @@ export function migrationAlarms(
   const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
   const alarms = [
     failures.createAlarm(scope, `${id}Failed`, {
-      ...once(1),
+      ...onFirstValue(1),
       alarmDescription: `Postgres migrations failed in the ${what} function, or it was stopped before it could say so`,
     }),
     expression("IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", metrics).createAlarm(
       scope,
       `${id}Slow`,
       {
-        ...once(limit),
+        ...onFirstValue(limit),
         alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more`,
       },
     ),
@@ -63,7 +62,7 @@ function metricsOf(handler: lambda.Function): Metrics {
   };
 }
 
-/** The metrics that a formula does not name are left out: CDK warns of them. */
+/** Leaves out metrics that the formula does not use, because CDK warns about them. */
 function expression(formula: string, metrics: Metrics): cloudwatch.MathExpression {
   const used = Object.entries(metrics).filter(([name]) => formula.includes(name));
   return new cloudwatch.MathExpression({
@@ -73,8 +72,8 @@ function expression(formula: string, metrics: Metrics): cloudwatch.MathExpressio
   });
 }
 
-/** Nothing is written while nothing runs, and that is well. */
-function once(threshold: number): cloudwatch.CreateAlarmOptions {
+/** A single value is enough; no data means that nothing ran, which is fine. */
+function onFirstValue(threshold: number): cloudwatch.CreateAlarmOptions {
   return {
     threshold,
     evaluationPeriods: 1,

@@ -10,7 +10,7 @@ import type { BuiltAsset } from "../bundle/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
-/** What was worked out from the props. */
+/** Values derived from the props. */
 export interface FunctionSettings {
   readonly asset: BuiltAsset;
   readonly target: DatabaseTarget;
@@ -18,35 +18,35 @@ export interface FunctionSettings {
   readonly secret: secretsmanager.ISecret;
   /** See `engineOptions`. */
   readonly options: string;
-  /** Seconds. */
+  /** In seconds. */
   readonly timeout: number;
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.SelectedSubnets;
   readonly securityGroup: ec2.ISecurityGroup;
 }
 
-/** A function and where its logs go. */
+/** A function and its log group. */
 export interface LoggedFunction {
   readonly handler: lambda.Function;
   readonly logGroup: logs.LogGroup;
 }
 
 export interface MigrationFunctions {
-  /** Answers CDK's framework, and invokes `deploy`. */
+  /** Called by CDK's provider framework; invokes `deploy`. */
   readonly stackEvent: lambda.Function;
   readonly deploy: LoggedFunction;
   readonly status: LoggedFunction;
   readonly operate: LoggedFunction;
 }
 
-/** Four functions over one asset. They differ in what they may do, and in who may call them. */
+/** Four functions from one asset. They differ in their rights and in who may call them. */
 export function migrationFunctions(
   scope: Construct,
   props: PostgresMigrationsProps,
   settings: FunctionSettings,
 ): MigrationFunctions {
   const shared = sharedProps(props, settings);
-  const make = (id: string, own: OwnProps, secret = settings.secret): LoggedFunction => {
+  const make = (id: string, own: FunctionProps, secret = settings.secret): LoggedFunction => {
     const logGroup = migrationLogs(scope, `${id}Logs`, props);
     const environment = { ...environmentOf({ ...settings, secret }), ...own.environment };
     const handler = new lambda.Function(scope, id, { ...shared, ...own, environment, logGroup });
@@ -78,7 +78,7 @@ export function migrationFunctions(
       handler: ASSET.operateHandler,
       description: "Runs, undoes and repairs Postgres migrations for an operator",
       environment: { ...revision, [ENV.allowDown]: String(props.allowDown ?? false) },
-      // A command that failed must not be repeated behind the operator's back.
+      // Lambda must not repeat a failed command without the operator's knowledge.
       retryAttempts: 0,
     }),
   };
@@ -95,7 +95,8 @@ const NETWORK_INTERFACES = [
 ];
 
 /**
- * Lambda needs these rights of the role to put the function into the VPC; the code in it, migrations among it, does not.
+ * Lambda needs these rights of the role to attach the function to the VPC. The code of the function, which includes the
+ * migrations, does not.
  * https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-best-practice-security
  */
 function denyNetworkInterfaces(scope: Construct, handler: lambda.Function): void {
@@ -110,15 +111,15 @@ function denyNetworkInterfaces(scope: Construct, handler: lambda.Function): void
       effect: iam.Effect.DENY,
       actions: NETWORK_INTERFACES,
       resources: ["*"],
-      // Only calls of a function's code have this key. The function's own name would be a circle: it needs this policy.
+      // Only requests from the code of a function have this key. The name of this function would be a circular reference.
       conditions: { ArnLike: { "lambda:SourceFunctionArn": anyFunction } },
     }),
   );
 }
 
 /**
- * Outside the VPC, where it can ask CloudFormation whether the stack is rolling back; the deploy function cannot. It
- * writes to the deploy function's log, so that a deploy has one log to read.
+ * Runs outside the VPC, where it can ask CloudFormation whether the stack is rolling back. It shares the log group of the
+ * deploy function, so that a deploy has one log to read.
  */
 function stackEventFunction(
   scope: Construct,
@@ -143,7 +144,7 @@ function stackEventFunction(
   return handler;
 }
 
-/** Where a function, or CDK's own one in front of it, writes its logs. */
+/** Log group of a function. */
 export function migrationLogs(scope: Construct, id: string, props: LogSettings): logs.LogGroup {
   return new logs.LogGroup(scope, id, {
     retention: props.logRetention ?? logs.RetentionDays.ONE_YEAR,
@@ -156,7 +157,8 @@ interface LogSettings {
   readonly logRemovalPolicy?: RemovalPolicy;
 }
 
-interface OwnProps {
+/** Props in which the functions differ. */
+interface FunctionProps {
   readonly handler: string;
   readonly description: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -164,8 +166,8 @@ interface OwnProps {
 }
 
 /**
- * No fixed name, which would forbid replacement; no reserved concurrency, which small accounts do not have:
- * the lock is the guard.
+ * No function name, which would prevent replacement. No reserved concurrency, which small accounts do not have: the
+ * migration lock prevents concurrent runs.
  */
 function sharedProps(
   { memorySize = 512 }: PostgresMigrationsProps,
@@ -184,7 +186,7 @@ function sharedProps(
   };
 }
 
-/** Nothing secret: who may see the function's settings sees these. */
+/** Contains no secret: everyone who may read the configuration of the function sees these values. */
 function environmentOf({ target, databaseName, secret, options }: FunctionSettings): Record<string, string> {
   return {
     [ENV.host]: target.host,

@@ -7,25 +7,19 @@ import { PostgresDatabase } from "./postgres-database.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
 
-/**
- * Where the functions are, and the rules by which they reach the database and Secrets Manager, and nothing
- * else.
- */
+/** VPC, subnets and security group of the functions, which can reach only the database and Secrets Manager. */
 export interface MigrationsNetwork {
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.SelectedSubnets;
   readonly securityGroup: ec2.SecurityGroup;
   /**
-   * What must be there before a function can do its work, the rules included. Only what is its own: rules that let
-   * others in may depend on those who wait for the migrations.
+   * Resources that must exist before a function can work, including its rules. Not the rules for other clients, which may
+   * depend on constructs that wait for the migrations.
    */
   readonly needs: readonly IDependable[];
 }
 
-/**
- * @throws Error when the VPC is unknown, the subnets are public, or Secrets Manager cannot be reached from
- * them
- */
+/** @throws Error if the VPC is unknown, the subnets are public, or Secrets Manager cannot be reached from them */
 export function migrationsNetwork(
   scope: Construct,
   props: PostgresMigrationsProps,
@@ -36,7 +30,7 @@ export function migrationsNetwork(
   if (vpc === undefined) {
     throw constructError(scope, "vpc is required: only a PostgresDatabase says which one it is in");
   }
-  const subnets = vpc.selectSubnets(props.vpcSubnets ?? usualSubnets(vpc));
+  const subnets = vpc.selectSubnets(props.vpcSubnets ?? defaultSubnets(vpc));
   if (subnets.hasPublic) {
     throw constructError(
       scope,
@@ -46,7 +40,7 @@ export function migrationsNetwork(
   const route = secretsManagerRoute(scope, {
     vpc,
     subnets,
-    endpoint: props.secretsManagerEndpoint ?? madeEndpoint(props, vpc),
+    endpoint: props.secretsManagerEndpoint ?? endpointOfDatabase(props, vpc),
     peer: props.secretsManagerPeer,
   });
   const securityGroup = new ec2.SecurityGroup(scope, "SecurityGroup", {
@@ -54,8 +48,8 @@ export function migrationsNetwork(
     description: "Functions that run Postgres migrations",
     allowAllOutbound: false,
   });
-  const toDatabase = newIn(target.securityGroups, () => openWayToDatabase(securityGroup, target));
-  const toSecrets = openWayToSecretsManager(securityGroup, route);
+  const toDatabase = addedBelow(target.securityGroups, () => allowDatabase(securityGroup, target));
+  const toSecrets = allowSecretsManager(securityGroup, route);
   return {
     vpc,
     subnets,
@@ -64,38 +58,35 @@ export function migrationsNetwork(
   };
 }
 
-/** Opens the way, and gives what lies on it. */
-function openWayToSecretsManager(
-  from: ec2.SecurityGroup,
-  route: SecretsManagerRoute,
-): readonly IDependable[] {
+/** Returns the resources that must exist before Secrets Manager can be reached. */
+function allowSecretsManager(from: ec2.SecurityGroup, route: SecretsManagerRoute): readonly IDependable[] {
   if (route.kind === "peer") {
     from.addEgressRule(route.peer, ec2.Port.HTTPS, "Secrets Manager");
     return [];
   }
   const { endpoint } = route;
-  const rules = newIn(endpoint.connections.securityGroups, () =>
+  const rules = addedBelow(endpoint.connections.securityGroups, () =>
     from.connections.allowTo(endpoint, ec2.Port.HTTPS, "Secrets Manager"),
   );
   return [...rules, ...resourceOf(endpoint)];
 }
 
-/** The constructs that `work` adds below others. */
-function newIn(scopes: readonly IConstruct[], work: () => void): readonly IConstruct[] {
+/** Constructs that `add` adds below the scopes. */
+function addedBelow(scopes: readonly IConstruct[], add: () => void): readonly IConstruct[] {
   const all = () => scopes.flatMap((scope) => scope.node.findAll());
   const before = new Set(all());
-  work();
-  return all().filter((one) => !before.has(one));
+  add();
+  return all().filter((construct) => !before.has(construct));
 }
 
-function openWayToDatabase(from: ec2.SecurityGroup, { host, port, securityGroups }: DatabaseTarget): void {
+function allowDatabase(from: ec2.SecurityGroup, { host, port, securityGroups }: DatabaseTarget): void {
   const postgres = ec2.Port.tcp(port);
   for (const group of securityGroups) from.connections.allowTo(group, postgres, "Postgres migrations");
   if (securityGroups.length === 0) from.addEgressRule(peerOf(host), postgres, "Postgres migrations");
 }
 
-/** That of a PostgresDatabase, when the functions are in the same VPC and their user has not said otherwise. */
-function madeEndpoint(
+/** Endpoint of a PostgresDatabase, if the functions are in its VPC and the props name no other route. */
+function endpointOfDatabase(
   { database, secretsManagerPeer }: PostgresMigrationsProps,
   vpc: ec2.IVpc,
 ): ec2.IInterfaceVpcEndpoint | undefined {
@@ -103,23 +94,20 @@ function madeEndpoint(
   return database.vpc === vpc ? database.secretsManagerEndpoint : undefined;
 }
 
-/** A rule cannot name a host. */
+/** A rule cannot contain a host name. */
 function peerOf(host: string): ec2.IPeer {
   const version = Token.isUnresolved(host) ? 0 : isIP(host);
   if (version === 4) return ec2.Peer.ipv4(`${host}/32`);
   return version === 6 ? ec2.Peer.ipv6(`${host}/128`) : ec2.Peer.anyIpv4();
 }
 
-function usualSubnets(vpc: ec2.IVpc): ec2.SubnetSelection {
+function defaultSubnets(vpc: ec2.IVpc): ec2.SubnetSelection {
   return vpc.privateSubnets.length > 0
     ? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS }
     : { subnetType: ec2.SubnetType.PRIVATE_ISOLATED };
 }
 
-/**
- * How the functions reach Secrets Manager: by an endpoint whose security group lets them in, or by what lies
- * behind a peer.
- */
+/** How the functions reach Secrets Manager: through an endpoint with a security group, or at the addresses of a peer. */
 type SecretsManagerRoute =
   | { readonly kind: "endpoint"; readonly endpoint: ec2.IInterfaceVpcEndpoint }
   | { readonly kind: "peer"; readonly peer: ec2.IPeer };
@@ -131,18 +119,15 @@ interface RouteRequest {
   readonly peer?: ec2.IPeer | undefined;
 }
 
-/**
- * A function that cannot read its secret hangs until its timeout, in the middle of a deploy: better to know
- * now.
- */
+/** Fails synth, because a function that cannot reach Secrets Manager would hang until its timeout during a deploy. */
 function secretsManagerRoute(scope: Construct, request: RouteRequest): SecretsManagerRoute {
   const { vpc, subnets, peer } = request;
   if (request.endpoint !== undefined) return byEndpoint(scope, request.endpoint);
   if (peer !== undefined) return { kind: "peer", peer };
-  // Only the first of two synths: the VPC is not looked up yet.
+  // CDK synthesizes again after it has looked up the VPC.
   if (subnets.isPendingLookup) return { kind: "peer", peer: ec2.Peer.anyIpv4() };
-  const found = endpointOf(scope, vpc);
-  if (found !== undefined) return byEndpoint(scope, found);
+  const endpoint = findEndpoint(scope, vpc);
+  if (endpoint !== undefined) return byEndpoint(scope, endpoint);
   if (allIn(subnets, vpc.privateSubnets)) return { kind: "peer", peer: ec2.Peer.anyIpv4() };
   throw constructError(
     scope,
@@ -161,13 +146,13 @@ function byEndpoint(scope: Construct, endpoint: ec2.IInterfaceVpcEndpoint): Secr
   );
 }
 
-/** An endpoint somewhere in the app, made for this very VPC, that answers to the service's usual name. */
-function endpointOf(scope: Construct, vpc: ec2.IVpc): ec2.InterfaceVpcEndpoint | undefined {
-  return scope.node.root.node.findAll().find((one): one is ec2.InterfaceVpcEndpoint => {
-    if (!(one instanceof ec2.InterfaceVpcEndpoint)) return false;
-    const resource = one.node.defaultChild;
+/** An endpoint in the app for this VPC that answers to the default host name of the service. */
+function findEndpoint(scope: Construct, vpc: ec2.IVpc): ec2.InterfaceVpcEndpoint | undefined {
+  return scope.node.root.node.findAll().find((construct): construct is ec2.InterfaceVpcEndpoint => {
+    if (!(construct instanceof ec2.InterfaceVpcEndpoint)) return false;
+    const resource = construct.node.defaultChild;
     if (!(resource instanceof ec2.CfnVPCEndpoint) || resource.vpcId !== vpc.vpcId) return false;
-    const service = JSON.stringify(Stack.of(one).resolve(resource.serviceName));
+    const service = JSON.stringify(Stack.of(construct).resolve(resource.serviceName));
     return service.includes('.secretsmanager"') && resource.privateDnsEnabled === true;
   });
 }

@@ -3,34 +3,40 @@ import * as ec2 from "aws-cdk-lib/aws-ec2";
 import type * as kms from "aws-cdk-lib/aws-kms";
 import * as rds from "aws-cdk-lib/aws-rds";
 
-/** What a database is for: `dev` is cheap and easy to throw away, `prod` survives a failure and a mistake. */
+/**
+ * Use of a database, which decides the defaults of the other props. `dev` is cheap and easy to delete; `prod` survives
+ * the loss of an availability zone and an accidental deletion.
+ */
 export type DatabaseProfile = "dev" | "prod";
 
+/** All props are optional: the profile decides the defaults. */
 export interface PostgresDatabaseProps {
   /**
-   * What the other settings are unless they are given.
+   * Decides the defaults of the other props.
    * @default - "dev": cheap, unprotected, one availability zone
    */
   readonly profile?: DatabaseProfile;
   /**
-   * Where the database lives.
-   * @default - a VPC is made: two availability zones, isolated subnets only, no NAT gateway, an interface
-   * endpoint of Secrets Manager with a security group of its own
+   * VPC of the database.
+   * @default - a new VPC with two availability zones, isolated subnets only, no NAT gateway, and an interface endpoint
+   * for Secrets Manager
    */
   readonly vpc?: ec2.IVpc;
   /**
-   * Subnets of the database, in two availability zones at least.
-   * @default - the isolated subnets of the VPC; where it has none, the private ones
+   * Subnets of the database, in at least two availability zones.
+   * @default - the isolated subnets of the VPC; the private ones if it has no isolated ones
    */
   readonly vpcSubnets?: ec2.SubnetSelection;
   /**
-   * Name of the database that RDS creates in the instance. A change replaces the instance.
-   * @default - none is created; "postgres", which every instance has, is used
+   * Name of the database that RDS creates in the instance: a letter, then up to 62 letters, digits or underscores. A
+   * change replaces the instance.
+   * @default - RDS creates none; the functions use "postgres", which every instance has
    */
   readonly databaseName?: string;
   /**
-   * Version of Postgres; best without a minor version, because RDS withdraws those.
-   * @default - 17, with the minor versions RDS upgrades to
+   * Version of Postgres. Give a major version only: RDS withdraws minor versions, and a template that names a withdrawn
+   * one cannot be deployed again.
+   * @default - 17, with the minor versions that RDS upgrades to
    */
   readonly version?: rds.PostgresEngineVersion;
   /**
@@ -38,15 +44,18 @@ export interface PostgresDatabaseProps {
    * @default - "postgres"
    */
   readonly username?: string;
-  /** @default - dev: db.t4g.micro; prod: db.t4g.medium */
+  /**
+   * Size of the instance.
+   * @default - dev: db.t4g.micro; prod: db.t4g.medium
+   */
   readonly instanceType?: ec2.InstanceType;
   /**
-   * GiB of gp3 storage at first.
+   * Initial gp3 storage in GiB.
    * @default - dev: 20; prod: 50
    */
   readonly allocatedStorage?: number;
   /**
-   * GiB the storage may grow to by itself.
+   * Size in GiB up to which RDS may grow the storage.
    * @default - dev: 100; prod: 500
    */
   readonly maxAllocatedStorage?: number;
@@ -61,88 +70,84 @@ export interface PostgresDatabaseProps {
    */
   readonly backupRetention?: Duration;
   /**
-   * Whether the automated backups go together with the instance.
-   * @default - dev: they go; prod: they stay until they expire
+   * Delete the automated backups together with the instance.
+   * @default - dev: yes; prod: no, they stay until they expire
    */
   readonly deleteAutomatedBackups?: boolean;
   /**
-   * Make RDS refuse to delete the instance, whoever asks. CloudFormation is refused too, when it rolls back
-   * the first deploy: see the class.
+   * Make RDS refuse to delete the instance. This also stops CloudFormation from rolling back a first deploy: see
+   * `PostgresDatabase`.
    * @default - dev: off; prod: on
    */
   readonly deletionProtection?: boolean;
   /**
-   * What becomes of the instance when it leaves the stack. With `RETAIN` or `RETAIN_ON_UPDATE_OR_DELETE` the
-   * things the instance cannot do without stay too: its subnets and security group, parameters, secret.
-   * Prefer the latter of the two: a first deploy that fails leaves nothing behind then.
-   * @default - SNAPSHOT: it is deleted after a last snapshot
+   * What happens to the instance when it leaves the stack. With `RETAIN` or `RETAIN_ON_UPDATE_OR_DELETE`, the resources
+   * that the instance needs are retained too: subnets, security group, parameters, secret. Prefer
+   * `RETAIN_ON_UPDATE_OR_DELETE`: a failed first deploy then leaves nothing behind.
+   * @default - SNAPSHOT: the instance is deleted after a final snapshot
    */
   readonly removalPolicy?: RemovalPolicy;
   /**
-   * Parameters of Postgres, added to the construct's own or in place of them.
-   * @default - TLS is forced, waits for locks and statements of a second or more are logged, transactions
-   * that idle for ten minutes are ended
+   * Postgres parameters, added to the default ones; a parameter of the same name replaces the default.
+   * @default - TLS is required, lock waits and statements of a second or more are logged, and transactions that idle for
+   * ten minutes are ended
    */
   readonly parameters?: Readonly<Record<string, string>>;
   /**
-   * Key for storage, secret and Performance Insights. A change replaces the instance.
-   * @default - the account's own keys of RDS and Secrets Manager
+   * Key for the storage, the secret and Performance Insights. A change replaces the instance.
+   * @default - the AWS managed keys for RDS and Secrets Manager
    */
   readonly encryptionKey?: kms.IKey;
   /**
-   * How often enhanced monitoring looks at the host; zero: never.
-   * @default - dev: never; prod: every minute
+   * Interval of enhanced monitoring; zero turns it off.
+   * @default - dev: off; prod: one minute
    */
   readonly monitoringInterval?: Duration;
   /**
-   * Performance Insights, kept for a week.
+   * Turn on Performance Insights, with a week of data.
    * @default - dev: off; prod: on
    */
   readonly enablePerformanceInsights?: boolean;
   /**
-   * Logs that RDS sends to CloudWatch, where they stay until somebody sets a retention.
+   * Logs that RDS sends to CloudWatch, which keeps them until you set a retention on their log groups.
    * @default - dev: none; prod: "postgresql" and "upgrade"
    */
   readonly cloudwatchLogsExports?: readonly string[];
   /**
-   * Subnets for the Secrets Manager endpoint of a made VPC, one in each availability zone.
-   * @default - dev: one isolated subnet; prod: both
+   * Subnets for the Secrets Manager endpoint, one in each availability zone. Only used for a new VPC.
+   * @default - dev: one isolated subnet; prod: two
    */
   readonly endpointSubnets?: ec2.SubnetSelection;
   /**
-   * Anything else that RDS offers. It has the last word over the rest of these props.
-   * @default - nothing
+   * Other settings of the RDS instance. They override all other props.
+   * @default - none
    */
   readonly instanceProps?: Partial<
     Omit<rds.DatabaseInstanceProps, "vpc" | "vpcSubnets" | "engine" | "databaseName" | "securityGroups">
   >;
 }
 
-/** What a profile decides. */
+/** Values that a profile sets. */
 export interface DatabaseDefaults {
   readonly instanceType: ec2.InstanceType;
-  /** GiB. */
+  /** In GiB. */
   readonly allocatedStorage: number;
-  /** GiB that RDS may grow the storage to. */
+  /** In GiB. */
   readonly maxAllocatedStorage: number;
   readonly multiAz: boolean;
   readonly backupRetention: Duration;
-  /** Whether the automated backups go when the instance does. */
   readonly deleteAutomatedBackups: boolean;
   readonly deletionProtection: boolean;
   readonly removalPolicy: RemovalPolicy;
-  /** Zero: no enhanced monitoring. */
+  /** Zero turns enhanced monitoring off. */
   readonly monitoringInterval: Duration;
   readonly enablePerformanceInsights: boolean;
   readonly cloudwatchLogsExports: readonly string[];
-  /**
-   * In how many availability zones a made VPC has its Secrets Manager endpoint: each costs about as much as a
-   * micro instance.
-   */
+  /** Availability zones with a Secrets Manager endpoint in a new VPC. Each costs about as much as a micro instance. */
   readonly endpointZones: number;
 }
 
-/** The one place that says what the profiles set. Docstrings of the props repeat it for the reader. */
+/** The `@default` texts above repeat these values. */
 export const DATABASE_PROFILES: Readonly<Record<DatabaseProfile, DatabaseDefaults>> = {
   dev: {
     instanceType: ec2.InstanceType.of(ec2.InstanceClass.T4G, ec2.InstanceSize.MICRO),
@@ -166,6 +171,8 @@ export const DATABASE_PROFILES: Readonly<Record<DatabaseProfile, DatabaseDefault
     backupRetention: Duration.days(14),
     deleteAutomatedBackups: false,
     deletionProtection: true,
+    // Not RETAIN_ON_UPDATE_OR_DELETE: `cdk deploy` deletes a stack in ROLLBACK_FAILED before it tries again, and a
+    // retained instance would be left behind unnoticed, and charged for.
     removalPolicy: RemovalPolicy.SNAPSHOT,
     monitoringInterval: Duration.seconds(60),
     enablePerformanceInsights: true,
@@ -174,13 +181,10 @@ export const DATABASE_PROFILES: Readonly<Record<DatabaseProfile, DatabaseDefault
   },
 };
 
-/**
- * Only the major version: RDS withdraws minor ones, and a template that names one cannot be deployed afresh
- * then.
- */
+/** A major version only: RDS withdraws minor versions, and their templates cannot be deployed again. */
 export const DATABASE_VERSION = rds.PostgresEngineVersion.VER_17;
 
-/** Parameters of every profile; times in milliseconds. */
+/** Parameters of both profiles; times are in milliseconds. */
 export const DATABASE_PARAMETERS = {
   "rds.force_ssl": "1",
   log_lock_waits: "1",

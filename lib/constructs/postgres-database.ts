@@ -13,42 +13,48 @@ import {
 } from "./postgres-database-props.ts";
 import { constructError } from "./validation.ts";
 
-/** What every Postgres instance has; RDS creates it when no other name is asked for. */
+/** Every Postgres instance has this database. */
 const DATABASE_NAME = "postgres";
 
 /**
- * A Postgres instance on RDS: encrypted gp3 storage, TLS only, a generated password in Secrets Manager, no
- * way in for anyone until a security group is let in, and no paid support for versions that have come to
- * their end.
+ * A Postgres instance on RDS: encrypted gp3 storage, TLS only, a generated password in Secrets Manager, and a security
+ * group that allows nobody in. It does not use RDS Extended Support, which is charged for versions past their end of
+ * life.
  *
- * **Removal.** An instance that leaves the stack is deleted after a last snapshot. In `prod`, RDS refuses to
- * delete it until `deletionProtection` has been set to `false` and deployed.
+ * **Removal.** An instance that leaves the stack is deleted after a final snapshot. In `prod`, RDS refuses to delete it
+ * until `deletionProtection: false` has been deployed.
  *
- * **The first deploy.** When it fails, CloudFormation deletes what it made, the instance included. It cannot
- * delete a protected one: the stack ends in ROLLBACK_FAILED with the instance in it, and the next `cdk
- * deploy` stops there. So deploy `prod` for the first time with `cdk deploy --no-rollback`: what was made
- * stays, and the same command goes on from there. A stack that is in ROLLBACK_FAILED is cleaned up by taking
- * the protection off the instance (`aws rds modify-db-instance --no-deletion-protection`) and deleting the
- * stack. CloudFormation may leave a snapshot of the empty database.
+ * **First deploy of `prod`.** Use `cdk deploy --no-rollback`. If it fails, the created resources stay and the same
+ * command continues from there. Without the flag, CloudFormation tries to delete the instance, which its protection
+ * prevents: the stack ends in ROLLBACK_FAILED, and the next `cdk deploy` stops there. To clean up such a stack, remove
+ * the protection (`aws rds modify-db-instance --no-deletion-protection`) and delete the stack. CloudFormation may leave a
+ * snapshot of the empty database.
  *
- * Protection goes with SNAPSHOT rather than with RETAIN_ON_UPDATE_OR_DELETE, because `cdk deploy` deletes a
- * stack in ROLLBACK_FAILED before it tries again: a retained instance would be left behind in silence, and
- * paid for.
+ * @example
+ * const database = new PostgresDatabase(this, "Database", {
+ *   profile: "prod",
+ *   databaseName: "shop",
+ *   backupRetention: Duration.days(30),
+ * });
+ * new PostgresMigrations(this, "Migrations", { database, migrationsDir: "migrations" });
  */
 export class PostgresDatabase extends Construct {
+  /** VPC of the database: the given one, or a new one. */
   readonly vpc: ec2.IVpc;
-  /** Where the database is. */
+  /** Subnets of the database. */
   readonly vpcSubnets: ec2.SubnetSelection;
+  /** The RDS instance. */
   readonly instance: rds.DatabaseInstance;
-  /** `username` and `password` of the master user. */
+  /** Secret with `username` and `password` of the master user. */
   readonly secret: secretsmanager.ISecret;
+  /** Name of the database. */
   readonly databaseName: string;
-  /** Of the instance: lets nobody in at first. */
+  /** Security group of the instance. It allows nobody in until a rule is added. */
   readonly securityGroup: ec2.SecurityGroup;
-  /** Of a made VPC; absent when a VPC was given. */
+  /** Secrets Manager endpoint in a new VPC; undefined if a VPC was given. */
   readonly secretsManagerEndpoint: ec2.InterfaceVpcEndpoint | undefined;
 
-  /** @throws Error profile or database name that cannot be */
+  /** @throws Error if `profile` or `databaseName` is invalid, or the credentials in `instanceProps` have no secret */
   constructor(scope: Construct, id: string, props: PostgresDatabaseProps = {}) {
     super(scope, id);
     const defaults = defaultsOf(this, props);
@@ -95,7 +101,7 @@ function checkDatabaseName(scope: Construct, name: string | undefined): void {
   );
 }
 
-/** The profile's values, what the user says over them, and what holds for all. */
+/** Later values override earlier ones: the profile, the props, then `instanceProps`. */
 function instanceProps(
   props: PostgresDatabaseProps,
   defaults: DatabaseDefaults,
@@ -118,7 +124,7 @@ function instanceProps(
     ...(key === undefined ? {} : { storageEncryptionKey: key }),
     ...(key !== undefined && insights ? { performanceInsightEncryptionKey: key } : {}),
     enablePerformanceInsights: insights,
-    // Whoever brings a parameter group has all of them in it.
+    // A parameter group given by the user replaces ours.
     ...(own?.parameterGroup === undefined
       ? { parameters: { ...DATABASE_PARAMETERS, ...props.parameters } }
       : {}),
@@ -145,8 +151,8 @@ function secretOf(scope: Construct, { secret }: rds.DatabaseInstance): secretsma
 }
 
 /**
- * What a retained instance stands on. CloudFormation could delete none of the network, and the secret is the
- * only key.
+ * Resources that a retained instance needs: CloudFormation cannot delete the network below an instance, and without the
+ * secret nobody can log in.
  */
 const NEEDED = new Set([
   "AWS::EC2::VPC",
@@ -166,7 +172,7 @@ function retainNeeds(database: PostgresDatabase, policy: RemovalPolicy): void {
   }
 }
 
-/** A made VPC: nothing in it reaches the internet, and nothing reaches in. */
+/** A VPC without any route to or from the internet. */
 function isolatedVpc(scope: Construct): ec2.IVpc {
   const vpc: unknown = new ec2.Vpc(scope, "Vpc", {
     maxAzs: 2,
@@ -177,12 +183,12 @@ function isolatedVpc(scope: Construct): ec2.IVpc {
   throw new TypeError("ec2.Vpc is no ec2.IVpc");
 }
 
-/** CDK's class has `undefined` where its interface has none: only our strict compiler minds. */
+/** `ec2.Vpc` does not satisfy `ec2.IVpc` under `exactOptionalPropertyTypes`. */
 function isVpc(value: unknown): value is ec2.IVpc {
   return value instanceof ec2.Vpc;
 }
 
-/** The only AWS service the functions talk to. Closed until a function's security group is let in. */
+/** Secrets Manager is the only AWS service that the functions call. A rule must allow each of them in. */
 function secretsManagerEndpoint(
   scope: Construct,
   vpc: ec2.IVpc,
@@ -200,7 +206,7 @@ function secretsManagerEndpoint(
     securityGroups: [securityGroup],
     open: false,
   });
-  // Otherwise code in the VPC could carry data out with the keys of another account.
+  // Otherwise code in the VPC could send data out with the credentials of another account.
   endpoint.addToPolicy(
     new iam.PolicyStatement({
       principals: [new iam.AnyPrincipal()],
@@ -212,14 +218,14 @@ function secretsManagerEndpoint(
   return endpoint;
 }
 
-/** Isolated subnets, or private ones where there are none. Never public ones. */
+/** The isolated subnets, or the private ones if there are none; never public ones. */
 function closedSubnets(vpc: ec2.IVpc): ec2.SubnetSelection {
   return vpc.isolatedSubnets.length > 0
     ? { subnetType: ec2.SubnetType.PRIVATE_ISOLATED }
     : { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 }
 
-/** The first isolated subnets, each in an availability zone of its own. */
+/** Isolated subnets in as many availability zones. */
 function isolatedSubnets(vpc: ec2.IVpc, zones: number): ec2.SubnetSelection {
   return { subnets: vpc.isolatedSubnets.slice(0, zones) };
 }

@@ -10,42 +10,49 @@ import type { PostgresDatabase } from "./postgres-database.ts";
 
 export type { OnRollback, OrderPolicy, TransactionMode };
 
-/** A Postgres server that is no RDS construct, or one in another account. */
+/** A Postgres server that is not an RDS construct, or one in another account. */
 export interface PostgresEndpoint {
-  /** Name of the server, as its certificate has it; not that of an RDS Proxy. */
+  /** Host name of the server, as its certificate has it; not that of an RDS Proxy. */
   readonly host: string;
-  /** @default - 5432 */
+  /**
+   * Port of the server.
+   * @default - 5432
+   */
   readonly port?: number;
   /**
-   * Text (PEM) of the certificates to trust, instead of those of public authorities and of RDS.
-   * @default - public authorities, those of RDS in the commercial regions, and those that the Lambda runtime brings
+   * Certificates to trust instead of the default ones: the text of a PEM file.
+   * @default - public authorities, those of RDS in the commercial regions, and those of the Lambda runtime
    */
   readonly ca?: string;
   /**
-   * Of the server: the functions are let in by a rule, and out to nothing else.
-   * @default - the functions may open connections to that port at any IPv4 address; letting them in is left
-   * to you
+   * Security group of the server. Rules allow connections from the functions to it, and from the functions to nothing
+   * else.
+   * @default - the functions may connect to that port on any IPv4 address (only to the host if it is an IP address);
+   * allowing them in at the server is up to you
    */
   readonly securityGroup?: ec2.ISecurityGroup;
 }
 
-/** Whose migrations run: our construct, one of CDK's, or any server. Of a cluster, the writer. */
+/**
+ * Database to migrate: this package's construct, a CDK construct, or the endpoint of any server. Of a cluster, the
+ * writer is used.
+ */
 export type MigrationsDatabase =
   | PostgresDatabase
   | rds.IDatabaseInstance
   | rds.IDatabaseCluster
   | PostgresEndpoint;
 
-/** How the migrations are run. Everything has the default it has on a laptop. */
+/** How the migrations run. The defaults are those of the command line, unless they name deploys and operators. */
 export interface EngineProps {
   /**
-   * Schemas on the search path; the first one holds the table of applied migrations.
+   * Schemas of the search path; the first one holds the table of applied migrations.
    * @default - "public"
    */
   readonly schema?: string | readonly string[];
   /**
-   * Create these schemas when they do not exist.
-   * @default - they must exist
+   * Create these schemas if they do not exist.
+   * @default - a schema that does not exist fails the run
    */
   readonly createSchema?: boolean;
   /**
@@ -54,44 +61,45 @@ export interface EngineProps {
    */
   readonly migrationsSchema?: string;
   /**
-   * Table of applied migrations. Another name is another history: everything would run again.
+   * Table of applied migrations. Another table is another history: all migrations would run again.
    * @default - "pgmigrations"
    */
   readonly migrationsTable?: string;
   /**
-   * Write the camelCase names of the builder as snake_case.
-   * @default - names stay as they are written
+   * Translate camelCase names of the migration builder to snake_case.
+   * @default - names are used as written
    */
   readonly decamelize?: boolean;
   /**
-   * What a new migration older than an applied one means: "strict" refuses it, "warn" and "allow" run it.
+   * What to do with a pending migration that comes before an applied one: "strict" refuses to run, "warn" runs it with a
+   * warning, "allow" runs it.
    * @default - "strict"
    */
   readonly order?: OrderPolicy;
   /**
-   * "each": a transaction for each migration; a failure leaves those before it applied (on an empty database some
-   * share one: docs/guarantees.md). "all": one for all of them.
+   * "each" runs every migration in its own transaction: those before a failed one stay applied. "all" runs them in one
+   * transaction: a failure rolls all of them back.
    * @default - "each"
    */
   readonly transaction?: TransactionMode;
   /**
-   * How long to wait for another run to finish. It must leave time to work within `timeout`.
-   * @default - a deploy waits as long as it has time; an operator's command waits a minute
+   * How long to wait for the migration lock while another run holds it. It must leave time to work within `timeout`.
+   * @default - a deploy waits as long as it has time; an operator's command waits one minute
    */
   readonly lockWait?: Duration;
   /**
-   * How long a statement waits for a lock on a table before it gives up and is tried again.
+   * How long a statement waits for a lock on a table. After that, its transaction is rolled back and retried.
    * @default - ten seconds
    */
   readonly lockTimeout?: Duration;
   /**
-   * How often a migration that met a lock timeout or a deadlock is tried again.
+   * How often a migration is retried after a lock timeout or a deadlock.
    * @default - five times
    */
   readonly lockRetries?: number;
   /**
-   * How long to wait before the first of those tries; each next one waits twice as long, up to half a minute.
-   * @default - a second
+   * Pause before the first retry. It doubles with each retry, up to half a minute.
+   * @default - one second
    */
   readonly lockRetryDelay?: Duration;
   /**
@@ -105,117 +113,123 @@ export interface EngineProps {
    */
   readonly connectTimeout?: Duration;
   /**
-   * How long to wait for a server that says it is starting up.
+   * How long to wait for a server that reports that it is starting up.
    * @default - half a minute
    */
   readonly startingWait?: Duration;
   /**
-   * How long to wait for a database that refuses connections or does not answer: a failover, a restart, a cluster that
-   * resumes.
-   * @default - a deploy waits two minutes, an operator's command half a minute
+   * How long to wait for a database that refuses connections or does not answer, for example during a failover, a
+   * restart, or while a cluster resumes.
+   * @default - a deploy waits two minutes; an operator's command waits half a minute
    */
   readonly databaseWait?: Duration;
 }
 
+/** What to migrate, where the functions run, and who may do what. `EngineProps` decides how the migrations run. */
 export interface PostgresMigrationsProps extends EngineProps {
+  /**
+   * Database to migrate: a `PostgresDatabase`, an RDS instance or cluster, or the endpoint of any Postgres server. It
+   * cannot be a read replica or an RDS Proxy.
+   */
   readonly database: MigrationsDatabase;
-  /** Folder of migrations, absolute or relative to the working directory of synth. */
+  /** Folder of the migrations, absolute or relative to the working directory of synth. */
   readonly migrationsDir: string;
   /**
-   * Regular expression over file names; those that match are no migrations.
-   * @default - names that begin with a dot
+   * Regular expression over whole file names; files that match are not migrations.
+   * @default - no pattern; subfolders, dotfiles, backup files of editors and notes (.md, .txt, .json) are never
+   * migrations
    */
   readonly ignorePattern?: string;
   /**
-   * Where the functions run: it must reach the database.
+   * VPC of the functions. The database must be reachable from it.
    * @default - the VPC of a `PostgresDatabase`; required for any other database
    */
   readonly vpc?: ec2.IVpc;
   /**
-   * Subnets of the functions. They must reach Secrets Manager, and cannot be public: a function gets no
-   * public address.
-   * @default - the private subnets of the VPC; where it has none, the isolated ones
+   * Subnets of the functions. Secrets Manager must be reachable from them. They cannot be public, because a function
+   * gets no public address.
+   * @default - the private subnets of the VPC; the isolated ones if it has no private ones
    */
   readonly vpcSubnets?: ec2.SubnetSelection;
   /**
-   * The interface endpoint by which the functions reach Secrets Manager. A rule lets them in.
-   * @default - that of a `PostgresDatabase`, else one found in the app for the same VPC; without any, subnets
-   * with a way out use that
+   * Interface endpoint through which the functions reach Secrets Manager. A rule allows them in.
+   * @default - that of a `PostgresDatabase`, or one in the app for the same VPC; without one, private subnets use their
+   * route out of the VPC
    */
   readonly secretsManagerEndpoint?: ec2.IInterfaceVpcEndpoint;
   /**
-   * Where the functions reach Secrets Manager (port 443) when CDK cannot know: `ec2.Peer.ipv4("10.1.0.0/16")`
-   * for a central endpoint, `ec2.Peer.anyIpv4()` for a transit gateway. Only the way out is opened.
+   * Where the functions reach Secrets Manager (port 443) if CDK cannot know it: `ec2.Peer.ipv4("10.1.0.0/16")` for a
+   * central endpoint, `ec2.Peer.anyIpv4()` for a transit gateway. Only the rule for outgoing connections is made.
    * @default - see `secretsManagerEndpoint`
    */
   readonly secretsManagerPeer?: ec2.IPeer;
   /**
-   * JSON with `username` and `password`. Only its ARN is given to the functions; they read it each time they
-   * run.
-   * @default - the database's own secret; required for a database that has none
+   * Secret with `username` and `password` as JSON. The functions get only its ARN and read it in every invocation.
+   * @default - the secret of the database; required for a database without one
    */
   readonly secret?: secretsmanager.ISecret;
   /**
-   * Secret of the status function, in the same form: of a user who may read the table of applied migrations and the
-   * history, and nothing else.
-   * @default - `secret`; the status function only opens sessions that are read-only
+   * Secret of the status function, in the same form. Its user needs only to read the table of applied migrations and
+   * the history.
+   * @default - `secret`; the status function opens read-only sessions in any case
    */
   readonly statusSecret?: secretsmanager.ISecret;
   /**
    * Name of the database.
-   * @default - the one the database construct was made with; required for a database that does not say
+   * @default - the name that the database construct was given; required for a database without one
    */
   readonly databaseName?: string;
   /**
-   * How long a run may take; at most 14 minutes. A run that is stopped goes on at the next deploy.
+   * How long a run may take, at most 14 minutes. The next deploy continues a run that was stopped.
    * @default - 14 minutes
    */
   readonly timeout?: Duration;
   /**
-   * MiB for each function.
+   * Memory of each function in MiB. Raise it for SQL files of tens of megabytes.
    * @default - 512
    */
   readonly memorySize?: number;
   /**
-   * What a rollback of the stack, or a deploy of an older commit, does to the database. "keep": nothing. "down":
-   * undo what the newer deploy had applied, also where it was stopped half-way by its time. Neither fails the
-   * rollback: what cannot be undone stays, and raises the alarm.
+   * What a stack rollback, or a deploy of an older commit, does to the database. "keep" does nothing. "down" undoes what
+   * the newer deploy applied, also if its time ran out. Neither fails the rollback: what cannot be undone stays applied
+   * and raises the alarm.
    * @default - "keep"
    */
   readonly onRollback?: OnRollback;
   /**
-   * Let the operate function undo migrations (`down` and `redo`), which may lose data.
-   * @default - they are refused
+   * Allow operators to undo migrations (`down` and `redo`), which may lose data.
+   * @default - both are refused
    */
   readonly allowDown?: boolean;
   /**
-   * Any text: a change runs the migrations again though no file has changed, say after an operator's `down`.
-   * @default - a deploy runs them when the migrations or these options have changed
+   * Any text. A change makes the next deploy run the migrations although no file has changed, for example after an
+   * operator's `down`.
+   * @default - a deploy runs them if the migrations, the database or these options have changed
    */
   readonly forceRun?: string;
   /**
    * Version of the migrations for the history, such as a git commit.
-   * @default - unknown
+   * @default - no version is recorded
    */
   readonly revision?: string;
   /**
-   * What must not be made or changed before the migrations have run. See also the method of that name.
-   * @default - nothing waits
+   * Constructs to create or change only after the migrations have run. See also the method `executeBefore`.
+   * @default - none
    */
   readonly executeBefore?: readonly Construct[];
   /**
-   * Who hears of the alarms.
-   * @default - the alarms are made, and tell nobody
+   * Topic that the alarms notify.
+   * @default - the alarms are made and notify nobody
    */
   readonly alarmTopic?: sns.ITopic;
   /**
-   * How long logs are kept.
-   * @default - a year
+   * How long the logs are kept.
+   * @default - one year
    */
   readonly logRetention?: logs.RetentionDays;
   /**
-   * What becomes of the logs when they leave the stack.
-   * @default - they stay: those of a first deploy that failed say why, after its rollback too
+   * What happens to the logs when they leave the stack.
+   * @default - they are retained, so that those of a failed first deploy survive its rollback
    */
   readonly logRemovalPolicy?: RemovalPolicy;
 }

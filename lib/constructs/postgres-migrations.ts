@@ -18,40 +18,72 @@ import { deployProperties, migrationsAsset } from "./release.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
 /**
- * Runs a folder of Postgres migrations when the stack is deployed, and gives operators two functions to look
- * and to act with.
+ * Runs a folder of Postgres migrations in every deploy of the stack, and adds two functions for operators: one to ask for
+ * the status, one to run, undo and repair migrations.
  *
- * A deploy runs what is pending when the migrations or the options have changed; a migration that fails fails
- * the deploy, with the reason in CloudFormation's event. `cdk diff` shows what a deploy would run. Deleting
- * the stack touches no database.
+ * A deploy runs the pending migrations when the migrations, the database or the options have changed. A migration that
+ * fails fails the deploy, and CloudFormation's event gives the reason. `cdk diff` shows which migrations are new.
+ * Deleting the stack does not touch the database.
  *
- * Whoever may invoke the functions may do what they do: see `grantStatus` and `grantOperate`.
+ * A grant to invoke a function is a grant of all that the function can do: see `grantStatus` and `grantOperate`.
+ *
+ * @example
+ * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
+ * const api = new lambda.Function(this, "Api", {
+ *   runtime: lambda.Runtime.NODEJS_24_X,
+ *   handler: "index.handler",
+ *   code: lambda.Code.fromInline("exports.handler = async () => {};"),
+ * });
+ * const migrations = new PostgresMigrations(this, "Migrations", {
+ *   database,
+ *   migrationsDir: "migrations",
+ *   executeBefore: [api],
+ * });
+ * new CfnOutput(this, "Head", { value: migrations.head });
+ *
+ * @example
+ * // A server that is not part of the app.
+ * new PostgresMigrations(this, "Migrations", {
+ *   database: { host: "db.example.com" },
+ *   databaseName: "shop",
+ *   secret: secretsmanager.Secret.fromSecretNameV2(this, "Secret", "shop/migrations"),
+ *   vpc: new ec2.Vpc(this, "Vpc", { maxAzs: 2 }),
+ *   migrationsDir: "migrations",
+ *   timeout: Duration.minutes(5),
+ * });
  */
 export class PostgresMigrations extends Construct {
-  /** Run by CloudFormation. */
+  /** Function that runs the migrations of a deploy. CloudFormation calls it; nothing else should. */
   readonly deployFunction: lambda.Function;
+  /** Log group of the deploy function. */
   readonly deployLogGroup: logs.LogGroup;
-  /** Payload `{"command": "status" | "plan" | "history"}`. */
+  /** Function that answers `status`, `plan` and `history` for an operator. It changes nothing. */
   readonly statusFunction: lambda.Function;
+  /** Log group of the status function. */
   readonly statusLogGroup: logs.LogGroup;
   /**
-   * Payload `{"command": "up" | "down" | "redo" | "repair" | "resolve" | "baseline", "confirm": "<name of the
-   * database>"}`.
+   * Function that carries out `up`, `down`, `redo`, `repair`, `resolve` and `baseline` for an operator. The payload
+   * confirms the name of the database.
    */
   readonly operateFunction: lambda.Function;
+  /** Log group of the operate function. */
   readonly operateLogGroup: logs.LogGroup;
-  /** Of the functions: may reach the database and Secrets Manager. */
+  /** Security group of the functions. Its rules allow the database and Secrets Manager only. */
   readonly securityGroup: ec2.SecurityGroup;
+  /** Secret with `username` and `password` that the functions use. */
   readonly secret: secretsmanager.ISecret;
+  /** Name of the database; operators confirm with it. */
   readonly databaseName: string;
-  /** Deploys and operators' commands that fail, end in an error, or take almost as long as they may. */
+  /**
+   * Alarms for deploys and operators' commands: two each, for one that fails and for one that takes 80 % of its timeout.
+   */
   readonly alarms: readonly cloudwatch.Alarm[];
   private readonly resource: CustomResource;
 
   /**
-   * @throws Error naming the construct: a prop that cannot be, a database behind an RDS Proxy, a read replica, a
-   * second construct on the same table, subnets that cannot reach Secrets Manager; MigrationError: a folder that is missing or empty, or has a file that cannot
-   * be a migration
+   * @throws Error that names the construct, if a prop is invalid, the database is an RDS Proxy or a read replica, another
+   * construct migrates the same table, or the subnets have no route to Secrets Manager
+   * @throws MigrationError if the folder is missing or empty, or has a file that cannot be a migration
    */
   constructor(scope: Construct, id: string, props: PostgresMigrationsProps) {
     super(scope, id);
@@ -87,42 +119,47 @@ export class PostgresMigrations extends Construct {
     };
     const properties = deployProperties(asset.manifest, connection, options, props.forceRun);
     this.resource = deployResource(this, props, stackEvent, properties);
-    // The rules as well: without them CloudFormation may call the function before it can reach anything.
+    // Includes the rules: without them CloudFormation could call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...resourceOf(secret));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
   }
 
-  /** Newest migration of the database after the deploy; "unknown" when the deploy had nothing to ask it. */
+  /** Newest applied migration after the deploy; "none" if there is none, "unknown" if the deploy did not connect. */
   get head(): string {
     return this.attribute("Head");
   }
 
-  /** How many migrations the database has after the deploy. */
+  /** Number of applied migrations after the deploy, as text; "unknown" if the deploy did not connect. */
   get appliedCount(): string {
     return this.attribute("AppliedCount");
   }
 
-  /** How many migrations of this folder the database still lacks. */
+  /** Number of migrations in the folder that are still pending, as text; "unknown" if the deploy did not connect. */
   get pendingCount(): string {
     return this.attribute("PendingCount");
   }
 
-  /** How many migrations the database has beyond those of this folder. */
+  /**
+   * Number of applied migrations that are newer than the folder, as text; "unknown" if the deploy did not connect.
+   */
   get aheadCount(): string {
     return this.attribute("AheadCount");
   }
 
-  /** Makes and changes these only after the migrations have run: what serves requests needs the new schema. */
+  /**
+   * Creates and changes these constructs only after the migrations have run, for example an API that needs the new
+   * schema.
+   */
   executeBefore(...constructs: Construct[]): void {
     for (const construct of constructs) construct.node.addDependency(this.resource);
   }
 
-  /** Lets somebody ask for status, plan and history. */
+  /** Allows the grantee to ask for status, plan and history. */
   grantStatus(grantee: iam.IGrantable): iam.Grant {
     return this.statusFunction.grantInvoke(grantee);
   }
 
-  /** Lets somebody run, undo and repair migrations; not ask for the status. */
+  /** Allows the grantee to run, undo and repair migrations. Asking for the status needs `grantStatus`. */
   grantOperate(grantee: iam.IGrantable): iam.Grant {
     return this.operateFunction.grantInvoke(grantee);
   }
@@ -133,9 +170,8 @@ export class PostgresMigrations extends Construct {
 }
 
 /**
- * CDK's framework stands between CloudFormation and the function, outside the VPC: it can answer when the
- * function cannot. Its path must stay: CloudFormation refuses another service token for a resource that
- * exists.
+ * CDK's provider framework runs outside the VPC, so that CloudFormation gets an answer even if the function cannot give
+ * one. Keep its construct path: CloudFormation refuses to change the service token of an existing resource.
  */
 function deployResource(
   scope: Construct,

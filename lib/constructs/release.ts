@@ -9,14 +9,14 @@ import { type Manifest, MigrationError } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
-/** Of this project's sources, or of the published package. */
+/** Root of the repository or of the published package. */
 const ROOT = join(import.meta.dirname, "..", "..");
 
 /**
- * Compiles the folder together with the handlers. Like CDK's own bundling, it does nothing for a stack that the CDK's
- * command is not about: a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another
- * stack. The template that comes of it is not deployed.
- * @throws MigrationError naming the construct: the folder is missing or empty, or a file in it cannot be a
+ * Compiles the folder together with the handlers. Like CDK's bundling, it does nothing for a stack that the current
+ * command does not use: a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another
+ * stack. The resulting template is not deployed.
+ * @throws MigrationError that names the construct, if the folder is missing or empty, or has a file that cannot be a
  * migration
  */
 export function migrationsAsset(
@@ -34,13 +34,11 @@ export function migrationsAsset(
       ...(ignorePattern === undefined ? {} : { ignorePattern }),
     });
   } catch (error) {
-    throw error instanceof MigrationError ? named(scope, error) : error;
+    throw error instanceof MigrationError ? inConstruct(scope, error) : error;
   }
 }
 
-/**
- * Sources lie beside us in a working copy; the package has them built, so that no consumer builds them again.
- */
+/** The sources in a checkout; the prebuilt handlers in the published package. */
 function handlersDir(): string {
   const sources = join(ROOT, "lambda");
   return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
@@ -51,34 +49,34 @@ function notBundled(): BuiltAsset {
   return { dir: handlersDir(), hash, manifest: { format: 1, hash, migrations: [] } };
 }
 
-/** AWS's bundle for the commercial regions: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem */
+/** Certificates of RDS in the commercial regions: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem */
 function rdsCertificates(): string {
   return readFileSync(join(handlersDir(), "rds-global-bundle.pem"), "utf8");
 }
 
-/** The message is all that synth prints: it needs the hint in it. */
-function named(scope: Construct, error: MigrationError): MigrationError {
+/** Adds the path of the construct and the hint to the message, because synth prints nothing else. */
+function inConstruct(scope: Construct, error: MigrationError): MigrationError {
   const { code, details } = error;
   const { hint } = details;
   const message = `${scope.node.path}: ${error.message}${hint === undefined ? "" : `\n${hint}`}`;
   return new MigrationError(code, message, { ...details, cause: error });
 }
 
-/** How the functions connect: a change of any of it is tried in the deploy that makes it. */
+/** How the functions connect. A deploy that changes any of this also runs the functions, and so tests the change. */
 export interface ConnectionProperties {
-  /** Host, port and name. */
+  /** Host, port and name of the database. */
   readonly database: string;
   /** ARN of the secret. */
   readonly secret: string;
-  /** PEM text of the given certificates. */
+  /** Certificates given by the user, as PEM text. */
   readonly ca: string | undefined;
   /** Security group and subnets of the functions. */
   readonly network: readonly string[];
 }
 
 /**
- * What the custom resource is told. CloudFormation calls the function when any of it differs, and `cdk diff`
- * shows it: the head, the count and the newest names say what a deploy would run.
+ * Properties of the custom resource. CloudFormation calls the function when one of them changes. `cdk diff` shows them:
+ * the head, the count and the newest names tell what a deploy would run.
  */
 export function deployProperties(
   { hash, migrations }: Manifest,
@@ -95,14 +93,14 @@ export function deployProperties(
     Network: network,
     MigrationCount: String(names.length),
     Head: names.at(-1) ?? "",
-    Newest: newest(names),
+    Newest: newestNames(names),
     Options: options,
     ...(forceRun === undefined ? {} : { ForceRun: forceRun }),
   };
 }
 
-/** As many of the last names as the bound allows. */
-function newest(names: readonly string[]): readonly string[] {
+/** The last names, within the limits of the contract. */
+function newestNames(names: readonly string[]): readonly string[] {
   const candidates = names.slice(-NEWEST_BOUND.names);
   while (bytesOf(candidates) > NEWEST_BOUND.bytes) candidates.shift();
   return candidates;

@@ -1,11 +1,11 @@
 import type { Construct, IConstruct } from "constructs";
 
-/** An error of synthesis that says which construct it is about. */
+/** An error whose message begins with the path of the construct. */
 export function constructError(scope: IConstruct, message: string): Error {
   return new Error(`${scope.node.path}: ${message}`);
 }
 
-/** @throws Error for a value that the type does not have; it comes from JavaScript */
+/** @throws Error if the value is not in the type, which is possible in JavaScript */
 export function checkChoice<T extends string>(
   scope: Construct,
   prop: string,
@@ -15,6 +15,6 @@ export function checkChoice<T extends string>(
   if (value === undefined || choices.includes(value)) return;
   throw constructError(
     scope,
-    `${prop} must be ${choices.map((one) => `"${one}"`).join(" or ")}, not "${value}"`,
+    `${prop} must be ${choices.map((choice) => `"${choice}"`).join(" or ")}, not "${value}"`,
   );
 }

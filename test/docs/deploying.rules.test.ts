@@ -20,44 +20,13 @@ import {
 const page = readPage("docs/deploying.md");
 const plain = (text: string): string => text.replaceAll("`", "");
 
-/** The props of an interface as its source has them: name, and the default as its docstring says it. */
-function propsIn(file: string, name: string): string[][] {
-  const text = readFileSync(join(REPOSITORY, "lib/constructs", file), "utf8");
-  const body = new RegExp(`^export interface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, "ms").exec(text)?.[1] ?? "";
-  return [...body.matchAll(/(?:^ {2}\/\*\*(.*?)\*\/\n)?^ {2}readonly (\w+)(\??):/gms)].map(
-    ([, comment = "", prop = "", optional]) => {
-      const said = comment.replace(/\s*\n\s*\*\s?/g, " ").split("@default - ")[1];
-      return [prop, optional === "?" ? plain(said ?? "").trim() : "required"];
-    },
+test("the pages on deploys and on operating name only what there is", () => {
+  const source = sourceOf("lib") + sourceOf("lambda");
+  const names = [page, readPage("docs/runbook.md")].flatMap(({ text }) =>
+    codeSpans(text).filter((span) => /^[a-z]+[A-Z]\w*$/.test(span)),
   );
-}
-
-describe("the reference", () => {
-  const documented = tableRows(section(page.text, "Reference")).map(([name = "", , byDefault = ""]) => [
-    plain(name),
-    plain(byDefault),
-  ]);
-
-  test("has every prop, with the default that the source says", () => {
-    const migrations = "postgres-migrations-props.ts";
-    const inCode = [
-      ...propsIn(migrations, "PostgresMigrationsProps"),
-      ...propsIn(migrations, "EngineProps"),
-      ...propsIn(migrations, "PostgresEndpoint"),
-      ...propsIn("postgres-database-props.ts", "PostgresDatabaseProps"),
-    ];
-    expect(inCode.length).toBeGreaterThan(50);
-    expect(documented).toEqual(inCode);
-  });
-
-  test("and the rest of both pages name only what there is", () => {
-    const source = sourceOf("lib") + sourceOf("lambda");
-    const names = [page, readPage("docs/runbook.md")].flatMap(({ text }) =>
-      codeSpans(text).filter((span) => /^[a-z]+[A-Z]\w*$/.test(span)),
-    );
-    expect(names.length).toBeGreaterThan(60);
-    expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(source))).toEqual([]);
-  });
+  expect(names.length).toBeGreaterThan(15);
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(source))).toEqual([]);
 });
 
 describe("the tables agree with the template", () => {

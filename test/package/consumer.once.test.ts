@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { environmentOf } from "../cli/command.ts";
+import { EXAMPLES_MODULE } from "../constructs/examples.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
 import { MIGRATION, OLD_TEMPLATE, STACK, testOf } from "./apps.ts";
@@ -88,12 +89,13 @@ describe("an app in JavaScript", () => {
   });
 
   it(
-    "type-checks as ES module and as CommonJS, under each way to resolve modules",
+    "type-checks, with every @example, as ES module and as CommonJS, under each way to resolve modules",
     async () => {
       write(app.dir, {
         "typed/stack.mts": STACK,
         "typed/stack.cts": STACK,
         "typed/migration.cts": MIGRATION,
+        "typed/examples.mts": EXAMPLES_MODULE,
       });
       for (const [module, moduleResolution] of [
         ["nodenext", "nodenext"],

@@ -1,0 +1,25 @@
+import { expect, test } from "@jest/globals";
+import { CfnOutput, Duration } from "aws-cdk-lib";
+import * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import ts from "typescript";
+import { PostgresDatabase, PostgresMigrations } from "../../lib/index.ts";
+import { EXAMPLES } from "./examples.ts";
+import { newStack, resourcesOf } from "./synth.ts";
+
+const IMPORTED = { CfnOutput, Duration, PostgresDatabase, PostgresMigrations, ec2, lambda, secretsmanager };
+
+test("both constructs have an @example", () => {
+  const files = EXAMPLES.map(([file]) => file);
+  expect(files).toEqual(expect.arrayContaining(["postgres-database.ts", "postgres-migrations.ts"]));
+});
+
+// test/package compiles them.
+test.each(EXAMPLES)("the @example in %s, number %i, synthesizes", (_file, _number, code) => {
+  const stack = newStack();
+  const { outputText } = ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022 } });
+  const run: unknown = Reflect.construct(Function, [...Object.keys(IMPORTED), outputText]);
+  if (typeof run === "function") Reflect.apply(run, stack, Object.values(IMPORTED));
+  expect(resourcesOf(stack, "Custom::PostgresMigrations")).toHaveLength(1);
+});
