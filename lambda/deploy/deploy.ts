@@ -57,7 +57,7 @@ type Perform = (migrator: Migrator) => Promise<Answer>;
 type Work = (perform: Perform) => Promise<Answer>;
 
 function otherCode(): MigrationError {
-  return new MigrationError("USAGE", OTHER_CODE, {
+  return new MigrationError("ASSET", OTHER_CODE, {
     hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
   });
 }

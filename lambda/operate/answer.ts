@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { ERROR_CODES, MigrationError } from "../../lib/core/index.ts";
+import { ERROR_CODES, ERRORS, MigrationError } from "../../lib/core/index.ts";
 import { errorAsJson, resultAsJson } from "../../lib/migrator/index.ts";
 import { findingsInLambda } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
@@ -42,7 +42,7 @@ export async function answerOperator(
     }
     // A payload that cannot be is nothing to wake anybody up for.
     const { applied = [], undone = [] } = error.details;
-    measure(error.code !== "USAGE", applied.length + undone.length);
+    measure(ERRORS[error.code].fault !== "request", applied.length + undone.length);
     return answer(errorAsJson(error), invocation);
   }
 }

@@ -62,7 +62,7 @@ export function openAsset(root: string): AssetSource {
 function readManifest(path: string): Manifest {
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), ManifestSchema), readFileSync(path, "utf8"));
   if (parsed.success) return parsed.output;
-  throw new MigrationError("USAGE", `the asset's manifest cannot be read: ${problemsOf(parsed.issues)}`, {
+  throw new MigrationError("ASSET", `the asset's manifest cannot be read: ${problemsOf(parsed.issues)}`, {
     hint: "It is made at synth by the same version of the package: deploy again.",
   });
 }
@@ -99,7 +99,7 @@ const Modules = v.object({ migrations: v.map(v.string(), v.function()) });
 function evaluatorOf(contents: unknown, name: string): () => unknown {
   const evaluate = v.parse(Modules, contents).migrations.get(name);
   if (evaluate !== undefined) return () => evaluate();
-  throw new MigrationError("MIGRATION", `the compiled migrations lack ${name}`, {
+  throw new MigrationError("ASSET", `the compiled migrations lack ${name}`, {
     hint: "The asset is not whole: deploy again.",
   });
 }

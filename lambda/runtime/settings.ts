@@ -55,12 +55,12 @@ export function readRoot(env: Environment): string {
   return env["LAMBDA_TASK_ROOT"] ?? process.cwd();
 }
 
-/** @throws MigrationError `USAGE` naming the variables that cannot be */
+/** @throws MigrationError `ASSET` naming the variables that cannot be */
 export function readSettings(env: Environment): Settings {
   const parsed = v.safeParse(Environment, env);
   if (!parsed.success) {
     throw new MigrationError(
-      "USAGE",
+      "ASSET",
       `the function's environment is not right: ${problemsOf(parsed.issues)}`,
       {
         hint: "The construct sets these variables: deploy again, and leave them as they are.",

@@ -64,7 +64,9 @@ function readEntries(folder: string): Dirent[] {
       const hint = "name the folder that holds the migrations, not a file in it";
       throw new MigrationError("USAGE", `not a folder: ${folder}`, { hint, cause });
     }
-    throw new MigrationError("USAGE", `migrations folder cannot be read: ${errorMessage(cause)}`, { cause });
+    throw new MigrationError("FILE_SYSTEM", `migrations folder cannot be read: ${errorMessage(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
-import { MigrationError } from "../core/index.ts";
+import { ERRORS, MigrationError } from "../core/index.ts";
 import { guarded } from "./output/visible.ts";
 import { createProgram } from "./program.ts";
 import { EXIT, type World } from "./world.ts";
@@ -63,8 +63,7 @@ export async function reportFailure(
   }
   if (json !== undefined) json.printJsonError(world, error);
   else await printForPeople(world, error, invocation);
-  if (error.code === "CANCELLED") return EXIT.cancelled;
-  return error.code === "USAGE" ? EXIT.usage : EXIT.failed;
+  return ERRORS[error.code].exit;
 }
 
 /** A full disk and the like. */

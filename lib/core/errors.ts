@@ -1,34 +1,4 @@
-/**
- * Every way a run can fail, as a stable word for scripts and runbooks. A code never changes its meaning;
- * `docs/troubleshooting.md` has an entry for each.
- */
-export const ERROR_CODES = [
-  "USAGE",
-  "CONNECTION",
-  "STARTING",
-  "AUTH",
-  "SECRET",
-  "DATABASE_NOT_FOUND",
-  "TLS_REQUIRED",
-  "TLS_UNAVAILABLE",
-  "TLS_UNTRUSTED",
-  "POOLER",
-  "LOCK_HELD",
-  "LOCK_TIMEOUT",
-  "SQL",
-  "MIGRATION",
-  "ORDER",
-  "CHANGED",
-  "MISSING",
-  "PARTIAL",
-  "IRREVERSIBLE",
-  "UNMANAGED",
-  "UNTRUSTED_HISTORY",
-  "DEADLINE",
-  "CANCELLED",
-] as const;
-
-export type ErrorCode = (typeof ERROR_CODES)[number];
+import type { ErrorCode } from "./error-codes.ts";
 
 /** An applied migration whose SQL differs now. Passwords are masked. */
 export interface SqlChange {

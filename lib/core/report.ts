@@ -1,4 +1,5 @@
-import type { ErrorCode, MigrationError } from "./errors.ts";
+import type { ErrorCode } from "./error-codes.ts";
+import type { MigrationError } from "./errors.ts";
 import type { SessionInfo } from "./events.ts";
 import type { Direction, MigrationState } from "./migration.ts";
 

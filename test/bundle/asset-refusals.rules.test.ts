@@ -125,7 +125,7 @@ describe("handlers that are not there are named", () => {
     const project = make({ ...BUILT_HANDLERS, "migrations/1_a.sql": "" });
     rmSync(join(project.root, "handlers", file));
     const { code, message, details } = refusalOf(project);
-    expect([code, `${message} ${details.hint}`]).toEqual(["USAGE", expect.stringMatching(/handlers/)]);
+    expect([code, `${message} ${details.hint}`]).toEqual(["ASSET", expect.stringMatching(/handlers/)]);
     expect(`${message} ${details.hint}`).toContain(file.replace(".mjs", ""));
   });
 });

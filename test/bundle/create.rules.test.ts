@@ -93,7 +93,7 @@ describe("the file", () => {
   test("cannot go where a file is", async () => {
     const { root } = make({ plain: "" });
     await expect(createMigration({ dir: join(root, "plain"), name: "x" })).rejects.toMatchObject({
-      code: "USAGE",
+      code: "FILE_SYSTEM",
     });
   });
 

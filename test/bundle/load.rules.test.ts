@@ -123,7 +123,7 @@ describe("what cannot be loaded", () => {
     const project = make({ "migrations/001_a.ts": "export const up = 1;", plain: "" });
     const folder = await openFolder(project.dir, { cacheDir: join(project.root, "plain") });
     await expect(folder.load(["001_a"])).rejects.toMatchObject({
-      code: "USAGE",
+      code: "FILE_SYSTEM",
       details: { hint: expect.any(String) },
     });
   });

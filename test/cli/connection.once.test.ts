@@ -12,7 +12,14 @@ import {
   until,
   writeProject,
 } from "./command.ts";
-import { KEINE_VERSCHLUESSELUNG, listen, pipeTo, ROLE_MAY_NOT_LOG_IN, STARTING_UP } from "./false-server.ts";
+import {
+  KEINE_VERSCHLUESSELUNG,
+  listen,
+  listenAsVersion,
+  pipeTo,
+  ROLE_MAY_NOT_LOG_IN,
+  STARTING_UP,
+} from "./false-server.ts";
 
 const PROJECT = writeProject({ "1_a.sql": "SELECT 1" });
 const PASSWORD = "s3cret-p4ssword";
@@ -131,6 +138,16 @@ describe("a connection that fails", () => {
     const port = await listen((socket) => socket.once("data", () => socket.end(refusal)));
     await expectFailure({ ...SOMEBODY, DATABASE_PORT: port }, code);
   });
+
+  it("is refused as SERVER_UNSUPPORTED when the server is older than 14", () =>
+    withDatabase(async ({ connection }) => {
+      const port = await listenAsVersion("13", connection);
+      const env = { ...environmentOf(connection), DATABASE_HOST: "127.0.0.1", DATABASE_PORT: port };
+      const { code, stderr } = await runCommand(PROJECT, ["up"], env);
+      expect([code, stderr]).toEqual([1, expect.stringContaining("Error SERVER_UNSUPPORTED")]);
+      expect(stderr).toContain("the server is Postgres 13; 14 or newer is needed");
+      expect(stderr).toContain("What to do: Upgrade the server");
+    }));
 
   it("something that is no Postgres", async () => {
     const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));

@@ -25,6 +25,19 @@ export function pipeTo({ host, port }: ConnectionSettings, socket: Socket): void
   server.pipe(socket).pipe(server);
 }
 
+/** A server that says that it is of another major version, with two digits; resolves to its port. */
+export function listenAsVersion(major: string, { host, port }: ConnectionSettings): Promise<string> {
+  return listen((socket) => {
+    const server = createConnection({ host, port }).on("error", () => socket.destroy());
+    socket.pipe(server);
+    server.on("data", (bytes) => {
+      const text = bytes.toString("latin1").replace(/(?<!\d)\d\d(?=0\d{3}(?!\d))/g, major);
+      socket.write(Buffer.from(text, "latin1"));
+    });
+    server.on("end", () => socket.end());
+  });
+}
+
 /** What a server answers that is starting up: the protocol's ErrorResponse. */
 export const STARTING_UP = errorResponse({
   S: "FATAL",

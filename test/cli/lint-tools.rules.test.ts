@@ -60,7 +60,7 @@ const notFound = (): never => {
 describe("what lint needs", () => {
   it("says how to install squawk", async () => {
     const error = await failureOf(Promise.resolve().then(() => findSquawk(notFound)));
-    expect(error.code).toBe("USAGE");
+    expect(error.code).toBe("TOOL_MISSING");
     expect(error.message).toBe("lint needs the package squawk-cli, which is not installed");
     expect(error.details.hint).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
   });
@@ -74,7 +74,7 @@ describe("what lint needs", () => {
 
   it("says how to install the parser", async () => {
     const error = await failureOf(loadParser(() => Promise.resolve().then(notFound)));
-    expect(error.code).toBe("USAGE");
+    expect(error.code).toBe("TOOL_MISSING");
     expect(error.message).toBe("lint needs the package libpg-query, which is not installed");
     expect(error.details.hint).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
   });
@@ -86,7 +86,7 @@ describe("what lint needs", () => {
   ])("says what is wrong with %s", async (_what, program, message) => {
     const scripts = new Map([["0.sql", "SELECT 1;\n"]]);
     const error = await failureOf(runSquawk({ program, scripts, postgresMajor: 17 }));
-    expect(error.code).toBe("USAGE");
+    expect(error.code).toBe("TOOL_MISSING");
     expect(error.message).toContain(message);
     expect(error.details.hint).toBeDefined();
   });

@@ -77,7 +77,10 @@ describe("db:psql", () => {
         expect(stdout).toBe("1_a\n");
         expect(stderr).toContain("The embedded Postgres 17 is used");
       } else {
-        expect([code, stderr]).toEqual([2, expect.stringMatching(/psql is not installed[\s\S]*port \d+/)]);
+        expect([code, stderr]).toEqual([
+          1,
+          expect.stringMatching(/TOOL_MISSING\n {2}psql is not installed[\s\S]*port \d+/),
+        ]);
       }
     }));
 });

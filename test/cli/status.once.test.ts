@@ -44,7 +44,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
   it.each([
     ["status", 0],
     ["plan", 1],
-    ["up", 2],
+    ["up", 1],
   ])("names a schema that does not exist, and how to have it made: %s", (command, code) =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);
@@ -54,7 +54,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       const refused = await run();
       expect([refused.code, `${refused.stdout}${refused.stderr}`]).toEqual([
         code,
-        expect.stringMatching(/schema "typo" does not exist.*--create-schema/s),
+        expect.stringMatching(/SCHEMA_NOT_FOUND.*schema "typo" does not exist.*--create-schema/s),
       ]);
       expect(refused.stdout).not.toContain("applies it");
       expect((await run("--create-schema")).stdout).not.toContain("does not exist");

@@ -50,7 +50,10 @@ describe("a shadow database", () => {
         for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
         await db.query("CREATE TABLE mine ()");
         const error = await failureOf(verify(db, dir, { scratch }));
-        expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("table public.mine") });
+        expect(error).toMatchObject({
+          code: "SCRATCH_DATABASE",
+          message: expect.stringContaining("table public.mine"),
+        });
         expect(await db.query("SELECT FROM mine")).toEqual([]);
       }),
     240_000,

@@ -218,7 +218,7 @@ describe("verify", () => {
         const scratch = scratchOn({ ...db.connection, user, password: "plain" });
         const error = await failureOf(verify(db, PROJECT, { scratch }));
         expect(error).toMatchObject({
-          code: "USAGE",
+          code: "SCRATCH_DATABASE",
           message: expect.stringContaining(`${user} may not create`),
         });
         expect(error.details.hint).toContain("SHADOW_DATABASE_URL");

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { USAGE } from "../../bench/options.ts";
-import { ERROR_CODES, VERSION } from "../../lib/core/index.ts";
+import { ERROR_CODES, ERRORS, VERSION } from "../../lib/core/index.ts";
 import { commandNames, flagsIn, help } from "./commands.ts";
 import {
   allPages,
@@ -125,9 +125,17 @@ describe("the error codes", () => {
   });
 
   test("that have an entry are used in the code", () => {
-    const source = sourceOf("lib", "lib/core/errors.ts") + sourceOf("lambda");
+    const source = sourceOf("lib", "lib/core/error-codes.ts") + sourceOf("lambda");
     expect(entries.filter((code) => !source.includes(`"${code}"`))).toEqual([]);
   });
+
+  test.each(ERROR_CODES.filter((code) => ERRORS[code].exit !== 1))(
+    "whose exit code is not 1 have it in their entry: %s",
+    (code) => {
+      const text = section(troubleshooting.text, code).replace(/\s+/g, " ");
+      expect(text).toContain(`exit code ${ERRORS[code].exit}`);
+    },
+  );
 
   test("head the examples of their own entries", () => {
     const wrong = entries.filter(

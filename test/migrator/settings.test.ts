@@ -31,7 +31,7 @@ describe("schemas and tables", () => {
   it("a schema that is not there is refused by name", () =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder(ONE), { schema: ["nowhere"] })).up());
-      expect(error).toMatchObject({ code: "USAGE", message: 'schema "nowhere" does not exist' });
+      expect(error).toMatchObject({ code: "SCHEMA_NOT_FOUND", message: 'schema "nowhere" does not exist' });
       expect(error.details.hint).toContain("--create-schema");
     }));
 

@@ -1,4 +1,10 @@
-import { type FileProblem, type ManifestMigration, MigrationError, property } from "../../core/index.ts";
+import {
+  type FileProblem,
+  isErrorCode,
+  type ManifestMigration,
+  MigrationError,
+  property,
+} from "../../core/index.ts";
 import type { BuiltAsset } from "./request.ts";
 
 /** The last line that the working process prints: the asset, or what is wrong with the request. */
@@ -30,16 +36,13 @@ function parse(line: string): unknown {
 }
 
 function toError(error: unknown): MigrationError {
+  const code = property(error, "code");
   const hint = property(error, "hint");
   const problems = property(error, "problems");
-  return new MigrationError(
-    property(error, "code") === "USAGE" ? "USAGE" : "MIGRATION",
-    String(property(error, "message")),
-    {
-      ...(typeof hint === "string" ? { hint } : {}),
-      problems: Array.isArray(problems) ? problems.filter(isProblem) : [],
-    },
-  );
+  return new MigrationError(isErrorCode(code) ? code : "MIGRATION", String(property(error, "message")), {
+    ...(typeof hint === "string" ? { hint } : {}),
+    problems: Array.isArray(problems) ? problems.filter(isProblem) : [],
+  });
 }
 
 function isProblem(value: unknown): value is FileProblem {

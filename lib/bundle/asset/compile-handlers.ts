@@ -93,5 +93,5 @@ function handlersError(cause: unknown): unknown {
     first !== undefined && others.length === 0
       ? `the handlers do not compile: ${problemLine(first)}`
       : ["the handlers do not compile:", ...problemLines(problems)].join("\n");
-  return new MigrationError("USAGE", message, { problems, cause });
+  return new MigrationError("ASSET", message, { problems, cause });
 }

@@ -33,7 +33,7 @@ export async function loadHandlers(dir: string, cacheDir: string, tool: string):
   if (has(".mjs")) return readBuilt(dir);
   if (!has(".ts")) {
     const hint = `the folder must have ${ENTRY_POINTS.map((name) => `${name}.ts`).join(", ")}, or all of them as .mjs`;
-    throw new MigrationError("USAGE", `no handlers in ${dir}`, { hint });
+    throw new MigrationError("ASSET", `no handlers in ${dir}`, { hint });
   }
   const { version } = await import("esbuild");
   const path = handlersCacheFile(cacheDir, [dir, tool, version]);
@@ -49,7 +49,7 @@ function readBuilt(dir: string): AssetFiles {
   const names = readdirSync(dir).filter((name) => name.endsWith(".mjs"));
   if (!names.includes(`${ENGINE_COPY}.mjs`)) {
     const hint = "build the handlers again with buildHandlers";
-    throw new MigrationError("USAGE", `no ${ENGINE_COPY}.mjs beside the handlers in ${dir}`, { hint });
+    throw new MigrationError("ASSET", `no ${ENGINE_COPY}.mjs beside the handlers in ${dir}`, { hint });
   }
   return new Map(names.map((name) => [name, readFileSync(join(dir, name))]));
 }

@@ -51,7 +51,10 @@ export function openShelf(cacheDir: string): Shelf {
         sweep(root, UNUSED_AFTER_MS);
       } catch (cause) {
         const hint = "make room there, or give another folder for the cache";
-        throw new MigrationError("USAGE", `cannot write the asset: ${errorMessage(cause)}`, { hint, cause });
+        throw new MigrationError("FILE_SYSTEM", `cannot write the asset: ${errorMessage(cause)}`, {
+          hint,
+          cause,
+        });
       }
       return { dir: folderOf(hash), hash };
     },

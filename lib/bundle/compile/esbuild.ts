@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import type * as Esbuild from "esbuild";
 import type { BuildOptions, BuildResult, Message, Plugin } from "esbuild";
-import { property } from "../../core/index.ts";
+import { errorMessage, MigrationError, property } from "../../core/index.ts";
 import { SELF_REFERENCES } from "./adapt.ts";
 import { type FolderModules, migrationsPlugin, type OnImport } from "./plugin.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -35,13 +35,16 @@ function plugins(folder: FolderModules, surroundings: Surroundings, onImport: On
 }
 
 async function attempt(asked: BuildOptions): Promise<Outcome> {
-  const { build } = loadEsbuild();
   try {
+    const { build } = loadEsbuild();
     return { built: await build({ ...asked, write: false }) };
   } catch (error) {
     const errors = property(error, "errors");
-    if (!isMessages(errors)) throw error;
-    return { errors };
+    if (isMessages(errors)) return { errors };
+    throw new MigrationError("TOOL_MISSING", `esbuild cannot be run: ${errorMessage(error)}`, {
+      hint: "install the project's packages again, on this machine and with their optional dependencies",
+      cause: error,
+    });
   }
 }
 

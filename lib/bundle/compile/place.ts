@@ -35,7 +35,7 @@ function write(path: string, code: string): void {
     sweep(dirname(path), UNUSED_AFTER_MS);
   } catch (cause) {
     const hint = "give another folder for the cache, or make room in this one";
-    throw new MigrationError("USAGE", `cannot write compiled migrations: ${errorMessage(cause)}`, {
+    throw new MigrationError("FILE_SYSTEM", `cannot write compiled migrations: ${errorMessage(cause)}`, {
       hint,
       cause,
     });

@@ -117,7 +117,7 @@ function cannotWrite(dir: string, cause: unknown): MigrationError {
     code === "ENOTDIR" || code === "EEXIST"
       ? "something else has that name; choose another folder or try again"
       : "check that the folder may be written to";
-  return new MigrationError("USAGE", `cannot create a migration in ${dir}: ${errorMessage(cause)}`, {
+  return new MigrationError("FILE_SYSTEM", `cannot create a migration in ${dir}: ${errorMessage(cause)}`, {
     hint,
     cause,
   });

@@ -96,7 +96,7 @@ function caFile(world: World): string {
 
 function notInstalled({ host, port, database, user }: ConnectionSettings, cause: unknown): MigrationError {
   return new MigrationError(
-    "USAGE",
+    "TOOL_MISSING",
     "psql is not installed on this machine (the embedded Postgres has none)",
     {
       hint: `Install the Postgres client, or connect another one to host ${host}, port ${port}, database ${database}, user ${user}.`,

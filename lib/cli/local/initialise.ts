@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { errorMessage } from "../../core/index.ts";
+import { errorMessage, MigrationError } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { executable } from "./binaries.ts";
 import { makeUnfinished, sweep } from "./data-folder.ts";
@@ -76,12 +76,12 @@ function initdb(native: string, args: readonly string[]): Promise<void> {
 }
 
 export function cannotRun(program: string, cause: unknown): Error {
-  return unusable(
-    `cannot run ${program}: ${errorMessage(cause)}`,
-    "these programs need a system with glibc (not Alpine) and the permission to run them; " +
+  return new MigrationError("TOOL_MISSING", `cannot run ${program}: ${errorMessage(cause)}`, {
+    hint:
+      "these programs need a system with glibc (not Alpine) and the permission to run them; " +
       "else use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
     cause,
-  );
+  });
 }
 
 function failed(output: string, how: string): Error {

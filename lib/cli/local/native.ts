@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { chmod, cp, lstat, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { MigrationError } from "../../core/index.ts";
 import { type Binaries, executable } from "./binaries.ts";
-import { ifPresent, unusable } from "./failure.ts";
+import { ifPresent } from "./failure.ts";
 import { openOutside } from "./outside.ts";
 import { serverUser, serverUserCan } from "./server-user.ts";
 import { completeSymlinks } from "./symlinks.ts";
@@ -17,10 +18,9 @@ export async function usableNative(binaries: Binaries): Promise<string> {
   const copy = join(outside, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
   if ((await ifPresent(stat(copy))) === undefined) await copyNative(binaries.native, copy);
   if (!canRun(copy)) {
-    throw unusable(
-      `the server's user cannot run ${executable(copy, "postgres")}`,
-      `delete ${copy} if it is damaged; else check how ${outside} is mounted, or use docker-compose`,
-    );
+    throw new MigrationError("TOOL_MISSING", `the server's user cannot run ${executable(copy, "postgres")}`, {
+      hint: `delete ${copy} if it is damaged; else check how ${outside} is mounted, or use docker-compose`,
+    });
   }
   return copy;
 }

@@ -23,7 +23,7 @@ export function machineFailure(error: unknown): MigrationError | undefined {
   if (typeof syscall !== "string") return undefined;
   const path: unknown = Reflect.get(error, "dest") ?? Reflect.get(error, "path");
   const place = typeof path === "string" ? path : "a file";
-  return new MigrationError("USAGE", `cannot ${VERBS[syscall] ?? "write"} ${place}: ${what}`, {
+  return new MigrationError("FILE_SYSTEM", `cannot ${VERBS[syscall] ?? "write"} ${place}: ${what}`, {
     hint,
     cause: error,
   });

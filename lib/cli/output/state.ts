@@ -1,4 +1,4 @@
-import type { ErrorCode, MigrationError } from "../../core/index.ts";
+import { ERRORS, type MigrationError } from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 import { listNames } from "./names.ts";
 
@@ -10,7 +10,7 @@ export function stateAfter(command: string, error: MigrationError): string[] {
   const { applied, undone = [], remaining } = error.details;
   if (applied === undefined || remaining === undefined) {
     if (error.code === "CANCELLED") return ["No migration was running; nothing is left half-done."];
-    return REFUSED_BEFORE.includes(error.code) && RUNS.includes(command) ? ["Nothing was run."] : [];
+    return ERRORS[error.code].phase === "checks" && RUNS.includes(command) ? ["Nothing was run."] : [];
   }
   const run: StoppedRun = { error, applied, undone, remaining };
   const parts =
@@ -19,18 +19,6 @@ export function stateAfter(command: string, error: MigrationError): string[] {
 }
 
 const RUNS = ["up", "down", "redo"];
-/** Codes that are settled before the first statement, when no run is under way. */
-const REFUSED_BEFORE: readonly ErrorCode[] = [
-  "MIGRATION",
-  "POOLER",
-  "LOCK_HELD",
-  "ORDER",
-  "CHANGED",
-  "MISSING",
-  "PARTIAL",
-  "IRREVERSIBLE",
-  "UNMANAGED",
-];
 
 interface StoppedRun {
   readonly error: MigrationError;

@@ -1,4 +1,4 @@
-import { type ErrorCode, MigrationError } from "../../core/index.ts";
+import { ERRORS, MigrationError } from "../../core/index.ts";
 import { HOW_TO_DECLARE } from "../../migrator/index.ts";
 import { type Catalog, diffCatalogs, withoutColumnOrder } from "../catalog/index.ts";
 import type { Bench } from "./bench.ts";
@@ -69,24 +69,13 @@ function dependsOn(skipped: readonly string[], { message }: VerifyError): string
   return `it failed, and may need what was left out, because ${names} ${was} not run: ${message}`;
 }
 
-/** What a migration can be at fault for; everything else ends the command. */
-const OWN_FAULTS: readonly ErrorCode[] = [
-  "SQL",
-  "MIGRATION",
-  "IRREVERSIBLE",
-  "LOCK_TIMEOUT",
-  "PARTIAL",
-  "CHANGED",
-  "MISSING",
-  "ORDER",
-];
-
+/** Returns the error that the migration is at fault for; any other ends the command. */
 export async function attempt(step: VerifyStep, work: () => Promise<void>): Promise<VerifyError | undefined> {
   try {
     await work();
     return undefined;
   } catch (error) {
-    if (!(error instanceof MigrationError) || !OWN_FAULTS.includes(error.code)) throw error;
+    if (!(error instanceof MigrationError) || ERRORS[error.code].fault !== "migrations") throw error;
     const { hint } = error.details;
     return { step, code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) };
   }

@@ -108,7 +108,7 @@ async function connectAnywhere(server: ConnectionSettings): Promise<pg.Client> {
 
 function mayNotCreate({ user, host, port }: ConnectionSettings, cause: unknown): MigrationError {
   const message = `${user} may not create a scratch database on ${host}:${port}`;
-  return new MigrationError("USAGE", message, {
+  return new MigrationError("SCRATCH_DATABASE", message, {
     hint: `Let a superuser run ALTER ROLE ${pg.escapeIdentifier(user)} CREATEDB, set SHADOW_DATABASE_URL to an empty database, or pass --local for the embedded Postgres.`,
     cause,
   });

@@ -67,7 +67,7 @@ async function requireEmpty(client: pg.Client, connection: ConnectionSettings): 
   );
   const named = [...(first ?? []), ...(last ?? [])].slice(0, 3).map(({ kind, name }) => `${kind} ${name}`);
   throw new MigrationError(
-    "USAGE",
+    "SCRATCH_DATABASE",
     `the shadow database ${connection.database} on ${connection.host}:${connection.port} is not empty: it has ${named.join(", ")}${found.length > 3 ? " and more" : ""}`,
     {
       hint: "SHADOW_DATABASE_URL must name a database for this purpose alone: everything in it is deleted afterwards. Empty it (DROP DATABASE, then CREATE DATABASE), or name another one.",
@@ -103,9 +103,13 @@ async function makeEmpty(client: pg.Client, empty: Catalog, { database }: Connec
   }
   const rest = diffCatalogs(empty, toCatalog(await readAll(client)));
   if (rest === "") return;
-  throw new MigrationError("USAGE", `the shadow database ${database} could not be emptied:\n${rest}`, {
-    hint: "Drop and create it anew before the next use.",
-  });
+  throw new MigrationError(
+    "SCRATCH_DATABASE",
+    `the shadow database ${database} could not be emptied:\n${rest}`,
+    {
+      hint: "Drop and create it anew before the next use.",
+    },
+  );
 }
 
 function readAll(client: pg.Client): Promise<Entry[]> {

@@ -275,7 +275,8 @@ function majorOf(version: string): number {
 
 function tooOld(major: number): MigrationError {
   return new MigrationError(
-    "USAGE",
+    "SERVER_UNSUPPORTED",
     `the server is Postgres ${major}; ${OLDEST_SERVER_MAJOR} or newer is needed`,
+    { hint: "Upgrade the server, or name another one." },
   );
 }

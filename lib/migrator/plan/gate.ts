@@ -96,7 +96,12 @@ export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
 /** A mistyped schema has no record of migrations: without a word about it, all of them would just seem pending. */
 function missingSchema({ classified, missingSchemas: [schema] }: Situation): Finding | undefined {
   if (schema === undefined || classified.every(({ state }) => state !== "pending")) return undefined;
-  return { code: "USAGE", migrations: [], message: missingSchemaMessage(schema), hint: MISSING_SCHEMA_HINT };
+  return {
+    code: "SCHEMA_NOT_FOUND",
+    migrations: [],
+    message: missingSchemaMessage(schema),
+    hint: MISSING_SCHEMA_HINT,
+  };
 }
 
 interface Text {

@@ -103,7 +103,7 @@ export async function ensureTables(
 ): Promise<Identity> {
   const statements = existing.missingSchemas.map((schema) => {
     if (tables.options.createSchema) return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
-    throw new MigrationError("USAGE", missingSchemaMessage(schema), { hint: MISSING_SCHEMA_HINT });
+    throw new MigrationError("SCHEMA_NOT_FOUND", missingSchemaMessage(schema), { hint: MISSING_SCHEMA_HINT });
   });
   if (!existing.applied) statements.push(...createApplied(tables));
   if (!existing.history) statements.push(...createHistory(tables));

@@ -49,7 +49,7 @@ export const connection: Scenarios = (world) =>
       [
         "options that cannot be",
         { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } },
-        /^USAGE: .*options/,
+        /^ASSET: .*options/,
       ],
     ])("%s fails the deploy and says what to do", async (_, options, reason) => {
       expect(await reasonOf(options)).toMatch(reason);

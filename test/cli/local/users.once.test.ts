@@ -69,14 +69,17 @@ function rootOnly(): void {
       await give(projectDir, as);
       await command("start", { projectDir, as });
       const message = expect.stringContaining(`belongs to user ${as.uid}, and this is root`);
-      await expect(startLocal({ projectDir })).rejects.toMatchObject({ code: "USAGE", message });
-      await expect(stopLocal({ projectDir })).rejects.toMatchObject({ code: "USAGE" });
+      await expect(startLocal({ projectDir })).rejects.toMatchObject({ code: "LOCAL_DATABASE", message });
+      await expect(stopLocal({ projectDir })).rejects.toMatchObject({ code: "LOCAL_DATABASE" });
       await command("reset", { projectDir, as });
     });
     await withProjects(1, async (projectDir) => {
       await startLocal({ projectDir });
       const { error } = await command("start", { projectDir, as: ordinaryUser() });
-      expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("belongs to root") });
+      expect(error).toMatchObject({
+        code: "LOCAL_DATABASE",
+        message: expect.stringContaining("belongs to root"),
+      });
     });
   });
 
@@ -84,7 +87,7 @@ function rootOnly(): void {
     await withProjects(1, async (projectDir) => {
       await give(projectDir, NO_ENTRY);
       const { error } = await command("start", { projectDir, as: NO_ENTRY });
-      expect(error).toMatchObject({ code: "USAGE", hint: expect.stringContaining("/etc/passwd") });
+      expect(error).toMatchObject({ code: "LOCAL_DATABASE", hint: expect.stringContaining("/etc/passwd") });
     });
   });
 
