@@ -3,35 +3,24 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CommanderError } from "commander";
 import { ERRORS, MigrationError } from "../core/index.ts";
 import { guarded } from "./output/visible.ts";
-import { createProgram } from "./program.ts";
+import { type Invocation, readCommandLine } from "./program.ts";
 import { EXIT, type World } from "./world.ts";
 
 export type { World } from "./world.ts";
 
-/** What ran, as far as it is known. */
-interface Invocation {
-  readonly command: string;
-  /** As it was given. */
-  readonly migrationsDir: string;
-}
-
-const NO_INVOCATION: Invocation = { command: "", migrationsDir: "migrations" };
-
 /** Runs one command. Resolves to the exit code; never throws, never exits. */
 export async function main(given: World): Promise<number> {
   const world = withGuards(given);
-  let exitCode: number = EXIT.done;
-  let invocation = NO_INVOCATION;
-  const program = createProgram(world, (code) => {
-    exitCode = code;
-  });
-  program.hook("preAction", (_program, command) => {
-    const { migrationsDir = "migrations" } = command.opts<{ migrationsDir?: string }>();
-    invocation = { command: command.name(), migrationsDir };
-  });
   try {
-    await program.parseAsync(world.argv, { from: "user" });
-    return exitCode;
+    return await runCommand(world, await readCommandLine(world));
+  } catch (error) {
+    return reportFailure(world, await interruptionBehind(world, error));
+  }
+}
+
+async function runCommand(world: World, invocation: Invocation): Promise<number> {
+  try {
+    return await invocation.command.run(world, invocation.values);
   } catch (error) {
     return reportFailure(world, await interruptionBehind(world, error), invocation);
   }
@@ -42,11 +31,7 @@ function withGuards(world: World): World {
 }
 
 /** Everything a failure prints is loaded only now. */
-export async function reportFailure(
-  given: World,
-  error: unknown,
-  invocation = NO_INVOCATION,
-): Promise<number> {
+export async function reportFailure(given: World, error: unknown, invocation?: Invocation): Promise<number> {
   const world = withGuards(given);
   const json = world.argv.includes("--json") ? await import("./output/json.ts") : undefined;
   if (error instanceof CommanderError) {
@@ -88,10 +73,11 @@ async function interruptionBehind(world: World, error: unknown): Promise<unknown
   return new MigrationError("CANCELLED", `cancelled (${String(reason)})`, { cause: error });
 }
 
-async function printForPeople(world: World, error: MigrationError, invocation: Invocation): Promise<void> {
+async function printForPeople(world: World, error: MigrationError, invocation?: Invocation): Promise<void> {
   const { printError } = await import("./output/error.ts");
-  const migrationsDir = resolve(world.cwd, invocation.migrationsDir);
-  printError(world, { error, command: invocation.command, migrationsDir });
+  const dir = invocation?.values["migrationsDir"];
+  const migrationsDir = resolve(world.cwd, typeof dir === "string" ? dir : "migrations");
+  printError(world, { error, command: invocation?.command.name ?? "", migrationsDir });
 }
 
 /** A defect of ours: the stack is what a bug report needs. */

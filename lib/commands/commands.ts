@@ -9,7 +9,7 @@ import { type Migrator, maskedPlan } from "../migrator/index.ts";
 export type Access = "read" | "write" | "undo";
 
 /** One field of a command's input. The CLI writes it as a flag or an argument, a payload under its name. */
-export type Field = v.GenericSchema & { readonly meaning: string };
+export type Field = v.GenericSchema & { readonly meaning: string; readonly choices?: readonly string[] };
 
 interface Definition<Fields extends v.ObjectEntries, Report extends object> {
   readonly summary: string;
@@ -41,12 +41,12 @@ function command<Fields extends Record<string, Field>, Report extends object>(
   };
 }
 
-function required<Schema extends v.GenericSchema>(schema: Schema, meaning: string) {
-  return { ...schema, meaning };
-}
-
 function optional<Schema extends v.GenericSchema>(schema: Schema, meaning: string) {
   return { ...v.exactOptional(schema), meaning };
+}
+
+function choice<const Choices extends readonly string[]>(choices: Choices, meaning: string) {
+  return { ...v.exactOptional(v.picklist(choices)), meaning, choices };
 }
 
 const name = v.pipe(v.string(), v.nonEmpty());
@@ -59,11 +59,13 @@ const upExtent = {
   to: optional(name, "as far as and including this migration"),
 };
 const batch = optional(v.boolean(), "everything that the last run applied");
-const from = optional(
-  v.picklist(["file", "history"]),
+const from = choice(
+  ["file", "history"],
   "which SQL undoes where a file and the history disagree (default: refuse)",
 );
 const downCount = optional(positive, "how many (default: 1)");
+
+const OUTCOMES = ["retry", "applied", "reverted"] as const;
 
 /** The commands that the CLI and the functions share. Both know them, and their fields, under these names. */
 export const COMMANDS = {
@@ -77,10 +79,10 @@ export const COMMANDS = {
     summary: "show the exact SQL that would run",
     access: "read",
     fields: {
-      count: optional(positive, "how many migrations (default: all; with `down`: 1)"),
-      down: optional(v.boolean(), "the SQL of `down`"),
-      to: optional(name, "as `up` or `down` take it"),
-      batch: optional(v.boolean(), "with `down`: everything that the last run applied"),
+      count: optional(positive, "how many (default: all; of a down: 1)"),
+      down: optional(v.boolean(), "the SQL of down"),
+      to: optional(name, "as up or down take it"),
+      batch: optional(v.boolean(), "of a down: everything that the last run applied"),
       from,
     },
     check: (input) => {
@@ -98,11 +100,8 @@ export const COMMANDS = {
     access: "read",
     fields: {
       migration: optional(name, "only this migration"),
-      action: optional(
-        v.picklist(["up", "down", "fake", "baseline", "repair", "resolve"]),
-        "only this action",
-      ),
-      state: optional(v.picklist(["started", "finished", "failed"]), "only what is in this state"),
+      action: choice(["up", "down", "fake", "baseline", "repair", "resolve"], "only this action"),
+      state: choice(["started", "finished", "failed"], "only what is in this state"),
       limit: optional(v.pipe(positive, v.maxValue(1_000)), "at most so many (default: 50)"),
     },
     run: (migrator, filter) => migrator.history(filter),
@@ -141,11 +140,13 @@ export const COMMANDS = {
     summary: "settle a migration that stopped half-way, outside a transaction",
     access: "write",
     fields: {
-      migration: required(name, "the migration"),
-      outcome: required(
-        v.picklist(["retry", "applied", "reverted"]),
-        "`retry` goes on after its last finished statement; `applied`: finished by hand; `reverted`: taken back by hand",
-      ),
+      migration: { ...name, meaning: "the migration" },
+      outcome: {
+        ...v.picklist(OUTCOMES),
+        choices: OUTCOMES,
+        meaning:
+          "`retry` goes on after its last finished statement; `applied`: finished by hand; `reverted`: taken back by hand",
+      },
       note,
     },
     run: (migrator, { migration, outcome, note }) => migrator.resolve(migration, outcome, note),

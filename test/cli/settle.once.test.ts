@@ -155,7 +155,7 @@ describe("resolve", () => {
         [["2_half", "--retry", "--applied", "--reverted"], "exclude each other"],
         [["1_t", "--reverted"], "1_t did not stop half-way"],
         [["nope", "--applied"], "nope did not stop half-way"],
-        [[], "missing required argument 'name'"],
+        [[], "missing required argument 'migration'"],
         [["2_half", "--finished"], "unknown option '--finished'"],
       ];
       for (const [args, said] of table) {

@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
-import { MigrationError, type MigrationSource, type MigratorOptions } from "../../core/index.ts";
+import { MigrationError, type MigrationSource } from "../../core/index.ts";
 import { Migrator } from "../../migrator/index.ts";
+import { type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
 import { readProvenance } from "../provenance.ts";
 import { adviseOn } from "../settings/advise.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 import type { Output, World } from "../world.ts";
-import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
 /** What a command works with that needs the database alone. */
 export interface DatabaseContext {
@@ -98,34 +98,4 @@ async function openSource(dir: string, options: ReadFolderOptions): Promise<Migr
       return loaded;
     },
   };
-}
-
-/** The flags that the engine has options for. */
-export function engineOptions(flags: DatabaseFlags): MigratorOptions {
-  const {
-    schema,
-    createSchema,
-    migrationsSchema,
-    migrationsTable,
-    decamelize,
-    order,
-    transaction,
-    lockRetries,
-  } = flags;
-  const milliseconds = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
-  const given = {
-    ...{
-      schema,
-      createSchema,
-      migrationsSchema,
-      migrationsTable,
-      decamelize,
-      order,
-      transaction,
-      lockRetries,
-    },
-    lockWaitMs: milliseconds(flags.lockWait),
-    lockTimeoutMs: milliseconds(flags.lockTimeout),
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

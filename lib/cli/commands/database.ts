@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
+import * as v from "valibot";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
 import { connectTo } from "../catalog/index.ts";
+import { defineCommand, toggle, type Values } from "../command.ts";
+import { JSON_FLAG } from "../flags.ts";
 import { resetLocal, startLocal, stopLocal } from "../local/index.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
@@ -10,12 +13,50 @@ import { chooseTarget } from "../settings/target.ts";
 import { readVariables } from "../settings/variables.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
 
-export interface LocalFlags {
-  readonly json?: boolean;
-}
+/** The commands on the embedded Postgres of the project, and psql. */
+export const databaseCommands = [
+  defineCommand({
+    name: "db:start",
+    summary: "start the embedded Postgres of this project",
+    input: {},
+    flags: JSON_FLAG,
+    run: (world, flags) => start(world, flags),
+  }),
+  defineCommand({
+    name: "db:stop",
+    summary: "stop it; the data stays",
+    input: {},
+    flags: JSON_FLAG,
+    run: (world, flags) => stop(world, flags),
+  }),
+  defineCommand({
+    name: "db:reset",
+    summary: "stop it and delete its data",
+    input: {},
+    flags: JSON_FLAG,
+    run: (world, flags) => reset(world, flags),
+  }),
+  defineCommand({
+    name: "db:psql",
+    summary: "open psql on the database that the other commands use",
+    passesThrough: true,
+    input: {
+      arguments: {
+        ...v.exactOptional(v.array(v.string())),
+        written: "[arguments...]",
+        meaning: "passed on to psql",
+        isRepeated: true,
+      },
+    },
+    flags: { local: toggle("--local", "on the embedded Postgres of this project") },
+    run: (world, flags, input) => psql(world, flags, input.arguments),
+  }),
+];
+
+type LocalFlags = Values<typeof JSON_FLAG>;
 
 /** `db:start`: starts the embedded Postgres, or finds it running. */
-export async function start(world: World, flags: LocalFlags): Promise<number> {
+async function start(world: World, flags: LocalFlags): Promise<number> {
   const server = await startLocal({ projectDir: world.cwd });
   const { host, port, database, user } = server.connection;
   if (flags.json) {
@@ -39,7 +80,7 @@ export async function start(world: World, flags: LocalFlags): Promise<number> {
 }
 
 /** `db:stop`: stops the embedded Postgres; its data stays. */
-export async function stop(world: World, flags: LocalFlags): Promise<number> {
+async function stop(world: World, flags: LocalFlags): Promise<number> {
   const { stopped } = await stopLocal({ projectDir: world.cwd });
   if (flags.json) printJson(world, "db:stop", { stopped });
   else createPrinter(world, world.stdout).line(stopped ? "Stopped. The data stays." : "It was not running.");
@@ -47,7 +88,7 @@ export async function stop(world: World, flags: LocalFlags): Promise<number> {
 }
 
 /** `db:reset`: stops the embedded Postgres and deletes its data. No other database is ever touched. */
-export async function reset(world: World, flags: LocalFlags): Promise<number> {
+async function reset(world: World, flags: LocalFlags): Promise<number> {
   await resetLocal({ projectDir: world.cwd });
   if (flags.json) printJson(world, "db:reset", {});
   else
@@ -58,10 +99,10 @@ export async function reset(world: World, flags: LocalFlags): Promise<number> {
 }
 
 /** `db:psql`: opens psql on the database that the other commands use. */
-export async function psql(
+async function psql(
   world: World,
-  args: readonly string[],
   flags: { readonly local?: boolean },
+  args: readonly string[] = [],
 ): Promise<number> {
   const { connection, notes } = await chooseTarget(world, flags);
   for (const note of notes) createPrinter(world, world.stderr).line(note);

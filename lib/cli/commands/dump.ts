@@ -1,8 +1,10 @@
 import { resolve } from "node:path";
+import * as v from "valibot";
 import { openFolder } from "../../bundle/index.ts";
 import { MigrationError } from "../../core/index.ts";
 import { closeClient, Migrator } from "../../migrator/index.ts";
 import { connectTo, ownTablesOf } from "../catalog/index.ts";
+import { defineCommand, toggle, type Values } from "../command.ts";
 import {
   colorDifference,
   compareDump,
@@ -11,22 +13,36 @@ import {
   type SchemaDump,
   writeDump,
 } from "../dump/index.ts";
+import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { readProvenance } from "../provenance.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 import { commandLine, EXIT, type World } from "../world.ts";
-import { engineOptions } from "./context.ts";
-import { type DatabaseFlags, listingOptions } from "./flags.ts";
 
-export interface DumpFlags extends DatabaseFlags {
-  readonly output: string;
-  readonly check?: boolean;
-  readonly force?: boolean;
-}
+const DUMP_FLAGS = {
+  output: {
+    ...v.string(),
+    written: "--output <file>",
+    meaning: "where to; - is the standard output",
+    defaultValue: "schema.sql",
+  },
+  force: toggle("--force", "also replace a file that dump has not written"),
+  check: toggle("--check", "write nothing; exit with 1 when the file is not what would be written"),
+  ...DATABASE_FLAGS,
+};
 
-/** Writes the schema to a file; with `--check`, exits with 1 when the file is not what would be written. */
-export async function dump(world: World, flags: DumpFlags): Promise<number> {
+type DumpFlags = Values<typeof DUMP_FLAGS>;
+
+export const dump = defineCommand({
+  name: "dump",
+  summary: "write the schema of the database to a file, the same for the same schema",
+  input: {},
+  flags: DUMP_FLAGS,
+  run: (world, flags) => writeSchema(world, flags),
+});
+
+async function writeSchema(world: World, flags: DumpFlags): Promise<number> {
   const toStdout = flags.output === "-";
   if (toStdout && (flags.json || flags.check)) {
     throw new MigrationError("USAGE", `--output - goes with neither --json nor --check`, {

@@ -1,30 +1,37 @@
-import type { HistoryFilter } from "../../core/index.ts";
+import { COMMANDS } from "../../commands/index.ts";
+import { defineCommand, parsed, positive, toggle } from "../command.ts";
+import { DATABASE_FLAGS } from "../flags.ts";
 import { printHistory } from "../output/history.ts";
 import { printJson } from "../output/json.ts";
-import { EXIT, type World } from "../world.ts";
+import { EXIT } from "../world.ts";
 import { withDatabaseAlone } from "./context.ts";
-import type { DatabaseFlags } from "./flags.ts";
 
-export interface HistoryFlags extends DatabaseFlags {
-  readonly migration?: string;
-  readonly action?: NonNullable<HistoryFilter["action"]>;
-  readonly state?: NonNullable<HistoryFilter["state"]>;
-  readonly failed?: boolean;
-  readonly limit?: number;
-}
+const { fields } = COMMANDS.history;
 
-export function history(world: World, flags: HistoryFlags): Promise<number> {
-  const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withDatabaseAlone(world, flags, { remarksTo }, async ({ migrator, printer }) => {
-    const report = await migrator.history({
-      ...(flags.migration === undefined ? {} : { migration: flags.migration }),
-      ...(flags.action === undefined ? {} : { action: flags.action }),
-      ...(flags.state === undefined ? {} : { state: flags.state }),
-      ...(flags.failed ? { state: "failed" } : {}),
-      ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+export const history = defineCommand({
+  name: "history",
+  summary: COMMANDS.history.summary,
+  input: {
+    migration: { ...fields.migration, written: "--migration <name>" },
+    action: { ...fields.action, written: "--action <action>" },
+    state: { ...fields.state, written: "--state <state>" },
+    limit: parsed("--limit <number>", fields.limit.meaning, positive),
+  },
+  flags: {
+    failed: {
+      ...toggle("--failed", "only what failed, as --state failed"),
+      conflicts: ["state"],
+    },
+    ...DATABASE_FLAGS,
+  },
+  run: (world, flags, input) => {
+    const filter = flags.failed ? { ...input, state: "failed" as const } : input;
+    const remarksTo = flags.json ? world.stderr : world.stdout;
+    return withDatabaseAlone(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+      const report = await COMMANDS.history.run(migrator, filter);
+      if (flags.json) printJson(world, "history", report);
+      else printHistory(printer, report, filter.migration);
+      return EXIT.done;
     });
-    if (flags.json) printJson(world, "history", report);
-    else printHistory(printer, report, flags.migration);
-    return EXIT.done;
-  });
-}
+  },
+});

@@ -1,23 +1,26 @@
+import { choice, defineCommand, toggle } from "../command.ts";
+import { DATABASE_FLAGS } from "../flags.ts";
 import { printJson } from "../output/json.ts";
 import { renderGithub, renderLint } from "../output/lint-report.ts";
 import { visibleAll } from "../output/visible.ts";
-import { EXIT, type World, widthOf } from "../world.ts";
+import { EXIT, widthOf } from "../world.ts";
 import { withContext } from "./context.ts";
-import type { DatabaseFlags } from "./flags.ts";
 
-export interface LintFlags extends DatabaseFlags {
-  readonly format?: "text" | "github";
-  /** Applied migrations too. */
-  readonly all?: boolean;
-}
-
-/** Exit code 1 when an error is found; warnings alone pass. */
-export function lint(world: World, flags: LintFlags): Promise<number> {
-  return withContext(
-    world,
-    flags,
-    { remarksTo: world.stderr },
-    async ({ migrator, source, target, printer }) => {
+export const lint = defineCommand({
+  name: "lint",
+  summary: "look for what is dangerous in the SQL of pending migrations (needs squawk-cli and libpg-query)",
+  input: {},
+  flags: {
+    all: toggle("--all", "look at applied migrations too"),
+    format: choice("--format <format>", "for people, or as annotations of GitHub (default: text)", [
+      "text",
+      "github",
+    ]),
+    ...DATABASE_FLAGS,
+  },
+  // Exit code 1 when an error is found; warnings alone pass.
+  run: (world, flags) =>
+    withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, source, target, printer }) => {
       const { lintMigrations, readColumnTypes } = await import("../lint/index.ts");
       const all = flags.all === true;
       const forecast = await migrator.forecast({ all });
@@ -40,6 +43,5 @@ export function lint(world: World, flags: LintFlags): Promise<number> {
           renderLint(visibleAll(report), { width: widthOf(world.stdout), colors: printer.colors }),
         );
       return report.ok ? EXIT.done : EXIT.failed;
-    },
-  );
-}
+    }),
+});

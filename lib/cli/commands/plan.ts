@@ -1,30 +1,37 @@
-import { MigrationError } from "../../core/index.ts";
-import { maskedPlan } from "../../migrator/index.ts";
+import { COMMANDS } from "../../commands/index.ts";
+import { count, defineCommand, parsed } from "../command.ts";
+import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
 import { printFindings } from "../output/findings.ts";
 import { printJson } from "../output/json.ts";
 import { printPlan } from "../output/plan.ts";
 import { EXIT, type World } from "../world.ts";
 import { withContext } from "./context.ts";
-import { type DatabaseFlags, downOptionsOf, type ExtentFlags, extentOf } from "./flags.ts";
 
-export interface PlanFlags extends DatabaseFlags, ExtentFlags {
-  readonly down?: boolean;
-}
+const { fields } = COMMANDS.plan;
+
+export const plan = defineCommand({
+  name: "plan",
+  summary: COMMANDS.plan.summary,
+  input: {
+    count: parsed("[count]", fields.count.meaning, count),
+    down: { ...fields.down, written: "--down" },
+    to: { ...fields.to, written: "--to <name>" },
+    batch: { ...fields.batch, written: "--batch" },
+    from: { ...fields.from, written: "--from <source>" },
+  },
+  flags: DATABASE_FLAGS,
+  run: (world, flags, input) => showPlan(world, flags, input),
+});
+
+type PlanInput = Parameters<typeof COMMANDS.plan.run>[1];
 
 /** Exit code 1 when the run would be refused, so that a pipeline can ask beforehand. */
-export async function plan(world: World, count: number | undefined, flags: PlanFlags): Promise<number> {
-  const downOnly = flags.batch ? "--batch" : flags.from && "--from";
-  if (!flags.down && downOnly) {
-    throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
-      hint: "Add --down, or leave it out.",
-    });
-  }
+export async function showPlan(world: World, flags: DatabaseFlags, input: PlanInput): Promise<number> {
+  COMMANDS.plan.check?.(input);
   return withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, printer, remarks }) => {
-    const report = await (flags.down
-      ? migrator.planDown(downOptionsOf(count, flags))
-      : migrator.planUp(extentOf(count, flags)));
+    const report = await COMMANDS.plan.run(migrator, input);
     if (flags.json) {
-      printJson(world, "plan", { ok: report.refusals.length === 0, ...maskedPlan(report) });
+      printJson(world, "plan", { ok: report.refusals.length === 0, ...report });
     } else {
       await printPlan(printer, report);
       printFindings(remarks, report);

@@ -1,9 +1,8 @@
 import type { PlannedMigration, PlanReport } from "../../core/index.ts";
-import { maskSecrets } from "../../migrator/index.ts";
 import type { Printer } from "./printer.ts";
 import { visibleAll } from "./visible.ts";
 
-/** The SQL of a plan with passwords masked. All else is comments: what is piped into a file can be run. */
+/** The SQL of a plan, whose passwords are masked. All else is comments: what is piped into a file can be run. */
 export async function printPlan(printer: Printer, given: PlanReport): Promise<void> {
   const report = visibleAll(given);
   const { colors } = printer;
@@ -22,7 +21,7 @@ export async function printPlan(printer: Printer, given: PlanReport): Promise<vo
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
     if (step.sql?.length === 0) printer.line(colors.dim("-- no SQL"));
-    for (const text of step.sql ?? []) printer.verbatim(paint(maskSecrets(text.trim())));
+    for (const text of step.sql ?? []) printer.verbatim(paint(text.trim()));
     printer.line();
   }
 }

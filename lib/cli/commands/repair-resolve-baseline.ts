@@ -1,0 +1,125 @@
+import { COMMANDS } from "../../commands/index.ts";
+import { MigrationError, type SettleReport } from "../../core/index.ts";
+import type { Migrator } from "../../migrator/index.ts";
+import { defineCommand, toggle } from "../command.ts";
+import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
+import { printJson } from "../output/json.ts";
+import { amount, listNames } from "../output/names.ts";
+import type { Printer } from "../output/printer.ts";
+import { commandLine, EXIT, type World } from "../world.ts";
+import { withContext } from "./context.ts";
+
+const SHOWN_NAMES = 10;
+
+const repairFields = COMMANDS.repair.fields;
+const note = { ...repairFields.note, written: "--note <text>" };
+
+export const repair = defineCommand({
+  name: "repair",
+  summary: COMMANDS.repair.summary,
+  input: {
+    migrations: { ...repairFields.migrations, written: "[migrations...]", isRepeated: true },
+    note,
+  },
+  flags: RUN_FLAGS,
+  run: (world, flags, input) =>
+    settle(world, { command: "repair", flags, print: printRepair }, (migrator) =>
+      COMMANDS.repair.run(migrator, input),
+    ),
+});
+
+function printRepair(printer: Printer, { migrations }: SettleReport): void {
+  printer.line(
+    migrations.length === 0
+      ? "Nothing to repair: no applied migration is changed."
+      : `Accepted as they are now: ${listNames(migrations, SHOWN_NAMES)}.`,
+  );
+}
+
+const resolveFields = COMMANDS.resolve.fields;
+
+export const resolve = defineCommand({
+  name: "resolve",
+  summary: COMMANDS.resolve.summary,
+  input: { migration: { ...resolveFields.migration, written: "<migration>" }, note },
+  flags: {
+    retry: toggle("--retry", "go on after its last finished statement"),
+    applied: toggle("--applied", "you have finished it by hand"),
+    reverted: toggle("--reverted", "you have taken back what it did"),
+    ...RUN_FLAGS,
+  },
+  run: (world, flags, input) => {
+    const outcome = outcomeOf(flags);
+    const print = (printer: Printer) =>
+      printer.line(
+        `${input.migration} ${SETTLED[outcome]}. ${commandLine("status")} shows where the database is.`,
+      );
+    return settle(world, { command: "resolve", flags, print }, (migrator) =>
+      COMMANDS.resolve.run(migrator, { ...input, outcome }),
+    );
+  },
+});
+
+const SETTLED = {
+  retry: "was finished",
+  applied: "counts as applied",
+  reverted: "counts as not applied",
+} as const;
+
+type Outcome = keyof typeof SETTLED;
+
+/** The command line writes an outcome as a flag. */
+function outcomeOf(flags: Partial<Record<Outcome, boolean>>): Outcome {
+  const outcomes = resolveFields.outcome.choices.filter((outcome) => flags[outcome]);
+  const [outcome, second] = outcomes;
+  if (outcome !== undefined && second === undefined) return outcome;
+  throw new MigrationError(
+    "USAGE",
+    outcomes.length === 0
+      ? "none of --retry, --applied and --reverted is given"
+      : `--${outcomes.join(" and --")} exclude each other`,
+    {
+      hint: "Give one of them: --retry goes on after the last finished statement; the other two record how you ended it by hand.",
+    },
+  );
+}
+
+export const baseline = defineCommand({
+  name: "baseline",
+  summary: COMMANDS.baseline.summary,
+  input: { to: { ...COMMANDS.baseline.fields.to, written: "--to <name>" }, note },
+  flags: RUN_FLAGS,
+  run: (world, flags, input) =>
+    settle(world, { command: "baseline", flags, print: printBaseline }, (migrator) =>
+      COMMANDS.baseline.run(migrator, input),
+    ),
+});
+
+function printBaseline(printer: Printer, { migrations, head }: SettleReport): void {
+  const what =
+    head === null
+      ? "No migration is recorded as applied"
+      : `Recorded ${amount(migrations.length)} as applied, up to ${head}`;
+  printer.line(`${what}; no SQL was run. From here on this database is managed.`);
+  printer.line(`${commandLine("up")} applies the rest.`);
+}
+
+interface Settling {
+  readonly command: string;
+  readonly flags: DatabaseFlags;
+  readonly print: (printer: Printer, report: SettleReport) => void;
+}
+
+function settle(
+  world: World,
+  { command, flags, print }: Settling,
+  run: (migrator: Migrator) => Promise<SettleReport>,
+): Promise<number> {
+  const remarksTo = flags.json ? world.stderr : world.stdout;
+  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+    const report = await run(migrator);
+    if (flags.json) printJson(world, command, report);
+    else print(printer, report);
+    return EXIT.done;
+  });
+}

@@ -1,0 +1,105 @@
+import * as v from "valibot";
+import type { ReadFolderOptions } from "../bundle/index.ts";
+import { DEFAULTS, type MigratorOptions } from "../core/index.ts";
+import { choice, parsed, repeated, seconds, text, toggle, type Values, wholeNumber } from "./command.ts";
+
+export const JSON_FLAG = {
+  json: toggle("--json", "print one JSON object on stdout (everything else goes to stderr)"),
+};
+
+/** Which folder the migrations are in, and which of its files are migrations. */
+export const FOLDER_FLAGS = {
+  migrationsDir: {
+    ...v.pipe(
+      v.string(),
+      v.check((folder) => folder.trim() !== "", "It must name a folder; . is the project itself."),
+    ),
+    written: "-m, --migrations-dir <folder>",
+    meaning: "folder of the migrations",
+    defaultValue: "migrations",
+  },
+  ignorePattern: text(
+    "--ignore-pattern <pattern>",
+    "regular expression over whole names of files that are no migrations",
+  ),
+};
+
+/** Flags of every command on a database. */
+export const DATABASE_FLAGS = {
+  ...FOLDER_FLAGS,
+  ...JSON_FLAG,
+  local: toggle("--local", "use the embedded Postgres of this project"),
+  migrationsTable: text(
+    "-t, --migrations-table <name>",
+    `table of applied migrations (default: ${DEFAULTS.migrationsTable})`,
+  ),
+  // One value each time: otherwise `up -s app 1` would take its count for a schema.
+  schema: repeated(
+    "-s, --schema <name>",
+    `schema on the search path; give it once for each (default: ${DEFAULTS.schema})`,
+  ),
+  migrationsSchema: text(
+    "--migrations-schema <name>",
+    "schema of the table (default: the first of --schema)",
+  ),
+  decamelize: toggle("--decamelize", "write camelCase names as snake_case, as node-pg-migrate does"),
+  order: choice(
+    "--order <policy>",
+    `a pending migration older than an applied one is refused, mentioned or fine (default: ${DEFAULTS.order})`,
+    ["strict", "warn", "allow"],
+  ),
+};
+
+/** Flags of the commands that change a database, beside those of all. */
+export const CHANGE_FLAGS = {
+  createSchema: toggle("--create-schema", "create the schemas that do not exist"),
+  transaction: choice(
+    "--transaction <mode>",
+    `a transaction for each migration or one for all (default: ${DEFAULTS.transaction})`,
+    ["each", "all"],
+  ),
+  lockWait: parsed(
+    "--lock-wait <seconds>",
+    `wait for another run (default: ${DEFAULTS.lockWaitMs / 1000})`,
+    seconds,
+  ),
+  lockTimeout: parsed(
+    "--lock-timeout <seconds>",
+    `let a statement wait for a table (default: ${DEFAULTS.lockTimeoutMs / 1000})`,
+    seconds,
+  ),
+  lockRetries: parsed(
+    "--lock-retries <number>",
+    `tries after the first that meets a locked table (default: ${DEFAULTS.lockRetries})`,
+    wholeNumber,
+  ),
+};
+
+export const RUN_FLAGS = { ...DATABASE_FLAGS, ...CHANGE_FLAGS };
+
+export type FolderFlags = Values<typeof FOLDER_FLAGS>;
+export type DatabaseFlags = Values<typeof RUN_FLAGS>;
+
+/** The flags that say which files of a folder are migrations. */
+export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOptions {
+  return ignorePattern === undefined ? {} : { ignorePattern };
+}
+
+/** The flags that the engine has options for. */
+export function engineOptions(flags: DatabaseFlags): MigratorOptions {
+  const { schema, createSchema, migrationsSchema, migrationsTable, decamelize } = flags;
+  const { order, transaction, lockRetries, lockWait: lockWaitMs, lockTimeout: lockTimeoutMs } = flags;
+  const options = {
+    schema,
+    createSchema,
+    migrationsSchema,
+    migrationsTable,
+    decamelize,
+    order,
+    transaction,
+    lockRetries,
+    lockWaitMs,
+    lockTimeoutMs,
+  };
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
