@@ -41,7 +41,7 @@ describe("the tables agree with the template", () => {
     ["dev", dev],
     ["prod", prod],
   ] as const)("how many resources there are in %s", (profile, template) => {
-    const made = section(page.text, "What is made");
+    const made = section(page.text, "Resources");
     const cells = tableRows(made.split("### Outputs")[0] ?? "").map(([, cell = ""]) => cell);
     const counts = cells.map((cell) => {
       const own = profile === "prod" ? /prod: (\d+)/.exec(cell) : null;
