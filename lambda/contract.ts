@@ -4,7 +4,7 @@
  */
 
 export type { MigratorOptions, OrderPolicy, TransactionMode } from "../lib/core/index.ts";
-export { DEFAULTS } from "../lib/core/index.ts";
+export { DEFAULTS, OPTIONS, type OptionName, propOf } from "../lib/core/index.ts";
 
 /** Environment variables of the functions. None holds a secret. */
 export const ENV = {

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from "node:path";
 import * as v from "valibot";
-import { MigrationError, type MigratorOptions } from "../../lib/core/index.ts";
+import { MigrationError, type MigratorOptions, OPTIONS, type OptionName } from "../../lib/core/index.ts";
 import { ENV } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 
@@ -26,8 +26,8 @@ const Options = v.strictObject({
   migrationsSchema: v.exactOptional(v.string()),
   migrationsTable: v.exactOptional(v.string()),
   decamelize: v.exactOptional(v.boolean()),
-  order: v.exactOptional(v.picklist(["strict", "warn", "allow"])),
-  transaction: v.exactOptional(v.picklist(["each", "all"])),
+  order: v.exactOptional(v.picklist(OPTIONS.order.choices)),
+  transaction: v.exactOptional(v.picklist(OPTIONS.transaction.choices)),
   lockWaitMs: milliseconds,
   lockTimeoutMs: milliseconds,
   lockRetries: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
@@ -36,7 +36,7 @@ const Options = v.strictObject({
   connectTimeoutMs: milliseconds,
   startingWaitMs: milliseconds,
   databaseWaitMs: milliseconds,
-});
+} satisfies Readonly<Record<OptionName, v.GenericSchema>>);
 
 const Environment = v.object({
   [ENV.host]: v.pipe(v.string(), v.nonEmpty()),

@@ -1,5 +1,5 @@
 import type { Construct } from "constructs";
-import { DEFAULTS, LIMITS, type MigratorOptions } from "../../lambda/contract.ts";
+import { DEFAULTS, LIMITS, type MigratorOptions, OPTIONS } from "../../lambda/contract.ts";
 import type { EngineProps, PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
@@ -7,12 +7,7 @@ import { checkChoice, constructError } from "./validation.ts";
 const { lockWaitMs: _, databaseWaitMs: __, ...COMMON_DEFAULTS } = DEFAULTS;
 
 /** Defaults that a prop could repeat. */
-const DEFAULT_OPTIONS: MigratorOptions = {
-  ...COMMON_DEFAULTS,
-  schema: [DEFAULTS.schema],
-  createSchema: false,
-  decamelize: false,
-};
+const DEFAULT_OPTIONS: MigratorOptions = { ...COMMON_DEFAULTS, schema: [DEFAULTS.schema] };
 
 /**
  * The options that differ from their defaults, as JSON with sorted keys. CloudFormation runs the migrations again when
@@ -20,8 +15,8 @@ const DEFAULT_OPTIONS: MigratorOptions = {
  */
 export function engineOptions(scope: Construct, props: EngineProps): string {
   const options = optionsOf(props);
-  checkChoice(scope, "order", props.order, ["strict", "warn", "allow"]);
-  checkChoice(scope, "transaction", props.transaction, ["each", "all"]);
+  checkChoice(scope, "order", props.order, OPTIONS.order.choices);
+  checkChoice(scope, "transaction", props.transaction, OPTIONS.transaction.choices);
   if (options.schema?.length === 0) throw constructError(scope, "schema must name at least one, not []");
   const { lockRetries = 0 } = options;
   if (!(Number.isInteger(lockRetries) && lockRetries >= 0)) {

@@ -6,6 +6,10 @@ export const DEFAULTS = {
   migrationsTable: "pgmigrations",
   /** First schema on the search path, and where the table of applied migrations lives. */
   schema: "public",
+  /** Schemas that do not exist are not created. */
+  createSchema: false,
+  /** Names are used as they are written. */
+  decamelize: false,
   /** A pending migration older than an applied one is refused. */
   order: "strict",
   /** Each migration in a transaction of its own. */

@@ -25,8 +25,12 @@ export type {
 } from "./migration.ts";
 export {
   type MigratorOptions,
+  OPTIONS,
+  type OptionKind,
+  type OptionName,
   type OrderPolicy,
   type Provenance,
+  propOf,
   type ResolvedOptions,
   requireStorable,
   resolveOptions,

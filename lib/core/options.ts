@@ -1,11 +1,46 @@
 import { DEFAULTS } from "./defaults.ts";
 import { MigrationError } from "./errors.ts";
+import { property } from "./unknown.ts";
+
+/** What an option holds, and for a choice which values. Milliseconds are `Duration`s in constructs and seconds in flags. */
+export type OptionKind =
+  | { readonly kind: "name" | "names" | "switch" | "milliseconds" | "count" }
+  | { readonly kind: "choice"; readonly choices: readonly string[] };
+
+/**
+ * Every option of the engine. Its default is in `DEFAULTS`, its flag and prop have its name without `Ms`, and
+ * `MIGRATE_OPTIONS` has it under this name: a missing one does not compile, or fails a test.
+ */
+export const OPTIONS = {
+  schema: { kind: "names" },
+  createSchema: { kind: "switch" },
+  migrationsSchema: { kind: "name" },
+  migrationsTable: { kind: "name" },
+  decamelize: { kind: "switch" },
+  order: { kind: "choice", choices: ["strict", "warn", "allow"] },
+  transaction: { kind: "choice", choices: ["each", "all"] },
+  lockWaitMs: { kind: "milliseconds" },
+  lockTimeoutMs: { kind: "milliseconds" },
+  lockRetries: { kind: "count" },
+  lockRetryDelayMs: { kind: "milliseconds" },
+  statementTimeoutMs: { kind: "milliseconds" },
+  connectTimeoutMs: { kind: "milliseconds" },
+  startingWaitMs: { kind: "milliseconds" },
+  databaseWaitMs: { kind: "milliseconds" },
+} as const satisfies Readonly<Record<keyof MigratorOptions, OptionKind>>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Name of the option's construct prop: no unit, because props are `Duration`s. */
+export function propOf(option: OptionName): string {
+  return option.replace(/Ms$/, "");
+}
 
 /** What a pending migration older than an applied one means: refuse, go on and say so, go on. */
-export type OrderPolicy = "strict" | "warn" | "allow";
+export type OrderPolicy = (typeof OPTIONS.order.choices)[number];
 
-/** One transaction for each migration (on an empty database some share one), or one for all of a run. */
-export type TransactionMode = "each" | "all";
+/** One transaction for each migration, or one for all of a run. */
+export type TransactionMode = (typeof OPTIONS.transaction.choices)[number];
 
 /** Who runs, for the history. */
 export interface Provenance {
@@ -59,39 +94,23 @@ export type ResolvedOptions = Required<Omit<MigratorOptions, "schema">> & {
 export function resolveOptions(options: MigratorOptions): ResolvedOptions {
   const [first = DEFAULTS.schema, ...rest] = options.schema ?? [];
   const resolved: ResolvedOptions = {
-    createSchema: false,
-    decamelize: false,
-    migrationsTable: DEFAULTS.migrationsTable,
-    order: DEFAULTS.order,
-    transaction: DEFAULTS.transaction,
-    lockWaitMs: DEFAULTS.lockWaitMs,
-    lockTimeoutMs: DEFAULTS.lockTimeoutMs,
-    lockRetries: DEFAULTS.lockRetries,
-    lockRetryDelayMs: DEFAULTS.lockRetryDelayMs,
-    statementTimeoutMs: DEFAULTS.statementTimeoutMs,
-    connectTimeoutMs: DEFAULTS.connectTimeoutMs,
-    startingWaitMs: DEFAULTS.startingWaitMs,
-    databaseWaitMs: DEFAULTS.databaseWaitMs,
+    ...DEFAULTS,
     ...withoutUndefined(options),
     migrationsSchema: options.migrationsSchema ?? first,
     schema: [first, ...rest],
   };
-  for (const key of [
-    "lockWaitMs",
-    "lockTimeoutMs",
-    "lockRetries",
-    "lockRetryDelayMs",
-    "statementTimeoutMs",
-    "databaseWaitMs",
-  ] as const) {
-    const value = resolved[key];
-    if (value >= 0 && value <= LONGEST_MS) continue;
-    throw new MigrationError("USAGE", `${key} must be from 0 to ${LONGEST_MS}, not ${value}`);
+  for (const [name, { kind }] of Object.entries(OPTIONS)) {
+    if (kind === "milliseconds" || kind === "count") requireNumber(name, property(resolved, name));
   }
   for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
     requireIdentifier(name);
   }
   return resolved;
+}
+
+function requireNumber(name: string, value: unknown): void {
+  if (typeof value === "number" && value >= 0 && value <= LONGEST_MS) return;
+  throw new MigrationError("USAGE", `${name} must be from 0 to ${LONGEST_MS}, not ${String(value)}`);
 }
 
 /** Postgres has no NUL in a text. @throws MigrationError `USAGE` */
@@ -105,7 +124,7 @@ export function requireStorable(what: string, text: string | undefined): void {
 /** The server keeps limits of time as 32-bit numbers of milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Callers hand on what they may not have; that must not put a default out of force. */
+/** An undefined value must not replace a default. */
 function withoutUndefined(options: MigratorOptions): MigratorOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

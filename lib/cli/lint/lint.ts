@@ -12,7 +12,7 @@ import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
 
 /**
  * Checks the SQL that migrations would send with our own rules and those of squawk.
- * @throws MigrationError `USAGE` if squawk-cli or libpg-query is not installed
+ * @throws MigrationError `TOOL_MISSING` if squawk-cli or libpg-query is not installed
  */
 export async function lintMigrations(request: LintRequest): Promise<LintReport> {
   const { forecast, newestApplied, all } = request;

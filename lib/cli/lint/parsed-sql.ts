@@ -77,7 +77,7 @@ export interface Parser {
 
 type Library = typeof import("libpg-query");
 
-/** @throws MigrationError `USAGE` if libpg-query is not installed */
+/** @throws MigrationError `TOOL_MISSING` if libpg-query is not installed */
 export async function loadParser(
   load: () => Promise<Library> = () => import("libpg-query"),
 ): Promise<Parser> {

@@ -24,7 +24,7 @@ const INSTALL_TESTED_VERSION = `Install the version this tool was tested with: n
 
 /**
  * The binary for this platform, which npm installs as a separate package.
- * @throws MigrationError `USAGE` if it is not installed
+ * @throws MigrationError `TOOL_MISSING` if it is not installed
  */
 export function findSquawk(
   resolve: (request: string, from?: string) => string = resolveInstalled,
