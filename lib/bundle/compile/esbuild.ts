@@ -20,7 +20,6 @@ export async function runEsbuild(
   // A plugin of its own for each pass: what an import leads to depends on the tsconfig.json.
   const asked = (): BuildOptions => ({
     ...options(folder.dir, surroundings),
-    ...(folder.modules.every(({ path }) => folder.plain?.has(path)) ? { tsconfigRaw: "{}" } : {}),
     plugins: plugins(folder, surroundings, onImport),
   });
   const outcome = await attempt(asked());

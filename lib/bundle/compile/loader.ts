@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { errorMessage, type Migration, MigrationError, property, type RunCode } from "../../core/index.ts";
+import { mayImportLocalFiles } from "../source-text.ts";
 import { compileModules } from "./compile.ts";
 import { plainExports } from "./exports.ts";
 import { modulesOf } from "./imports.ts";
 import { type CompiledModule, compiledModule, placeModule } from "./place.ts";
-import { plainModules } from "./plain.ts";
 import type { ModuleFile } from "./plugin.ts";
 
 /** One module of a folder, evaluated. */
@@ -33,17 +34,17 @@ interface Part {
   readonly compiled: CompiledModule;
 }
 
-/** Bounds the memory of esbuild, whose peak for four times as many is half as high again; fewer would take longer. */
+/** Fewer would take longer; more would use more memory. */
 const LARGEST_PART = 250;
 
-type Compile = (modules: readonly ModuleFile[], plain?: ReadonlySet<string>) => Promise<CompiledModule>;
+type Compile = (modules: readonly ModuleFile[]) => Promise<CompiledModule>;
 
 export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
   const loaded = new Map<string, Copies>();
-  const compile: Compile = async (...asked) => compiledModule(cacheDir, await compileModules(dir, ...asked));
+  const compile: Compile = async (modules) => compiledModule(cacheDir, await compileModules(dir, modules));
   const load = async (entries: readonly Migration[], run = freely) => {
     const results = new Map<string, LoadedModule>();
-    for await (const { compiled, modules } of compileParts(dir, modulesOf(dir, entries), compile)) {
+    for await (const { compiled, modules } of compileParts(modulesOf(dir, entries), compile)) {
       const evaluated = await evaluate(await importFirst(compiled, modules, compile, run), modules, run);
       for (const [name, result] of evaluated) results.set(name, result);
       for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
@@ -66,20 +67,15 @@ export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader 
 }
 
 /**
- * What they import is evaluated once only if it is compiled once, so they are divided only where they share nothing.
- * Each part is compiled while the one before it is used.
+ * Compiles many modules in parts, each while the part before it is evaluated. Modules that import local files stay in
+ * one part, because a file that two of them import must be evaluated once.
  */
-async function* compileParts(
-  dir: string,
-  modules: readonly ModuleFile[],
-  compile: Compile,
-): AsyncGenerator<Part> {
-  const plain = plainModules(dir, modules);
-  const whole = async () => ({ modules, compiled: await compile(modules, plain) });
-  if (modules.length <= LARGEST_PART || plain.size < modules.length) return yield whole();
+async function* compileParts(modules: readonly ModuleFile[], compile: Compile): AsyncGenerator<Part> {
+  const whole = async () => ({ modules, compiled: await compile(modules) });
+  if (modules.length <= LARGEST_PART || modules.some(mayShareFiles)) return yield whole();
   const partAt = async (at: number): Promise<Part> => {
     const part = modules.slice(at, at + LARGEST_PART);
-    return { modules: part, compiled: await compile(part, plain) };
+    return { modules: part, compiled: await compile(part) };
   };
   let next = partAt(0);
   for (let at = LARGEST_PART; at < modules.length + LARGEST_PART; at += LARGEST_PART) {
@@ -88,13 +84,22 @@ async function* compileParts(
       part = await next;
     } catch (error) {
       if (!(error instanceof MigrationError) || error.code !== "MIGRATION") throw error;
-      // All that does not compile is said at once.
+      // Compiling everything reports every file that does not compile.
       return yield whole();
     }
     if (at < modules.length) next = partAt(at);
-    // Nobody comes back for it once the part before it has failed.
+    // Nothing awaits it if evaluating this part fails.
     next.catch(() => {});
     yield part;
+  }
+}
+
+function mayShareFiles({ path }: ModuleFile): boolean {
+  try {
+    return mayImportLocalFiles(readFileSync(path, "utf8"));
+  } catch {
+    // Compiling it reports why it cannot be read.
+    return true;
   }
 }
 

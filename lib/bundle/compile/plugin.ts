@@ -17,8 +17,6 @@ export interface ModuleFile {
 export interface FolderModules {
   readonly dir: string;
   readonly modules: readonly ModuleFile[];
-  /** Paths of those that esbuild is left alone with. */
-  readonly plain?: ReadonlySet<string>;
 }
 
 /** Called for each import of a local module: whose it is and where it leads. */
@@ -44,12 +42,12 @@ const LOADERS: Readonly<Record<string, Loader>> = {
 
 /** One module whose export `migrations` evaluates each migration when it is called by name. */
 export function migrationsPlugin(
-  { dir, modules, plain = new Set() }: FolderModules,
+  { dir, modules }: FolderModules,
   surroundings: Surroundings,
   onImport: OnImport,
 ): Plugin {
   const migrations = new Set(modules.map(({ path }) => path));
-  const entry = entryText({ dir, modules, plain }, surroundings.entry);
+  const entry = entryText({ dir, modules }, surroundings.entry);
   return {
     name: "migrations",
     setup(build) {
@@ -67,11 +65,9 @@ export function migrationsPlugin(
         const importer = localPath(dir, args.importer);
         const target = await find({ ...args, importer });
         onImport(importer, args.path, target);
-        if (target.kind === "local" && plain.has(target.path)) return { path: target.path };
         return answer(dir, target, args, surroundings);
       };
       build.onResolve({ filter: /.*/, namespace: LOCAL }, resolve);
-      if (plain.size > 0) build.onResolve({ filter: /^node-pg-migrate$/, namespace: "file" }, resolve);
       build.onLoad({ filter: /.*/, namespace: ENTRY }, () => ({
         contents: entry,
         loader: "js",
@@ -85,10 +81,9 @@ export function migrationsPlugin(
   };
 }
 
-function entryText({ dir, modules, plain }: Required<FolderModules>, { head, value }: EntryText): string {
+function entryText({ dir, modules }: FolderModules, { head, value }: EntryText): string {
   const parts = modules.map(({ name, path }) => {
-    const file = localName(dir, path);
-    const load = `() => import(${JSON.stringify(plain.has(path) ? `./${file}` : `${LOCAL}:${file}`)})`;
+    const load = `() => import(${JSON.stringify(`${LOCAL}:${localName(dir, path)}`)})`;
     return `[${JSON.stringify(name)}, ${value(load)}]`;
   });
   return `${head}export const migrations = new Map([\n${parts.join(",\n")}\n]);`;
