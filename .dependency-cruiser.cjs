@@ -106,7 +106,7 @@ module.exports = {
         "its JavaScript files are also for what runs before anything is compiled: bin/run.mjs and scripts/",
       severity: "error",
       from: { pathNot: "^(lib/bundle|test)/" },
-      to: { path: "^lib/bundle/", pathNot: "^lib/bundle/(index\\.ts|.*\\.mjs)$" },
+      to: { path: "^lib/bundle/", pathNot: "^lib/bundle/((asset/)?index\\.ts|.*\\.mjs)$" },
     },
     {
       name: "migrator-by-its-index",

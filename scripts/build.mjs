@@ -33,7 +33,7 @@ async function bundleConstructs() {
 }
 
 async function bundleHandlers() {
-  const { buildHandlers } = await import(pathToFileURL(join(dist, "lib", "bundle", "index.js")).href);
+  const { buildHandlers } = await import(pathToFileURL(join(dist, "lib/bundle/asset/index.js")).href);
   const metafile = await buildHandlers(join(root, "lambda"), join(dist, "handlers"));
   cpSync(join(root, "lambda", RDS_CERTIFICATES), join(dist, "handlers", RDS_CERTIFICATES));
   return { metafile, from: join(root, "lambda") };

@@ -101,7 +101,7 @@ async function localImports(
   migrations: readonly Migration[],
 ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   if (migrations.length === 0) return new Map();
-  const { findLocalImports } = await import("./compile/imports.ts");
+  const { findLocalImports } = await import("./compile.ts");
   return findLocalImports(dir, migrations);
 }
 

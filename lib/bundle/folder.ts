@@ -10,48 +10,45 @@ import {
   type SqlFile,
 } from "../core/index.ts";
 import { defaultCacheDir } from "./cache-dir.ts";
-import type { LoadedModule, ModuleLoader } from "./compile/loader.ts";
 import { DigestCache } from "./digest-cache.ts";
 import { readDigests } from "./digests.ts";
 import { type ReadFolderOptions, readFolder } from "./listing.ts";
-import { requireUtf8 } from "./utf8.ts";
+import type { LoadedModule, ModuleLoader } from "./loader.ts";
+import { requireUtf8 } from "./source-text.ts";
 
 export interface OpenFolderOptions extends ReadFolderOptions {
   /**
-   * Where compiled migrations and digests are kept. What lies there is executed: nobody else may write to it.
+   * Where compiled migrations and digests are cached. They are executed: no other user may be able to write there.
    * @default - node_modules/.cache/cdk-pg-migrate of the package the folder is in, else a private temporary folder
    */
   readonly cacheDir?: string;
 }
 
-/** A folder of migrations, listed and checked; what else is asked for is asked for by name. */
+/** A folder of migrations, listed and checked. Everything else is read by name, so that a no-op run reads no file. */
 export interface MigrationFolder {
   /** Absolute path, symbolic links resolved. */
   readonly dir: string;
   readonly entries: readonly Migration[];
   /**
    * SHA-256 (hex) of each named migration's own text and of the local files it imports: the same on every
-   * machine. Loads no migration; looks at each file once and reads those that changed since the last time.
+   * machine. Loads no migration; reads only files that changed since they were cached.
    */
   digests(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Names of the migrations that may export `shorthands`: some need not, none is left out. */
+  /** Names of all migrations that export `shorthands`, and of some that may. */
   shorthandNames(): Promise<readonly string[]>;
-  /** Compiles the named migrations in one go and evaluates them in the order named; reads those in SQL. */
+  /** Compiles the named migrations together and evaluates them in the given order; reads those in SQL. */
   load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
-  /** Evaluates a module anew, with all it imports from the project; reads SQL again. */
+  /** Evaluates a module again, with all it imports from the project; reads SQL again. */
   reload(name: string, run?: RunCode): Promise<LoadedMigration>;
-  /**
-   * Gives back what only compiling needs. Not while anything of this process compiles: that would fail. What is asked
-   * for later is compiled all the same.
-   */
-  rest(): Promise<void>;
+  /** Ends the compiler's process to free its memory; the next `load` starts another. Builds in progress would fail. */
+  endCompiler(): Promise<void>;
 }
 
 /** Lists a folder (see `readFolder`) as a source of migrations. */
 export async function openFolder(dir: string, options: OpenFolderOptions = {}): Promise<MigrationFolder> {
   const listing = await readFolder(dir, options);
   const { entries } = listing;
-  // esbuild resolves links: paths relative to the folder must start from the same place.
+  // esbuild resolves links, so relative paths must start from the real folder.
   const folder = await realpath(listing.dir);
   const cacheDir = once(() => options.cacheDir ?? defaultCacheDir(folder));
   const loader = once(() => makeLoader(folder, cacheDir()));
@@ -75,17 +72,16 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       if (entry === undefined) throw unknownName(folder, name);
       return entry.kind === "module" ? (await loader()).reload(entry, run) : readSql(folder, entry);
     },
-    rest: async () => {
-      if (entries.some((entry) => entry.kind === "module")) await (await loadCompiler()).endEsbuild();
+    endCompiler: async () => {
+      if (!entries.some((entry) => entry.kind === "module")) return;
+      const { endEsbuild } = await import("./compile.ts");
+      await endEsbuild();
     },
   };
 }
 
-const loadCompiler = () => import("./compile/esbuild.ts");
-
-/** Only what loads a module pays for loading the compiler. */
 async function makeLoader(dir: string, cacheDir: string): Promise<ModuleLoader> {
-  const { createModuleLoader } = await import("./compile/loader.ts");
+  const { createModuleLoader } = await import("./loader.ts");
   return createModuleLoader(dir, cacheDir);
 }
 
@@ -130,20 +126,20 @@ function readSql(folder: string, entry: Migration): LoadedMigration {
   return second === undefined ? { kind: "pair", up: first } : { kind: "pair", up: first, down: second };
 }
 
-/** Synchronously: a thousand small files take a tenth of the time. */
+/** Synchronous, because that takes a tenth of the time for a thousand small files. */
 function readText(path: string): SqlFile {
-  const text = unlessUnreadable(path, () => readFileSync(path, "utf8"));
-  // Node reads text in half the time, and puts this where it is not UTF-8.
+  const text = readOrRefuse(path, () => readFileSync(path, "utf8"));
+  // Decoding takes half the time of checking bytes, and yields these characters where text is not UTF-8.
   if (/[\ufffd\0]/.test(text)) {
     requireUtf8(
       path,
-      unlessUnreadable(path, () => readFileSync(path)),
+      readOrRefuse(path, () => readFileSync(path)),
     );
   }
   return { path, text: text.replace(/^\ufeff/, "") };
 }
 
-function unlessUnreadable<T>(path: string, read: () => T): T {
+function readOrRefuse<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {

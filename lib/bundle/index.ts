@@ -1,13 +1,16 @@
 /**
- * A folder of migrations → a checked list, digests, compiled files. Runs no migration, knows no database.
- *
- * `openFolder` is what an engine is given; `readFolder` only lists; `createMigration` adds a file; `buildAssetSync`
- * makes what is deployed.
+ * A folder of migrations: its checked list, digests, compiled modules and new files. Runs no migration, knows no
+ * database.
  */
-export { buildAssetSync } from "./asset/build-sync.ts";
-export { buildHandlers } from "./asset/handlers.ts";
-export type { AssetRequest, BuiltAsset } from "./asset/request.ts";
-export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create/create.ts";
-export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./create/templates.ts";
+export { defaultCacheDir, nearest, sweep, writeAtomically } from "./cache-dir.ts";
+export { modulesOf } from "./compile.ts";
+export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create.ts";
+export { DigestCache } from "./digest-cache.ts";
+export { readDigests } from "./digests.ts";
+export { isJunk } from "./file-names.ts";
 export { type MigrationFolder, type OpenFolderOptions, openFolder } from "./folder.ts";
+export { compileForLambda, exportsFile, FILES } from "./lambda-target.ts";
 export { type FolderListing, type ReadFolderOptions, readFolder } from "./listing.ts";
+export { compiledModule, placeModule } from "./loader.ts";
+export { normalizeLines, requireUtf8 } from "./source-text.ts";
+export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./templates.ts";

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import type { BuiltAsset } from "../../lib/bundle/index.ts";
+import type { BuiltAsset } from "../../lib/bundle/asset/index.ts";
 import { assetOf, BUILT_HANDLERS, evaluate, refusalOf } from "./assets.ts";
 import { type Files, projects } from "./folders.ts";
 

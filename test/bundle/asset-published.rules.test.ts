@@ -26,11 +26,14 @@ const MIGRATIONS: Files = {
   "migrations/2_b.sql": "SELECT 1;",
 };
 
-/** A project with this room, and the one it imports, as the package has them: each file compiled by itself, in the same folders. */
+const ASSET = "lib/bundle/asset";
+const MOVED = `${dirname(ASSET)}/moved`;
+
+/** A project with this room, and those it imports, as the package has them: each file compiled by itself, in the same folders. */
 function makePublished(files: Files = MIGRATIONS): Project {
   const project = make({ ...BUILT_HANDLERS, ...files });
   const home = join(project.root, "node_modules/cdk-pg-migrate");
-  const rooms = ["lib/bundle", "lib/core"].map((room) => join(REPOSITORY, room));
+  const rooms = [ASSET, "lib/bundle", "lib/core"].map((room) => join(REPOSITORY, room));
   const sources = rooms.flatMap((room) => readdirSync(room, { recursive: true, withFileTypes: true }));
   for (const found of sources) {
     if (!found.isFile()) continue;
@@ -50,7 +53,7 @@ function scriptOf({ root }: Project): string {
   const script = join(root, `script-${randomUUID()}.mjs`);
   writeFileSync(
     script,
-    `import { buildAssetSync } from "./node_modules/cdk-pg-migrate/dist/lib/bundle/index.js";
+    `import { buildAssetSync } from "./node_modules/cdk-pg-migrate/dist/${ASSET}/index.js";
     try { console.log(JSON.stringify(buildAssetSync({ migrationsDir: "migrations", handlersDir: "handlers" }))); }
     catch ({ name, code, message, details }) { console.log(JSON.stringify({ name, code, message, details })); }`,
   );
@@ -127,12 +130,12 @@ test("several processes at once get the same asset", async () => {
 test("bundled into another file, it says what to do instead", () => {
   const project = makePublished();
   cpSync(
-    join(project.root, "node_modules/cdk-pg-migrate/dist/lib/bundle"),
-    join(project.root, "node_modules/cdk-pg-migrate/dist/lib/moved"),
+    join(project.root, "node_modules/cdk-pg-migrate/dist", ASSET),
+    join(project.root, "node_modules/cdk-pg-migrate/dist", MOVED),
     { recursive: true, filter: (path) => !path.endsWith("worker.js") },
   );
   const script = scriptOf(project);
-  writeFileSync(script, readFileSync(script, "utf8").replace("dist/lib/bundle", "dist/lib/moved"));
+  writeFileSync(script, readFileSync(script, "utf8").replace(`dist/${ASSET}`, `dist/${MOVED}`));
   const printed = execFileSync(process.execPath, [script], { cwd: project.root, encoding: "utf8" });
   expect(JSON.parse(printed)).toMatchObject({ message: expect.stringMatching(/leave it external/) });
 });

@@ -9,7 +9,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "@jest/globals";
-import { type BuiltAsset, openFolder } from "../../lib/bundle/index.ts";
+import type { BuiltAsset } from "../../lib/bundle/asset/index.ts";
+import { openFolder } from "../../lib/bundle/index.ts";
 import { assetOf, BUILT_HANDLERS, refusalOf } from "./assets.ts";
 import { type Files, LONG_AGO, type Project, projects } from "./folders.ts";
 

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BuiltAsset, buildAssetSync } from "../../lib/bundle/index.ts";
+import { type BuiltAsset, buildAssetSync } from "../../lib/bundle/asset/index.ts";
 import { MigrationError } from "../../lib/core/index.ts";
 import type { Files, Project } from "./folders.ts";
 

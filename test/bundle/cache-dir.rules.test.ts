@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "@jest/globals";
 import { defaultCacheDir } from "../../lib/bundle/cache-dir.ts";
-import { compiledModule, placeModule } from "../../lib/bundle/compile/place.ts";
 import { openFolder } from "../../lib/bundle/index.ts";
+import { compiledModule, placeModule } from "../../lib/bundle/loader.ts";
 import { projects } from "./folders.ts";
 
 const make = projects();

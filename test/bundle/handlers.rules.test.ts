@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { type BuiltAsset, buildAssetSync, buildHandlers } from "../../lib/bundle/index.ts";
+import { type BuiltAsset, buildAssetSync, buildHandlers } from "../../lib/bundle/asset/index.ts";
 import { assetOf, linkPackages, REPOSITORY, SOURCE_HANDLERS } from "./assets.ts";
 import { type Files, type Project, projects } from "./folders.ts";
 

@@ -1,10 +1,26 @@
-import type { BuildOptions, Metafile } from "esbuild";
+import { basename } from "node:path";
+import type { BuildOptions, Metafile, Plugin } from "esbuild";
 import { type FileProblem, MigrationError, problemLine, problemLines, property } from "../../core/index.ts";
-import type { AssetFiles } from "./asset-files.ts";
+import type { AssetFiles } from "./asset-cache.ts";
 import { builtinModules } from "./builtin-modules.mjs";
-import { withPlainNames } from "./chunk-names.ts";
-import { ENGINE_COPY, HANDLERS, STACK_EVENT_HANDLER } from "./handler-names.ts";
-import { engineEntry, withoutLoaders } from "./without-loaders.ts";
+
+/** Entry points that use the engine; the functions' settings name them. */
+export const HANDLERS = ["on-deploy", "on-status", "on-operate"] as const;
+
+/** Runs outside the VPC and without the engine. */
+export const STACK_EVENT_HANDLER = "on-stack-event";
+
+/** The engine's copy of node-pg-migrate, for migrations that import it. */
+export const ENGINE_COPY = "node-pg-migrate";
+
+const ENGINE_ENTRY = "engine-copy";
+
+const sharedPart = (number: number): string => `part-${number}.mjs`;
+
+/** Whether a file holds what several outputs share. */
+export function isSharedPart(fileName: string): boolean {
+  return /^part-\d+\.mjs$/.test(fileName);
+}
 
 export interface CompiledHandlers {
   readonly files: AssetFiles;
@@ -12,20 +28,23 @@ export interface CompiledHandlers {
 }
 
 /**
- * One pass over the handlers with an engine, so that they share what they have in common, and so that node-pg-migrate is
- * loaded only when a migration has to be built; another one over the handler without. Same bytes for the same sources, wherever they are.
- * @throws MigrationError with what esbuild complains about.
+ * Compiles the handlers that use the engine together, so that they share code and load node-pg-migrate only to build a
+ * migration, and the other handler alone. The same sources give the same bytes, wherever they are.
+ * @throws MigrationError with esbuild's messages.
  */
 export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   const { build } = await import("esbuild");
   try {
-    // In one file: parts of it would have the names of the others' parts.
-    const single = { ...options(dir, [entry(STACK_EVENT_HANDLER)]), splitting: false, minify: true };
-    const builds = [options(dir, engineEntries()), single];
-    const built = await Promise.all(builds.map((one) => build({ ...one, write: false, metafile: true })));
+    const engineEntries = [...HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
+    // Without splitting: its parts would have the names of the others' parts.
+    const single = { ...buildOptions(dir, [entry(STACK_EVENT_HANDLER)]), splitting: false, minify: true };
+    const builds = [buildOptions(dir, engineEntries), single];
+    const built = await Promise.all(
+      builds.map((options) => build({ ...options, write: false, metafile: true })),
+    );
     const files = built.flatMap(({ outputFiles, metafile }) => {
       const texts = outputFiles.map(({ path, text }) => [path.replace(/^.*[\\/]/, ""), text] as const);
-      return [...withPlainNames(new Map(texts), metafile)];
+      return [...withStableNames(new Map(texts), metafile)];
     });
     const metafiles = built.map(({ metafile }) => metafile);
     return {
@@ -42,13 +61,11 @@ export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
 
 type Entry = { readonly in: string; readonly out: string };
 
-const entry = (name: string): Entry => ({ in: `./${name}.ts`, out: name });
-
-function engineEntries(): Entry[] {
-  return [...HANDLERS.map(entry), { in: engineEntry, out: ENGINE_COPY }];
+function entry(name: string): Entry {
+  return { in: `./${name}.ts`, out: name };
 }
 
-function options(dir: string, entryPoints: Entry[]): BuildOptions {
+function buildOptions(dir: string, entryPoints: Entry[]): BuildOptions {
   return {
     absWorkingDir: dir,
     entryPoints,
@@ -59,20 +76,94 @@ function options(dir: string, entryPoints: Entry[]): BuildOptions {
     format: "esm",
     platform: "node",
     target: "node20",
-    // ES modules, where a package has them: only they can be left out in part.
+    // Tree shaking needs ES modules, where a package has both.
     mainFields: ["module", "main"],
-    // Nearly all names stay, for stacks in logs: to shorten them and give them back takes a tenth of a function's start.
+    // Minified identifiers with keepNames, for stacks in logs, would cost a tenth of a function's start.
     minifySyntax: true,
     minifyWhitespace: true,
-    // One character beyond Latin-1 makes V8 keep and parse a whole file in two bytes a character.
+    // One character beyond Latin-1 makes V8 store and parse a whole file in two bytes per character.
     charset: "ascii",
     legalComments: "none",
-    // Before Node 21 pg asks for it to find out whether it runs at Cloudflare, and Node loads its `fetch` to answer.
+    // Before Node 21 pg reads `Response` to detect Cloudflare, which makes Node load its `fetch`.
     define: { Response: "undefined" },
     plugins: [withoutLoaders(dir), builtinModules],
     tsconfigRaw: "{}",
     logLevel: "silent",
   };
+}
+
+const THROWING = 'throw new Error("migrations are compiled before they are deployed")';
+
+/**
+ * A function's credentials are in its environment, or the environment names the URL to fetch them from. Resolved once per
+ * client; every invocation creates its own client.
+ */
+const CREDENTIALS = `
+import { fromEnv } from "@aws-sdk/credential-provider-env";
+import { fromHttp } from "@aws-sdk/credential-provider-http";
+import { chain, memoize } from "@smithy/core/config";
+export const defaultProvider = (init) => memoize(chain(fromEnv(init), async () => fromHttp(init)()));`;
+
+/** Replacements of modules that are imported but not used in a function. */
+const STUBS: Readonly<Record<string, string>> = {
+  [ENGINE_ENTRY]: 'export * from "node-pg-migrate";',
+  // node-pg-migrate calls `createJiti` when it is loaded, so only its result may throw.
+  jiti: `export const createJiti = () => ({ import: async () => { ${THROWING}; } });`,
+  glob: `export const glob = async () => { ${THROWING}; };`,
+  // Optional in pg: whether they are installed here must make no difference.
+  "pg-native": `throw Object.assign(new Error("Cannot find module 'pg-native'"), { code: "MODULE_NOT_FOUND" });`,
+  "pg-cloudflare": "",
+  // Its lazily loaded providers share code with what every start loads, which splitting would cut into many small files.
+  "@aws-sdk/credential-provider-node": CREDENTIALS,
+  // The Lambda client configures it when it is created; no operation that is called here streams events.
+  "@smithy/core/event-streams":
+    "export const resolveEventStreamSerdeConfig = (config) => config; export const eventStreamSerdeProvider = undefined;",
+};
+
+/** Replaces what loads migrations from files, native modules, and what only a developer's machine has. */
+function withoutLoaders(dir: string): Plugin {
+  const names = Object.keys(STUBS).join("|");
+  return {
+    name: "without-loaders",
+    setup(build) {
+      build.onResolve({ filter: new RegExp(`^(?:${names})$`) }, ({ path }) => ({ path, namespace: "stub" }));
+      build.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
+        contents: STUBS[path] ?? "",
+        resolveDir: dir,
+      }));
+    },
+  };
+}
+
+/**
+ * Output files with numbers in the names of shared parts, in the order of imports: esbuild's hashes depend on where
+ * packages are installed. Parts that nothing imports are left out: dynamic imports in unused code leave their targets.
+ */
+function withStableNames(
+  files: ReadonlyMap<string, string>,
+  { outputs }: Metafile,
+): ReadonlyMap<string, Uint8Array> {
+  const names = stableNames(outputs);
+  const hashed = /[\w.-]+-[A-Z0-9]{8}\.mjs/g;
+  const rename = (text: string) => text.replace(hashed, (name) => names.get(name) ?? name);
+  const imported = [...files].filter(([name]) => names.has(name) || !isHashed(name));
+  return new Map(imported.map(([name, text]) => [rename(name), Buffer.from(rename(text))]));
+}
+
+function stableNames(outputs: Metafile["outputs"]): ReadonlyMap<string, string> {
+  const entries = Object.keys(outputs).filter((path) => !isHashed(path));
+  const names = new Map<string, string>();
+  const visit = (path: string): void => {
+    if (names.has(basename(path)) || outputs[path] === undefined) return;
+    if (isHashed(path)) names.set(basename(path), sharedPart(names.size + 1));
+    for (const { path: imported, external } of outputs[path].imports) if (external !== true) visit(imported);
+  };
+  for (const path of entries.toSorted()) visit(path);
+  return names;
+}
+
+function isHashed(path: string): boolean {
+  return /-[A-Z0-9]{8}\.mjs$/.test(path);
 }
 
 function handlersError(cause: unknown): unknown {
@@ -81,10 +172,9 @@ function handlersError(cause: unknown): unknown {
   const problems = errors.map((error): FileProblem => {
     const location = property(error, "location");
     const line = property(location, "line");
-    const place = typeof line === "number" ? { line } : {};
     return {
       file: String(property(location, "file") ?? "handlers"),
-      ...place,
+      ...(typeof line === "number" ? { line } : {}),
       message: String(property(error, "text")),
     };
   });

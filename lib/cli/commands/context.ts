@@ -94,7 +94,7 @@ async function openSource(dir: string, options: ReadFolderOptions): Promise<Migr
     ...folder,
     load: async (names, run) => {
       const loaded = await folder.load(names, run);
-      if (names.length > MANY) await folder.rest();
+      if (names.length > MANY) await folder.endCompiler();
       return loaded;
     },
   };

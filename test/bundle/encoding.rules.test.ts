@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { whyNotUtf8 } from "../../lib/bundle/utf8.ts";
+import { findEncodingProblem } from "../../lib/bundle/source-text.ts";
 import { MigrationError } from "../../lib/core/index.ts";
 import { BUILT_HANDLERS, refusalOf } from "./assets.ts";
 import { projects } from "./folders.ts";
@@ -19,7 +19,7 @@ describe("a text that is not UTF-8", () => {
     ["\ufeffSELECT 1", undefined],
     ["with a \0 in it, which is a character as well", undefined],
   ])("is not %j", (text, expected) => {
-    expect(whyNotUtf8(Buffer.from(text))).toBe(expected);
+    expect(findEncodingProblem(Buffer.from(text))).toBe(expected);
   });
 
   test.each([
@@ -32,7 +32,7 @@ describe("a text that is not UTF-8", () => {
     [Buffer.from("SELECT 1;", "utf16le"), 1, 1, "is UTF-16 (little-endian, without a mark), not UTF-8"],
     [Buffer.from("SELECT 1;", "utf16le").swap16(), 1, 1, "is UTF-16 (big-endian, without a mark), not UTF-8"],
   ])("is told by its line, column and byte: %j", (bytes, line, column, message) => {
-    expect(whyNotUtf8(bytes)).toEqual({ line, column, message });
+    expect(findEncodingProblem(bytes)).toEqual({ line, column, message });
   });
 
   test.each<[string, Buffer, string]>([

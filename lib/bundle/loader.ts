@@ -1,29 +1,31 @@
-import { readFileSync } from "node:fs";
-import { errorMessage, type Migration, MigrationError, property, type RunCode } from "../../core/index.ts";
-import { mayImportLocalFiles } from "../source-text.ts";
-import { compileModules } from "./compile.ts";
+import { createHash } from "node:crypto";
+import { readFileSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { errorMessage, type Migration, MigrationError, property, type RunCode } from "../core/index.ts";
+import { sweep, writeAtomically } from "./cache-dir.ts";
+import { compileModules, modulesOf } from "./compile.ts";
 import { plainExports } from "./exports.ts";
-import { modulesOf } from "./imports.ts";
-import { type CompiledModule, compiledModule, placeModule } from "./place.ts";
-import type { ModuleFile } from "./plugin.ts";
+import type { ModuleFile } from "./migrations-plugin.ts";
+import { mayImportLocalFiles } from "./source-text.ts";
 
-/** One module of a folder, evaluated. */
+/** A module of a folder, evaluated. */
 export interface LoadedModule {
   readonly kind: "module";
   readonly path: string;
   readonly exports: Readonly<Record<string, unknown>>;
 }
 
-const freely: RunCode = (_migration, code) => code();
+const runDirectly: RunCode = (_migration, code) => code();
 
 /** Compiles and evaluates modules; helpers that several of them import are evaluated once, as in Node. */
 export interface ModuleLoader {
-  load(entries: readonly Migration[], run?: RunCode): Promise<ReadonlyMap<string, LoadedModule>>;
-  /** A new evaluation of the module and of all it imports from the project. */
-  reload(entry: Migration, run?: RunCode): Promise<LoadedModule>;
+  load(migrations: readonly Migration[], run?: RunCode): Promise<ReadonlyMap<string, LoadedModule>>;
+  /** Evaluates a module again, with all it imports from the project. */
+  reload(migration: Migration, run?: RunCode): Promise<LoadedModule>;
 }
 
-/** Modules that were compiled together, and which copy of them a migration was last taken from. */
+/** How often the compiled module that a migration is in has been evaluated. */
 interface Copies {
   readonly compiled: CompiledModule;
   readonly latest: number;
@@ -34,51 +36,51 @@ interface Part {
   readonly compiled: CompiledModule;
 }
 
-/** Fewer would take longer; more would use more memory. */
-const LARGEST_PART = 250;
+/** Modules that are compiled together, at most: more take more memory, fewer take longer. */
+const MAX_PART = 250;
 
 type Compile = (modules: readonly ModuleFile[]) => Promise<CompiledModule>;
 
 export function createModuleLoader(dir: string, cacheDir: string): ModuleLoader {
-  const loaded = new Map<string, Copies>();
+  const copies = new Map<string, Copies>();
   const compile: Compile = async (modules) => compiledModule(cacheDir, await compileModules(dir, modules));
-  const load = async (entries: readonly Migration[], run = freely) => {
+  const load = async (migrations: readonly Migration[], run = runDirectly) => {
     const results = new Map<string, LoadedModule>();
-    for await (const { compiled, modules } of compileParts(modulesOf(dir, entries), compile)) {
+    for await (const { compiled, modules } of compileParts(modulesOf(dir, migrations), compile)) {
       const evaluated = await evaluate(await importFirst(compiled, modules, compile, run), modules, run);
       for (const [name, result] of evaluated) results.set(name, result);
-      for (const { name } of modules) loaded.set(name, { compiled, latest: 0 });
+      for (const { name } of modules) copies.set(name, { compiled, latest: 0 });
     }
     return results;
   };
-  const reload = async (entry: Migration, run = freely) => {
-    const modules = modulesOf(dir, [entry]);
-    const known = loaded.get(entry.name);
-    const compiled = known?.compiled ?? (await compile(modules));
-    const latest = (known?.latest ?? 0) + 1;
-    loaded.set(entry.name, { compiled, latest });
-    // The second copy of everything serves the first reload of each of its modules.
+  const reload = async (migration: Migration, run = runDirectly) => {
+    const modules = modulesOf(dir, [migration]);
+    const last = copies.get(migration.name);
+    const compiled = last?.compiled ?? (await compile(modules));
+    const latest = (last?.latest ?? 0) + 1;
+    copies.set(migration.name, { compiled, latest });
+    // The first reloads of all migrations in a compiled module share its second copy.
     const results = await evaluate(await importCopy(placeModule(compiled), latest, run), modules, run);
-    const result = results.get(entry.name);
-    if (result === undefined) throw new TypeError(`compiled migrations lack ${entry.name}`);
+    const result = results.get(migration.name);
+    if (result === undefined) throw new TypeError(`compiled migrations lack ${migration.name}`);
     return result;
   };
   return { load, reload };
 }
 
 /**
- * Compiles many modules in parts, each while the part before it is evaluated. Modules that import local files stay in
- * one part, because a file that two of them import must be evaluated once.
+ * Compiles many modules in parts, each while the part before it is evaluated. Modules that may import local files stay
+ * in one part, because a file that two of them import must be evaluated once.
  */
 async function* compileParts(modules: readonly ModuleFile[], compile: Compile): AsyncGenerator<Part> {
   const whole = async () => ({ modules, compiled: await compile(modules) });
-  if (modules.length <= LARGEST_PART || modules.some(mayShareFiles)) return yield whole();
+  if (modules.length <= MAX_PART || modules.some(mayShareFiles)) return yield whole();
   const partAt = async (at: number): Promise<Part> => {
-    const part = modules.slice(at, at + LARGEST_PART);
+    const part = modules.slice(at, at + MAX_PART);
     return { modules: part, compiled: await compile(part) };
   };
   let next = partAt(0);
-  for (let at = LARGEST_PART; at < modules.length + LARGEST_PART; at += LARGEST_PART) {
+  for (let at = MAX_PART; at < modules.length + MAX_PART; at += MAX_PART) {
     let part: Part;
     try {
       part = await next;
@@ -113,12 +115,12 @@ async function importFirst(
   try {
     return await importCopy(url, 0, run);
   } catch (cause) {
-    // A package failed before any migration was reached: only the code of one migration tells whose it is.
+    // A package threw before any migration was evaluated; only compiling migrations alone shows which one imports it.
     throw loadError(await findCulprit(modules, compile, run), cause);
   }
 }
 
-/** Halves the modules until one is left whose code cannot be imported; undefined where it now can. */
+/** Bisects the modules for one whose compiled code cannot be imported; undefined if none fails now. */
 async function findCulprit(
   modules: readonly ModuleFile[],
   compile: Compile,
@@ -140,7 +142,7 @@ async function importCopy(url: string, copy: number, run: RunCode): Promise<unkn
   return property(namespace, "migrations");
 }
 
-/** One after another, in the order asked for: a module may count on what those before it set up. */
+/** Sequentially and in the given order: a module may rely on what earlier ones set up. */
 async function evaluate(
   migrations: unknown,
   modules: readonly ModuleFile[],
@@ -165,7 +167,7 @@ function isFactories(value: unknown): value is ReadonlyMap<string, () => Promise
 
 function loadError(module: ModuleFile | undefined, cause: unknown): MigrationError {
   const refused = cause instanceof MigrationError ? cause : undefined;
-  // A refusal of the engine that names its migration says more than that the file throws.
+  // An engine's error that names its migration says more than that the file throws.
   if (refused?.details.migration !== undefined) return refused;
   const message = errorMessage(cause);
   const what = module === undefined ? "a migration" : module.path;
@@ -176,4 +178,50 @@ function loadError(module: ModuleFile | undefined, cause: unknown): MigrationErr
       "move its statements into up and down: what stands outside them runs whenever the file is loaded",
     cause,
   });
+}
+
+/** Far longer than any process takes between writing a compiled module and importing it. */
+const UNUSED_AFTER_MS = 60 * 60 * 1000;
+
+/** Compiled code and its path in the cache. */
+export interface CompiledModule {
+  readonly code: string;
+  readonly path: string;
+}
+
+/** Named by a hash of its code, so that concurrent processes can only write the same file. */
+export function compiledModule(cacheDir: string, code: string): CompiledModule {
+  const name = createHash("sha256").update(code).digest("hex").slice(0, 32);
+  return { code, path: join(cacheDir, "compiled", `${name}.mjs`) };
+}
+
+/** Writes the module if it is missing, and returns its URL. Removes modules that were not used lately. */
+export function placeModule({ code, path }: CompiledModule): string {
+  if (!keepExisting(path, code)) writeModule(path, code);
+  return pathToFileURL(path).href;
+}
+
+function writeModule(path: string, code: string): void {
+  try {
+    writeAtomically(path, code);
+    sweep(dirname(path), UNUSED_AFTER_MS);
+  } catch (cause) {
+    const hint = "give another folder for the cache, or make room in this one";
+    throw new MigrationError("FILE_SYSTEM", `cannot write compiled migrations: ${errorMessage(cause)}`, {
+      hint,
+      cause,
+    });
+  }
+}
+
+/** Protects the file from other processes' sweeps. False if it is missing, truncated by a crash, or modified. */
+function keepExisting(path: string, code: string): boolean {
+  try {
+    if (readFileSync(path, "utf8") !== code) return false;
+    const now = new Date();
+    utimesSync(path, now, now);
+    return true;
+  } catch {
+    return false;
+  }
 }

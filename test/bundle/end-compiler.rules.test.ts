@@ -20,9 +20,9 @@ describe("a rest", () => {
       "migrations/lib/b.ts": "export const b = 'b';",
     });
     const folder = await openFolder(project.dir, { cacheDir: project.cacheDir });
-    await folder.rest();
+    await folder.endCompiler();
     const loaded = await folder.load(["001_a"]);
-    await folder.rest();
+    await folder.endCompiler();
     expect(await folder.reload("001_a")).toEqual(loaded.get("001_a"));
     expect((await folder.load(["002_b"])).get("002_b")).toMatchObject({ exports: { up: "b" } });
   });
@@ -32,7 +32,7 @@ describe("a rest", () => {
     const folder = await openFolder(project.dir, { cacheDir: project.cacheDir });
     await folder.load(["001_a"]);
     const before = children().length;
-    await folder.rest();
+    await folder.endCompiler();
     await expectSoon(() => children().length === before - 1);
   });
 });

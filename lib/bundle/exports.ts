@@ -6,8 +6,8 @@ export const MIXED = "__migration_module";
 const MIGRATION_EXPORTS = ["up", "down", "shorthands"];
 
 /**
- * What a module exports as one plain object, with what a migration needs at the top however it was exported:
- * by name, as properties of the default export, or through `module.exports`.
+ * A module's exports as one plain object: exported by name, as properties of the default export, or through
+ * `module.exports`.
  */
 export function plainExports(namespace: unknown): Readonly<Record<string, unknown>> {
   if (isHolder(namespace) && !(MIXED in namespace) && !("default" in namespace)) return { ...namespace };
@@ -25,9 +25,9 @@ export function plainExports(namespace: unknown): Readonly<Record<string, unknow
   return Object.fromEntries([...exported].map(([key, value]) => [key, bound(key, value, holders)]));
 }
 
-/** `up` may be a method: it finds its own object as `this`, as under node-pg-migrate. */
+/** `up` may be a method that uses `this`, as under node-pg-migrate. */
 function bound(key: string, value: unknown, holders: readonly unknown[]): unknown {
-  const holder = holders.find((one) => has(one, key) && property(one, key) === value);
+  const holder = holders.find((object) => has(object, key) && property(object, key) === value);
   return typeof value === "function" && holder !== undefined ? value.bind(holder) : value;
 }
 

@@ -1,30 +1,30 @@
 import { dirname } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { OnLoadResult, OnResolveArgs, OnResolveResult, Plugin } from "esbuild";
-import { RESOLVER, SELF } from "./adapt.ts";
-import type { PackageTarget, Surroundings } from "./surroundings.ts";
-import { isRequire } from "./targets.ts";
+import type { CompileTarget } from "./migrations-plugin.ts";
+import { isRequire, type ResolvedPackage } from "./resolve-import.ts";
+import { RESOLVER, SELF } from "./self-reference.ts";
 
 const REQUIRED = "required-package";
-/** Hides the extension `.mjs`, by which esbuild would take CommonJS for an ES module. */
+/** Hides the extension `.mjs`, by which esbuild would treat CommonJS as an ES module. */
 const AS_REQUIRED = " as required";
 
-/** On the machine of the project: packages are imported from where they are, and so are files. */
-export function besideProject(dir: string): Surroundings {
+/** Compiled code that runs on this machine: packages and other files are imported from where they are. */
+export function localTarget(dir: string): CompileTarget {
   const base = JSON.stringify(pathToFileURL(`${dir}/migrations.mjs`).href);
   return {
     metafile: false,
     banner: `${RESOLVER}\nconst require = __migration_createRequire(${base});`,
     entry: { head: "", value: (load) => load },
-    selfKnowledge,
+    declareSelf,
     check: async () => [],
-    packageAnswer,
-    binary: (path) => requiredPackage(path, false),
+    resolvePackage,
+    loadNative: (path) => requirePackage(path, false),
     plugin,
   };
 }
 
-function selfKnowledge(path: string): string {
+function declareSelf(path: string): string {
   const url = JSON.stringify(pathToFileURL(path).href);
   const names = [
     `${SELF.url} = ${url}`,
@@ -36,27 +36,26 @@ function selfKnowledge(path: string): string {
 }
 
 /**
- * An ES module is imported as Node would. Anything else goes through `require`, so that named imports
- * work that Node itself finds in some CommonJS packages only; TypeScript users rely on them.
+ * An ES module is imported as Node would. CommonJS goes through `require`, so that named imports work that Node itself
+ * does not find in every package; TypeScript users rely on them.
  */
-function packageAnswer({ path, esm }: PackageTarget, args: OnResolveArgs): OnResolveResult {
+function resolvePackage({ path, esm }: ResolvedPackage, args: OnResolveArgs): OnResolveResult {
   if (esm && !isRequire(args)) return { path: pathToFileURL(path).href, external: true };
   if (!esm && isRequire(args)) return { path, external: true };
   return { path: `${path}${AS_REQUIRED}`, namespace: REQUIRED, pluginData: esm };
 }
 
 const plugin: Plugin = {
-  name: "packages-beside",
+  name: "required-packages",
   setup(build) {
     build.onResolve({ filter: /.*/, namespace: REQUIRED }, ({ path }) => ({ path, external: true }));
     build.onLoad({ filter: /.*/, namespace: REQUIRED }, ({ path, pluginData }) =>
-      requiredPackage(path.slice(0, -AS_REQUIRED.length), pluginData === true),
+      requirePackage(path.slice(0, -AS_REQUIRED.length), pluginData === true),
     );
   },
 };
 
-/** What `require` or a named import of a package goes through. */
-function requiredPackage(path: string, esm: boolean): OnLoadResult {
+function requirePackage(path: string, esm: boolean): OnLoadResult {
   const url = JSON.stringify(pathToFileURL(path).href);
   const contents = esm
     ? `import * as contents from ${url}; module.exports = contents;`
