@@ -1,5 +1,5 @@
 import type { DeployResult } from "./contract.ts";
-import { type Answer, deploy, readOnRollback } from "./deploy/deploy.ts";
+import { deploy, readOnRollback } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import { type Outlook, outlookOf, toDeployFailure } from "./deploy/failure.ts";
 import { describeError } from "./runtime/failure-log.ts";
@@ -21,9 +21,9 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
     const request = parseDeployEvent(event);
     outlook = outlookOf(request.type, readOnRollback(process.env));
     log.info(`${request.type} of ${request.resource}`);
-    const answer: Answer = await deploy(request, invocation, process.env);
-    measure(answer.failed, answer.completed);
-    return { PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource), Data: answer.data };
+    const outcome = await deploy(request, invocation, process.env);
+    measure(outcome.failed, outcome.completed);
+    return { PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource), Data: outcome.data };
   } catch (error) {
     const failure = toDeployFailure(error, invocation, outlook);
     log.error("the deploy failed", describeError(error));

@@ -1,132 +1,167 @@
 import { compareMigrations, type Manifest } from "../../lib/core/index.ts";
 import type { OnRollback } from "../contract.ts";
-import type { Announced, DeployEvent } from "./event.ts";
+import type { DeployEvent, ReleaseInfo } from "./event.ts";
 
-/** What a deploy does to the database. */
+/** What a deploy does to the database. Where `mayFail` is false, an error is logged and the deploy succeeds. */
 export type Decision =
-  /** Apply what is pending. A failure fails the deploy, except in a rollback. */
-  | { readonly kind: "run"; readonly fails: boolean }
-  /** Undo what this bundle has brought, but for what the bundle of the event still has. Never fails the deploy. */
+  /** Apply pending migrations. */
+  | { readonly kind: "apply"; readonly mayFail: boolean }
+  /** Undo what the previous release applied, except what the current release has too. An error is logged only. */
   | {
       readonly kind: "undo";
-      readonly bundle: string;
-      readonly isKept: (name: string) => boolean;
-      /** The version returned to has migrations that the other one lacked: afterwards, apply those that are pending. */
-      readonly bringsNew: boolean;
+      /** Hash of the previous release. */
+      readonly release: string;
+      readonly isInCurrent: (name: string) => boolean;
+      /** The current release has migrations that the previous one lacked: apply pending migrations afterwards. */
+      readonly applyAfterwards: boolean;
     }
-  /** Fail: this code is not the one that was to be deployed, and green would be a lie. */
+  /** Fail: this code is not the code that was to be deployed, and success would be a lie. */
   | { readonly kind: "refuse" }
   /** Leave the database alone, without a connection. */
-  | { readonly kind: "keep"; readonly why: "delete" | "rollback" | "older" }
+  | { readonly kind: "skip"; readonly why: "delete" | "rollback" | "older" }
   /**
-   * An older commit that has migrations which the newer one lacked, say a merged branch: apply what is pending. Where
-   * nothing is, it is a return like any other.
+   * An older commit with migrations that the newer one lacked, say of a merged branch. Report the state of the database,
+   * and apply migrations only if some are pending; otherwise it is a return like any other.
    */
-  | { readonly kind: "check"; readonly fails: boolean }
-  /** Report the state of the database and leave it alone. Never fails the deploy. */
-  | { readonly kind: "look" };
+  | { readonly kind: "apply-if-pending"; readonly mayFail: boolean }
+  /** Report the state of the database and leave it alone. An error is logged only. */
+  | { readonly kind: "report" };
 
-/** What is known of the code that decides, and how it was told to decide. */
-export interface Standpoint {
+/** The code that decides, and its settings. */
+export interface DeployedCode {
   readonly manifest: Pick<Manifest, "hash" | "migrations">;
   readonly onRollback: OnRollback;
-  /** This code's options, in the words of the event's. */
+  /** Options that differ from their defaults, as JSON, as the event has them. */
   readonly options: string;
 }
 
 type Update = Extract<DeployEvent, { type: "Update" }>;
 
 /**
- * Decides from the event and this code's own migrations; the history has its say in the engine, where a run meets it.
+ * Decides from the event and from this code's own migrations. The history is read later, by the engine.
  *
- * CloudFormation says whether the stack is rolling back. It does not promise which version of the code answers: where
- * the event names another bundle than this one, nothing is applied, because this code does not have the migrations that
- * the event is about, or has the very ones that just failed. The same goes for the options.
+ * CloudFormation says whether the stack rolls back, but not which version of the code answers. Where the event names
+ * another release than this code's, nothing is applied: this code lacks the migrations of the event, or has the very
+ * ones that just failed. The same holds for the options.
  *
  * Where CloudFormation could not be asked, a rollback looks like a deploy of an older commit: an Update to fewer or
- * older migrations, a *return*. What is not a return is then taken for a deploy.
+ * older migrations, a *return*. Everything else is taken for a deploy.
  */
-export function decide(event: DeployEvent, standpoint: Standpoint): Decision {
-  if (event.type === "Delete") return { kind: "keep", why: "delete" };
+export function decide(event: DeployEvent, code: DeployedCode): Decision {
+  if (event.type === "Delete") return { kind: "skip", why: "delete" };
   if (event.type === "Update") {
-    if (event.direction === "rollback") return decideRollback(event, standpoint);
-    if (event.before !== undefined && isReturn(event.now, event.before)) {
-      return decideReturn(event, event.before, standpoint);
+    if (event.direction === "rollback") return decideRollback(event, code);
+    if (event.previous !== undefined && isReturn(event.current, event.previous)) {
+      return decideReturn(event, event.previous, code);
     }
   }
-  if (isOwnCode(event.now, standpoint)) return { kind: "run", fails: true };
-  return event.type === "Create" || event.direction === "forward" ? { kind: "refuse" } : { kind: "look" };
+  if (isRelease(event.current, code)) return { kind: "apply", mayFail: true };
+  return event.type === "Create" || event.direction === "forward" ? { kind: "refuse" } : { kind: "report" };
 }
 
-/** Never fails. Under `down` the database goes back to the version it came from, in either direction. */
-function decideRollback({ now, before }: Update, standpoint: Standpoint): Decision {
-  if (standpoint.onRollback === "keep" || before === undefined) return { kind: "keep", why: "rollback" };
-  const bringsNew = brings(now, before);
-  if (isReturn(now, before) || brings(before, now)) return undoing(now, before, standpoint, bringsNew);
-  return bringsNew && isOwnCode(now, standpoint)
-    ? { kind: "run", fails: false }
-    : { kind: "keep", why: "rollback" };
+/** A rollback never fails. With `down`, the database returns to the release it came from, older or newer. */
+function decideRollback({ current, previous }: Update, code: DeployedCode): Decision {
+  if (code.onRollback === "keep" || previous === undefined) return { kind: "skip", why: "rollback" };
+  const addsMigrations = hasMore(current, previous);
+  if (isReturn(current, previous) || hasMore(previous, current)) return undo(current, previous, code);
+  return addsMigrations && isRelease(current, code)
+    ? { kind: "apply", mayFail: false }
+    : { kind: "skip", why: "rollback" };
 }
 
-function decideReturn({ now, direction }: Update, before: Announced, standpoint: Standpoint): Decision {
-  const bringsNew = brings(now, before);
-  if (standpoint.onRollback === "down") return undoing(now, before, standpoint, bringsNew);
-  if (!bringsNew) return { kind: "keep", why: "older" };
-  if (isOwnCode(now, standpoint)) return { kind: "check", fails: direction === "forward" };
-  return direction === "forward" ? { kind: "refuse" } : { kind: "look" };
+function decideReturn({ current, direction }: Update, previous: ReleaseInfo, code: DeployedCode): Decision {
+  if (code.onRollback === "down") return undo(current, previous, code);
+  if (!hasMore(current, previous)) return { kind: "skip", why: "older" };
+  if (isRelease(current, code)) return { kind: "apply-if-pending", mayFail: direction === "forward" };
+  return direction === "forward" ? { kind: "refuse" } : { kind: "report" };
 }
 
-function undoing(now: Announced, before: Announced, standpoint: Standpoint, bringsNew: boolean): Decision {
-  const isKept = keptBy(now, standpoint.manifest);
-  return { kind: "undo", bundle: before.hash, isKept, bringsNew: bringsNew && isOwnCode(now, standpoint) };
+function undo(current: ReleaseInfo, previous: ReleaseInfo, code: DeployedCode): Decision {
+  return {
+    kind: "undo",
+    release: previous.hash,
+    isInCurrent: membershipOf(current, code.manifest),
+    applyAfterwards: hasMore(current, previous) && isRelease(current, code),
+  };
 }
 
-function isOwnCode({ hash, options }: Announced, standpoint: Standpoint): boolean {
-  return hash === standpoint.manifest.hash && (options === undefined || options === standpoint.options);
+/** Whether this code is the code of a release. */
+function isRelease({ hash, options }: ReleaseInfo, code: DeployedCode): boolean {
+  return hash === code.manifest.hash && (options === undefined || options === code.options);
 }
 
-/**
- * A newer head is never a return, even where the count is lower: old files were put together into one, and what is
- * new has to run.
- */
-function isReturn(now: Announced, before: Announced): boolean {
+/** A newer head is never a return, even with a lower count: a squash puts many old files into a new one, which must run. */
+function isReturn(current: ReleaseInfo, previous: ReleaseInfo): boolean {
   const older =
-    now.head !== undefined && before.head !== undefined ? compareMigrations(now.head, before.head) : 0;
+    current.head !== undefined && previous.head !== undefined
+      ? compareMigrations(current.head, previous.head)
+      : 0;
   if (older !== 0) return older < 0;
-  return now.count !== undefined && before.count !== undefined && now.count < before.count;
+  return current.count !== undefined && previous.count !== undefined && current.count < previous.count;
 }
 
 /**
- * Whether a version has migrations that another one lacks, as far as their events say. They name the newest alone: of
- * the older ones only the number is known, which tells when there are more of them.
+ * Whether a release has migrations that another one lacks. Events name the newest migrations only; of the older ones
+ * they have the number, which tells when there are more of them.
  */
-function brings(now: Announced, other: Announced): boolean {
-  const known = new Set(other.newest);
+function hasMore(release: ReleaseInfo, other: ReleaseInfo): boolean {
+  const inOther = new Set(other.newest);
   const [oldest] = other.newest;
-  if (oldest === undefined || known.size === other.count) return now.newest.some((name) => !known.has(name));
+  if (oldest === undefined || inOther.size === other.count)
+    return release.newest.some((name) => !inOther.has(name));
   const isNamed = (name: string) => compareMigrations(name, oldest) >= 0;
-  if (now.newest.some((name) => isNamed(name) && !known.has(name))) return true;
-  if (now.count === undefined || other.count === undefined) return false;
-  return now.count - now.newest.filter(isNamed).length > other.count - known.size;
+  if (release.newest.some((name) => isNamed(name) && !inOther.has(name))) return true;
+  if (release.count === undefined || other.count === undefined) return false;
+  return release.count - release.newest.filter(isNamed).length > other.count - inOther.size;
 }
 
 /**
- * Whether the bundle of the event has a migration. This code may be that bundle. Else it is the newer one, and goes
- * by what the event says: nothing beyond its head, and among the newest ones only those named. About older ones the
- * event is silent; they stay.
+ * Tells whether a release has a migration. If this code is that release, its manifest knows. Otherwise the event tells:
+ * the release has nothing beyond its head, and of the newest migrations those that it names. It says nothing about
+ * older migrations, which therefore count as its own.
  */
-function keptBy(now: Announced, manifest: Standpoint["manifest"]): (name: string) => boolean {
-  if (now.hash === manifest.hash) {
+function membershipOf(release: ReleaseInfo, manifest: DeployedCode["manifest"]): (name: string) => boolean {
+  if (release.hash === manifest.hash) {
     const own = new Set(manifest.migrations.map(({ name }) => name));
     return (name) => own.has(name);
   }
-  const named = new Set(now.newest);
-  const { head } = now;
-  const [oldestNamed] = now.newest;
+  const named = new Set(release.newest);
+  const { head } = release;
+  const [oldestNamed] = release.newest;
   return (name) => {
     if (named.has(name) || head === undefined) return true;
     if (compareMigrations(name, head) > 0) return false;
-    if (named.size === now.count) return false;
+    if (named.size === release.count) return false;
     return oldestNamed === undefined || compareMigrations(name, oldestNamed) < 0;
   };
 }
+
+export const OTHER_CODE =
+  "the event is about another version of the migrations, or of the options, than this code has";
+
+/** The reason of a decision, for the log. */
+export function explain(decision: Decision): Readonly<Record<string, string>> {
+  switch (decision.kind) {
+    case "apply":
+      return {
+        because: decision.mayFail
+          ? "a deploy applies what is pending"
+          : "the rollback goes to newer migrations",
+      };
+    case "undo":
+      return { because: "the stack returns to older migrations", release: decision.release };
+    case "apply-if-pending":
+      return { because: "the stack returns to an older head, with migrations that are new to it" };
+    case "skip":
+      return { because: REASONS_TO_SKIP[decision.why] };
+    case "refuse":
+    case "report":
+      return { because: OTHER_CODE };
+  }
+}
+
+const REASONS_TO_SKIP = {
+  delete: "the stack or its migrations are being deleted; the database keeps what it has",
+  rollback: "the stack rolls back, and there is nothing to undo",
+  older: "the stack returns to older migrations, and onRollback is keep",
+} as const;

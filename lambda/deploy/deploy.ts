@@ -8,53 +8,56 @@ import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
-import { type Decision, decide } from "./decide.ts";
+import { type Decision, decide, explain, OTHER_CODE } from "./decide.ts";
 import type { DeployEvent } from "./event.ts";
-import { explain, OTHER_CODE } from "./explain.ts";
 
-/** What became of a deploy that did not fail. */
-export interface Answer {
+/** The result of a deploy that did not fail. */
+export interface DeployOutcome {
   readonly data: DeployData;
   /** How many migrations were applied or undone. */
   readonly completed: number;
-  /** Something to look at, though the deploy goes on: a rollback that could not undo. */
+  /** The deploy succeeds, but an operator must look at it: for example, a rollback could not undo. */
   readonly failed: boolean;
 }
 
-/** @throws MigrationError for a deploy that failed; what goes wrong in a rollback is logged */
-export async function deploy(event: DeployEvent, invocation: Invocation, env: Environment): Promise<Answer> {
+/** @throws MigrationError for a deploy that failed; errors of a rollback are logged */
+export async function deploy(
+  event: DeployEvent,
+  invocation: Invocation,
+  env: Environment,
+): Promise<DeployOutcome> {
   const source = openAsset(readRoot(env));
   const options = env[ENV.options] ?? "{}";
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
-  const work: Work = (perform) => withEngine(invocation, setupOf(event, env, source), perform);
-  const withoutFailing = (perform: Perform) =>
-    work(perform).catch((error: unknown) => leftAsItIs(error, invocation));
-  const run: Perform = (migrator) => applyPending(migrator, invocation);
-  const look: Perform = (migrator) => report(migrator, invocation);
+  const run = (step: Step, mayFail: boolean): Promise<DeployOutcome> => {
+    const outcome = withEngine(invocation, setupOf(event, env, source), (migrator) =>
+      step(migrator, invocation),
+    );
+    return mayFail ? outcome : outcome.catch((error: unknown) => logFailure(error, invocation));
+  };
   switch (decision.kind) {
     case "refuse":
       throw otherCode();
-    case "keep":
-      return UNTOUCHED;
-    case "run":
-      return decision.fails ? work(run) : withoutFailing(run);
-    case "look":
-      return withoutFailing(look);
-    case "check": {
-      const answer = await (decision.fails ? work(look) : withoutFailing(look));
-      return hasPending(answer) ? work(run) : answer;
+    case "skip":
+      return NOT_CONNECTED;
+    case "apply":
+      return run(applyPending, decision.mayFail);
+    case "report":
+      return run(reportState, false);
+    case "apply-if-pending": {
+      const outcome = await run(reportState, decision.mayFail);
+      return hasPending(outcome) ? run(applyPending, true) : outcome;
     }
     case "undo": {
-      const answer = await withoutFailing((migrator) => undo(migrator, decision, invocation));
-      if (!decision.bringsNew) return answer;
-      return event.type === "Update" && event.direction === "rollback" ? withoutFailing(run) : work(run);
+      const outcome = await run((migrator) => undo(migrator, decision, invocation), false);
+      const isRollback = event.type === "Update" && event.direction === "rollback";
+      return decision.applyAfterwards ? run(applyPending, !isRollback) : outcome;
     }
   }
 }
 
-type Perform = (migrator: Migrator) => Promise<Answer>;
-type Work = (perform: Perform) => Promise<Answer>;
+type Step = (migrator: Migrator, invocation: Invocation) => Promise<DeployOutcome>;
 
 function otherCode(): MigrationError {
   return new MigrationError("ASSET", OTHER_CODE, {
@@ -62,11 +65,11 @@ function otherCode(): MigrationError {
   });
 }
 
-function hasPending({ data }: Answer): boolean {
+function hasPending({ data }: DeployOutcome): boolean {
   return Number(data.PendingCount) > 0;
 }
 
-/** What is nobody's mistake leaves the stack as it was before: `keep`. */
+/** An invalid value counts as `keep`, which changes nothing. */
 export function readOnRollback(env: Environment): OnRollback {
   return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
 }
@@ -75,7 +78,7 @@ function setupOf(event: DeployEvent, env: Environment, source: AssetSource): Eng
   return { settings: readSettings(env), source, origin: "deploy", actor: event.resource };
 }
 
-async function applyPending(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+async function applyPending(migrator: Migrator, invocation: Invocation): Promise<DeployOutcome> {
   const report = await migrator.up();
   warn(invocation, report.warnings);
   const completed = report.completed.length;
@@ -88,10 +91,10 @@ async function applyPending(migrator: Migrator, invocation: Invocation): Promise
 
 async function undo(
   migrator: Migrator,
-  { bundle, isKept }: Extract<Decision, { kind: "undo" }>,
+  { release, isInCurrent }: Extract<Decision, { kind: "undo" }>,
   { log }: Invocation,
-): Promise<Answer> {
-  const report = await migrator.down({ bundle: { hash: bundle, isKept }, from: "history" });
+): Promise<DeployOutcome> {
+  const report = await migrator.down({ bundle: { hash: release, isKept: isInCurrent }, from: "history" });
   const completed = report.completed.length;
   log.info(completed === 0 ? "there was nothing to undo" : `undid ${completed}`, {
     migrations: report.completed.map(({ migration }) => migration).slice(0, 50),
@@ -100,20 +103,20 @@ async function undo(
   return { data: dataOf(report), completed, failed: false };
 }
 
-async function report(migrator: Migrator, invocation: Invocation): Promise<Answer> {
+async function reportState(migrator: Migrator, invocation: Invocation): Promise<DeployOutcome> {
   const status = await migrator.status();
   warn(invocation, [...status.refusals, ...status.warnings]);
-  // After a rollback nothing is pending. What is pending here was to be deployed, and was not.
+  // After a rollback nothing is pending: a migration that is pending now was to be deployed.
   return { data: dataOf(status), completed: 0, failed: status.counts.pending > 0 };
 }
 
-/** A return succeeds whatever happens: a stack that cannot roll back is worse than a database that is ahead of it. */
-function leftAsItIs(error: unknown, { log }: Invocation): Answer {
-  // The engine's advice is for somebody who undoes by hand.
-  const { hint: _, ...known } = describeError(error);
-  log.error("the database was left as it is", known);
+/** A stack that cannot roll back is worse than a database that is ahead of it: the deploy succeeds. */
+function logFailure(error: unknown, { log }: Invocation): DeployOutcome {
+  // The hint is for an operator who undoes by hand.
+  const { hint: _, ...fields } = describeError(error);
+  log.error("the database was left as it is", fields);
   const undone = error instanceof MigrationError ? (error.details.undone ?? []) : [];
-  return { ...UNTOUCHED, completed: undone.length, failed: true };
+  return { ...NOT_CONNECTED, completed: undone.length, failed: true };
 }
 
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
@@ -130,5 +133,5 @@ function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "count
   };
 }
 
-/** The attributes are there even so: a template that uses one must not fail for want of it. */
-const UNTOUCHED: Answer = { data: NOT_ASKED, completed: 0, failed: false };
+/** All attributes are there: a template may use any of them. */
+const NOT_CONNECTED: DeployOutcome = { data: NOT_ASKED, completed: 0, failed: false };

@@ -4,8 +4,8 @@ import { resourceName } from "../runtime/resource-name.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import type { StackDirection } from "../stack-event/stack-status.ts";
 
-/** What a version of the stack says of its migrations. Older versions of the package may have said less. */
-export interface Announced {
+/** What the properties of the custom resource say about a release. Older versions of the package may have said less. */
+export interface ReleaseInfo {
   readonly hash: string;
   readonly head: string | undefined;
   readonly count: number | undefined;
@@ -15,28 +15,28 @@ export interface Announced {
   readonly newest: readonly string[];
 }
 
-interface Named {
-  /** Of the custom resource, for the history: who asked. */
+interface ResourceInfo {
+  /** `<stack>/<logical id>`: the actor in the history. */
   readonly resource: string;
-  /** Absent only when the resource is being made. */
+  /** Absent only when the resource is created. */
   readonly physicalId: string | undefined;
 }
 
 /** CloudFormation's request, as the provider framework hands it on. */
-export type DeployEvent = Named &
+export type DeployEvent = ResourceInfo &
   (
-    | { readonly type: "Create"; readonly now: Announced }
+    | { readonly type: "Create"; readonly current: ReleaseInfo }
     | {
         readonly type: "Update";
-        readonly now: Announced;
-        readonly before: Announced | undefined;
-        /** From CloudFormation itself; "unknown" when it could not be asked. */
+        readonly current: ReleaseInfo;
+        readonly previous: ReleaseInfo | undefined;
+        /** As CloudFormation said; "unknown" when it could not be asked. */
         readonly direction: StackDirection;
       }
     | { readonly type: "Delete" }
   );
 
-// Every scalar arrives as a string; what is missing or odd is taken for "not said", for a rollback must not fail on it.
+// Every scalar arrives as a string. A rollback must not fail on a property that is missing or odd: it counts as absent.
 const text = v.fallback(v.optional(v.string()), undefined);
 const Properties = v.object({
   MigrationsHash: v.string(),
@@ -80,18 +80,18 @@ export function parseDeployEvent(event: unknown): DeployEvent {
     );
   }
   const { output } = parsed;
-  const named: Named = {
+  const resource: ResourceInfo = {
     resource: resourceName(output.StackId, output.LogicalResourceId),
     physicalId: output.PhysicalResourceId,
   };
-  if (output.RequestType === "Delete") return { ...named, type: "Delete" };
-  const now = announced(output.ResourceProperties);
-  if (output.RequestType === "Create") return { ...named, type: "Create", now };
-  const before = output.OldResourceProperties && announced(output.OldResourceProperties);
-  return { ...named, type: "Update", now, before, direction: output.StackDirection };
+  if (output.RequestType === "Delete") return { ...resource, type: "Delete" };
+  const current = releaseOf(output.ResourceProperties);
+  if (output.RequestType === "Create") return { ...resource, type: "Create", current };
+  const previous = output.OldResourceProperties && releaseOf(output.OldResourceProperties);
+  return { ...resource, type: "Update", current, previous, direction: output.StackDirection };
 }
 
-function announced(properties: v.InferOutput<typeof Properties>): Announced {
+function releaseOf(properties: v.InferOutput<typeof Properties>): ReleaseInfo {
   const { MigrationsHash: hash, Head: head, MigrationCount: count } = properties;
   return { hash, head, count, options: properties.Options, newest: properties.Newest };
 }

@@ -84,8 +84,8 @@ describe("requests of CloudFormation", () => {
     };
     expect(parseDeployEvent(event)).toEqual({
       ...{ type: "Update", resource: "shop/Migrations", physicalId: "id" },
-      now: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"], options: undefined },
-      before: { hash: "h1", head: undefined, count: undefined, newest: [], options: undefined },
+      current: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"], options: undefined },
+      previous: { hash: "h1", head: undefined, count: undefined, newest: [], options: undefined },
       direction: "unknown",
     });
   });
@@ -95,7 +95,7 @@ describe("requests of CloudFormation", () => {
     ["no old properties", {}],
   ])("do not fail for %s: they say nothing", (_what, more) => {
     const event = { ...base, RequestType: "Update", ResourceProperties: { MigrationsHash: "h" }, ...more };
-    expect(parseDeployEvent(event)).toMatchObject({ type: "Update", before: undefined });
+    expect(parseDeployEvent(event)).toMatchObject({ type: "Update", previous: undefined });
   });
 
   it("to delete are understood without a property", () => {
