@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { environmentOf } from "../cli/command.ts";
@@ -88,28 +88,6 @@ describe("an app in JavaScript", () => {
     for (const name of ["node-pg-migrate", "pg", "esbuild"]) expect(packages).not.toContain(name);
   });
 
-  it(
-    "type-checks, with every @example, as ES module and as CommonJS, under each way to resolve modules",
-    async () => {
-      write(app.dir, {
-        "typed/stack.mts": STACK,
-        "typed/stack.cts": STACK,
-        "typed/migration.cts": MIGRATION,
-        "typed/examples.mts": EXAMPLES_MODULE,
-      });
-      for (const [module, moduleResolution] of [
-        ["nodenext", "nodenext"],
-        ["esnext", "bundler"],
-      ]) {
-        const options = { module, moduleResolution, target: "es2022", strict: true, noEmit: true };
-        const compilerOptions = { ...options, skipLibCheck: true, types: [] };
-        writeFileSync(join(app.dir, "typed/tsconfig.json"), JSON.stringify({ compilerOptions }));
-        await expect(app.run(process.execPath, [COMPILER, "-p", "typed"])).resolves.toBe("");
-      }
-    },
-    SLOW,
-  );
-
   it("migrates a database with the package's program, and is told how to call it", () =>
     withDatabase(async (db) => {
       const env = environmentOf(db.connection);
@@ -133,22 +111,28 @@ describe("an app in JavaScript", () => {
     }));
 });
 
-describe("an app in TypeScript as earlier `cdk init` templates made it", () => {
+/** Packages of two apps in TypeScript, which share an installation. */
+const TYPESCRIPT_APPS = {
+  "@swc/core": "1.16.22",
+  "@swc/jest": "0.2.39",
+  "@types/jest": "^30",
+  "@types/node": "20.19.43",
+  jest: "30.5.2",
+  "source-map-support": "^0.5.21",
+  "ts-jest": "^29.4.15",
+  "ts-node": "^10.9.2",
+  typescript: "5.6.3",
+};
+
+describe("an app in TypeScript", () => {
   let app: Consumer;
   beforeAll(async () => {
-    app = await installInApp(tarball, "old-template", OLD_TEMPLATE, {
-      "@types/jest": "^30",
-      "@types/node": "20.19.43",
-      jest: "30.5.2",
-      "source-map-support": "^0.5.21",
-      "ts-jest": "^29.4.15",
-      "ts-node": "^10.9.2",
-      typescript: "5.6.3",
-    });
+    const options = { files: OLD_TEMPLATE, packages: TYPESCRIPT_APPS, cdk: "linked" } as const;
+    app = await installInApp(tarball, "typescript", options);
   }, SLOW);
 
   it(
-    "type-checks, the package's own types included",
+    "of an earlier `cdk init` template type-checks, the package's own types included",
     async () => {
       await expect(app.run("npx", ["tsc", "--noEmit"])).resolves.toBe("");
     },
@@ -156,7 +140,7 @@ describe("an app in TypeScript as earlier `cdk init` templates made it", () => {
   );
 
   it(
-    "synthesizes with ts-node",
+    "of an earlier `cdk init` template synthesizes with ts-node",
     async () => {
       const env = { CDK_OUTDIR: join(app.dir, "cdk.out"), ...QUICK_SYNTH };
       await app.run("npx", ["ts-node", "--prefer-ts-exts", "--transpile-only", "bin/app.ts"], env);
@@ -167,78 +151,60 @@ describe("an app in TypeScript as earlier `cdk init` templates made it", () => {
   );
 
   it(
-    "tests its stack with Jest and ts-jest",
+    "of an earlier `cdk init` template tests its stack with Jest and ts-jest",
     async () => {
       const tested = await app.run("sh", ["-c", "npx jest --testTimeout=120000 2>&1"]);
       expect(tested).toContain("1 passed");
     },
     SLOW,
   );
-});
 
-describe("an app that `cdk init` has just made", () => {
   it(
-    "tests its stack with Jest, and type-checks",
+    "that `cdk init` has just made tests its stack with Jest, and type-checks, with every @example, as ES module and as CommonJS",
     async () => {
-      const files = { "lib/stack.ts": STACK, "migrations/1_create-orders.ts": MIGRATION };
-      const packages = { "@swc/core": "1.16.22", "@swc/jest": "0.2.39", "@types/jest": "^30" };
-      const app = await installInApp(
-        tarball,
-        "fresh",
-        {},
-        { ...packages, "@types/node": "20.19.43", jest: "30.5.2" },
-      );
-      const init = ["init", "app", "--language", "typescript", "--generate-only"];
-      const made = { ...app, dir: join(app.dir, "app") };
-      write(made.dir, {});
-      await app.run("sh", [
-        "-c",
-        `mkdir app && cd app && "$0" "$@"`,
-        join(REPOSITORY, "node_modules/.bin/cdk"),
-        ...init,
-      ]);
-      write(made.dir, { ...files, "test/app.test.ts": testOf("../lib/stack") });
+      const cdk = join(REPOSITORY, "node_modules/.bin/cdk");
+      const init = "init app --language typescript --generate-only";
+      await app.run("sh", ["-c", `mkdir app && cd app && "$0" ${init}`, cdk]);
+      write(join(app.dir, "app"), {
+        "lib/stack.ts": STACK,
+        "lib/module.mts": STACK,
+        "lib/examples.mts": EXAMPLES_MODULE,
+        "migrations/1_create-orders.ts": MIGRATION,
+        "test/app.test.ts": testOf("../lib/stack"),
+      });
       const tested = await app.run("sh", ["-c", "cd app && npx jest --testTimeout=120000 2>&1"]);
       expect(tested).toContain("1 passed");
-      const types = ["--typeRoots", "../node_modules/@types"];
-      await expect(
-        app.run("sh", ["-c", `cd app && "$0" "$@"`, process.execPath, COMPILER, ...types]),
-      ).resolves.toBe("");
+      const check = `cd app && "$0" "$@" --typeRoots ../node_modules/@types`;
+      await expect(app.run("sh", ["-c", check, process.execPath, COMPILER])).resolves.toBe("");
     },
     SLOW,
   );
 });
 
-describe("an app whose node_modules shows it only what it names itself (pnpm)", () => {
+describe("an app whose node_modules contains only its own dependencies (pnpm)", () => {
   it(
-    "makes a migration that type-checks, and synthesizes",
+    "makes a migration that type-checks as a bundler resolves it, and synthesizes",
     async () => {
-      const installer = [
-        "npx",
-        "--yes",
-        "pnpm@10.34.9",
-        "install",
-        "--store-dir",
-        join(tarball, "../store"),
-      ] as const;
-      const app = await installInApp(tarball, "strict", {}, { typescript: "6.0.3" }, installer);
+      const store = join(tarball, "../store");
+      const app = await installInApp(tarball, "strict", {
+        packages: { typescript: "6.0.3" },
+        cdk: "installed",
+        installer: ["npx", "--yes", "pnpm@10.34.9", "install", "--store-dir", store],
+      });
       expect(readdirSync(join(app.dir, "node_modules"))).not.toContain("node-pg-migrate");
       await app.run(join(app.dir, "node_modules/.bin/cdk-pg-migrate"), ["create", "add orders"]);
       const [migration = ""] = readdirSync(join(app.dir, "migrations"));
-      const options = {
-        module: "nodenext",
-        target: "es2022",
-        strict: true,
-        noEmit: true,
-        skipLibCheck: true,
-        types: [],
-      };
+      const module = { module: "esnext", moduleResolution: "bundler", target: "es2022" };
+      const compilerOptions = { ...module, strict: true, noEmit: true, skipLibCheck: true, types: [] };
       write(app.dir, {
         "tsconfig.json": JSON.stringify({
-          compilerOptions: options,
-          files: ["stack.ts", `migrations/${migration}`],
+          compilerOptions,
+          files: ["stack.ts", "stack.cts", "migration.cts", "examples.mts", `migrations/${migration}`],
         }),
         "stack.ts": STACK,
+        "stack.cts": STACK,
+        "migration.cts": MIGRATION,
+        "examples.mts": EXAMPLES_MODULE,
         "app.cjs": `const { App, Stack } = require("aws-cdk-lib");
         const ec2 = require("aws-cdk-lib/aws-ec2");
         const { PostgresDatabase, PostgresMigrations } = require("cdk-pg-migrate");

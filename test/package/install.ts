@@ -35,26 +35,35 @@ export async function installExample(tarball: string, example: string): Promise<
   return app;
 }
 
-/** An app of these files, the tarball, CDK and some packages; `installer` is a program with its first arguments. */
-export async function installInApp(
-  tarball: string,
-  name: string,
-  files: Readonly<Record<string, string>>,
-  packages: Readonly<Record<string, string>>,
-  installer: readonly [string, ...string[]] = ["npm", "install", "--no-audit", "--no-fund"],
-): Promise<Consumer> {
+export interface AppOptions {
+  readonly files?: Readonly<Record<string, string>>;
+  /** Development dependencies by name. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** CDK: "installed" as npm packs it, or "linked" to this repository's, which takes a third of the time. */
+  readonly cdk: "installed" | "linked";
+  /** A program with its first arguments. @default - `npm install` */
+  readonly installer?: readonly [string, ...string[]];
+}
+
+/** An app that installs the tarball, CDK and some packages. */
+export async function installInApp(tarball: string, name: string, options: AppOptions): Promise<Consumer> {
+  const { files = {}, packages, cdk, installer = ["npm", "install", "--no-audit", "--no-fund"] } = options;
   const app = consumer(join(dirname(tarball), name));
-  const manifest = {
-    name,
-    private: true,
-    dependencies: { "aws-cdk-lib": "2.276.0", constructs: "10.8.1", "cdk-pg-migrate": `file:${tarball}` },
-    devDependencies: packages,
-  };
+  const dependencies = { ...CDK[cdk], "cdk-pg-migrate": `file:${tarball}` };
+  const manifest = { name, private: true, dependencies, devDependencies: packages };
   write(app.dir, { "package.json": JSON.stringify(manifest), ...files });
   const [program, ...args] = installer;
   await app.run(program, [...args, ...QUICKLY]);
   return app;
 }
+
+const CDK = {
+  installed: { "aws-cdk-lib": "2.276.0", constructs: "10.8.1" },
+  linked: {
+    "aws-cdk-lib": `file:${join(REPOSITORY, "node_modules/aws-cdk-lib")}`,
+    constructs: `file:${join(REPOSITORY, "node_modules/constructs")}`,
+  },
+};
 
 /** Writes texts by their paths below a folder. */
 export function write(dir: string, files: Readonly<Record<string, string>>): void {
