@@ -32,7 +32,7 @@ const common = {
 const against = (major) => ({
   ...common,
   displayName: `pg${major}`,
-  globals: { PG_MAJOR: major },
+  globals: { PG_MAJOR: major, PG_EVERY_CASE: major === onceMajor },
   testRegex: "\\.test\\.ts$",
   testPathIgnorePatterns: ["/node_modules/", RULES, ...(major === onceMajor ? [] : ONCE)],
 });

@@ -1,12 +1,12 @@
-import { describe, expect, it } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { connectTo } from "../../lib/cli/catalog/index.ts";
 import { dumpSchema } from "../../lib/cli/dump/index.ts";
 import { closeClient } from "../../lib/migrator/index.ts";
-import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { createDatabase, type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
-import { file, withRole } from "./hostile-world.ts";
+import { file } from "./hostile-world.ts";
 import { waitFor } from "./locking.ts";
 
 const PROOF = "attacker code ran";
@@ -58,31 +58,51 @@ BEGIN
   END LOOP;
 END $do$;`;
 
-/** A database in which a role with the right to create has put itself before the server, for every session from now on. */
+let template: TestDatabase;
+let role: string;
+
+/** A role with the right to create puts its own objects before those of the server. */
+async function createTemplate(): Promise<void> {
+  template = await createDatabase();
+  role = `weak_${template.name}`;
+  await template.query(
+    `CREATE ROLE ${role} LOGIN PASSWORD 'weak'; GRANT CREATE, USAGE ON SCHEMA public TO ${role}`,
+  );
+  const attacker = new pg.Client({ ...template.connection, user: role, password: "weak", ssl: false });
+  await attacker.connect();
+  await attacker.query("SET search_path = pg_catalog");
+  await attacker.query(SHADOWS);
+  await attacker.query("TRUNCATE public.proof");
+  await attacker.end();
+  await template.close();
+}
+
+async function dropTemplate(): Promise<void> {
+  await template.drop();
+  await withDatabase(async (db) => {
+    await db.query(`DROP ROLE ${role}`);
+  });
+}
+
+/** Runs a test with a copy of the template, in which every session finds the role's objects first. */
 async function withShadows(
   test: (db: TestDatabase, evidence: () => Promise<unknown[]>) => Promise<void>,
 ): Promise<void> {
-  await withDatabase((db) =>
-    withRole(db, async (role, connection) => {
-      await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
-      const attacker = new pg.Client({ ...connection, ssl: false });
-      await attacker.connect();
-      await attacker.query("SET search_path = pg_catalog");
-      await attacker.query(SHADOWS);
-      await attacker.query("TRUNCATE public.proof");
-      await attacker.end();
-      const watcher = await db.client();
-      await watcher.query("SET search_path = pg_catalog");
-      await db.query(`ALTER DATABASE ${db.name} SET search_path = public, pg_catalog`);
-      await test(db, async () => (await watcher.query("SELECT what FROM public.proof")).rows);
-    }),
-  );
+  await withDatabase(async (db) => {
+    const watcher = await db.client();
+    await watcher.query("SET search_path = pg_catalog");
+    await db.query(`ALTER DATABASE ${db.name} SET search_path = public, pg_catalog`);
+    await test(db, async () => (await watcher.query("SELECT what FROM public.proof")).rows);
+  }, template.name);
 }
 
 const noticesOf = (migrator: Awaited<ReturnType<typeof openMigrator>>): unknown[] =>
   migrator.events.filter((event) => event.type === "notice" && event.message.includes(PROOF));
 
 describe("operators, functions, types and tables of others before the server's own", () => {
+  beforeAll(createTemplate);
+  afterAll(dropTemplate);
+
   it("are called by no command of the engine", () =>
     withShadows(async (db, evidence) => {
       const dir = writeFolder({

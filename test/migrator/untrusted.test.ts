@@ -2,10 +2,13 @@ import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { openMigrator } from "../support/migrator.ts";
+import { runsEveryCase } from "../support/postgres.ts";
 import { file } from "./hostile-world.ts";
 import { READING, type Tried, tryAll, type Victim, WRITING, withVictim } from "./untrusted-world.ts";
 
-const VICTIMS = ["superuser", "plain role"] as const;
+// What a server of another version could answer differently shows with one kind of victim and one table.
+const VICTIMS = runsEveryCase() ? (["superuser", "plain role"] as const) : (["plain role"] as const);
+const TABLES = runsEveryCase() ? ["pgmigrations", "pgmigrations_history"] : ["pgmigrations_history"];
 const FILES = { "1_a.sql": file("a"), "2_b.sql": file("b") };
 const COLUMNS = "id int, name varchar(255), run_on timestamp";
 
@@ -83,9 +86,9 @@ const IN_ITS_PLACE: readonly (readonly [what: string, sql: string])[] = [
   ],
 ];
 
-const FEW = [...READING, ...WRITING].filter(([name]) =>
-  ["status", "plan", "history", "up", "down"].includes(name),
-);
+const COMMANDS = [...READING, ...WRITING];
+/** One that reads, one that applies, one that undoes: what is refused to them is refused to all. */
+const FEW = COMMANDS.filter(([name]) => ["status", "up", "down"].includes(name));
 
 /** Each command that was not refused as it should be, or ran what it should not. */
 function wrong(tried: readonly Tried[]): unknown[] {
@@ -117,46 +120,47 @@ describe.each(VICTIMS)("an attacker who may create in the schema, before the fir
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         await victim.attack(inPlaceOf("public.pgmigrations", sql));
-        const tried = await tryAll(victim, writeFolder(FILES), [...READING, ...WRITING]);
-        expect(wrong(tried)).toEqual([]);
+        expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
       }),
     ),
   );
 
-  it.each(IN_ITS_PLACE)(
-    "cannot with %s in the place of the history of a database to take over",
-    (_what, sql) =>
-      withDatabase((db) =>
-        withVictim(db, kind, async (victim) => {
-          await madeByPlainTool(victim);
-          await victim.attack(inPlaceOf("public.pgmigrations_history", sql));
-          expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
-        }),
-      ),
-  );
+  if (runsEveryCase()) {
+    it.each(IN_ITS_PLACE)(
+      "cannot with %s in the place of the history of a database to take over",
+      (_what, sql) =>
+        withDatabase((db) =>
+          withVictim(db, kind, async (victim) => {
+            await madeByPlainTool(victim);
+            await victim.attack(inPlaceOf("public.pgmigrations_history", sql));
+            expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
+          }),
+        ),
+    );
 
-  it.each(IN_ITS_PLACE.filter(([what]) => /^a table with/.test(what)))(
-    "cannot with %s, although it belongs to the victim by now",
-    (_what, sql) =>
-      withDatabase((db) =>
-        withVictim(db, kind, async (victim) => {
-          await victim.attack(inPlaceOf("public.pgmigrations", sql));
-          await db.query(`ALTER TABLE public.pgmigrations OWNER TO ${victim.connection.user}`);
-          const tried = await tryAll(victim, writeFolder(FILES), FEW);
-          expect(wrong(tried)).toEqual([]);
-          expect(tried[0]?.error?.message).not.toContain("belongs to another user");
-        }),
-      ),
-  );
+    it.each(IN_ITS_PLACE.filter(([what]) => /^a table with/.test(what)))(
+      "cannot with %s, although it belongs to the victim by now",
+      (_what, sql) =>
+        withDatabase((db) =>
+          withVictim(db, kind, async (victim) => {
+            await victim.attack(inPlaceOf("public.pgmigrations", sql));
+            await db.query(`ALTER TABLE public.pgmigrations OWNER TO ${victim.connection.user}`);
+            const tried = await tryAll(victim, writeFolder(FILES), FEW);
+            expect(wrong(tried)).toEqual([]);
+            expect(tried[0]?.error?.message).not.toContain("belongs to another user");
+          }),
+        ),
+    );
+  }
 
-  it("cannot where the tables have names and a schema of their own", () =>
+  it("cannot, whatever the command, where the tables have names and a schema of their own", () =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         await db.query(`CREATE SCHEMA "My schema"; GRANT ALL ON SCHEMA "My schema" TO PUBLIC`);
         await victim.attack(`CREATE VIEW "My schema"."Done ""x""" AS SELECT 1 AS id, public.evil() AS name, now()::timestamp AS run_on;
           GRANT ALL ON "My schema"."Done ""x""" TO PUBLIC`);
         const options = { migrationsSchema: "My schema", migrationsTable: 'Done "x"' };
-        const tried = await tryAll(victim, writeFolder(FILES), [...READING, ...WRITING], options);
+        const tried = await tryAll(victim, writeFolder(FILES), COMMANDS, options);
         expect(wrong(tried)).toEqual([]);
         expect(tried[0]?.error?.details.hint).toContain(`DROP VIEW "My schema"."Done ""x"""`);
       }),
@@ -201,11 +205,7 @@ const ON_THE_TABLE: readonly (readonly [what: string, right: string, sql: string
 
 describe.each(VICTIMS)("an attacker with a right to the tables of a %s", (kind) => {
   it.each(
-    ON_THE_TABLE.flatMap((row) =>
-      ["pgmigrations", "pgmigrations_history"].map(
-        (table) => [row[0], table, row[1], row[2], row[3]] as const,
-      ),
-    ),
+    ON_THE_TABLE.flatMap((row) => TABLES.map((table) => [row[0], table, row[1], row[2], row[3]] as const)),
   )("cannot have code run with %s, of %s [G26]", (_what, table, right, sql, remedy) =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
@@ -215,7 +215,7 @@ describe.each(VICTIMS)("an attacker with a right to the tables of a %s", (kind) 
           text.replaceAll(/\bT\b/g, `public.${table}`).replaceAll(/\bM\b/g, victim.attacker);
         await db.query(name(right));
         await victim.attack(name(sql));
-        const tried = await tryAll(victim, dir, [...READING, ...WRITING]);
+        const tried = await tryAll(victim, dir, right.startsWith("GRANT TRIGGER") ? COMMANDS : FEW);
         expect(wrong(tried)).toEqual([]);
         expect(tried[0]?.error?.details.hint).toContain(remedy);
       }),

@@ -25,11 +25,13 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-export async function createDatabase(): Promise<TestDatabase> {
+/** @param template name of a database to copy, which nobody may be connected to */
+export async function createDatabase(template = "template1"): Promise<TestDatabase> {
   const server = await testServer();
   const name = `${DATABASE_PREFIX}${randomBytes(6).toString("hex")}`;
   // Copying files is less work for the server than writing all of them to its log, which is the default.
-  await asAdmin(server, (admin) => admin.query(`CREATE DATABASE ${name} STRATEGY file_copy`));
+  const create = `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`;
+  await asAdmin(server, (admin) => admin.query(create));
   return open(server, { ...server, database: name });
 }
 
@@ -37,8 +39,11 @@ export async function createDatabase(): Promise<TestDatabase> {
  * Runs a test with a database of its own. It is dropped when the test passes; when it fails it is kept until
  * the next run, and how to look at it is printed. The server stops with the run: `serve.ts` starts it again.
  */
-export async function withDatabase(test: (db: TestDatabase) => Promise<void>): Promise<void> {
-  const db = await createDatabase();
+export async function withDatabase(
+  test: (db: TestDatabase) => Promise<void>,
+  template?: string,
+): Promise<void> {
+  const db = await createDatabase(template);
   try {
     await test(db);
   } catch (error) {

@@ -12,8 +12,9 @@ import { findContainer, isDockerForced, removeContainer, startContainer, wantsDo
 import { SERVER_SETTINGS } from "./server-settings.ts";
 
 declare global {
-  /** Set by the jest project that a test file runs in. */
+  /** Both are set by the jest project that a test file runs in. */
   var PG_MAJOR: number | undefined;
+  var PG_EVERY_CASE: boolean | undefined;
 }
 
 /** Begins the name of every database that a test makes. */
@@ -26,6 +27,14 @@ const SHM_NEEDED = 2_000_000_000;
 export function pgMajor(): number {
   const { PG_MAJOR } = process.env;
   return globalThis.PG_MAJOR ?? Number(PG_MAJOR ?? 17);
+}
+
+/**
+ * Whether this project runs every case of a large table. One major version does; the others run the cases that a
+ * server of another version could answer differently.
+ */
+export function runsEveryCase(): boolean {
+  return globalThis.PG_EVERY_CASE ?? true;
 }
 
 /**
