@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
+import { runInSharedProcess } from "./shared-process.ts";
 
 /** The command as a user starts it. */
 export const COMMAND = fileURLToPath(new URL("../../bin/run.mjs", import.meta.url));
@@ -62,6 +63,11 @@ interface StartOptions {
   readonly detached?: boolean;
 }
 
+function withBasics(cwd: string, env: Environment): Environment {
+  const { PATH = "" } = process.env;
+  return { PATH, HOME: cwd, ...env };
+}
+
 export function startProgram(
   cwd: string,
   program: string,
@@ -69,10 +75,9 @@ export function startProgram(
   env: Environment = {},
   { detached = false }: StartOptions = {},
 ): RunningCommand {
-  const { PATH = "" } = process.env;
   const child = spawn(program, args, {
     cwd,
-    env: { PATH, HOME: cwd, ...env },
+    env: withBasics(cwd, env),
     stdio: ["ignore", "pipe", "pipe"],
     detached,
   });
@@ -95,13 +100,16 @@ export function startProgram(
   };
 }
 
-/** Runs a command to its end. */
+/**
+ * Runs a command to its end, one at a time, in a process that the commands of a test file share. Where the process
+ * itself matters, use `startCommand`.
+ */
 export function runCommand(
   project: string,
   args: readonly string[],
   env: Environment = {},
 ): Promise<Outcome> {
-  return startCommand(project, args, env).ended;
+  return runInSharedProcess(project, args, withBasics(project, env));
 }
 
 /** The one JSON object that stdout must be. */

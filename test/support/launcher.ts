@@ -1,34 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { chmod, chown, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "@jest/globals";
-import { buildSync } from "esbuild";
 import pg from "pg";
 import { type LocalOptions, type LocalServer, resetLocal } from "../../lib/cli/local/index.ts";
+import { compiled } from "./compiled.ts";
 import { hasSharedMemory } from "./postgres.ts";
 
 const COMMAND = fileURLToPath(new URL("./local-command.ts", import.meta.url));
-/** Below this project, so that its packages are found from there. */
-const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/cdk-pg-migrate-test", import.meta.url));
-
-let compiled: string | undefined;
-afterAll(async () => {
-  if (compiled !== undefined) await rm(compiled, { force: true });
-});
-
-/** The program, compiled once for a test file: it is started so often that a loader would be half of its time. */
-function program(): string {
-  if (compiled !== undefined) return compiled;
-  compiled = join(COMPILED, `local-command-${randomUUID()}.mjs`);
-  const options = { bundle: true, packages: "external", platform: "node", format: "esm" } as const;
-  buildSync({ ...options, entryPoints: [COMMAND], outfile: compiled, logLevel: "error" });
-  return compiled;
-}
-
 export interface CommandResult<Result = LocalServer> {
   readonly result?: Result;
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
@@ -47,7 +28,7 @@ export interface CommandOptions extends LocalOptions {
 /** Starts one call of the launcher in a process of its own. */
 export function spawnCommand(name: string, { as, env, ...options }: CommandOptions): ChildProcess {
   const { PATH } = process.env;
-  return spawn(process.execPath, [program(), name, JSON.stringify(options)], {
+  return spawn(process.execPath, [compiled(COMMAND), name, JSON.stringify(options)], {
     ...as,
     cwd: "/",
     env: { PATH, HOME: options.projectDir, ...env },

@@ -9,6 +9,7 @@ import { withLock } from "../../lib/cli/local/lock.ts";
 import { isAlive } from "../../lib/cli/local/processes.ts";
 import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
 import { findContainer, isDockerForced, removeContainer, startContainer, wantsDocker } from "./container.ts";
+import { jestPid } from "./jest-pid.ts";
 import { SERVER_SETTINGS } from "./server-settings.ts";
 
 declare global {
@@ -153,9 +154,4 @@ export function hasSharedMemory(): boolean {
 
 function usersDirectory(major: number): string {
   return join(serverDirectory(major), "users");
-}
-
-/** The process of the whole run: a worker's parent, or this one when tests run in band. */
-function jestPid(): number {
-  return process.connected ? process.ppid : process.pid;
 }
