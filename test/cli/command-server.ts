@@ -5,6 +5,7 @@
 import { main } from "../../lib/cli/index.ts";
 import type { CommandAnswer, CommandRequest } from "./shared-process.ts";
 
+process.setSourceMapsEnabled(true);
 process.on("message", async ({ id, cwd, args, env }: CommandRequest) => {
   process.chdir(cwd);
   for (const name of Object.keys(process.env)) delete process.env[name];

@@ -100,10 +100,16 @@ export function startProgram(
   };
 }
 
-/**
- * Runs a command to its end, one at a time, in a process that the commands of a test file share. Where the process
- * itself matters, use `startCommand`.
- */
+/** Runs a command to its end in its own process, as a user does. */
+export function runInOwnProcess(
+  project: string,
+  args: readonly string[],
+  env: Environment = {},
+): Promise<Outcome> {
+  return startCommand(project, args, env).ended;
+}
+
+/** Runs a command to its end in a process that the commands of a test file share; one at a time. */
 export function runCommand(
   project: string,
   args: readonly string[],

@@ -3,7 +3,14 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { appliedNames, userTables } from "../support/migrator.ts";
-import { addMigrations, environmentOf, jsonOf, type Outcome, runCommand, writeProject } from "./command.ts";
+import {
+  addMigrations,
+  environmentOf,
+  jsonOf,
+  type Outcome,
+  runInOwnProcess,
+  writeProject,
+} from "./command.ts";
 
 const PG = pathToFileURL(createRequire(import.meta.url).resolve("pg")).href;
 
@@ -36,7 +43,7 @@ describe("a database whose migrations open connections of their own", () => {
     withDatabase(async (db) => {
       await db.query(MIGRATED);
       const project = writeProject({ "1_users.ts": ownClient(db) });
-      const run = (...args: string[]) => runCommand(project, args, environmentOf(db.connection));
+      const run = (...args: string[]) => runInOwnProcess(project, args, environmentOf(db.connection));
       for (const args of [["status"], ["up"], ["plan"], ["up"], ["repair"], ["lint"], ["status"]])
         expect([args, (await run(...args)).code]).toEqual([args, 0]);
       expect(await rowsOf(db)).toBe(3);
@@ -48,7 +55,7 @@ describe("a database whose migrations open connections of their own", () => {
     withDatabase(async (db) => {
       await db.query(`${MIGRATED}; DROP TABLE pgmigrations`);
       const project = writeProject({ "1_users.ts": ownClient(db) });
-      const run = (...args: string[]) => runCommand(project, args, environmentOf(db.connection));
+      const run = (...args: string[]) => runInOwnProcess(project, args, environmentOf(db.connection));
       expect(await run("baseline", "--to", "1_users")).toMatchObject({ code: 0, stderr: "" });
       addMigrations(project, { "1_users.ts": `${ownClient(db)}export const more = 1;` });
       expect((await run("up")).stderr).toContain("Error CHANGED in 1_users");
@@ -63,7 +70,7 @@ describe("a database whose migrations open connections of their own", () => {
         "1_a.sql": "CREATE TABLE a ();",
         "2_users.ts": ownClient(db),
       });
-      const outcome = await runCommand(project, ["up"], environmentOf(db.connection));
+      const outcome = await runInOwnProcess(project, ["up"], environmentOf(db.connection));
       expect(outcome.code).toBe(1);
       expect(outcome.stderr).toContain("Error MIGRATION in 2_users");
       const { host, port } = db.connection;
@@ -78,7 +85,7 @@ describe("a database whose migrations open connections of their own", () => {
     withDatabase(async (db) => {
       await db.query(MIGRATED);
       const project = writeProject({ "1_users.ts": ownClient(db) });
-      const outcome = await runCommand(project, ["down"], environmentOf(db.connection));
+      const outcome = await runInOwnProcess(project, ["down"], environmentOf(db.connection));
       expect(outcome).toMatchObject({
         code: 1,
         stderr: expect.stringContaining("(2_users.ts:5)".replace("2_", "1_")),
@@ -98,7 +105,7 @@ describe("a database whose migrations open connections of their own", () => {
           "up(pgm: any) { pgm.sql('CREATE TABLE users (id int)');",
         ),
       });
-      const outcome = await runCommand(project, ["up"], environmentOf(db.connection));
+      const outcome = await runInOwnProcess(project, ["up"], environmentOf(db.connection));
       expect(outcome.code).toBe(0);
       expect(outcome.stdout).toContain("the SQL to undo 1_users cannot be recorded");
       expect(await userTables(db)).toEqual(["users"]);
@@ -203,7 +210,7 @@ if (shared.client === undefined) await (shared.client = new pg.Client()).connect
 export async function up() { await shared.client.query("SELECT 1"); }
 export const down = false;`,
     });
-    const outcome = await runCommand(project, ["lint", "--all"], environmentOf(db.connection));
+    const outcome = await runInOwnProcess(project, ["lint", "--all"], environmentOf(db.connection));
     expect(outcome).toMatchObject({
       code: 1,
       stdout: expect.stringContaining("opens a connection of its own"),
@@ -214,7 +221,7 @@ describe("a function that is built", () => {
   it.each(WAYS)("cannot reach the outside by %s", (_what, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text(db.connection.port) });
-      const outcome: Outcome = await runCommand(project, ["up", "--json"], environmentOf(db.connection));
+      const outcome: Outcome = await runInOwnProcess(project, ["up", "--json"], environmentOf(db.connection));
       expect([outcome.code, outcome.stderr]).toEqual([1, expect.anything()]);
       expect(jsonOf(outcome)).toMatchObject({
         ok: false,

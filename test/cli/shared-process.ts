@@ -37,6 +37,10 @@ class SharedProcess {
     return next;
   }
 
+  get hasEnded(): boolean {
+    return !this.#child.connected;
+  }
+
   close(): void {
     this.#child.kill("SIGKILL");
   }
@@ -73,6 +77,6 @@ let shared: SharedProcess | undefined;
 afterAll(() => shared?.close());
 
 export function runInSharedProcess(cwd: string, args: readonly string[], env: Environment): Promise<Outcome> {
-  shared ??= new SharedProcess();
+  if (shared === undefined || shared.hasEnded) shared = new SharedProcess();
   return shared.run(cwd, args, env);
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
-import { environmentOf, runCommand, writeProject } from "./command.ts";
+import { environmentOf, runInOwnProcess, writeProject } from "./command.ts";
 
 const MIGRATIONS = {
   "1_table.ts":
@@ -20,7 +20,9 @@ it(
       const project = writeProject(MIGRATIONS);
       // No cache of an earlier run: it would lie in the temporary folder.
       const env = { ...environmentOf(db.connection), TMPDIR: project };
-      const outcomes = await Promise.all(Array.from({ length: 20 }, () => runCommand(project, ["up"], env)));
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, () => runInOwnProcess(project, ["up"], env)),
+      );
       expect(outcomes.filter(({ code }) => code !== 0)).toEqual([]);
       expect(await appliedNames(db)).toEqual(["1_table", "2_rows", "3_index", "4_more"]);
       expect(await db.query("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 10_000 }]);
