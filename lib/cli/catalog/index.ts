@@ -1,8 +1,13 @@
-/** What a database holds, as text that can be compared, and put in order to be made again. */
-export { connectTo } from "./connect.ts";
-export { diffCatalogs, withoutColumnOrder } from "./diff.ts";
-export { type Address, addressOf, type Entry, statementsOf } from "./entry.ts";
-export { typed } from "./failure.ts";
-export { compare, inSnapshot, readCatalog, readEntries, toCatalog } from "./read.ts";
-export { ownTablesOf } from "./server.ts";
-export type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./types.ts";
+/** Catalog: all objects of a database as SQL that can be compared, ordered and written to a file. */
+export { type Catalog, type CatalogOptions, diffCatalogs, withoutColumnOrder } from "./catalog.ts";
+export { type Address, addressOf, type Entry, statementsOf } from "./entries.ts";
+export {
+  compare,
+  connectTo,
+  inSnapshot,
+  ownTablesOf,
+  readCatalog,
+  readEntries,
+  toCatalog,
+  withTypedErrors,
+} from "./read.ts";

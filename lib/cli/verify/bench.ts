@@ -7,7 +7,7 @@ import {
   TOOL,
 } from "../../core/index.ts";
 import { closeClient, Migrator, splitStatements } from "../../migrator/index.ts";
-import { type Catalog, connectTo, ownTablesOf, readCatalog, typed } from "../catalog/index.ts";
+import { type Catalog, connectTo, ownTablesOf, readCatalog, withTypedErrors } from "../catalog/index.ts";
 import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
@@ -120,7 +120,7 @@ export class Bench {
     for (const name of new Set([...(this.#options.schema ?? []), migrationsSchema])) {
       if (name === "public") continue;
       const text = `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(name)}`;
-      await typed(`schema ${name} in the scratch database`, () => this.#client.query(text));
+      await withTypedErrors(`schema ${name} in the scratch database`, () => this.#client.query(text));
     }
   }
 }

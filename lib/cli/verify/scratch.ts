@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { MigrationError } from "../../core/index.ts";
 import { type ConnectionSettings, closeClient } from "../../migrator/index.ts";
-import { connectTo, typed } from "../catalog/index.ts";
+import { connectTo, withTypedErrors } from "../catalog/index.ts";
 
 /** An empty database to try migrations on. */
 export interface ScratchDatabase {
@@ -84,7 +84,7 @@ async function asAdmin(
 ): Promise<void> {
   const client = await connectAnywhere(server);
   try {
-    await typed("a scratch database", () => work(client));
+    await withTypedErrors("a scratch database", () => work(client));
   } catch (error) {
     throw isRefusal(error) ? mayNotCreate(server, error) : error;
   } finally {

@@ -9,7 +9,7 @@ import {
   inSnapshot,
   readEntries,
   toCatalog,
-  typed,
+  withTypedErrors,
 } from "../catalog/index.ts";
 import type { ScratchProvider } from "./scratch.ts";
 
@@ -35,7 +35,7 @@ async function withClient<T>(
 ): Promise<T> {
   const client = await connectToShadow(connection);
   try {
-    return await typed("the shadow database", () => work(client));
+    return await withTypedErrors("the shadow database", () => work(client));
   } finally {
     await closeClient(client);
   }

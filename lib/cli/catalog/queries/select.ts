@@ -1,24 +1,24 @@
 /**
- * One kind of object as SQL expressions over the catalogue. All kinds have the same columns, so that one query, and
- * one round trip, reads everything.
+ * One kind of object as SQL expressions over the system catalogue. All kinds have the same columns, so that one query
+ * reads everything in one round trip.
  */
 export interface Shape {
-  /** A word or two for people: `table`, `foreign key`. */
+  /** For people: `table`, `foreign key`. */
   readonly kind: string;
-  /** System catalogue that holds the object; with `oid` its address in `pg_depend`, `pg_description` and others. */
+  /** The system catalogue of the object. With `oid` it is the address in `pg_depend`, `pg_description` and others. */
   readonly catalog: string;
   readonly oid: string;
   /** Unique within the kind, qualified and quoted. */
   readonly name: string;
-  /** What `COMMENT ON`, `GRANT … ON`, `ALTER … OWNER TO` and `DROP` call it. */
+  /** The object as written in `COMMENT ON`, `GRANT … ON`, `ALTER … OWNER TO` and `DROP`. */
   readonly subject: string;
-  /** Oid of the role that owns it. @default - it has no owner of its own */
+  /** Oid of the owner. @default - this kind has no owner */
   readonly owner?: string;
-  /** text[]: SQL statements that make it; NULL elements are left out. @default - made along with another object */
+  /** text[]: statements that create it, without NULL elements. @default - it is created with another object */
   readonly create?: string;
-  /** text[]: statements for when everything exists. @default - none */
+  /** text[]: statements to run after everything else exists. @default - none */
   readonly finish?: string;
-  /** jsonb: columns of a table, to be written between the first element of `create` and the second. */
+  /** jsonb: columns of a table, written between the first two elements of `create`. */
   readonly columns?: string;
   readonly from: string;
 }
@@ -33,26 +33,26 @@ export function select(shape: Shape): string {
   FROM ${shape.from}`;
 }
 
-/** Names beginning with `pg_` are the server's own: no user can make such a schema. */
+/** Schemas that begin with `pg_` belong to the server; users cannot create them. */
 export function inScope(namespace: string): string {
   return `(${namespace}.nspname !~ '^pg_' AND ${namespace}.nspname <> 'information_schema'
     AND ($2::text[] IS NULL OR ${namespace}.nspname = ANY ($2)))`;
 }
 
-/** Oids below are given out before the first user connects. */
+/** Lower oids are assigned by initdb. */
 export const FIRST_USER_OID = 16384;
 
 export function notOwn(relation: string): string {
   return `${relation} <> ALL ($1::oid[])`;
 }
 
-/** What an extension brought belongs to it. */
+/** Members of an extension are created with it. */
 export function notOfExtension(catalog: string, oid: string): string {
   return `NOT EXISTS (SELECT FROM pg_depend AS member WHERE member.classid = '${catalog}'::regclass
     AND member.objid = ${oid} AND member.deptype = 'e')`;
 }
 
-/** A table, view, index or sequence of the users' own, as alias `c` in schema `n`. */
+/** A table, view, index or sequence that a user created, as alias `c` in schema `n`. */
 export const RELATION = `pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     AND ${inScope("n")} AND ${notOwn("c.oid")} AND ${notOfExtension("pg_class", "c.oid")}`;
 

@@ -1,6 +1,6 @@
 import { FIRST_USER_OID, inScope, select } from "./select.ts";
 
-/** Every catalogue whose objects have grants: the last is what `acldefault` calls their kind. */
+/** All catalogues with grants: columns of the grants and the owner, and the kind for `acldefault`. */
 const GRANTABLE = [
   ["pg_class", "relacl", "relowner", "CASE o.relkind WHEN 'S' THEN 's' ELSE 'r' END"],
   ["pg_proc", "proacl", "proowner", "'f'"],
@@ -11,7 +11,7 @@ const GRANTABLE = [
   ["pg_foreign_server", "srvacl", "srvowner", "'S'"],
 ] as const;
 
-/** What the server itself granted when the database was made, such as on schema public, counts as usual. */
+/** Grants of initdb, such as on the schema public, count as defaults. */
 const INITIAL = `(SELECT initial.initprivs FROM pg_init_privs AS initial
   WHERE initial.classoid = o.tableoid AND initial.objoid = o.oid AND initial.objsubid = 0)`;
 
@@ -29,7 +29,7 @@ const LISTS = [
 const exploded = (list: string): string =>
   `SELECT grantee, privilege_type, bool_or(is_grantable) AS grantable FROM aclexplode(${list}) GROUP BY 1, 2`;
 
-/** Where two lists differ, by grantee; who granted is not compared. A complete set of rights is `ALL`. */
+/** The differences of two lists by grantee. The grantor is ignored. A complete set of rights is `ALL`. */
 const differences = (list: string, usual: string, kind: string, owner: string): string => `
   SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END AS grantee, change, grantable,
     CASE WHEN count(*) > 1 AND count(*) = (SELECT count(*) FROM aclexplode(acldefault(${kind}, ${owner})) AS every WHERE every.grantee = ${owner})
@@ -40,7 +40,7 @@ const differences = (list: string, usual: string, kind: string, owner: string): 
         WHERE now.grantable IS DISTINCT FROM usual.grantable) AS difference
   GROUP BY grantee, change, grantable`;
 
-/** Rights that differ from those a new object has. */
+/** Rights that differ from those of a new object. */
 export const GRANTS = `
   SELECT l.catalog, l.oid, d.*, (SELECT quote_ident(attname) FROM pg_attribute
     WHERE l.part > 0 AND attrelid = l.oid AND attnum = l.part) AS column
@@ -48,7 +48,7 @@ export const GRANTS = `
   CROSS JOIN LATERAL (${differences("l.acl", "l.usual", "l.kind", "l.owner")}) AS d
   ORDER BY l.part, d.change DESC, d.grantee COLLATE "C", d.grantable`;
 
-/** A composite type's columns belong to a relation behind it. */
+/** The columns of a composite type belong to an internal relation. */
 export const COMMENTS = `
   SELECT coalesce(t.tableoid, d.classoid) AS catalog, coalesce(t.oid, d.objoid) AS oid, d.description AS text,
     (SELECT quote_ident(attname) FROM pg_attribute WHERE d.objsubid > 0 AND attrelid = d.objoid AND attnum = d.objsubid) AS column
@@ -63,7 +63,7 @@ const ROLE = "CASE WHEN pg_get_userbyid(d.defaclrole) <> current_user THEN pg_ge
 const OBJECTS = `CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
   WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END`;
 const KIND = `(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END)::"char"`;
-/** For one schema they are added to those for all, which begin with what everybody has. */
+/** Default privileges in one schema are added to the global ones, which start from the defaults of the server. */
 const USUAL = `CASE WHEN d.defaclnamespace = 0 THEN acldefault(${KIND}, d.defaclrole) ELSE acldefault('c', d.defaclrole) END`;
 const GRANTEE = `CASE r.grantee WHEN 'PUBLIC' THEN 'PUBLIC' WHEN current_user THEN 'CURRENT_USER' ELSE quote_ident(r.grantee) END`;
 
