@@ -1,6 +1,8 @@
 import { tmpdir } from "node:os";
 import { describe, expect, test } from "@jest/globals";
-import { chooseScratch, renderVerify, scratchOn } from "../../lib/cli/verify/index.ts";
+import { renderVerify, withHint } from "../../lib/cli/output/verify-report.ts";
+import { chooseScratch } from "../../lib/cli/settings/scratch.ts";
+import { scratchOn } from "../../lib/cli/verify/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { environmentOf, jsonOf, runCommand, until, writeProject } from "./command.ts";
@@ -166,7 +168,7 @@ describe("verify on a server that others use", () => {
         "4_left failed",
         "5_fine reversible",
       ]);
-      const text = renderVerify(report).join("\n");
+      const text = renderVerify(withHint(report)).join("\n");
       expect(text).toContain("not checked 1_role: it changes more than its own database: CREATE ROLE");
       expect(text).toContain("because 1_role was not run");
       expect(text).toContain("SHADOW_DATABASE_URL");

@@ -1,7 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { renderVerify, scratchOn, shadowAt, type VerifiedMigration } from "../../lib/cli/verify/index.ts";
+import { renderVerify } from "../../lib/cli/output/verify-report.ts";
+import { scratchOn, shadowAt, type VerifiedMigration } from "../../lib/cli/verify/index.ts";
 import type { ConnectionSettings } from "../../lib/migrator/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";

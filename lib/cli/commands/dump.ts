@@ -5,15 +5,9 @@ import { MigrationError } from "../../core/index.ts";
 import { closeClient, Migrator } from "../../migrator/index.ts";
 import { connectTo, ownTablesOf } from "../catalog/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
-import {
-  colorDifference,
-  compareDump,
-  dumpSchema,
-  readDump,
-  type SchemaDump,
-  writeDump,
-} from "../dump/index.ts";
+import { dumpSchema, type SchemaDump } from "../dump/index.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
+import { colorDifference, compareDump, readDump, writeDump } from "../output/dump-file.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { readProvenance } from "../provenance.ts";

@@ -5,8 +5,10 @@ import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { printJson } from "../output/json.ts";
 import { createPrinter } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
+import { renderVerify, withHint } from "../output/verify-report.ts";
 import { visibleAll } from "../output/visible.ts";
-import { chooseScratch, renderVerify, verifyMigrations } from "../verify/index.ts";
+import { chooseScratch } from "../settings/scratch.ts";
+import { verifyMigrations } from "../verify/index.ts";
 import { EXIT } from "../world.ts";
 
 export const verify = defineCommand({
@@ -20,7 +22,7 @@ export const verify = defineCommand({
     const remarks = createPrinter(world, flags.json ? world.stderr : world.stdout);
     const { scratch, notes } = await chooseScratch(world, flags);
     for (const note of notes) remarks.line(remarks.colors.dim(note));
-    const report = await verifyMigrations({
+    const result = await verifyMigrations({
       scratch,
       source,
       options: engineOptions(flags),
@@ -29,6 +31,7 @@ export const verify = defineCommand({
       observe: createWatch(world, flags.json ? world.stderr : world.stdout),
       onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
     });
+    const report = withHint(result);
     if (flags.json) printJson(world, "verify", report);
     else for (const line of renderVerify(visibleAll(report), remarks.colors)) remarks.verbatim(line);
     if (report.ok) return EXIT.done;

@@ -8,32 +8,28 @@ import {
   readEntries,
   statementsOf,
 } from "../catalog/index.ts";
-import { type Dependencies, readDependencies } from "./dependencies.ts";
-import { isDumpable, order, type Step } from "./order.ts";
+import { type Dependencies, isDumpable, order, readDependencies, type Step } from "./order.ts";
 
-/** A database's schema as SQL that makes it anew. */
+/** The schema of a database as SQL that creates it. */
 export interface SchemaDump {
-  /** The same for the same schema, whenever and wherever it is read. */
+  /** The same text for the same schema on every server. */
   readonly sql: string;
-  /** What could not be written, each with its kind and name; the SQL names it too. */
+  /** Kind and name of each object that cannot be written as SQL. The SQL lists them too. */
   readonly omitted: readonly string[];
 }
 
-/** First line of every file that is written: only such a file is overwritten. */
-export const MARK =
+/** First line of every dump. Only a file with this line is overwritten. */
+export const DUMP_MARK =
   "-- The schema as the migrations make it. Written by the command `dump` of cdk-pg-migrate; not edited by hand.";
 
-/** Function bodies may name what is made after them; all other names are complete, so that no search path is needed. */
-const HEADER = `${MARK}
+/** Function bodies may refer to objects that are created later. All names are qualified, so no search path is needed. */
+const HEADER = `${DUMP_MARK}
 
 SET check_function_bodies = off;
 SET client_min_messages = warning;
 SELECT pg_catalog.set_config('search_path', '', false);`;
 
-/**
- * Writes the schema without data. Roles and other things of the whole server are not part of it. The client must not
- * be in a transaction.
- */
+/** Writes the schema without data, roles and other objects of the server. The client must not be in a transaction. */
 export async function dumpSchema(client: pg.Client, options: CatalogOptions): Promise<SchemaDump> {
   return inSnapshot(client, async () => {
     const entries = (await readEntries(client, options)).filter((entry) => statementsOf(entry).length > 0);
@@ -42,18 +38,18 @@ export async function dumpSchema(client: pg.Client, options: CatalogOptions): Pr
 }
 
 function write(entries: readonly Entry[], dependencies: Dependencies, options: CatalogOptions): SchemaDump {
-  const lost = findLost(entries, dependencies);
+  const omittedAddresses = findOmitted(entries, dependencies);
   const steps = order(
-    entries.filter(({ address }) => !lost.has(address)),
+    entries.filter(({ address }) => !omittedAddresses.has(address)),
     dependencies,
   );
   const omitted = entries
-    .filter(({ address }) => lost.has(address))
+    .filter(({ address }) => omittedAddresses.has(address))
     .map(({ kind, name }) => `${kind} ${name}`)
     .sort(compare);
   const blocks = [
     HEADER,
-    ...publicSchema(entries, options),
+    ...dropOfPublic(entries, options),
     ...steps.map(firstStatements),
     ...steps.flatMap(lateStatements),
     ...footer(omitted),
@@ -61,28 +57,28 @@ function write(entries: readonly Entry[], dependencies: Dependencies, options: C
   return { sql: `${blocks.filter((block) => block !== "").join("\n\n")}\n`, omitted };
 }
 
-/** What cannot be written, and what needs it. */
-function findLost(entries: readonly Entry[], dependencies: Dependencies): ReadonlySet<Address> {
-  const lost = new Set(entries.filter((entry) => !isDumpable(entry)).map(({ address }) => address));
-  for (let before = -1; before !== lost.size; ) {
-    before = lost.size;
+/** Objects that cannot be written as SQL, and objects that depend on them. */
+function findOmitted(entries: readonly Entry[], dependencies: Dependencies): ReadonlySet<Address> {
+  const omitted = new Set(entries.filter((entry) => !isDumpable(entry)).map(({ address }) => address));
+  for (let before = -1; before !== omitted.size; ) {
+    before = omitted.size;
     for (const { address } of entries) {
-      if ([...dependencies.needsOf(address)].some((need) => lost.has(need))) lost.add(address);
+      if ([...dependencies.needsOf(address)].some((need) => omitted.has(need))) omitted.add(address);
     }
   }
-  return lost;
+  return omitted;
 }
 
-/** A new database has it. */
-function publicSchema(entries: readonly Entry[], { schemas }: CatalogOptions): string[] {
-  const isThere = entries.some(({ kind, name }) => kind === "schema" && name === "public");
-  return isThere || schemas !== undefined ? [] : ["DROP SCHEMA IF EXISTS public;"];
+/** Drops the schema public, which every new database has, if this database lacks it. */
+function dropOfPublic(entries: readonly Entry[], { schemas }: CatalogOptions): string[] {
+  const exists = entries.some(({ kind, name }) => kind === "schema" && name === "public");
+  return exists || schemas !== undefined ? [] : ["DROP SCHEMA IF EXISTS public;"];
 }
 
 function firstStatements({ entry, defaultsApart }: Step): string {
   const { create, separable, attributes } = entry;
-  const made = defaultsApart && separable !== undefined ? separable.createWithoutDefaults : create;
-  return [...made, ...attributes].join("\n");
+  const statements = defaultsApart && separable !== undefined ? separable.createWithoutDefaults : create;
+  return [...statements, ...attributes].join("\n");
 }
 
 function lateStatements({ entry, defaultsApart }: Step): string[] {

@@ -1,4 +1,2 @@
-/** The schema of a database as a file that is the same wherever it is written. */
-export { colorDifference, compareDump } from "./check.ts";
-export { dumpSchema, type SchemaDump } from "./dump.ts";
-export { readDump, writeDump } from "./file.ts";
+/** Dump: writes the schema of a database as SQL, always the same text for the same schema. */
+export { DUMP_MARK, dumpSchema, type SchemaDump } from "./dump.ts";

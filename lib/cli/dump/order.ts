@@ -1,7 +1,83 @@
-import { type Address, compare, type Entry } from "../catalog/index.ts";
-import type { Dependencies } from "./dependencies.ts";
+import type pg from "pg";
+import { type Address, addressOf, compare, type Entry } from "../catalog/index.ts";
 
-/** Kinds in the order in which they are written, unless one needs another. What is not listed cannot be dumped. */
+/** Dependencies between entries, by their addresses. */
+export interface Dependencies {
+  /** Addresses of the entries that must exist first. */
+  needsOf(address: Address): ReadonlySet<Address>;
+  /** The same for a column default, which is part of its table. */
+  needsOfDefault(address: Address): ReadonlySet<Address>;
+}
+
+interface Row {
+  readonly catalog: number;
+  readonly oid: number;
+  readonly refCatalog: number;
+  readonly refOid: number;
+  readonly type: string;
+}
+
+/** A default belongs to its table; how `pg_depend` records that differs between versions. */
+const QUERY = `
+  SELECT classid AS catalog, objid AS oid, refclassid AS "refCatalog", refobjid AS "refOid", deptype::text AS type
+  FROM pg_depend WHERE objid >= 16384 AND refobjid >= 16384 AND deptype <> 'x'
+  UNION ALL SELECT 'pg_attrdef'::regclass, oid, 'pg_class'::regclass, adrelid, 'i' FROM pg_attrdef`;
+
+const NOTHING: ReadonlySet<Address> = new Set();
+
+/** Call it in the snapshot in which the entries were read. */
+export async function readDependencies(client: pg.Client, entries: readonly Entry[]): Promise<Dependencies> {
+  const { rows } = await client.query<Row>(QUERY);
+  const byAddress = new Map(entries.map((entry) => [entry.address, entry]));
+  const find = finder(rows, byAddress);
+  const needs = new Map<Address, Set<Address>>();
+  const ofDefaults = new Map<Address, Set<Address>>();
+  for (const row of rows) {
+    const source = addressOf(row.catalog, row.oid);
+    const [from, to] = [find(source), find(addressOf(row.refCatalog, row.refOid))];
+    if (from === undefined || to === undefined || from === to || isOwnership(byAddress.get(from), row))
+      continue;
+    addTo(needs, from, to);
+    if (from !== source) addTo(ofDefaults, source, to);
+  }
+  return {
+    needsOf: (address) => needs.get(address) ?? NOTHING,
+    needsOfDefault: (address) => ofDefaults.get(address) ?? NOTHING,
+  };
+}
+
+/** An owned sequence is created before its table, because the default needs it, and OWNED BY is set later. */
+function isOwnership(entry: Entry | undefined, { type }: Row): boolean {
+  return entry?.kind === "sequence" && entry.create.length > 0 && type === "a";
+}
+
+/** Finds the entry that an object is part of: a row type its table, an index its constraint, a function its extension. */
+function finder(
+  rows: readonly Row[],
+  entries: ReadonlyMap<Address, Entry>,
+): (address: Address) => Address | undefined {
+  const whole = new Map<Address, Address>();
+  for (const { type, catalog, oid, refCatalog, refOid } of rows) {
+    if (type === "i" || type === "e") whole.set(addressOf(catalog, oid), addressOf(refCatalog, refOid));
+  }
+  return (address) => {
+    const seen = new Set<Address>();
+    let at: Address | undefined = address;
+    while (at !== undefined && !entries.has(at) && !seen.has(at)) {
+      seen.add(at);
+      at = whole.get(at);
+    }
+    return at !== undefined && entries.has(at) ? at : undefined;
+  };
+}
+
+function addTo(map: Map<Address, Set<Address>>, from: Address, to: Address): void {
+  const set = map.get(from);
+  if (set === undefined) map.set(from, new Set([to]));
+  else set.add(to);
+}
+
+/** Kinds in the order in which they are written, unless dependencies require another. Other kinds cannot be dumped. */
 const KINDS = [
   "schema",
   "extension",
@@ -30,7 +106,7 @@ const KINDS = [
   "trigger",
   "policy",
   "publication",
-  // They would take part in what is still to be made.
+  // Created last, because they would affect the statements before them.
   "event trigger",
   "default privileges",
 ] as const;
@@ -43,11 +119,11 @@ export function isDumpable({ kind }: Entry): boolean {
 
 export interface Step {
   readonly entry: Entry;
-  /** The table's defaults come later: one of them needs the table. */
+  /** The defaults are set later, because one of them depends on the table. */
   readonly defaultsApart: boolean;
 }
 
-/** Each entry after those it needs, else by kind and name: the same whatever the database's numbering is. */
+/** Sorts entries after those they need, else by kind and name, so that the order does not depend on oids. */
 export function order(entries: readonly Entry[], dependencies: Dependencies): Step[] {
   const sorted = [...entries].sort(
     (a, b) => rankOf(a) - rankOf(b) || compare(sortName(a), sortName(b)) || compare(a.name, b.name),
@@ -71,7 +147,7 @@ export function order(entries: readonly Entry[], dependencies: Dependencies): St
   return steps;
 }
 
-/** Tables with a default that cannot exist without the table. */
+/** Tables with a default that depends on the table. */
 function findApart(entries: readonly Entry[], dependencies: Dependencies): ReadonlySet<Address> {
   return new Set(
     entries
@@ -113,7 +189,7 @@ function rankOf({ kind }: Entry): number {
   return RANKS.get(kind) ?? KINDS.length;
 }
 
-/** What is on a table is kept together with what else is on it. */
+/** Keeps the objects on one table together. */
 function sortName({ name }: Entry): string {
   return name.split(" on ").reverse().join(" ");
 }

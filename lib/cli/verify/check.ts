@@ -1,68 +1,113 @@
 import { ERRORS, MigrationError } from "../../core/index.ts";
 import { HOW_TO_DECLARE } from "../../migrator/index.ts";
 import { type Catalog, diffCatalogs, withoutColumnOrder } from "../catalog/index.ts";
-import type { Bench } from "./bench.ts";
-import type { VerifiedMigration, VerifyError, VerifyStep } from "./report.ts";
+import type { TrialDatabase } from "./trial-database.ts";
 
-export interface Checked {
+/** The three runs of each migration. */
+export type VerifyStep = "up" | "down" | "up again";
+
+export interface VerifyError {
+  readonly step: VerifyStep;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export interface VerifiedMigration {
+  readonly name: string;
+  /**
+   * `irreversible`: declared with a reason. `empty-down`: its down sends nothing, so changed rows stay changed.
+   * `unchecked`: stopped or not run; it has no reason if an earlier migration failed.
+   */
+  readonly status: "reversible" | "irreversible" | "empty-down" | "failed" | "unchecked";
+  /** Why it cannot be undone, or why it was not checked. */
+  readonly reason?: string;
+  /** A harmless difference. */
+  readonly note?: string;
+  /** The differences of the database from the expected state, as text for people. */
+  readonly diff?: string;
+  readonly error?: VerifyError;
+}
+
+export interface VerifyReport {
+  /** In running order. */
+  readonly migrations: readonly VerifiedMigration[];
+  /** True if nothing failed and everything was checked. */
+  readonly ok: boolean;
+  /** How to check the unchecked migrations. */
+  readonly hint?: string;
+  readonly durationMs: number;
+  /** The scratch database, if it was kept. */
+  readonly kept?: { readonly host: string; readonly port: number; readonly database: string };
+}
+
+export interface CheckResult {
   readonly result: VerifiedMigration;
-  /** What the next migration starts from; undefined when the database is not fit for another one. */
+  /** The state from which the next migration starts; undefined if the database cannot be used any more. */
   readonly after: Catalog | undefined;
-  /** True when it was stopped before it was applied, so that those after it have to do without. */
+  /** True if it was stopped before it was applied, so that later migrations run without it. */
   readonly skipped?: boolean;
 }
 
 export interface CheckRequest {
   readonly name: string;
-  /** Why it says that it cannot be undone. */
+  /** The declared reason why it cannot be undone. */
   readonly irreversible: string | undefined;
   readonly before: Catalog;
-  /** Names of the migrations before it that were not run. */
+  /** Names of earlier migrations that were not run. */
   readonly skipped: readonly string[];
 }
 
-/** One migration up, down and up again. */
-export async function checkMigration(bench: Bench, request: CheckRequest): Promise<Checked> {
+/** Runs one migration up, down and up again. */
+export async function checkMigration(trial: TrialDatabase, request: CheckRequest): Promise<CheckResult> {
   const { name, irreversible: reason, before, skipped } = request;
-  const wentUp = await attempt("up", () => bench.up(name));
-  const notUp = bench.refusal ?? (wentUp && dependsOn(skipped, wentUp));
+  const wentUp = await attempt("up", () => trial.up(name));
+  const notUp = trial.refusal ?? (wentUp && dependsOn(skipped, wentUp));
   if (notUp !== undefined && wentUp !== undefined) return unchecked(name, notUp, { skipped: true });
   if (wentUp !== undefined) return { result: { name, status: "failed", error: wentUp }, after: undefined };
-  const up = await bench.snapshot();
+  const up = await trial.snapshot();
   if (notUp !== undefined) return unchecked(name, notUp, { after: up });
   if (reason !== undefined) return { result: { name, status: "irreversible", reason }, after: up };
-  return checkDown(bench, name, before, up);
+  return checkDown(trial, name, before, up);
 }
 
-async function checkDown(bench: Bench, name: string, before: Catalog, up: Catalog): Promise<Checked> {
-  const failed = (found: Pick<VerifiedMigration, "diff" | "error">, after?: Catalog): Checked => ({
-    result: { name, status: "failed", ...found },
+async function checkDown(
+  trial: TrialDatabase,
+  name: string,
+  before: Catalog,
+  up: Catalog,
+): Promise<CheckResult> {
+  const failed = (problem: Pick<VerifiedMigration, "diff" | "error">, after?: Catalog): CheckResult => ({
+    result: { name, status: "failed", ...problem },
     after,
   });
-  const wentDown = await attempt("down", () => bench.down());
-  if (bench.refusal !== undefined) return unchecked(name, bench.refusal, {});
-  // An irreversible one is refused before anything of it runs.
+  const wentDown = await attempt("down", () => trial.down());
+  if (trial.refusal !== undefined) return unchecked(name, trial.refusal, {});
+  // The engine refuses an irreversible migration before it runs anything.
   if (wentDown?.code === "IRREVERSIBLE") return failed({ error: undeclared(wentDown) }, up);
   if (wentDown !== undefined) return failed({ error: wentDown });
-  const down = await bench.snapshot();
-  const leftovers = headed("After down, unlike before up:", before, down);
+  const down = await trial.snapshot();
+  const leftovers = diffUnder("After down, unlike before up:", before, down);
 
-  const wentUpAgain = await attempt("up again", () => bench.up(name));
-  if (bench.refusal !== undefined) return unchecked(name, bench.refusal, {});
+  const wentUpAgain = await attempt("up again", () => trial.up(name));
+  if (trial.refusal !== undefined) return unchecked(name, trial.refusal, {});
   if (wentUpAgain !== undefined) return failed({ ...diffOf(leftovers), error: wentUpAgain });
-  const again = await bench.snapshot();
-  const diffs = [...leftovers, ...headed("After down and up again, unlike after the first up:", up, again)];
+  const again = await trial.snapshot();
+  const diffs = [
+    ...leftovers,
+    ...diffUnder("After down and up again, unlike after the first up:", up, again),
+  ];
   if (diffs.length > 0) return failed(diffOf(diffs), again);
   const changedNothing = diffCatalogs(before, up) === "";
-  const status = changedNothing && (await bench.downIsEmpty()) ? "empty-down" : "reversible";
+  const status = changedNothing && (await trial.downIsEmpty()) ? "empty-down" : "reversible";
   return { result: { name, status, ...orderNote(before, down) }, after: again };
 }
 
-function unchecked(name: string, reason: string, end: Partial<Checked>): Checked {
+function unchecked(name: string, reason: string, end: Partial<CheckResult>): CheckResult {
   return { result: { name, status: "unchecked", reason }, after: undefined, ...end };
 }
 
-/** Where something was left out, a failure need not be the migration's own. */
+/** A failure may be caused by an earlier migration that was not run. */
 function dependsOn(skipped: readonly string[], { message }: VerifyError): string | undefined {
   if (skipped.length === 0) return undefined;
   const [was, names] = [skipped.length === 1 ? "was" : "were", skipped.join(", ")];
@@ -88,12 +133,12 @@ function undeclared(error: VerifyError): VerifyError {
   };
 }
 
-function headed(title: string, wanted: Catalog, found: Catalog): string[] {
-  const diff = diffCatalogs(withoutColumnOrder(wanted), withoutColumnOrder(found));
+function diffUnder(title: string, expected: Catalog, actual: Catalog): string[] {
+  const diff = diffCatalogs(withoutColumnOrder(expected), withoutColumnOrder(actual));
   return diff === "" ? [] : [`${title}\n${diff}`];
 }
 
-/** Tables whose columns are all there after the down, in another order than before the up. */
+/** Names the tables whose columns have another order after the down than before the up. */
 function orderNote(before: Catalog, after: Catalog): { note?: string } {
   const old = new Map(before.objects.map(({ kind, name, definition }) => [`${kind} ${name}`, definition]));
   const tables = after.objects

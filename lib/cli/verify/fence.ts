@@ -4,7 +4,7 @@ import { type ExternalNames, FENCE_STATE, type Fence, findExternalEffect } from 
 
 const SETTINGS = "settings or comments of roles or databases";
 
-/** Settings, comments and labels in the shared catalogues that are not about the database of the session. */
+/** Settings, comments and labels in the shared catalogues that belong to other databases or to roles. */
 const OF_OTHERS = `SELECT md5(concat(
     (SELECT string_agg(s::text, E'\\n' ORDER BY s::text COLLATE "C") FROM pg_db_role_setting AS s
      WHERE s.setdatabase <> own.oid),
@@ -15,12 +15,12 @@ const OF_OTHERS = `SELECT md5(concat(
   )) AS digest FROM pg_database AS own WHERE own.datname = current_database()`;
 
 /**
- * A migration that changes a shared catalogue holds a lock on it until its transaction ends, and `pg_locks` shows it
- * to everybody, also where only a superuser may read the catalogue. What a rolled back block did leaves no lock. Two
- * things need more than that: settings and comments may be those of the scratch database, and GRANT lets go of its
- * lock, but leaves a row that this transaction has written.
+ * A transaction that changes a shared catalogue locks it until it ends, and everybody can read `pg_locks`, even where
+ * only a superuser may read the catalogue. A subtransaction that was rolled back leaves no lock. Two cases need more:
+ * settings and comments may belong to the scratch database, and GRANT releases its lock but leaves a row written by this
+ * transaction.
  */
-const proofAfter = (digest: string): string => `DO $cdk_pg_migrate$
+const checkSql = (digest: string): string => `DO $cdk_pg_migrate$
 DECLARE touched text;
 BEGIN
   WITH held AS (
@@ -43,29 +43,26 @@ BEGIN
   IF touched IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = '${FENCE_STATE}', MESSAGE = touched; END IF;
 END $cdk_pg_migrate$`;
 
-/** Keeps the migrations of a run inside of their scratch database, and remembers why one was stopped. */
+/** Stops migrations that change anything outside their scratch database, and records the reason. */
 export class ScratchFence implements Fence {
   readonly #names: ExternalNames = new Set();
   #digest = "";
   #refusal: string | undefined;
 
-  /** To be called before each migration. */
+  /** Must be called before each migration. */
   async prepare(client: pg.Client): Promise<void> {
     const { rows } = await client.query<{ digest: string }>(OF_OTHERS);
     this.#digest = rows[0]?.digest ?? "";
     this.#refusal = undefined;
   }
 
-  /**
-   * Whether the migration may have been stopped for what somebody else has changed on the server since `prepare`: who
-   * wrote a setting or a comment cannot be seen.
-   */
-  get mayBeOfOthers(): boolean {
+  /** Whether another user may have caused the stop: the author of a setting or comment is not known. */
+  get mayBeCausedByOthers(): boolean {
     return this.#refusal?.includes(SETTINGS) === true;
   }
 
   get proof(): string {
-    return proofAfter(this.#digest);
+    return checkSql(this.#digest);
   }
 
   inspect(sql: string): void {
@@ -78,7 +75,7 @@ export class ScratchFence implements Fence {
     return new MigrationError("MIGRATION", this.#refusal);
   }
 
-  /** Why the migration since `prepare` was not run, or not to its end. */
+  /** Why the migration after `prepare` was stopped. */
   get reason(): string | undefined {
     return this.#refusal;
   }

@@ -1,7 +1,10 @@
-/** Whether every migration can be undone, tried on a scratch database. */
-export { type ChosenScratch, chooseScratch } from "./choose.ts";
-export { renderVerify } from "./render.ts";
-export type { VerifiedMigration, VerifyError, VerifyReport, VerifyStep } from "./report.ts";
-export { SCRATCH_PREFIX, type ScratchDatabase, type ScratchProvider, scratchOn } from "./scratch.ts";
-export { shadowAt } from "./shadow.ts";
+/** Verify: tries on a scratch database whether every migration can be undone. */
+export type { VerifiedMigration, VerifyError, VerifyReport, VerifyStep } from "./check.ts";
+export {
+  SCRATCH_PREFIX,
+  type ScratchDatabase,
+  type ScratchProvider,
+  scratchOn,
+  shadowAt,
+} from "./scratch.ts";
 export { type VerifySetup, verifyMigrations } from "./verify.ts";

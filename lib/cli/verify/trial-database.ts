@@ -11,24 +11,24 @@ import { type Catalog, connectTo, ownTablesOf, readCatalog, withTypedErrors } fr
 import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
-export interface BenchSetup {
+export interface TrialSetup {
   readonly scratch: ScratchProvider;
   readonly source: MigrationSource;
   readonly options?: MigratorOptions | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told what the engine does. */
+  /** Receives the events of the engine. */
   readonly observe?: Observer | undefined;
 }
 
-/** A scratch database with the engine at work on it, and a second session that looks on. */
-export class Bench {
+/** A scratch database on which the engine runs migrations, and a second session that reads its catalogue. */
+export class TrialDatabase {
   readonly database: ScratchDatabase;
   readonly #client: pg.Client;
   readonly #migrator: Migrator;
   readonly #options: MigratorOptions;
   readonly #fence: ScratchFence | undefined;
 
-  private constructor(database: ScratchDatabase, client: pg.Client, setup: BenchSetup) {
+  private constructor(database: ScratchDatabase, client: pg.Client, setup: TrialSetup) {
     this.database = database;
     this.#client = client;
     this.#options = setup.options ?? {};
@@ -44,13 +44,13 @@ export class Bench {
     });
   }
 
-  static async open(setup: BenchSetup): Promise<Bench> {
+  static async open(setup: TrialSetup): Promise<TrialDatabase> {
     const database = await setup.scratch.create();
     try {
       const client = await connectTo(database.connection);
-      const bench = new Bench(database, client, setup);
-      await bench.#createSchemas();
-      return bench;
+      const trial = new TrialDatabase(database, client, setup);
+      await trial.#createSchemas();
+      return trial;
     } catch (error) {
       await database.drop();
       throw error;
@@ -69,7 +69,7 @@ export class Bench {
     await this.#insideFence(() => this.#migrator.down({ count: 1 }));
   }
 
-  /** What somebody else did on the server at the same time does not stop each of several tries. */
+  /** Retries, because a concurrent change of settings by another user also trips the fence. */
   async #insideFence(run: () => Promise<unknown>): Promise<void> {
     for (let triesLeft = 5; ; triesLeft -= 1) {
       await this.#fence?.prepare(this.#client);
@@ -78,43 +78,43 @@ export class Bench {
         return;
       } catch (error) {
         const isWhole = error instanceof MigrationError && error.details.partial === undefined;
-        if (triesLeft === 0 || !isWhole || !this.#fence?.mayBeOfOthers) throw error;
+        if (triesLeft === 0 || !isWhole || !this.#fence?.mayBeCausedByOthers) throw error;
       }
     }
   }
 
-  /** Why the last `up` or `down` was stopped; undefined when it stayed inside of the scratch database. */
+  /** Why the last `up` or `down` was stopped; undefined if it changed only the scratch database. */
   get refusal(): string | undefined {
     return this.#fence?.reason;
   }
 
-  /** Takes migrations for applied without running them. */
+  /** Records migrations as applied without running them. */
   async skip(to: string): Promise<void> {
     await this.#migrator.up({ to }, "fake");
   }
 
-  /** Whether undoing the migration applied last sends no statement at all. */
+  /** Whether the down of the last migration sends no statement. */
   async downIsEmpty(): Promise<boolean> {
     const { steps } = await this.#migrator.planDown({ count: 1 });
     return steps.every(({ sql }) => sql?.every((text) => splitStatements(text).length === 0));
   }
 
-  /** Ends the session; the database stays. */
+  /** Ends the session and keeps the database. */
   async keep(): Promise<void> {
     await this.database.keep();
-    await this.#leave();
+    await this.#disconnect();
   }
 
-  async #leave(): Promise<void> {
+  async #disconnect(): Promise<void> {
     await closeClient(this.#client);
   }
 
   async discard(): Promise<void> {
-    await this.#leave();
+    await this.#disconnect();
     await this.database.drop();
   }
 
-  /** Where migrations really run, these schemas exist already or are made by the engine: they are nobody's change. */
+  /** The schemas that exist before the first migration runs, so that they are not reported as its changes. */
   async #createSchemas(): Promise<void> {
     const { migrationsSchema = "public" } = ownTablesOf(this.#options);
     for (const name of new Set([...(this.#options.schema ?? []), migrationsSchema])) {

@@ -1,16 +1,15 @@
 import { MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
-import { isLoopback } from "../settings/address.ts";
-import { readDatabaseSettings } from "../settings/database.ts";
-import { chooseTarget, type TargetFlags } from "../settings/target.ts";
-import { readVariables } from "../settings/variables.ts";
+import { type ScratchProvider, scratchOn, shadowAt } from "../verify/index.ts";
 import type { World } from "../world.ts";
-import { type ScratchProvider, scratchOn } from "./scratch.ts";
-import { shadowAt } from "./shadow.ts";
+import { isLoopback } from "./address.ts";
+import { readDatabaseSettings } from "./database.ts";
+import { chooseTarget, type TargetFlags } from "./target.ts";
+import { readVariables } from "./variables.ts";
 
 export interface ChosenScratch {
   readonly scratch: ScratchProvider;
-  /** Said first when it is not the configured server. */
+  /** Printed first, if it is not the configured server. */
   readonly notes: readonly string[];
 }
 
@@ -21,7 +20,7 @@ export async function chooseScratch(world: World, flags: TargetFlags): Promise<C
   if (url !== undefined && !flags.local) {
     const shadow = readShadow(url, { ...dotEnv, ...environment }, world.cwd);
     const settings = readDatabaseSettings({ environment, dotEnv }, world.cwd);
-    // The database is there for this, but its roles are those of the server.
+    // A shadow database on the configured server shares its roles.
     const fenced = !settings.guessed && isSameServer(shadow, settings.connection);
     return { scratch: shadowAt(shadow, { fenced }), notes: [] };
   }
@@ -35,13 +34,13 @@ function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boole
   return one.port === other.port && hostOf(one) === hostOf(other);
 }
 
-/** Read as `DATABASE_URL` is, with the same certificates. */
+/** Reads it like `DATABASE_URL`, with the same certificates. */
 function readShadow(url: string, variables: Readonly<Record<string, string>>, cwd: string) {
   const read = (environment: Readonly<Record<string, string>>) =>
     readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
   try {
     const alone = read({ DATABASE_URL: url });
-    // Certificates of a remote server say nothing about one on this machine.
+    // TLS settings for a remote server do not apply to this machine.
     if (isLoopback(alone.host) && variables["DATABASE_SSL"] === undefined) return alone;
     const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
     return read({ ...Object.fromEntries(tls), DATABASE_URL: url });

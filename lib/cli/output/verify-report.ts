@@ -1,14 +1,25 @@
 import { createColors } from "picocolors";
-import { duration } from "../output/duration.ts";
-import { amount } from "../output/names.ts";
-import type { Colors } from "../output/printer.ts";
-import type { VerifiedMigration, VerifyReport } from "./report.ts";
+import type { VerifiedMigration, VerifyReport } from "../verify/index.ts";
+import { commandLine } from "../world.ts";
+import { duration } from "./duration.ts";
+import { amount } from "./names.ts";
+import type { Colors } from "./printer.ts";
 
-/** The result for people, line by line. */
+/** Adds how to check migrations that were stopped because others use the server. */
+export function withHint(report: VerifyReport): VerifyReport {
+  if (!report.migrations.some(({ status, reason }) => status === "unchecked" && reason !== undefined))
+    return report;
+  const hint = `Others use this server. ${commandLine("verify", "--local")} runs what was not checked on the embedded Postgres, and SHADOW_DATABASE_URL names a database on another server that is there for this.`;
+  return { ...report, hint };
+}
+
+/** The lines for a terminal. */
 export function renderVerify(report: VerifyReport, colors: Colors = createColors(false)): string[] {
   const { migrations, kept } = report;
   return [
-    ...migrations.filter(({ status }) => status === "failed").flatMap((one) => renderFailure(one, colors)),
+    ...migrations
+      .filter(({ status }) => status === "failed")
+      .flatMap((migration) => renderFailure(migration, colors)),
     ...migrations
       .filter(({ status }) => status === "irreversible")
       .map(({ name, reason }) => `${colors.yellow("irreversible")} ${name}: ${reason}`),
@@ -49,7 +60,7 @@ function colorLine(line: string, colors: Colors): string {
 
 function summary({ migrations, ok, durationMs }: VerifyReport, colors: Colors): string {
   const count = (status: VerifiedMigration["status"]): number =>
-    migrations.filter((one) => one.status === status).length;
+    migrations.filter((migration) => migration.status === status).length;
   const notReached = migrations.filter(
     ({ status, reason }) => status === "unchecked" && reason === undefined,
   ).length;
@@ -61,7 +72,7 @@ function summary({ migrations, ok, durationMs }: VerifyReport, colors: Colors): 
     [count("unchecked") - notReached, "not checked"],
     [notReached, "not reached"],
   ] as const;
-  const told = parts.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]));
-  const line = `${[amount(migrations.length), ...told].join(", ")} (${duration(durationMs)}).`;
+  const counts = parts.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`]));
+  const line = `${[amount(migrations.length), ...counts].join(", ")} (${duration(durationMs)}).`;
   return ok ? colors.green(line) : colors.red(line);
 }
