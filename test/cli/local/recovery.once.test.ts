@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import { findLocal, type LocalServer, startLocal, stopLocal } from "../../../lib/cli/local/index.ts";
-import { isAlive } from "../../../lib/cli/local/processes.ts";
+import { isAlive } from "../../../lib/cli/local/postmaster.ts";
 import { ask, spawnCommand, withProjects } from "../../support/launcher.ts";
 
 describe("recovery", () => {

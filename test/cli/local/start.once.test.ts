@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { findLocal, resetLocal, startLocal, stopLocal } from "../../../lib/cli/local/index.ts";
-import { isAlive } from "../../../lib/cli/local/processes.ts";
+import { isAlive } from "../../../lib/cli/local/postmaster.ts";
 import { until } from "../../faults/until.ts";
 import { ask, command, withProjects } from "../../support/launcher.ts";
 
