@@ -40,3 +40,12 @@ export const MIGRATION_LOCK_ID = 7241865325823964;
 
 /** The oldest server with every session setting the engine relies on (`client_connection_check_interval`). */
 export const OLDEST_SERVER_MAJOR = 14;
+
+/** The development database of a machine: what docker-compose.yml starts, and how the embedded one is set up. */
+export const DATABASE_DEFAULTS = {
+  host: "localhost",
+  port: 5432,
+  database: "aws_framework",
+  user: "framework_user",
+  password: "framework_password",
+} as const;

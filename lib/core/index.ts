@@ -1,6 +1,6 @@
 /** The dictionary: what every room means by the same word. Imports nothing. */
 
-export { DEFAULTS, MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "./defaults.ts";
+export { DATABASE_DEFAULTS, DEFAULTS, MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "./defaults.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
   type ErrorDetails,

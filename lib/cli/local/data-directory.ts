@@ -8,8 +8,8 @@ import { giveToServerUser, ownUid, serverUser, serverUserCan } from "./server-us
 
 const NAME = "cdk-pg-migrate";
 
-/** Folders outside the project where this user may keep data and binaries, the best one first. */
-export function outsideFolders(): readonly string[] {
+/** Folders outside the project for data and binaries, in order of preference. */
+export function sharedFolders(): readonly string[] {
   const { LOCALAPPDATA, XDG_DATA_HOME } = process.env;
   if (process.platform === "win32") {
     return [join(LOCALAPPDATA || join(homedir(), "AppData", "Local"), NAME)];
@@ -21,19 +21,19 @@ export function outsideFolders(): readonly string[] {
   ];
 }
 
-/** The first of them that `suits`, made when it is missing. */
-export async function openOutside(suits: (directory: string) => Promise<boolean>): Promise<string> {
-  const tried = outsideFolders();
-  for (const directory of tried) {
-    if ((await isOurs(directory)) && (await suits(directory))) return directory;
+/** Finds or creates the first shared folder that passes the test. */
+export async function openSharedFolder(isSuitable: (directory: string) => Promise<boolean>): Promise<string> {
+  const candidates = sharedFolders();
+  for (const directory of candidates) {
+    if ((await isOurs(directory)) && (await isSuitable(directory))) return directory;
   }
   throw unusable(
-    `the local database cannot be kept in the project, nor in ${tried.join(" or ")}`,
+    `the local database cannot be kept in the project, nor in ${candidates.join(" or ")}`,
     "make one of them writable for this user and readable for the server's, or use docker-compose",
   );
 }
 
-/** Makes the folder; false where that fails or where someone else could change what is in it. */
+/** Creates the folder. False if that fails or if another user could change its contents. */
 async function isOurs(directory: string): Promise<boolean> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o755 });
@@ -41,7 +41,7 @@ async function isOurs(directory: string): Promise<boolean> {
     if (!info.isDirectory()) return false;
     if (process.platform === "win32") return true;
     if (info.uid !== ownUid() || (info.mode & 0o022) !== 0) return false;
-    // The umask may have taken from the mode what the server's user needs.
+    // The umask may have removed permissions that the server's user needs.
     if (serverUser() !== undefined) await chmod(directory, 0o755);
     return serverUserCan(directory);
   } catch {
@@ -50,16 +50,16 @@ async function isOurs(directory: string): Promise<boolean> {
 }
 
 const DATA = "data";
-/** Begins the name of everything that is not finished: swept away by the next start. */
-export const UNFINISHED = "data.new-";
+/** Prefix of incomplete directories. The next start deletes them. */
+const UNFINISHED = "data.new-";
 
-/** Every folder that may hold this project's data, so that nothing else is ever run from or deleted. */
+/** All folders that may contain the data of this project. No other folder is ever used or deleted. */
 function homes(folder: LocalFolder): readonly string[] {
   const name = createHash("sha256").update(folder.projectDir).digest("hex").slice(0, 16);
-  return [folder.path, ...outsideFolders().map((outside) => join(outside, name))];
+  return [folder.path, ...sharedFolders().map((shared) => join(shared, name))];
 }
 
-/** Where the data is: what the state says, if that is a place of ours (the project may have been moved). */
+/** Finds the data. The directory in the state is only preferred, because the project may have been moved. */
 export async function findData(folder: LocalFolder, state: State): Promise<string | undefined> {
   const places = homes(folder).map((home) => join(home, DATA));
   const first = places.filter((place) => place === state.dataDir);
@@ -69,7 +69,7 @@ export async function findData(folder: LocalFolder, state: State): Promise<strin
   return undefined;
 }
 
-/** Every data folder of the project that exists, whatever the state says. */
+/** All existing data directories of the project, whatever the state says. */
 export async function allData(folder: LocalFolder): Promise<readonly string[]> {
   const places = homes(folder).map((home) => join(home, DATA));
   const infos = await Promise.all(places.map((place) => ifPresent(stat(place))));
@@ -80,38 +80,38 @@ export function isInProject(folder: LocalFolder, data: string): boolean {
   return data === join(folder.path, DATA);
 }
 
-/** Chooses where new data will be. */
+/** Chooses the directory for new data. */
 export async function chooseData(folder: LocalFolder): Promise<string> {
   if (await canHoldData(folder.path)) return join(folder.path, DATA);
-  const outside = await openOutside(canHoldData);
-  const home = homes(folder).find((candidate) => candidate.startsWith(join(outside, "/")));
-  if (home === undefined) throw new Error(`no home for ${folder.projectDir} in ${outside}`);
+  const shared = await openSharedFolder(canHoldData);
+  const home = homes(folder).find((candidate) => candidate.startsWith(join(shared, "/")));
+  if (home === undefined) throw new Error(`no home for ${folder.projectDir} in ${shared}`);
   await mkdir(home, { recursive: true });
-  // Whatever the umask says: who may write here can put other data in the place of ours.
+  // Set the mode despite the umask: whoever can write here could replace the data.
   await chmod(home, serverUser() === undefined ? 0o700 : 0o755);
   return join(home, DATA);
 }
 
-/** An empty folder beside `data`, fit for initdb: renamed to it when it is complete. */
-export async function makeUnfinished(data: string): Promise<string> {
-  return makePrivate(join(data, "..", `${UNFINISHED}${randomBytes(4).toString("hex")}`));
+/** Creates an empty directory next to `data` for initdb, which is renamed to `data` when it is complete. */
+export async function createUnfinished(data: string): Promise<string> {
+  return createPrivate(join(data, "..", `${UNFINISHED}${randomBytes(4).toString("hex")}`));
 }
 
-async function makePrivate(path: string): Promise<string> {
+async function createPrivate(path: string): Promise<string> {
   await mkdir(path, { mode: 0o700 });
   await giveToServerUser(path);
   return path;
 }
 
 /**
- * Tried out rather than reasoned about: mounts of another system (WSL, shared folders of a virtual machine)
- * ignore modes and owners, and Postgres refuses a data folder that others can read.
+ * Tests the directory by creating one in it: mounts of another system (WSL, shared folders of a virtual machine) ignore
+ * modes and owners, and Postgres rejects a data directory that others can read.
  */
 async function canHoldData(directory: string): Promise<boolean> {
   if (process.platform === "win32") return true;
   const trial = join(directory, `${UNFINISHED}${randomBytes(4).toString("hex")}`);
   try {
-    await makePrivate(trial);
+    await createPrivate(trial);
     const { mode, uid } = await stat(trial);
     const owner = serverUser()?.uid ?? ownUid();
     return (mode & 0o777) === 0o700 && uid === owner && serverUserCan(trial, "test -w .");
@@ -122,12 +122,12 @@ async function canHoldData(directory: string): Promise<boolean> {
   }
 }
 
-/** Removes what a killed start left behind. */
-export async function sweep(data: string): Promise<void> {
+/** Deletes what killed starts left behind. */
+export async function deleteUnfinished(data: string): Promise<void> {
   const home = join(data, "..");
   for (const name of await readdir(home)) {
     if (!name.startsWith(UNFINISHED)) continue;
-    // An initdb that outlived its parent may still write: what it leaves, the next sweep takes.
+    // An initdb that outlived its parent may still write; the next start deletes the rest.
     await rm(join(home, name), { recursive: true, force: true }).catch(() => undefined);
   }
 }
@@ -141,10 +141,10 @@ export async function deleteData(folder: LocalFolder): Promise<void> {
 
 async function deleteWithin(home: string): Promise<void> {
   await rm(join(home, DATA), { recursive: true, force: true });
-  await sweep(join(home, DATA));
+  await deleteUnfinished(join(home, DATA));
 }
 
-/** Major version of Postgres that made the data. */
+/** Major version of Postgres that created the data. */
 export async function majorOf(data: string): Promise<number> {
   return Number.parseInt(await readFile(join(data, "PG_VERSION"), "utf8"), 10);
 }

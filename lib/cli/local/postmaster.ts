@@ -16,38 +16,38 @@ export interface Postmaster {
 }
 
 interface PidFile extends Postmaster {
-  /** The data folder as it was called when the server started. */
+  /** Path of the data directory when the server started. */
   readonly dataDir: string;
 }
 
-/** No process has this id, and Postgres accepts it as one. */
+/** An id that no process has but that Postgres accepts. */
 const NO_PID = 2_147_483_646;
 
-/** The server that is running on this data folder, if one is. */
+/** Finds the server that runs on this data directory. */
 export async function findPostmaster(data: string): Promise<Postmaster | undefined> {
   const file = await readPidFile(data);
   return file !== undefined && isServing(file, data) ? { pid: file.pid, port: file.port } : undefined;
 }
 
-/** Whether that server still runs. */
+/** Whether the server still runs. */
 export async function isRunning(data: string, { pid }: Postmaster): Promise<boolean> {
   return (await findPostmaster(data))?.pid === pid || (isAlive(pid) && servesFolder(pid, data));
 }
 
 /**
- * After a kill -9 the file stays, and its process id may by now be somebody else's: Postgres would refuse to
- * start. Only the id is replaced. The file's other lines let Postgres find out whether backends of the dead
- * server are still writing to the data, which is why it must not be deleted.
+ * After `kill -9` the pid file stays, and another process may have its id by now, so that Postgres would refuse to start.
+ * Only the id is replaced: from the other lines Postgres finds out whether backends of the dead server still write to
+ * the data, so the file must not be deleted.
  */
-export async function disownStalePid(data: string): Promise<void> {
+export async function replaceStalePid(data: string): Promise<void> {
   const file = await readPidFile(data);
   if (file === undefined || !isAlive(file.pid) || isServing(file, data)) return;
   const path = pidPath(data);
   const [, ...rest] = (await readFile(path, "utf8")).split("\n");
-  const fresh = `${path}.${randomBytes(4).toString("hex")}`;
-  await writeFile(fresh, [NO_PID, ...rest].join("\n"), { mode: 0o600, flag: "wx" });
-  await giveToServerUser(fresh);
-  await rename(fresh, path);
+  const temporary = `${path}.${randomBytes(4).toString("hex")}`;
+  await writeFile(temporary, [NO_PID, ...rest].join("\n"), { mode: 0o600, flag: "wx" });
+  await giveToServerUser(temporary);
+  await rename(temporary, path);
 }
 
 function pidPath(data: string): string {
@@ -62,13 +62,12 @@ async function readPidFile(data: string): Promise<PidFile | undefined> {
 }
 
 function isServing(file: PidFile, data: string): boolean {
-  // Another path that still exists is the original of which this folder is a copy; one that does not was
-  // this folder's before it was moved.
+  // If the other path still exists, this directory is a copy of it; if not, this directory was moved.
   if (file.dataDir !== data && existsSync(file.dataDir)) return false;
   return isAlive(file.pid) && servesFolder(file.pid, file.dataDir);
 }
 
-/** Process ids are used again, by another project's server too. */
+/** Process ids are reused, even by the server of another project. */
 function servesFolder(pid: number, dataDir: string): boolean {
   if (process.platform === "win32") return true;
   const words = commandLine(pid);
@@ -76,8 +75,8 @@ function servesFolder(pid: number, dataDir: string): boolean {
 }
 
 /**
- * Whether a process with this id is running. A dead one that its parent has not collected does not count:
- * in a container whose first process collects nothing, they stay for ever.
+ * Whether a process with this id is running. Zombies do not count: in a container whose first process does not reap its
+ * children, they stay forever.
  */
 export function isAlive(pid: number): boolean {
   try {
@@ -91,7 +90,7 @@ export function isAlive(pid: number): boolean {
 function isZombie(pid: number): boolean {
   if (process.platform !== "linux") return false;
   try {
-    // "pid (name) state …", and the name may itself hold brackets and spaces.
+    // The format is "pid (name) state …"; the name may contain parentheses and spaces.
     return /\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
@@ -102,7 +101,7 @@ function isZombie(pid: number): boolean {
 export function commandLine(pid: number): readonly string[] | undefined {
   try {
     if (process.platform === "linux") {
-      // Not /proc/<pid>/cwd or exe: root in a container may not read those of another user.
+      // Root in a container cannot read /proc/<pid>/cwd or exe of another user.
       return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
     }
     if (process.platform === "win32") return undefined;
@@ -116,7 +115,7 @@ const FAST_MS = 30_000;
 const IMMEDIATE_MS = 10_000;
 const POLL_MS = 5;
 
-/** Ends a server: its sessions are broken off; one that does not end is made to, and recovers at its next start. */
+/** Stops a server with SIGINT, which ends its sessions, then with SIGQUIT, after which it recovers at its next start. */
 export async function stopServer(data: string, server: Postmaster, options: LocalOptions): Promise<void> {
   if (process.platform === "win32") await stopWithPgCtl(data, options);
   else signal(server.pid, "SIGINT");
@@ -145,7 +144,7 @@ async function hasEnded(data: string, server: Postmaster, limit: number): Promis
   return true;
 }
 
-/** Windows has no signals: a kill would be a crash of the database. */
+/** Windows has no signals: a kill would crash the database. */
 async function stopWithPgCtl(data: string, { projectDir, packageName }: LocalOptions): Promise<void> {
   const { native } = await findBinaries(projectDir, packageName);
   spawnSync(executable(native, "pg_ctl"), ["stop", "-D", data, "-m", "fast"], { windowsHide: true });

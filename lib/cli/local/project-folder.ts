@@ -6,7 +6,7 @@ import { errorCode } from "../../core/index.ts";
 import { ifPresent, RESET_HINT, unusable } from "./options.ts";
 import { ownUid, serverUser } from "./server-user.ts";
 
-/** The project's folder for its local database. */
+/** The folder of a project for its local database. */
 export interface LocalFolder {
   readonly projectDir: string;
   readonly path: string;
@@ -15,7 +15,7 @@ export interface LocalFolder {
   readonly logFile: string;
 }
 
-/** The folder, when it is there; refuses one that another user made. */
+/** Finds an existing folder. Throws if it belongs to another user. */
 export async function findFolder(projectDir: string): Promise<LocalFolder | undefined> {
   const folder = await describe(projectDir);
   const info = await ifPresent(stat(folder.path));
@@ -26,7 +26,7 @@ export async function findFolder(projectDir: string): Promise<LocalFolder | unde
   return folder;
 }
 
-/** The folder, made when it is missing; one that was left half-made is completed. */
+/** Finds or creates the folder, and completes one that is incomplete. */
 export async function openFolder(projectDir: string): Promise<LocalFolder> {
   const folder = (await findFolder(projectDir)) ?? (await describe(projectDir));
   await complete(folder);
@@ -34,12 +34,12 @@ export async function openFolder(projectDir: string): Promise<LocalFolder> {
 }
 
 async function complete(folder: LocalFolder): Promise<void> {
-  // The server of a root user is another user: it has to pass through to its data, not to read.
+  // If we are root, the server runs as another user, who must be able to enter the folder but not to read it.
   const mode = serverUser() === undefined ? 0o700 : 0o711;
   try {
     await mkdir(folder.path, { recursive: true });
     await chmod(folder.path, mode);
-    // The project's own .gitignore may not name this folder.
+    // The .gitignore of the project may not list this folder.
     await writeFile(join(folder.path, ".gitignore"), "*\n", { mode: 0o644 });
   } catch (error) {
     throw unusable(
@@ -75,13 +75,13 @@ const State = v.object({
   format: v.literal(1),
   user: v.string(),
   password: v.string(),
-  /** The last port; absent before the first start. */
+  /** Port of the last start. */
   port: v.optional(v.number()),
-  /** Where the data is, for people to read; `data-folder.ts` believes it only where it would put data itself. */
+  /** The data directory. It is used only if it is one of the places that we would choose. */
   dataDir: v.string(),
 });
 
-/** What is known about a project's server between two commands. Holds its password: mode 0600. */
+/** What commands store about the server. The file contains the password, so its mode is 0600. */
 export type State = v.InferOutput<typeof State>;
 
 export async function readState(folder: LocalFolder): Promise<State | undefined> {
@@ -102,12 +102,12 @@ function parse(text: string, path: string): State {
   try {
     return v.parse(State, JSON.parse(text));
   } catch {
-    // Not the cause: its message quotes the file, and with it the password.
+    // Without the cause, whose message quotes the file and so the password.
     throw unusable(`${path} is damaged or of another version of this tool`, RESET_HINT);
   }
 }
 
-/** Replaces the state at once: a reader sees the old one or the new one. */
+/** Replaces the file atomically. */
 export async function writeState(folder: LocalFolder, state: State): Promise<void> {
   const fresh = `${folder.stateFile}.${randomBytes(4).toString("hex")}`;
   await writeFile(fresh, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600, flag: "wx" });

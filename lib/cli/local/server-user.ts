@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { chown } from "node:fs/promises";
 import { unusable } from "./options.ts";
 
-/** The user the server's processes run as, when it is not the user of this process. */
+/** The user that runs the server, if it is not the user of this process. */
 export interface ServerUser {
   readonly uid: number;
   readonly gid: number;
@@ -14,7 +14,7 @@ export function ownUid(): number | undefined {
   return process.getuid?.();
 }
 
-/** Postgres refuses to run as root. Elsewhere, and on Windows, it runs as whoever starts it. */
+/** Postgres does not run as root. For other users the server runs as the user of this process. */
 export function serverUser(): ServerUser | undefined {
   if (ownUid() !== 0) return undefined;
   if (process.platform !== "linux") {
@@ -26,7 +26,7 @@ export function serverUser(): ServerUser | undefined {
   return { uid: NOBODY, gid: NOBODY };
 }
 
-/** Options for `spawn` that make a child run as the server's user. */
+/** Options for `spawn` to run a child as the server's user. */
 export function asServerUser(): { uid?: number; gid?: number } {
   return { ...serverUser() };
 }
@@ -37,8 +37,8 @@ export async function giveToServerUser(path: string): Promise<void> {
 }
 
 /**
- * Whether the server's user can enter `directory` and pass `test` there. A shell is asked, not the mode
- * bits: a parent folder, an access list or a mount may forbid what the bits allow.
+ * Whether the server's user can enter `directory` and pass `test` there. Uses a shell instead of the mode bits, because
+ * a parent folder, an access list or a mount may forbid what the bits allow.
  */
 export function serverUserCan(directory: string, test = "true"): boolean {
   if (serverUser() === undefined) return true;
@@ -51,16 +51,16 @@ export function serverUserCan(directory: string, test = "true"): boolean {
   return status === 0;
 }
 
-const PASSED_ON = ["PATH", "SystemRoot", "SYSTEMROOT", "windir", "TEMP", "TMP", "ComSpec", "COMSPEC"];
+const ALLOWED = ["PATH", "SystemRoot", "SYSTEMROOT", "windir", "TEMP", "TMP", "ComSpec", "COMSPEC"];
 
 /**
- * What the server may know of our environment. It outlives this command, so it gets no credentials; `PG*`
- * would change what it does; and without LC_ALL it follows whatever locale the shell had.
+ * The environment of the server. It outlives this command, so it gets no credentials. `PG*` would change its behaviour,
+ * and LC_ALL makes it independent of the locale of the shell.
  */
 export function serverEnvironment(): NodeJS.ProcessEnv {
-  const passedOn = PASSED_ON.flatMap((name) => {
+  const allowed = ALLOWED.flatMap((name) => {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value]];
   });
-  return { ...Object.fromEntries(passedOn), LC_ALL: "C", TZ: "UTC" };
+  return { ...Object.fromEntries(allowed), LC_ALL: "C", TZ: "UTC" };
 }

@@ -7,4 +7,5 @@ export function adviceFor(hint: string): string {
   );
 }
 
-const COMMAND = /`(up|down|redo|status|plan|create|repair|resolve|baseline|history)( [^`]*)?`/g;
+const COMMAND =
+  /`(up|down|redo|status|plan|create|repair|resolve|baseline|history|verify|lint|dump|db:start|db:stop|db:reset)( [^`]*)?`/g;

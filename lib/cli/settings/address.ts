@@ -1,6 +1,5 @@
 import { isIP } from "node:net";
-import { MigrationError } from "../../core/index.ts";
-import { DATABASE_DEFAULTS } from "../defaults.ts";
+import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
 
 /**
  * A host as it is set: a name, an address (IPv6 with or without brackets) or the folder of a socket.

@@ -1,6 +1,5 @@
-import { MigrationError } from "../../core/index.ts";
+import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../migrator/index.ts";
-import { DATABASE_DEFAULTS } from "../defaults.ts";
 import { isLoopback, readHost, readPort } from "./address.ts";
 import { readTls } from "./tls.ts";
 import { type Address, readUrl } from "./url.ts";

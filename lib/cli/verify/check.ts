@@ -1,4 +1,4 @@
-import { type ErrorCode, ERRORS, MigrationError } from "../../core/index.ts";
+import { ERRORS, type ErrorCode, MigrationError } from "../../core/index.ts";
 import { HOW_TO_DECLARE } from "../../migrator/index.ts";
 import { type Catalog, diffCatalogs, withoutColumnOrder } from "../catalog/index.ts";
 import type { TrialDatabase } from "./trial-database.ts";

@@ -212,9 +212,13 @@ async function makeEmpty(client: pg.Client, empty: Catalog, { database }: Connec
   }
   const rest = diffCatalogs(empty, toCatalog(await readAll(client)));
   if (rest === "") return;
-  throw new MigrationError("SCRATCH_DATABASE", `the shadow database ${database} could not be emptied:\n${rest}`, {
-    hint: "Drop and create it anew before the next use.",
-  });
+  throw new MigrationError(
+    "SCRATCH_DATABASE",
+    `the shadow database ${database} could not be emptied:\n${rest}`,
+    {
+      hint: "Drop and create it anew before the next use.",
+    },
+  );
 }
 
 function readAll(client: pg.Client): Promise<Entry[]> {

@@ -165,7 +165,7 @@ describe("startLocal", () => {
       await expect(startLocal({ projectDir })).rejects.toMatchObject({
         code: "LOCAL_DATABASE",
         message: expect.stringContaining("made by Postgres 16, and the installed one is 17"),
-        details: { hint: expect.stringContaining("npm run db:reset") },
+        details: { hint: expect.stringContaining("`db:reset` deletes") },
       });
       await resetLocal({ projectDir });
       expect(await startLocal({ projectDir })).toMatchObject({ major: 17, started: true });
