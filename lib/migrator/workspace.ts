@@ -3,11 +3,11 @@ import type { MigrationSource, Observer, Provenance, ResolvedOptions } from "../
 import type { LoadOptions } from "./build/load.ts";
 import { asOwnSql } from "./connection/own-sql.ts";
 import type { Session } from "./connection/session.ts";
-import { type BatchOptions, createBatch } from "./run/batch.ts";
 import type { RunContext } from "./run/context.ts";
 import { Described } from "./run/described.ts";
 import type { Fence } from "./run/fence.ts";
 import { withMigrationLock } from "./run/lock.ts";
+import { Transactions } from "./run/transactions.ts";
 import { asReading, ensureTables, type Tables } from "./store/tables.ts";
 import { Ledger } from "./store/write.ts";
 import { takeBackRights } from "./store/writers.ts";
@@ -55,14 +55,12 @@ export async function openLedger(
   });
 }
 
-/** What a run of `total` migrations works with. */
 export function runContext(
   { session, options, observe, signal, fence }: Workspace,
   ledger: Ledger,
-  { total, durability }: Pick<BatchOptions, "total" | "durability">,
 ): RunContext {
-  const batch = createBatch(session, { mode: options.transaction, total, durability, fence });
-  return { session, ledger, batch, observe, options, signal, fence, described: new Described() };
+  const transactions = new Transactions(session, options.transaction, fence);
+  return { session, ledger, transactions, observe, options, signal, fence, described: new Described() };
 }
 
 export function loadOptions({ options, observe, signal }: Workspace): LoadOptions {

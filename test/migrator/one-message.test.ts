@@ -135,10 +135,10 @@ describe("a migration's transaction", () => {
 
   it("that is not open any more is not recorded", () =>
     withDatabase(async (db) => {
-      const { session, batch } = await openSession(db);
-      const work = { name: "1_a", title: "", entry: [], record: "CREATE TABLE public.recorded ()" };
+      const { session, transactions } = await openSession(db);
+      const work = { name: "1_a", title: "", reset: [], record: "CREATE TABLE public.recorded ()" };
       const error = await failureOf(
-        batch.perform({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT", by: "migration" }] }),
+        transactions.run({ ...work, steps: [{ text: "CREATE TABLE public.a (); COMMIT", by: "migration" }] }),
       );
       expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
       await session.end();
@@ -149,10 +149,10 @@ describe("a migration's transaction", () => {
 describe("a deadline that passes while a message is under way", () => {
   it("undoes it on the server, with nobody there to cancel it", () =>
     withDatabase(async (db) => {
-      const { session, batch } = await openSession(db, Date.now() + 500);
+      const { session, transactions } = await openSession(db, Date.now() + 500);
       const sleep = { text: "SELECT pg_catalog.pg_sleep(0.3)", by: "migration" } as const;
-      const work = { name: "1_a", title: "", entry: [], record: "CREATE TABLE public.recorded ()" };
-      const error = await failureOf(batch.perform({ ...work, steps: [sleep, sleep] }));
+      const work = { name: "1_a", title: "", reset: [], record: "CREATE TABLE public.recorded ()" };
+      const error = await failureOf(transactions.run({ ...work, steps: [sleep, sleep] }));
       expect(error).toMatchObject({ code: "DEADLINE" });
       await session.end();
       expect(await userTables(db)).toEqual([]);
@@ -193,25 +193,6 @@ describe("messages and commits", () => {
       expect(recording(logged)).toHaveLength(4);
     }),
   );
-
-  it("on an empty database only the last commit waits for the disk; later every one does", () =>
-    withDatabase(async (db) => {
-      const dir = writeFolder(FOUR);
-      await db.enableStatementLog();
-      await (await openMigrator(db, dir)).up();
-      addFiles(dir, { "5_t.sql": "CREATE TABLE t5 ();", "6_t.sql": "CREATE TABLE t6 ();" });
-      await (await openMigrator(db, dir)).up();
-      const lazy = recording(await db.logged()).map((text) => /synchronous_commit = off; COMMIT$/.test(text));
-      expect(lazy).toEqual([true, true, true, false, false, false]);
-    }));
-
-  it("a database with tables in another schema is not empty", () =>
-    withDatabase(async (db) => {
-      await db.query("CREATE SCHEMA theirs; CREATE TABLE theirs.t ()");
-      await db.enableStatementLog();
-      await (await openMigrator(db, writeFolder(FOUR))).up();
-      expect((await db.logged()).join()).not.toContain("synchronous_commit");
-    }));
 
   it("how each is undone is asked for once", () =>
     withDatabase(async (db) => {

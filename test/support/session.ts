@@ -1,13 +1,13 @@
 import { resolveOptions } from "../../lib/core/index.ts";
 import { Session } from "../../lib/migrator/connection/session.ts";
-import { type Batch, createBatch } from "../../lib/migrator/run/batch.ts";
+import { Transactions } from "../../lib/migrator/run/transactions.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** The engine's own session, and a batch of one migration on it. @param deadline that only the server knows of */
+/** The engine's own session, and the transactions of a run on it. @param deadline enforced by the server only */
 export async function openSession(
   db: TestDatabase,
   deadline?: number,
-): Promise<{ readonly session: Session; readonly batch: Batch }> {
+): Promise<{ readonly session: Session; readonly transactions: Transactions }> {
   const session = await Session.open({
     connection: db.connection,
     options: resolveOptions({}),
@@ -15,5 +15,5 @@ export async function openSession(
     observe: () => {},
     deadline,
   });
-  return { session, batch: createBatch(session, { mode: "each", durability: "every", total: 1 }) };
+  return { session, transactions: new Transactions(session, "each") };
 }

@@ -4,7 +4,6 @@ import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
 import type { AppliedMigration } from "../store/read.ts";
 import { type BuildContext, renderUp } from "./build.ts";
 import { inOrder, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
-import { inAnotherWorld } from "./world.ts";
 
 /** SQL of changed migrations as it is now; undefined where it is not known. */
 export type ChangedMigrations = ReadonlyMap<string, readonly string[] | undefined>;
@@ -53,7 +52,7 @@ export async function findChanged(
     const now = await currentSql(source, name, options);
     if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
     if (now === undefined) changed.set(name, undefined);
-    else if (!(await isDynamic(source, now.context))) changed.set(name, now.steps);
+    else if (await isReproducible(source, now)) changed.set(name, now.steps);
   }
   return changed;
 }
@@ -101,14 +100,11 @@ function isComparable(migration: AppliedMigration): boolean {
   return migration.sqlDigest !== null && migration.digestVersion === DIGEST_VERSION;
 }
 
-/** True for output that depends on the database, the clock, randomness or the environment. */
-async function isDynamic(source: MigrationSource, context: BuildContext): Promise<boolean> {
-  const build = async () => {
-    const steps = await renderUp(await reloadContext(source, context));
-    return steps === undefined ? undefined : sqlDigest(steps);
-  };
-  const here = await build();
-  if (here === undefined) return true;
-  const elsewhere = await inAnotherWorld(build);
-  return elsewhere.readEnvironment || elsewhere.result !== here;
+/** Whether a second build gives the same SQL: random values and the time of day differ from build to build. */
+async function isReproducible(
+  source: MigrationSource,
+  { context, steps }: { readonly context: BuildContext; readonly steps: readonly string[] },
+): Promise<boolean> {
+  const again = await renderUp(await reloadContext(source, context));
+  return again !== undefined && sqlDigest(again) === sqlDigest(steps);
 }

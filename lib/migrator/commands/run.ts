@@ -11,7 +11,6 @@ import { planUp } from "../build/plan-up.ts";
 import { type Gate, gateDown, gateUp, requirePassage } from "../plan/gate.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "../plan/select.ts";
 import { classify } from "../plan/states.ts";
-import type { Durability } from "../run/batch.ts";
 import { execute, executeFake } from "../run/execute.ts";
 import type { Planned } from "../run/planned.ts";
 import { previewMigrations } from "../run/preview.ts";
@@ -23,7 +22,7 @@ import { takeBackRights } from "../store/writers.ts";
 import { countStates, headOf, knownNames, namesIn, type Survey } from "../survey.ts";
 import { loadOptions, locked, look, openLedger, runContext, type Workspace } from "../workspace.ts";
 import { takeOver, unrecorded } from "./adopt.ts";
-import { upToDate } from "./up-to-date.ts";
+import { isUpToDate, upToDateReport } from "./up-to-date.ts";
 
 /** How a run treats the SQL of its migrations: send it, or only record the migrations as done. */
 export type Manner = "execute" | "fake";
@@ -43,8 +42,7 @@ interface Intent {
 
 export async function up(workspace: Workspace, extent: Extent, manner: Manner): Promise<RunReport> {
   const wantsAll = extent.count === undefined && extent.to === undefined;
-  const done = wantsAll ? await upToDate(workspace) : undefined;
-  if (done !== undefined) return done;
+  if (wantsAll && (await isUpToDate(workspace))) return upToDateReport(workspace.source);
   const found = await look(workspace);
   const { gate, names } = wantedUp(workspace, found, extent);
   const idle = names.length === 0 && gate.refusals.length === 0;
@@ -158,7 +156,6 @@ function run(
   manner: Manner,
   decide: (found: Survey) => Promise<Intent>,
 ): Promise<RunReport> {
-  const { options } = workspace;
   return locked(workspace, async (found) => {
     const { gate, planned } = await decide(found);
     await pass(workspace, gate, found);
@@ -170,14 +167,8 @@ function run(
     const recording: Observer = (event) =>
       observe(event.type === "finished" ? { ...event, recorded: true } : event);
     const observed = manner === "fake" ? { ...workspace, observe: recording } : workspace;
-    const context = runContext(observed, ledger, {
-      total: planned.length,
-      durability: durabilityFor(found),
-    });
-    const completed = await runAll(context, planned, {
-      perform: manner === "fake" ? executeFake : execute,
-      mayShare: manner === "execute" && options.transaction === "each" && found.existing.empty,
-    });
+    const context = runContext(observed, ledger);
+    const completed = await runAll(context, planned, manner === "fake" ? executeFake : execute);
     return afterRun(workspace, found, { run: ledger.run, completed, warnings: gate.warnings });
   });
 }
@@ -186,11 +177,6 @@ function run(
 function needsTakeOver({ source }: Workspace, found: Survey): boolean {
   const firstContact = !found.existing.history && found.stored.applied.length > 0;
   return firstContact || unrecorded(found, source).length > 0;
-}
-
-/** Nothing can have come to rely on what is lost again of a database that was empty when the run began. */
-function durabilityFor({ existing }: Survey): Durability {
-  return existing.empty ? "last" : "every";
 }
 
 /**

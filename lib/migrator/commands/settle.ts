@@ -160,7 +160,7 @@ async function retry(
     });
   }
   requireSameBeginning({ name, done: statement, steps: planned.built.steps, recorded });
-  const context = runContext(workspace, ledger, { total: 1, durability: "every" });
+  const context = runContext(workspace, ledger);
   try {
     await session.enterMigration();
     await new Attempt(context, planned).statementByStatement(planned.built, {
@@ -168,9 +168,9 @@ async function retry(
       records: [resolved],
     });
   } catch (error) {
-    await context.batch.abandon();
+    await context.transactions.rollback();
     if (!(error instanceof MigrationError)) throw error;
-    const inDoubt = context.batch.inDoubt.size > 0 ? { inDoubt: [name] } : {};
+    const inDoubt = context.transactions.commitOutcomeUnknown.size > 0 ? { inDoubt: [name] } : {};
     throw error.with({ migration: name, applied: [], remaining: [name], ...inDoubt });
   }
 }

@@ -1,32 +1,41 @@
 import { createHash } from "node:crypto";
-import type { RunReport } from "../../core/index.ts";
+import { MigrationError, type MigrationSource, type RunReport } from "../../core/index.ts";
 import { digestAll } from "../build/compare.ts";
 import { readFingerprint } from "../store/read.ts";
-import { asReading, findTables } from "../store/tables.ts";
 import { countStates, knownNames } from "../survey.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * The report of a run that has nothing to do, where that can be told from one value on either side: exactly the files
- * at hand are applied, as they are now, and none is half-done. Undefined when it takes more to tell.
+ * Whether exactly the source's migrations are applied, as their files are now, and none is partial. False when that
+ * takes more than one value of either side to know, for example on a database that was never migrated.
  */
-export async function upToDate({ session, source, tables }: Workspace): Promise<RunReport | undefined> {
-  const read = async () => {
-    const existing = await findTables(session, tables);
-    if (!existing.applied || !existing.history) return undefined;
-    return Promise.all([readFingerprint(session, tables, existing), digestAll(source)]);
-  };
-  const [stored, files] = (await asReading(tables, read)) ?? [];
-  if (files === undefined || stored !== fingerprintOf(files)) return undefined;
+export async function isUpToDate({ session, source, tables }: Workspace): Promise<boolean> {
+  try {
+    const [stored, files] = await Promise.all([readFingerprint(session, tables), digestAll(source)]);
+    return files !== undefined && stored === fingerprintOf(files);
+  } catch (error) {
+    // Reading the whole state explains what is wrong.
+    const isExplained = error instanceof MigrationError && ["SQL", "UNTRUSTED_HISTORY"].includes(error.code);
+    if (isExplained && session.usable) return false;
+    throw error;
+  }
+}
+
+/** The report of a run that found the database up to date. */
+export function upToDateReport(source: MigrationSource): RunReport {
   const names = knownNames(source);
   return {
-    ...{ run: null, completed: [], head: names.at(-1) ?? null, pending: [] },
+    run: null,
+    completed: [],
+    head: names.at(-1) ?? null,
+    pending: [],
     counts: countStates(names.map((name) => ({ name, state: "applied" }))),
-    ...{ tables: null, warnings: [] },
+    tables: null,
+    warnings: [],
   };
 }
 
-/** As the server reckons it: in another order of names than by their code units it differs, and is of no use. */
+/** As `readFingerprint` computes it, with names in the order of their code units. */
 function fingerprintOf(files: ReadonlyMap<string, string>): string {
   const lines = [...files.keys()].sort().map((name) => `${name}/${files.get(name)}`);
   return createHash("sha256").update(lines.join("\n")).digest("hex");

@@ -11,29 +11,27 @@ export interface Situation extends Omit<SessionState, "searchPath"> {
 }
 
 /**
- * What puts a session into the state in which every migration starts; it fails when the lock is not held any more.
- * The texts stay the same during a session, but for the time that is left.
+ * Puts the session into the state in which every migration starts; fails with `LOCK_HELD` when the last migration has
+ * released the migration lock. A read-only session holds no lock.
  */
-export function migrationEntry(
+export function migrationReset(
   options: ResolvedOptions,
-  { known, pid }: { readonly known: readonly string[]; readonly pid: number },
-): (situation: Omit<Situation, "known">) => readonly Part[] {
-  const leave = own([...LEAVE_STATE, `SET search_path = ${ENGINE_PATH}`].join("; "));
-  const lock = { ...own(requireLock(MIGRATION_LOCK_ID, pid)), meaning: orLockLost };
-  const state = { searchPath: migrationPath(options), leftMs: undefined, readOnly: false };
-  const settings = own(settingsAgain(options, state, known));
-  return ({ leftMs, readOnly }) => {
-    if (leftMs === undefined && !readOnly) return [leave, lock, settings];
-    const now = own(settingsAgain(options, { ...state, leftMs, readOnly }, known));
-    // A session that only looks has no lock.
-    return readOnly ? [leave, now] : [leave, lock, now];
-  };
+  { pid, ...situation }: Situation & { readonly pid: number },
+): Part {
+  const state = { ...situation, searchPath: migrationPath(options) };
+  const settings = settingsAgain(options, state, situation.known);
+  const lock = situation.readOnly ? [] : [requireLock(MIGRATION_LOCK_ID, pid)];
+  return { ...own(resetWith([...lock, ...settings])), meaning: orLockLost };
 }
 
 /** Puts a session back into the state in which the engine's own SQL runs. */
-export function enterEngineText(options: ResolvedOptions, situation: Situation): string {
-  const state = { ...situation, searchPath: ENGINE_PATH };
-  return [...LEAVE_STATE, settingsAgain(options, state, situation.known)].join("; ");
+export function engineReset(options: ResolvedOptions, situation: Situation): string {
+  return resetWith(settingsAgain(options, { ...situation, searchPath: ENGINE_PATH }, situation.known));
+}
+
+/** The functions are qualified: in between, the search path is the one of the role or the database. */
+function resetWith(settings: readonly string[]): string {
+  return [...LEAVE_STATE, `SELECT ${settings.join(", ")}`].join("; ");
 }
 
 /** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
@@ -46,19 +44,19 @@ const LEAVE_STATE = [
 ] as const;
 
 /**
- * Puts a session back into the state in which it began: a pool in session mode gives the server connection to somebody
- * else. The lock is left alone: it was let go, or is not ours.
+ * Puts a session back into the state in which it began: a pool in session mode gives the server connection to another
+ * client. Not DISCARD ALL, which would release a migration lock that another run holds on this server connection.
  */
 export const LAST_STATE = [...LEAVE_STATE, "CLOSE ALL", "DISCARD TEMP", "DISCARD SEQUENCES"].join("; ");
 
 /**
- * A statement that fails unless it runs in this session's own server process, and that holds the lock. It is held twice: one hold is let go, which tells whether
- * there was one, and taken again, and the other stays meanwhile. (`pg_locks` would tell too, and takes a tenth of a
- * millisecond.) Asking for a setting that nobody has is the error that plain SQL can raise.
+ * Fails unless it runs in the session's own server process and that process holds the lock. The lock is held twice:
+ * one hold is released, which tells whether it was there, and taken again, while the other one stays. (`pg_locks` would
+ * take a tenth of a millisecond.) Reading a setting that does not exist is the error that plain SQL can raise.
  */
 function requireLock(id: number, pid: number): string {
   return (
-    `SELECT CASE WHEN pg_catalog.pg_backend_pid() <> ${pid} THEN pg_catalog.current_setting('${ELSEWHERE}') ` +
+    `CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) ${pid} THEN pg_catalog.current_setting('${ELSEWHERE}') ` +
     `WHEN pg_catalog.pg_advisory_unlock(${id}) AND pg_catalog.pg_try_advisory_lock(${id}) ` +
     `THEN NULL ELSE pg_catalog.current_setting('${NOT_HELD}') END`
   );

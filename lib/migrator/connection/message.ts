@@ -157,7 +157,7 @@ export function messagesOf(title: string, parts: readonly Part[]): Message[] {
 }
 
 /** Whether the server reads what follows this text in a message as it would read it alone. */
-export function leavesTheRestAsItIs(text: string): boolean {
+function leavesTheRestAsItIs(text: string): boolean {
   return !CHANGES_READING.test(text) && isSelfContained(text);
 }
 

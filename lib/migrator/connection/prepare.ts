@@ -34,7 +34,7 @@ export function migrationPath(options: ResolvedOptions): string {
 function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly<Record<string, string>> {
   return {
     TimeZone: "UTC",
-    [PATH]: state.searchPath,
+    search_path: state.searchPath,
     standard_conforming_strings: "on",
     lock_timeout: String(options.lockTimeoutMs),
     statement_timeout: String(cap(options.statementTimeoutMs, state.leftMs)),
@@ -86,22 +86,19 @@ export function firstSettings(options: ResolvedOptions, state: SessionState, onl
   );
 }
 
-/** Puts the session into its state again. `pg_settings` is not asked: that would cost more than a small migration. */
+/** Expressions that put the session into its state again. `pg_settings` is not read: that takes longer than a small migration. */
 export function settingsAgain(
   options: ResolvedOptions,
   state: SessionState,
   known: readonly string[],
-): string {
+): readonly string[] {
   return Object.entries(wantedSettings(options, state))
     .filter(([name]) => known.includes(name) || name === READ_ONLY)
-    .map(([name, value]) => `SET ${name} = ${name === PATH ? value : pg.escapeLiteral(value)}`)
-    .join("; ");
+    .map(([name, value]) => `pg_catalog.set_config('${name}', ${pg.escapeLiteral(value)}, false)`);
 }
 
 /** Every server has it; a session that was opened to write was not asked for it. */
 const READ_ONLY = "default_transaction_read_only";
-/** A list of names: quoted as a whole it would be one name. */
-const PATH = "search_path";
 
 /** The lower of a timeout (0: none) and the time that is left. */
 function cap(timeoutMs: number, leftMs: number | undefined): number {

@@ -46,9 +46,9 @@ export class Script extends pg.Query {
     write();
   };
 
-  handleRowDescription(_row: { readonly fields: readonly { readonly name: string }[] }): void {}
+  handleRowDescription(): void {}
 
-  handleDataRow(_row: { readonly fields: readonly (string | null)[] }): void {}
+  handleDataRow(): void {}
 
   handleCommandComplete(): void {
     this.#completed += 1;
@@ -69,46 +69,4 @@ function* encoded(texts: readonly string[]): Generator<Buffer, undefined> {
     before = [];
   }
   return undefined;
-}
-
-/** A text that asks, between its statements, what time it is, and whether something was done to the session. */
-export class TimedScript extends Script {
-  /** A numeric, which no setting shows in another way. */
-  static readonly CLOCK = "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()) AS clock";
-  /**
-   * The same as long as no role and none of the server's settings is another; a library that is loaded may bring more of
-   * them, and those that anybody may invent are not among them. Without an answer where event triggers are: what they
-   * do to a session may be undone by the end.
-   */
-  static readonly TRACE =
-    "SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger) THEN " +
-    "pg_catalog.hashtextextended(pg_catalog.concat(session_user, current_user, (SELECT pg_catalog.string_agg(" +
-    "pg_catalog.concat(name, setting), '' ORDER BY name) FROM pg_catalog.pg_settings " +
-    "WHERE pg_catalog.texteq(source, 'default') IS FALSE)), 0) END AS trace";
-  readonly #seconds: number[] = [];
-  readonly #traces: (string | null)[] = [];
-  #column: string | undefined;
-
-  /** How often the time was told. */
-  get told(): number {
-    return this.#seconds.length;
-  }
-
-  /** Milliseconds between one time and the next. */
-  get elapsedMs(): readonly number[] {
-    return this.#seconds.slice(1).map((at, index) => 1000 * (at - (this.#seconds[index] ?? at)));
-  }
-
-  get traces(): readonly (string | null)[] {
-    return this.#traces;
-  }
-
-  override handleRowDescription({ fields }: { readonly fields: readonly { readonly name: string }[] }): void {
-    this.#column = fields[0]?.name;
-  }
-
-  override handleDataRow({ fields: [value = null] }: { readonly fields: readonly (string | null)[] }): void {
-    if (this.#column === "clock") this.#seconds.push(Number(value));
-    if (this.#column === "trace") this.#traces.push(value);
-  }
 }

@@ -5,12 +5,12 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { enterEngineText, LAST_STATE, migrationEntry, type Situation, timeLimit } from "./enter.ts";
+import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./enter.ts";
 import { connectionError } from "./failure.ts";
-import { Message, messagesOf, own, type Part, placeIn } from "./message.ts";
+import { messagesOf, own, type Part, placeIn } from "./message.ts";
 import { announcedPid, requireSessionPooling } from "./pooler.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
-import { Script, TimedScript } from "./script.ts";
+import { Script } from "./script.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one message at a time. */
 export class Session {
@@ -19,17 +19,15 @@ export class Session {
   readonly #connection: Connection;
   readonly #setup: SessionOptions;
   readonly #known: readonly string[];
-  readonly #entry: ReturnType<typeof migrationEntry>;
+  readonly #isPooled: boolean;
   #standardStrings = true;
   #readOnly = false;
-  /** What tells that nothing was done to the session. */
-  #trace: ReadonlySet<string | null> | undefined;
 
   private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
     this.#connection = new Connection(client, pid, setup);
     this.#setup = setup;
     this.#known = known ?? [];
-    this.#entry = migrationEntry(setup.options, { known: this.#known, pid });
+    this.#isPooled = pid !== announcedPid(client);
     this.pid = pid;
     this.serverMajor = majorOf(version);
     client.connection.on("parameterStatus", (status: ParameterStatus) => {
@@ -138,44 +136,13 @@ export class Session {
    * @param title shown to whoever asks the server what this session does
    */
   async runTogether(title: string, parts: readonly Part[]): Promise<void> {
-    for (const message of messagesOf(title, parts)) await this.#send(message, new Script(message.texts));
-  }
-
-  /**
-   * As one message, which all of these texts must leave as it is.
-   * @returns how long the server took for each of `texts`, in milliseconds; undefined when they have done something to
-   * the session, or might have
-   * @param reached told how many of the texts are done, whether it returns or throws
-   * @throws as `runTogether`
-   */
-  async runTimed(
-    title: string,
-    before: readonly Part[],
-    texts: readonly Part[],
-    reached: (done: number) => void,
-  ): Promise<readonly number[] | undefined> {
-    const [clock, trace] = [own(TimedScript.CLOCK), own(TimedScript.TRACE)];
-    const first = this.#trace === undefined ? [trace] : [];
-    const parts = [...before, ...first, clock, ...texts.flatMap((text) => [text, clock]), trace];
-    const message = new Message(title, parts);
-    const script = new TimedScript(message.texts);
-    try {
-      await this.#send(message, script);
-    } finally {
-      reached(Math.max(0, script.told - 1));
+    for (const message of messagesOf(title, parts)) {
+      const script = new Script(message.texts);
+      await this.#connection.ask(
+        (client) => script.sendTo(client),
+        (failure) => message.placeOf(failure, script.completed),
+      );
     }
-    const traces = new Set([...(this.#trace ?? []), ...script.traces]);
-    if (traces.size !== 1 || traces.has(null)) return undefined;
-    // With a deadline, what is left of the time is a setting, and another one each time.
-    if (this.#setup.deadline === undefined) this.#trace = traces;
-    return script.elapsedMs;
-  }
-
-  async #send(message: Message, script: Script): Promise<void> {
-    await this.#connection.ask(
-      (client) => script.sendTo(client),
-      (failure) => message.placeOf(failure, script.completed),
-    );
   }
 
   /** Rolls back what is open, even after a cancel. */
@@ -199,13 +166,10 @@ export class Session {
     if (!done) await this.rollback();
   }
 
-  /**
-   * What puts the session into the state in which every migration starts, whatever the one before did to it; it goes
-   * before the migration's SQL. Fails with `LOCK_HELD` when that one has let the migration lock go.
-   */
-  async entry(): Promise<readonly Part[]> {
-    if (this.#standardStrings) return this.#entry(this.#situation());
-    // The server would read all of a message with the setting that the one before has left.
+  /** The reset that goes before a migration's SQL in the same message; empty when the session is reset already. */
+  async reset(): Promise<readonly Part[]> {
+    if (this.#standardStrings) return [this.#migrationReset()];
+    // The server would read the whole message with the setting that the last migration has left.
     await this.enterMigration();
     return [];
   }
@@ -218,30 +182,34 @@ export class Session {
     return timeLimit(leftUntil(this.#setup.deadline));
   }
 
-  /** Puts the session into that state. */
+  /** Puts the session into the state in which every migration starts, whatever the one before did to it. */
   async enterMigration(): Promise<void> {
-    await this.runTogether("", this.#entry(this.#situation()));
+    await this.#run(this.#migrationReset());
+  }
+
+  #migrationReset(): Part {
+    return migrationReset(this.#setup.options, { ...this.#situation(), pid: this.pid });
   }
 
   /** Puts the session back into the state in which the engine's own SQL runs. */
   async enterEngine(): Promise<void> {
-    await this.run(enterEngineText(this.#setup.options, this.#situation()));
+    await this.run(engineReset(this.#setup.options, this.#situation()));
   }
 
   /** From here on the server refuses whatever would write. */
   async makeReadOnly(): Promise<void> {
     this.#readOnly = true;
-    await this.enterEngine();
+    await this.run("SET default_transaction_read_only = on");
   }
 
   #situation(): Situation {
     return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
   }
 
-  /** Ends the session, and leaves its server connection as it was: a pooler may give it to somebody else. */
+  /** Ends the session. The server connection of a pooler is left as it was: another client may get it. */
   async end(): Promise<void> {
     if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
-    await this.cleanUp(LAST_STATE);
+    if (this.#isPooled) await this.cleanUp(LAST_STATE);
     await this.#connection.end();
   }
 }

@@ -6,7 +6,6 @@ import { oneLine } from "../sql/mask.ts";
 import { splitStatements } from "../sql/split.ts";
 import type { HistoryEntry } from "../store/write.ts";
 import { withAdvice } from "./advice.ts";
-import { alone, endedTransaction, isEndedTransaction, type Work } from "./batch.ts";
 import type { RunContext } from "./context.ts";
 import { fenced } from "./fence.ts";
 import { runBeside } from "./invalid-index.ts";
@@ -14,6 +13,12 @@ import { LiveDb } from "./live-db.ts";
 import type { Planned } from "./planned.ts";
 import { isCleanRefusal } from "./refusal.ts";
 import { Retries } from "./retries.ts";
+import {
+  endedTransaction,
+  inEngineTransaction,
+  isEndedTransaction,
+  type MigrationMessage,
+} from "./transactions.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 /** Runs one migration and records it. The caller rolls back on failure. */
@@ -21,7 +26,7 @@ export async function execute(run: RunContext, planned: Planned): Promise<void> 
   const attempt = new Attempt(run, planned);
   const { built } = planned;
   if (built.kind === "static" && built.transactional)
-    return attempt.inTransaction(built, await run.session.entry());
+    return attempt.inTransaction(built, await run.session.reset());
   await run.session.enterMigration();
   if (built.kind === "static") return attempt.statementByStatement(built);
   const known = await attempt.build();
@@ -49,10 +54,10 @@ export class Attempt {
 
   /** Builds a migration whose SQL depends on the database. */
   async build(): Promise<BuiltSteps> {
-    const { batch, session } = this.#run;
+    const { transactions, session } = this.#run;
     const live: LiveDb = new LiveDb(session, {
       fence: this.#run.fence,
-      begin: () => batch.begin(),
+      begin: () => transactions.begin(),
       leaveTransaction: () => this.#startNoTransaction(live.completed),
     });
     try {
@@ -70,8 +75,8 @@ export class Attempt {
     }
   }
 
-  /** @param entry what is still to be done before it in the same message */
-  async inTransaction(built: BuiltSteps, entry: readonly Part[] = []): Promise<void> {
+  /** @param reset of the session, in the same message */
+  async inTransaction(built: BuiltSteps, reset: readonly Part[] = []): Promise<void> {
     for (const text of built.steps) this.#run.fence?.inspect(text);
     const where = new Whereabouts(this.#planned, built.steps, this.#queries);
     const steps = built.steps.map(
@@ -79,7 +84,7 @@ export class Attempt {
     );
     const record = await this.#bookkeeping(this.#planned.direction, true);
     try {
-      await this.#run.batch.perform({ ...this.#work(built.steps), entry, steps, record });
+      await this.#run.transactions.run({ ...this.#work(built.steps), reset, steps, record });
     } catch (error) {
       throw isEndedTransaction(error) ? await this.#stopUnrecorded(error) : error;
     }
@@ -87,11 +92,11 @@ export class Attempt {
 
   /** Only the record of it, no SQL. */
   async fake(): Promise<void> {
-    const [entry, record] = [await this.#run.session.entry(), await this.#bookkeeping("fake", true)];
-    await this.#run.batch.perform({ ...this.#work([]), entry, steps: [], record });
+    const [reset, record] = [await this.#run.session.reset(), await this.#bookkeeping("fake", true)];
+    await this.#run.transactions.run({ ...this.#work([]), reset, steps: [], record });
   }
 
-  #work(steps: readonly string[]): Pick<Work, "name" | "title"> {
+  #work(steps: readonly string[]): Pick<MigrationMessage, "name" | "title"> {
     const { name } = this.#planned;
     const sql = oneLine(steps.join("\n"), SHOWN_SQL);
     return { name, title: sql === "" ? name : `${name}: ${sql}` };
@@ -103,7 +108,7 @@ export class Attempt {
    * @param resumed how far an earlier try has come, and what is recorded together with the end
    */
   async statementByStatement(built: BuiltSteps, resumed?: Resumed): Promise<void> {
-    const { session, ledger, batch } = this.#run;
+    const { session, ledger, transactions } = this.#run;
     const { name, direction } = this.#planned;
     const skip = resumed?.statement ?? 0;
     for (const text of built.steps) this.#run.fence?.inspect(text);
@@ -122,17 +127,19 @@ export class Attempt {
         await this.#runStatement(text, meaning);
         if (session.transactionStatus !== "I") continue;
         const done = this.#queries + index + 1;
-        await session.run(alone(ledger.advance(name, { state: "started", statement: done })));
+        await session.run(inEngineTransaction(ledger.advance(name, { state: "started", statement: done })));
         recorded = done;
         last = undefined;
       }
       if (session.transactionStatus !== "I") throw endedTransaction(name);
       const end = { state: "finished", statement: recorded, durationMs: this.#elapsed() } as const;
       finishing = true;
-      await session.run(alone(ledger.finish(name, direction, end), ...(resumed?.records ?? [])));
+      await session.run(
+        inEngineTransaction(ledger.finish(name, direction, end), ...(resumed?.records ?? [])),
+      );
     } catch (error) {
       if (finishing && !session.usable) {
-        batch.doubt(name);
+        transactions.markUnknown(name);
         throw error;
       }
       // Of a try before this one nobody knows whether the statement that it stopped at took effect.
@@ -140,7 +147,7 @@ export class Attempt {
       const total = this.#queries + statements.length;
       throw await this.#stopHalfWay({ done: recorded, total }, recorded > 0 || !clean, error);
     }
-    batch.keep(name);
+    transactions.markCommitted(name);
   }
 
   async #runStatement(text: string, meaning: Part["meaning"]): Promise<void> {
@@ -173,16 +180,16 @@ export class Attempt {
 
   /** Records that the migration runs outside a transaction, together with what it did inside one before it said so. */
   async #startNoTransaction(done = 0): Promise<void> {
-    const { session, ledger, batch } = this.#run;
+    const { session, ledger, transactions } = this.#run;
     if (this.#noTransactionRecorded) return;
     const { name: migration, direction: action } = this.#planned;
     const entry = await this.#entry(false);
     const row = ledger.record({ ...entry, action, state: "started", statement: done });
     try {
-      await batch.flushWith(migration, row);
+      await transactions.commitWith(migration, row);
     } catch (error) {
       if (isEndedTransaction(error)) throw await this.#stopUnrecorded(error);
-      if (!session.usable) batch.doubt(migration);
+      if (!session.usable) transactions.markUnknown(migration);
       throw error;
     }
     this.#noTransactionRecorded = true;
@@ -205,9 +212,9 @@ export class Attempt {
 
   /** The transaction was ended under our feet: what the migration did may be committed, and has no record yet. */
   async #stopUnrecorded(error: MigrationError): Promise<MigrationError> {
-    const { session, ledger, batch } = this.#run;
+    const { session, ledger, transactions } = this.#run;
     const { name: migration, direction: action } = this.#planned;
-    await batch.abandonEnded(migration);
+    await transactions.rollbackEndedBy(migration);
     const entry = { migration, action, noTransaction: true, errorCode: error.code } as const;
     await session.record(ledger.record({ ...entry, state: "failed", statement: 0 }));
     return error.with({ migration, partial: 0 }).advised(byHand(migration, action));

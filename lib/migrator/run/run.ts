@@ -7,151 +7,52 @@ import {
 import type { RunContext } from "./context.ts";
 import type { Planned } from "./planned.ts";
 import { Retries } from "./retries.ts";
-import { definitionsOf, runTogether, shareable } from "./together.ts";
 
 /** How a run treats one of its migrations. */
 export type Perform = (run: RunContext, planned: Planned) => Promise<void>;
 
-export interface Execution {
-  readonly perform: Perform;
-  /** Whether migrations may share a transaction where each would have its own. */
-  readonly mayShare: boolean;
-}
-
 /**
- * Runs the planned migrations in the order given and commits. Where a lock timeout or a deadlock stops a
- * transaction, it is tried again from its first migration: what it holds is let go meanwhile.
+ * Runs the planned migrations in the order given and commits. When a lock timeout or a deadlock stops a transaction,
+ * the transaction is retried from its first migration, so that its locks are released meanwhile.
  * @throws MigrationError with what was kept in `applied` and what is left in `remaining`; the session is rolled back
  */
 export async function runAll(
   run: RunContext,
   planned: readonly Planned[],
-  { perform, mayShare }: Execution,
+  perform: Perform,
 ): Promise<CompletedMigration[]> {
-  const rest = new Rest(run, planned, perform, mayShare);
+  const completed: CompletedMigration[] = [];
   const retries = new Retries(run);
+  let reported = 0;
+  let current: Planned | undefined;
+  /** Only committed migrations are reported as finished: others may still be rolled back. */
+  const reportFinished = (): void => {
+    for (const done of completed.slice(reported, run.transactions.committed.length))
+      run.observe({ type: "finished", ...done });
+    reported = Math.max(reported, Math.min(completed.length, run.transactions.committed.length));
+  };
   try {
-    while (run.batch.kept.length < planned.length) {
+    while (run.transactions.committed.length < planned.length) {
       try {
-        while (rest.next !== undefined) await rest.advance();
-        rest.tell();
-        await run.batch.flush();
-        rest.tell();
+        for (current = planned[completed.length]; current; current = planned[completed.length]) {
+          completed.push(await runOne(run, current, planned[completed.length + 1], perform));
+          reportFinished();
+        }
+        await run.transactions.commit();
       } catch (error) {
-        rest.tell();
-        await run.batch.abandon();
-        rest.goBack();
-        const next = rest.next ?? rest.current;
-        // Statements outside a transaction have been tried again one by one.
+        await run.transactions.rollback();
+        completed.splice(run.transactions.committed.length);
+        const next = planned[completed.length] ?? current;
+        // Statements outside a transaction were already retried one by one.
         if (next === undefined || runsOutsideTransaction(next)) throw error;
         await retries.wait(error, next);
+      } finally {
+        reportFinished();
       }
     }
-    return rest.completed;
+    return completed;
   } catch (error) {
-    throw await failed(run, planned, rest.current, error);
-  }
-}
-
-/** The migrations of a run, and how far it has come with them. */
-class Rest {
-  readonly completed: CompletedMigration[] = [];
-  readonly #run: RunContext;
-  readonly #planned: readonly Planned[];
-  readonly #perform: Perform;
-  #mayShare: boolean;
-  #mayHaveRows = false;
-  /** What comes next, where that is known. */
-  #ahead: readonly Planned[] | undefined;
-  #told = 0;
-  /** Names of what has been told to have started, with its direction: a redo has both. */
-  readonly #started = new Set<string>();
-  /** The first of those that could not share a transaction: that it has started is told already. */
-  #startedTogether: Planned | undefined;
-  /** The one under way. */
-  current: Planned | undefined;
-
-  constructor(run: RunContext, planned: readonly Planned[], perform: Perform, mayShare: boolean) {
-    this.#run = run;
-    this.#planned = planned;
-    this.#perform = perform;
-    this.#mayShare = mayShare;
-  }
-
-  get next(): Planned | undefined {
-    return this.#planned[this.completed.length];
-  }
-
-  /** Runs the next migration, or those that come next. */
-  async advance(): Promise<void> {
-    this.current = this.next;
-    const group = this.#ahead ?? this.#shareable(this.completed.length);
-    this.#ahead = undefined;
-    if (group.length < 2) return this.#one();
-    const after = this.completed.length + group.length;
-    const done = await runTogether(this.#run, group, {
-      running: () => {
-        this.tell();
-        this.#start(group[0]);
-      },
-      recording: () => {
-        this.#ahead = this.#shareable(after);
-      },
-      reached: (count) => {
-        this.current = group[Math.min(count, group.length - 1)];
-      },
-    });
-    // One of them cannot be run so, or not at all: one by one each tells for itself.
-    this.#mayShare = done !== undefined;
-    if (done === undefined) {
-      this.#ahead = undefined;
-      this.#startedTogether = group[0];
-    } else {
-      this.completed.push(...done);
-    }
-  }
-
-  #shareable(from: number): readonly Planned[] {
-    const { migrationsTable: table } = this.#run.options;
-    return this.#mayShare ? shareable(this.#planned, from, { table, mayHaveRows: this.#mayHaveRows }) : [];
-  }
-
-  async #one(): Promise<void> {
-    if (this.current === undefined) return;
-    if (this.#mayShare) this.#mayHaveRows ||= definitionsOf(this.current) === undefined;
-    this.tell();
-    if (this.current !== this.#startedTogether) this.#start(this.current);
-    this.#startedTogether = undefined;
-    const under = runOne(this.#run, this.current, this.#perform);
-    this.#run.described.prepare(this.#planned[this.completed.length + 1]);
-    this.completed.push(await under);
-    this.tell();
-  }
-
-  #start(planned: Planned | undefined): void {
-    if (planned === undefined) return;
-    this.#started.add(`${planned.direction} ${planned.name}`);
-    this.#run.observe({ type: "started", migration: planned.name, direction: planned.direction });
-  }
-
-  /** Tells of what was completed since it was last asked. That one of many has started is told with its end. */
-  tell(): void {
-    // What may still be rolled back with the rest of its transaction is not finished.
-    const until = Math.max(this.#told, Math.min(this.completed.length, this.#run.batch.kept.length));
-    for (const done of this.completed.slice(this.#told, until)) {
-      const { migration, direction } = done;
-      if (!this.#started.has(`${direction} ${migration}`))
-        this.#run.observe({ type: "started", migration, direction });
-      this.#run.observe({ type: "finished", ...done });
-    }
-    this.#told = until;
-  }
-
-  /** Forgets what was rolled back. */
-  goBack(): void {
-    this.completed.length = this.#run.batch.kept.length;
-    this.#told = Math.min(this.#told, this.completed.length);
-    this.#started.clear();
+    throw await failed(run, planned, current, error);
   }
 }
 
@@ -159,15 +60,23 @@ function runsOutsideTransaction({ built }: Planned): boolean {
   return built.kind === "static" && !built.transactional;
 }
 
-async function runOne(run: RunContext, planned: Planned, perform: Perform): Promise<CompletedMigration> {
+async function runOne(
+  run: RunContext,
+  planned: Planned,
+  next: Planned | undefined,
+  perform: Perform,
+): Promise<CompletedMigration> {
   const { name: migration, direction } = planned;
+  run.observe({ type: "started", migration, direction });
   const startedAt = performance.now();
-  await perform(run, planned);
+  const done = perform(run, planned);
+  run.described.prepare(next);
+  await done;
   return { migration, direction, durationMs: Math.round(performance.now() - startedAt) };
 }
 
 async function failed(
-  { session, ledger, batch, observe }: RunContext,
+  { session, ledger, transactions, observe }: RunContext,
   planned: readonly Planned[],
   current: Planned | undefined,
   error: unknown,
@@ -176,8 +85,9 @@ async function failed(
     error instanceof MigrationError
       ? error
       : new MigrationError("MIGRATION", String(error), { cause: error });
-  const { applied, undone, remaining } = outcomeOf(planned, batch.kept.length);
-  const inDoubt = batch.inDoubt.size > 0 ? { inDoubt: [...batch.inDoubt] } : {};
+  const { applied, undone, remaining } = outcomeOf(planned, transactions.committed.length);
+  const inDoubt =
+    transactions.commitOutcomeUnknown.size > 0 ? { inDoubt: [...transactions.commitOutcomeUnknown] } : {};
   if (current === undefined) return typed.with({ applied, ...undone, remaining });
   const { name: migration, direction: action } = current;
   observe({ type: "failed", migration, direction: action });

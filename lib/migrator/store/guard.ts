@@ -33,7 +33,10 @@ export function sameTables(tables: TableNames, identity: Identity, use: Use): re
   if (found.length === 0) return [];
   const named = found.map(({ name }) => `pg_catalog.to_regclass(${pg.escapeLiteral(name)})::pg_catalog.oid`);
   return [
-    `LOCK TABLE ${found.map(({ name }) => `ONLY ${name}`).join(", ")} IN ${LOCK_MODE[use]} MODE`,
+    lockTables(
+      found.map(({ name }) => name),
+      use,
+    ),
     `SELECT pg_catalog.current_setting('${ANOTHER_TABLE}') WHERE ${found.length} <> (
        SELECT pg_catalog.count(*) FROM pg_catalog.pg_class AS c
        WHERE c.oid IN (${found.map(({ oid }) => oid).join(", ")}) AND c.oid IN (${named.join(", ")})
@@ -41,6 +44,11 @@ export function sameTables(tables: TableNames, identity: Identity, use: Use): re
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid)
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid))`,
   ];
+}
+
+/** Keeps others from changing these tables until the end of the transaction. */
+export function lockTables(names: readonly string[], use: Use): string {
+  return `LOCK TABLE ${names.map((name) => `ONLY ${name}`).join(", ")} IN ${LOCK_MODE[use]} MODE`;
 }
 
 /** Reads the engine's tables as one message. The query has no parameters: its values are literals. */

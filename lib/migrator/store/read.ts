@@ -1,8 +1,9 @@
 import type { Session } from "../connection/session.ts";
 import type { AppliedBy } from "../plan/select.ts";
-import { readSame, textArray } from "./guard.ts";
+import { lockTables, readSame, textArray } from "./guard.ts";
 import { statementsOf } from "./stopped.ts";
 import type { Existing, Tables } from "./tables.ts";
+import { ordinaryTables } from "./trust.ts";
 
 /** One row of the table of applied migrations, with what history knows of it. */
 export interface AppliedMigration {
@@ -36,22 +37,20 @@ export interface Stored {
   readonly newestRunOn: string | null;
 }
 
-/** One value over the names of what is applied and the digests of its files; null while something is half-done. */
-export async function readFingerprint(
-  session: Session,
-  tables: Tables,
-  existing: Existing,
-): Promise<string | null> {
+/**
+ * One value over the names of what is applied and the digests of its files; null while a migration is partial. One
+ * message without any other question before it.
+ * @throws MigrationError `SQL` or `UNTRUSTED_HISTORY` unless both tables exist and are ordinary
+ */
+export async function readFingerprint(session: Session, tables: Tables): Promise<string | null> {
   const line = `pg_catalog.concat(name, '/', "sourceDigest")`;
   const all = `pg_catalog.string_agg(${line}, E'\\n' ORDER BY name COLLATE "C")`;
   const bytes = `pg_catalog.convert_to(COALESCE(${all}, ''), 'UTF8')`;
-  const [row] = await readSame<{ fingerprint: string | null }>(
-    session,
-    tables,
-    existing.identity,
-    `SELECT CASE WHEN NOT EXISTS (${selectPartial(tables)})
+  const query = `SELECT CASE WHEN NOT EXISTS (${selectPartial(tables)})
             THEN pg_catalog.encode(pg_catalog.sha256(${bytes}), 'hex') END AS fingerprint
-     FROM (${selectApplied(tables, existing)}) AS found`,
+     FROM (${selectApplied(tables, { history: true })}) AS found`;
+  const [row] = await session.lastRows<{ fingerprint: string | null }>(
+    [lockTables([tables.applied, tables.history], "read"), ordinaryTables(tables), query].join(";\n"),
   );
   return row?.fingerprint ?? null;
 }
@@ -129,7 +128,7 @@ const ABOUT_M =
  * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
  * server in different zones would disagree about which migration came last.
  */
-function selectApplied(tables: Tables, existing: Existing): string {
+function selectApplied(tables: Tables, existing: Pick<Existing, "history">): string {
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
   if (!existing.history) {
     return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"

@@ -4,7 +4,7 @@ import { asOwnSql } from "../connection/own-sql.ts";
 import type { Session } from "../connection/session.ts";
 import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "../plan/gate.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
-import { requireOrdinary, TABLE_FACTS, type TableFacts } from "./trust.ts";
+import { requireOrdinary, type TableFacts, tableFacts } from "./trust.ts";
 import { takeBack } from "./writers.ts";
 
 /** The engine's two tables, and the options that name them. */
@@ -22,8 +22,6 @@ export interface Existing {
   readonly occupied: boolean;
   /** Which relations these are. */
   readonly identity: Identity;
-  /** Whether the whole database holds nothing of anybody's; not looked at once migrations were applied. */
-  readonly empty: boolean;
 }
 
 export function nameTables(options: ResolvedOptions): Tables {
@@ -57,11 +55,10 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     facts: TableFacts[] | null;
     missing: string[];
     occupied: boolean;
-    empty: boolean;
   }>(
     `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS applied,
             pg_catalog.to_regclass($2)::pg_catalog.oid AS history,
-            ${TABLE_FACTS} AS facts,
+            (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (${tableFacts(tables)}) AS facts) AS facts,
             ARRAY(SELECT wanted FROM pg_catalog.unnest($3::pg_catalog.text[]) AS wanted
                   WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
             EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
@@ -70,12 +67,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
                                                 FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s)
                       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied,
-            pg_catalog.to_regclass($1) IS NULL AND pg_catalog.to_regclass($2) IS NULL
-              AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
-                              JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                              WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^(pg_|information_schema$)')
-              AS empty`,
+                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied`,
     [tables.applied, tables.history, schemas],
   );
   requireOrdinary(row?.facts ?? []);
@@ -86,7 +78,6 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     identity,
     missingSchemas: row?.missing ?? [],
     occupied: row?.occupied ?? false,
-    empty: row?.empty ?? false,
   };
 }
 

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { MigrationError } from "../../core/index.ts";
 import type { Session } from "../connection/session.ts";
+import { ANOTHER_TABLE } from "../connection/sql-error.ts";
 import type { TableNames } from "./guard.ts";
 
 /** What the catalogue says of one of the engine's tables. Statements in it would put right what is wrong. */
@@ -66,8 +67,9 @@ const UNUSUAL = `
   WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL
     OR pg_catalog.pg_get_expr(i.indpred, i.indrelid) !~ ${pg.escapeLiteral(USUAL_PREDICATE)})`;
 
-/** Facts of the relations `$1` and `$2` name, as one JSON list. A foreign key is a trigger on both of its tables. */
-export const TABLE_FACTS = `(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (
+/** A query for the `TableFacts` of both tables. A foreign key is a trigger on both of its tables. */
+export function tableFacts({ applied, history }: TableNames): string {
+  return `
   SELECT c.oid::pg_catalog.int8 AS oid, c.oid::pg_catalog.regclass::pg_catalog.text AS name,
     c.relkind::pg_catalog.text AS kind, c.relispartition AS "isPartition",
     pg_catalog.pg_get_userbyid(c.relowner) AS owner, ${OWNER_TRUSTED} AS "isOwnerTrusted",
@@ -98,7 +100,19 @@ export const TABLE_FACTS = `(SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(fac
           WHERE pg_catalog.pg_get_userbyid(c.relowner) <> current_user
             AND c.relowner NOT IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolsuper)) AS code
   FROM pg_catalog.pg_class AS c
-  WHERE c.oid IN (pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid)) AS facts)`;
+  WHERE c.oid IN (pg_catalog.to_regclass(${pg.escapeLiteral(applied)})::pg_catalog.oid,
+                  pg_catalog.to_regclass(${pg.escapeLiteral(history)})::pg_catalog.oid)`;
+}
+
+/** A statement that fails unless both tables exist and `requireOrdinary` would accept them. */
+export function ordinaryTables(tables: TableNames): string {
+  const lists = ["rules", "triggers", "policies", "inheritance", "types", "code"];
+  const isEmpty = lists.map((list) => `pg_catalog.cardinality(facts.${list}) = 0`);
+  return `SELECT pg_catalog.current_setting('${ANOTHER_TABLE}') WHERE 2 <> (
+    SELECT pg_catalog.count(*) FROM (${tableFacts(tables)}) AS facts
+    WHERE facts.kind = 'r' AND facts."isOwnerTrusted" AND NOT facts."isPartition" AND NOT facts."isFiltered"
+      AND ${isEmpty.join(" AND ")})`;
+}
 
 /**
  * Refuses a relation in the place of one of the engine's tables that would run somebody else's code when it is read or

@@ -30,12 +30,6 @@ export interface Duration {
   readonly before: number;
 }
 
-/** What differs between migrations that share a transaction. */
-export type AppliedTogether = Pick<
-  HistoryEntry,
-  "migration" | "sourceDigest" | "sqlDigest" | "digestVersion" | "upSql" | "downSql"
->;
-
 /** How far a no-transaction migration has come. */
 export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
   readonly durationMs?: number;
@@ -84,39 +78,9 @@ export class Ledger {
   recordApplied(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     return (
-      `${this.#guard}WITH marked AS (${this.#insertApplied([entry.migration])}) ` +
+      `${this.#guard}WITH marked AS (${this.#insertApplied(entry.migration)}) ` +
       `INSERT INTO ${this.#tables.history} (${names}, applied_id) SELECT ${values}, marked.id FROM marked`
     );
-  }
-
-  /**
-   * As `recordApplied`, of migrations that share a transaction. The server reads one literal sooner than many.
-   * @returns the statement, given the milliseconds that each took
-   */
-  recordAllApplied(entries: readonly AppliedTogether[]): (durations: readonly number[]) => string {
-    const rows = entries.map((entry, index) => ({
-      n: index + 1,
-      migration: entry.migration,
-      source_digest: entry.sourceDigest,
-      sql_digest: entry.sqlDigest,
-      digest_version: entry.digestVersion,
-      up_sql: entry.upSql,
-      down_sql: entry.downSql,
-    }));
-    const same = columnsOf({ action: "up", state: "finished", no_transaction: false });
-    const given = [...this.#common, ...same];
-    const own = Object.keys(OWN_COLUMNS);
-    const types = Object.entries({ n: "integer", ...OWN_COLUMNS }).map((column) => column.join(" "));
-    const names = [...given.map(([name]) => name), ...own, "duration_ms", "applied_id"].join(", ");
-    const values = [...given.map(([, value]) => value), ...own].join(", ");
-    const start =
-      `${this.#guard}WITH marked AS (${this.#insertApplied(entries.map(({ migration }) => migration))}) ` +
-      `INSERT INTO ${this.#tables.history} (${names}) SELECT ${values}, `;
-    const end =
-      "[own.n], marked.id FROM marked " +
-      `JOIN pg_catalog.jsonb_to_recordset(${quoteLiteral(JSON.stringify(rows))}) AS own (${types.join(", ")}) ` +
-      "ON own.migration = marked.name ORDER BY marked.id";
-    return (durations) => `${start}(ARRAY[${durations.map(Math.round).join(", ")}]::bigint[])${end}`;
   }
 
   /** Counts a migration as not applied any more. */
@@ -138,12 +102,11 @@ export class Ledger {
     return `${this.#guard}INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
   }
 
-  #insertApplied(names: readonly string[]): string {
+  #insertApplied(name: string): string {
     const now = "pg_catalog.timezone('UTC', pg_catalog.clock_timestamp())";
     const newest = this.#newestRunOn;
     const runOn = newest === null ? now : `GREATEST(${now}, ${quoteLiteral(newest)}::timestamp)`;
-    const rows = names.map((name) => `(${quoteLiteral(name)}, ${runOn})`);
-    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES ${rows.join(", ")} RETURNING id, name`;
+    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES (${quoteLiteral(name)}, ${runOn}) RETURNING id`;
   }
 
   #deleteApplied(name: string): string {
@@ -208,7 +171,7 @@ export class Ledger {
     if (direction === "down")
       return `${this.#guard}${this.#deleteApplied(migration)}; ${this.#update(migration, change)}`;
     return (
-      `${this.#guard}WITH marked AS (${this.#insertApplied([migration])}) ` +
+      `${this.#guard}WITH marked AS (${this.#insertApplied(migration)}) ` +
       `UPDATE ONLY ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
     );
   }
@@ -226,16 +189,6 @@ export class Ledger {
     return `run = ${quoteLiteral(this.run)} AND migration = ${quoteLiteral(migration)} AND state = 'started'`;
   }
 }
-
-/** Columns of the history that differ between migrations of one transaction, with their types. */
-const OWN_COLUMNS = {
-  migration: "text",
-  source_digest: "text",
-  sql_digest: "text",
-  digest_version: "smallint",
-  up_sql: "jsonb",
-  down_sql: "jsonb",
-} as const;
 
 type Column = readonly [name: string, literal: string];
 
