@@ -14,20 +14,20 @@ import {
   type SettleReport,
   type StatusReport,
 } from "../core/index.ts";
-import { type ForecastOptions, forecast } from "./commands/forecast.ts";
-import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./commands/run.ts";
-import { baseline, type Outcome, repair, resolve } from "./commands/settle.ts";
+import { gateUp } from "./checks.ts";
 import { withDeadline } from "./connection/deadline.ts";
 import { Session } from "./connection/session.ts";
 import type { ConnectionSettings } from "./connection/settings.ts";
-import { gateUp } from "./plan/gate.ts";
-import type { Extent } from "./plan/select.ts";
-import type { Fence } from "./run/fence.ts";
-import { findHolder } from "./run/lock.ts";
-import { readHistory } from "./store/history.ts";
-import { asReading, findTables, nameTables } from "./store/tables.ts";
-import { describeSurvey } from "./survey.ts";
-import { look, type Workspace } from "./workspace.ts";
+import { look, type Workspace } from "./context.ts";
+import { describeSurvey } from "./database-state.ts";
+import type { Fence } from "./fence.ts";
+import { readHistory } from "./history/entries.ts";
+import { asReading, findTables, nameTables } from "./history/tables.ts";
+import { findHolder } from "./lock.ts";
+import { type ForecastOptions, forecast } from "./preview.ts";
+import { baseline, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
+import type { Extent } from "./selection.ts";
+import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;

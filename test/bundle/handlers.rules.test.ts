@@ -51,7 +51,7 @@ describe("built handlers", () => {
   test("have nothing of synth, of the command line or of other ways to load migrations", () => {
     expect(built.inputs.filter((input) => FORBIDDEN.test(input))).toEqual([]);
     expect(readdirSync(built.dir)).not.toContain("part-99.mjs");
-    for (const name of ["lib/migrator/engine.ts", "pg/lib/client.js", "client-secrets-manager"])
+    for (const name of ["lib/migrator/node-pg-migrate.ts", "pg/lib/client.js", "client-secrets-manager"])
       expect(built.inputs.filter((input) => input.includes(name))).not.toEqual([]);
   });
 

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { openFolder } from "../../lib/bundle/index.ts";
 import { type LintReport, lintMigrations } from "../../lib/cli/lint/index.ts";
 import { type DownForecast, MigrationError, type PlannedMigration } from "../../lib/core/index.ts";
-import { type BuildContext, buildWithoutDatabase } from "../../lib/migrator/build/build.ts";
-import { NoWayDown } from "../../lib/migrator/build/irreversible.ts";
-import { loadContexts } from "../../lib/migrator/build/load.ts";
+import { loadContexts, NoWayDown } from "../../lib/migrator/load.ts";
+import { type BuildContext, buildWithoutDatabase } from "../../lib/migrator/render.ts";
 import { writeFolder } from "../support/folders.ts";
 
 export interface FolderOptions {

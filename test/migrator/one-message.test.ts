@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { DEFAULTS, type MigrationError } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
-import { addFiles, writeFolder } from "../support/folders.ts";
+import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
 import { openSession } from "../support/session.ts";
 

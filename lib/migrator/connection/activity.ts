@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { SessionInfo } from "../../core/index.ts";
 import { maskSecrets } from "../sql/mask.ts";
-import { ENGINE_PATH } from "./prepare.ts";
+import { ENGINE_PATH } from "./session-settings.ts";
 
 /** Columns of `pg_stat_activity` (as `a`) that make a `SessionInfo`; to be asked for in the engine's search path. */
 export const SESSION_COLUMNS = `a.pid, a.usename AS "user", a.application_name AS application,

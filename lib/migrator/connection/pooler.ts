@@ -4,7 +4,7 @@ import { MigrationError, resolveOptions } from "../../core/index.ts";
 import { cancelled } from "./cancel.ts";
 import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";
-import { ENGINE_PATH } from "./prepare.ts";
+import { ENGINE_PATH, type SessionFacts } from "./session-settings.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 /**
@@ -14,6 +14,12 @@ import type { ConnectionSettings } from "./settings.ts";
 export function announcedPid(client: pg.Client): number | undefined {
   const pid: unknown = Reflect.get(client, "processID");
   return typeof pid === "number" ? pid : undefined;
+}
+
+/** Whether no pooler stands between: the server's other end of the connection is this process. Address translation hides that. */
+export function isDirect(client: pg.Client, { pid, clientPort }: SessionFacts): boolean {
+  const localPort: unknown = Reflect.get(client.connection.stream, "localPort");
+  return pid === announcedPid(client) && clientPort === localPort;
 }
 
 /**

@@ -5,12 +5,12 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./enter.ts";
+import { Script } from "./discard-rows-query.ts";
 import { connectionError } from "./failure.ts";
 import { messagesOf, own, type Part, placeIn } from "./message.ts";
-import { announcedPid, requireSessionPooling } from "./pooler.ts";
-import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./prepare.ts";
-import { Script } from "./script.ts";
+import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
+import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
+import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./session-settings.ts";
 
 /** One prepared connection. All SQL of a run goes through it, one message at a time. */
 export class Session {
@@ -23,11 +23,12 @@ export class Session {
   #standardStrings = true;
   #readOnly = false;
 
-  private constructor(client: pg.Client, setup: SessionOptions, { pid, version, known }: SessionFacts) {
+  private constructor(client: pg.Client, setup: SessionOptions, facts: SessionFacts) {
+    const { pid, version, known } = facts;
     this.#connection = new Connection(client, pid, setup);
     this.#setup = setup;
     this.#known = known ?? [];
-    this.#isPooled = pid !== announcedPid(client);
+    this.#isPooled = !isDirect(client, facts);
     this.pid = pid;
     this.serverMajor = majorOf(version);
     client.connection.on("parameterStatus", (status: ParameterStatus) => {
@@ -220,7 +221,7 @@ async function prepare(client: pg.Client, setup: SessionOptions): Promise<Sessio
   const ask = async (onlyIn: number) => {
     const text = firstSettings(setup.options, state, onlyIn);
     const { rows } = await cuttingOnAbort(client, setup.signal, () => client.query<SessionFacts>(text));
-    return rows[0] ?? { pid: 0, version: "0", known: null };
+    return rows[0] ?? { pid: 0, clientPort: null, version: "0", known: null };
   };
   const facts = await ask(announcedPid(client) ?? 0);
   if (facts.pid === announcedPid(client)) return facts;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type { DownSource } from "../../../lib/core/index.ts";
-import { type DownFacts, decideDown } from "../../../lib/migrator/plan/down-source.ts";
+import { type DownFacts, decideDown } from "../../../lib/migrator/plan.ts";
 
 type Row = [
   file: DownFacts["file"],

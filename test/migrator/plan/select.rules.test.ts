@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { selectDown, selectUp } from "../../../lib/migrator/plan/select.ts";
+import { selectDown, selectUp } from "../../../lib/migrator/selection.ts";
 
 const known = ["1_a", "2_b", "3_c", "4_d"];
 

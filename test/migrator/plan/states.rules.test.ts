@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { gateDown, gateUp, requirePassage } from "../../../lib/migrator/plan/gate.ts";
-import { type Classified, classify, outOfOrder } from "../../../lib/migrator/plan/states.ts";
+import { gateDown, gateUp, requirePassage } from "../../../lib/migrator/checks.ts";
+import { type Classified, classify, outOfOrder } from "../../../lib/migrator/database-state.ts";
 
 interface Case {
   readonly files: readonly string[];
