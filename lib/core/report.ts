@@ -79,7 +79,7 @@ export interface StatusReport {
 }
 
 /** The SQL of one migration that a run would send. */
-export interface PlannedMigration {
+export interface PlanStep {
   readonly migration: string;
   readonly direction: Direction;
   /** The texts as they would be sent, one after the other; null when they depend on earlier migrations of the plan. */
@@ -93,7 +93,7 @@ export interface PlannedMigration {
 }
 
 export interface PlanReport {
-  readonly steps: readonly PlannedMigration[];
+  readonly steps: readonly PlanStep[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
@@ -139,7 +139,7 @@ export interface ForecastFailure {
 
 /** The pending migrations, or all, for review. */
 export interface Forecast {
-  readonly steps: readonly PlannedMigration[];
+  readonly steps: readonly PlanStep[];
   readonly failures: readonly ForecastFailure[];
   /** By name. */
   readonly downs: ReadonlyMap<string, DownForecast>;

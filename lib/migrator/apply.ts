@@ -1,14 +1,14 @@
 import { type Direction, MigrationError } from "../core/index.ts";
 import { runBeside } from "./concurrent-index.ts";
 import type { Part } from "./connection/message.ts";
-import type { RunContext } from "./context.ts";
 import { fenced } from "./fence.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import { isCleanRefusal, LiveDb } from "./live-db.ts";
 import type { BuiltSteps } from "./node-pg-migrate.ts";
-import type { Planned } from "./plan.ts";
+import type { PlannedMigration } from "./plan.ts";
 import { buildWithDatabase } from "./render.ts";
 import { Retries } from "./retries.ts";
+import type { RunContext } from "./run-context.ts";
 import { oneLine } from "./sql/mask.ts";
 import { splitStatements } from "./sql/split.ts";
 import { Whereabouts, withAdvice } from "./sql-failure.ts";
@@ -20,7 +20,7 @@ import {
 } from "./transactions.ts";
 
 /** Runs one migration and records it. The caller rolls back on failure. */
-export async function execute(run: RunContext, planned: Planned): Promise<void> {
+export async function applyMigration(run: RunContext, planned: PlannedMigration): Promise<void> {
   const attempt = new Attempt(run, planned);
   const { built } = planned;
   if (built.kind === "static" && built.transactional)
@@ -32,20 +32,20 @@ export async function execute(run: RunContext, planned: Planned): Promise<void> 
 }
 
 /** Records a migration without running it. */
-export async function executeFake(run: RunContext, planned: Planned): Promise<void> {
+export async function recordMigration(run: RunContext, planned: PlannedMigration): Promise<void> {
   await new Attempt(run, planned).fake();
 }
 
 /** One try at one migration. */
 export class Attempt {
   readonly #run: RunContext;
-  readonly #planned: Planned;
+  readonly #planned: PlannedMigration;
   readonly #startedAt = performance.now();
   #noTransactionRecorded = false;
   /** Queries through `pgm.db` that were made while it was built. */
   #queries = 0;
 
-  constructor(run: RunContext, planned: Planned) {
+  constructor(run: RunContext, planned: PlannedMigration) {
     this.#run = run;
     this.#planned = planned;
   }
@@ -173,7 +173,7 @@ export class Attempt {
     const { name, direction } = this.#planned;
     const noTransaction = !transactional;
     if (direction === "down") return { migration: name, noTransaction };
-    return { ...(await this.#run.described.of(this.#planned)), noTransaction };
+    return { ...(await this.#run.entries.of(this.#planned)), noTransaction };
   }
 
   /** Records that the migration runs outside a transaction, together with what it did inside one before it said so. */

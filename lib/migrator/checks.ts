@@ -1,38 +1,36 @@
 import {
   type ErrorCode,
+  type ErrorDetails,
   type Finding,
   MigrationError,
   type MigrationState,
   type OrderPolicy,
 } from "../core/index.ts";
-import { type Classified, outOfOrder } from "./database-state.ts";
+import type { Context } from "./context.ts";
+import { type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
+import { readUpSql } from "./history/read.ts";
+import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "./history/tables.ts";
+import { maskSecrets } from "./sql/index.ts";
 
-export interface Gate {
+/** Whether a run is allowed. */
+export interface Checks {
   /** Reasons not to run, gravest first. */
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
 
-/** What the gate looks at. */
-export interface Situation {
-  readonly classified: readonly Classified[];
-  /** Changed migrations whose SQL is what was recorded before a `repair` accepted another: files of an earlier commit. */
-  readonly superseded: ReadonlySet<string>;
-  /** True for a database with tables in it that no migration tool keeps a record of. */
-  readonly unmanaged: boolean;
-  /** Configured schemas that do not exist and are not to be created. */
-  readonly missingSchemas: readonly string[];
-  /** New names of applied migrations whose files were renamed, by the old ones. */
-  readonly renamed: ReadonlyMap<string, string>;
-}
+/** The part of the state that decides whether a run is allowed. */
+type CheckedState = Pick<
+  DatabaseState,
+  "classified" | "superseded" | "renamed" | "unmanaged" | "missingSchemas"
+>;
 
-/** Whether `up` may run on what the database and the files say together. */
-export function gateUp(situation: Situation, order: OrderPolicy): Gate {
-  const { classified, superseded, unmanaged, renamed } = situation;
+/** Whether `up` may run. */
+export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
+  const { classified, superseded, unmanaged, renamed } = state;
   const renames = new Set([...renamed.keys(), ...renamed.values()]);
   const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
-  const inState = (state: MigrationState) =>
-    others(classified.flatMap((m) => (m.state === state ? [m.name] : [])));
+  const inState = (wanted: MigrationState) => others(namesIn(classified, wanted));
   const changed = inState("changed");
   const always = [
     finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
@@ -57,7 +55,7 @@ export function gateUp(situation: Situation, order: OrderPolicy): Gate {
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
     refusals: present([
-      missingSchema(situation),
+      missingSchema(state),
       unmanaged ? UNMANAGED : undefined,
       ...always,
       order === "allow" ? undefined : twice,
@@ -72,29 +70,50 @@ export function gateUp(situation: Situation, order: OrderPolicy): Gate {
   };
 }
 
-/** Whether `down` may run: not while a migration is half-done. */
-export function gateDown(classified: readonly Classified[]): Gate {
-  const partial = classified.flatMap((m) => (m.state === "partial" ? [m.name] : []));
+/** Whether `down` may run: not while a migration is partial. */
+export function checkDown({ classified }: Pick<CheckedState, "classified">): Checks {
+  const partial = namesIn(classified, "partial");
   const refusal = finding("PARTIAL", partial, PARTIAL_TEXT);
   return { refusals: refusal === undefined ? [] : [refusal], warnings: [] };
 }
 
-/** @throws MigrationError with the code of the gravest refusal */
-export function requirePassage(gate: Gate): void {
-  const [refusal] = gate.refusals;
+/** @throws MigrationError with the code of the gravest refusal; for a changed migration with its SQL before and after */
+export async function requireAllowed(
+  context: Context,
+  state: DatabaseState,
+  { refusals: [refusal] }: Checks,
+): Promise<void> {
   if (refusal === undefined) return;
-  const [migration] = refusal.migrations;
-  throw new MigrationError(refusal.code, refusal.message, {
-    hint: refusal.hint,
+  const { code, message, hint, migrations } = refusal;
+  const [migration] = migrations;
+  const changes = code === "CHANGED" ? await describeChanges(context, state) : {};
+  throw new MigrationError(code, message, {
+    hint,
     ...(migration === undefined ? {} : { migration }),
+    ...changes,
   });
 }
 
-export const missingSchemaMessage = (schema: string): string => `schema "${schema}" does not exist`;
-export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
+async function describeChanges(
+  { session, tables }: Context,
+  { existing, stored, changed, superseded }: DatabaseState,
+): Promise<Pick<ErrorDetails, "changes" | "redo">> {
+  const recorded = await readUpSql(session, tables, existing, [...changed.keys()]);
+  const changes = [...changed]
+    .filter(([migration]) => !superseded.has(migration))
+    .map(([migration, after]) => ({
+      migration,
+      // Masked again: an older version masked each character, and the mask is no difference.
+      before: recorded.get(migration)?.map(maskSecrets) ?? null,
+      after: (after ?? []).map(maskSecrets),
+    }));
+  const order = stored.applied.map(({ name }) => name);
+  const oldest = Math.min(...changes.map(({ migration }) => order.indexOf(migration)));
+  return { changes, redo: order.length - oldest };
+}
 
 /** A mistyped schema has no record of migrations: without a word about it, all of them would just seem pending. */
-function missingSchema({ classified, missingSchemas: [schema] }: Situation): Finding | undefined {
+function missingSchema({ classified, missingSchemas: [schema] }: CheckedState): Finding | undefined {
   if (schema === undefined || classified.every(({ state }) => state !== "pending")) return undefined;
   return {
     code: "SCHEMA_NOT_FOUND",

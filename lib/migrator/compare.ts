@@ -1,8 +1,9 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
 import type { AppliedMigration } from "./history/read.ts";
-import { inOrder, type LoadOptions, loadContexts, reloadContext } from "./load.ts";
-import { type BuildContext, renderUp } from "./render.ts";
+import type { MigrationCode } from "./load.ts";
+import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";
+import { renderUp } from "./render.ts";
 import { DIGEST_VERSION, sqlDigest } from "./sql/digest.ts";
 import { isEmptySql } from "./sql/split.ts";
 
@@ -85,9 +86,9 @@ async function currentSql(
   source: MigrationSource,
   name: string,
   options: LoadOptions,
-): Promise<{ context: BuildContext; steps: readonly string[] } | "dynamic" | undefined> {
+): Promise<{ context: MigrationCode; steps: readonly string[] } | "dynamic" | undefined> {
   try {
-    const context = (await loadContexts(source, [name], { ...options, warn: () => {} })).get(name);
+    const context = (await loadCode(source, [name], { ...options, warn: () => {} })).get(name);
     const steps = context && (await renderUp(context));
     return context === undefined || steps === undefined ? "dynamic" : { context, steps };
   } catch (error) {
@@ -104,9 +105,9 @@ function isComparable(migration: AppliedMigration): boolean {
 /** Whether a second build gives the same SQL: random values and the time of day differ from build to build. */
 async function isReproducible(
   source: MigrationSource,
-  { context, steps }: { readonly context: BuildContext; readonly steps: readonly string[] },
+  { context, steps }: { readonly context: MigrationCode; readonly steps: readonly string[] },
 ): Promise<boolean> {
-  const again = await renderUp(await reloadContext(source, context));
+  const again = await renderUp(await reloadCode(source, context));
   return again !== undefined && sqlDigest(again) === sqlDigest(steps);
 }
 
@@ -146,8 +147,8 @@ async function digestPending(
 ): Promise<ReadonlyMap<string, string>> {
   const digests = new Map<string, string>();
   const quiet = { ...options, warn: () => {} };
-  const contexts = await passingOver(() => loadContexts(source, names, quiet));
-  for (const [name, context] of contexts ?? new Map<string, BuildContext>()) {
+  const contexts = await passingOver(() => loadCode(source, names, quiet));
+  for (const [name, context] of contexts ?? new Map<string, MigrationCode>()) {
     const steps = await passingOver(() => renderUp(context));
     if (steps !== undefined && !isEmptySql(steps)) digests.set(name, sqlDigest(steps));
   }

@@ -5,95 +5,104 @@ import {
   MigrationError,
   type MigrationSource,
   type MigrationState,
-  type ResolvedOptions,
   type RunReport,
   type StatusReport,
 } from "../core/index.ts";
-import type { Situation } from "./checks.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged, findRenamed } from "./compare.ts";
-import type { Session } from "./connection/session.ts";
-import type { Workspace } from "./context.ts";
+import { type Context, loadOptions } from "./context.ts";
 import { readAccepted, readFingerprint, readStored, type Stored } from "./history/read.ts";
-import { type Existing, findTables, type Tables } from "./history/tables.ts";
-import { inOrder, type LoadOptions } from "./load.ts";
+import { asReading, type Existing, findTables } from "./history/tables.ts";
+import { inOrder } from "./load.ts";
 import { sqlDigest } from "./sql/digest.ts";
 
-/** What the database and the files say together at one moment. */
-export interface Survey extends Situation {
+/** State of the database and of the migration files at one moment. */
+export interface DatabaseState {
   readonly existing: Existing;
   readonly stored: Stored;
+  /** Every migration of either side with its state, in running order. */
+  readonly classified: readonly Classified[];
+  /** Applied migrations whose SQL has changed, with the SQL as it is now. */
   readonly changed: ChangedMigrations;
+  /** Changed migrations whose SQL was recorded before a `repair` accepted newer SQL: files of an earlier commit. */
+  readonly superseded: ReadonlySet<string>;
+  /** New names of applied migrations whose files were renamed, by their old names. */
+  readonly renamed: ReadonlyMap<string, string>;
+  /** True for a database with tables of which no migration tool keeps a record. */
+  readonly unmanaged: boolean;
+  /** Configured schemas that do not exist and are not to be created. */
+  readonly missingSchemas: readonly string[];
 }
 
-/** Reads both sides. Takes no lock and writes nothing. */
-export async function survey(
-  session: Session,
-  source: MigrationSource,
-  tables: Tables,
-  options: ResolvedOptions & Pick<LoadOptions, "observe" | "signal">,
-): Promise<Survey> {
-  const existing = await findTables(session, tables);
-  // Without a history there is nothing to compare with.
-  const digesting = existing.history ? digestAll(source) : new Map<string, string>();
-  const [stored, early] = await Promise.all([readStored(session, tables, existing), digesting]);
-  const files = early ?? (await digestApplied(source, stored.applied));
-  const changed = await findChanged(source, stored.applied, files, {
-    decamelize: options.decamelize,
-    warn: () => {},
-    observe: options.observe,
-    signal: options.signal,
+/** Reads the state. Takes no lock and writes nothing. */
+export function readState(context: Context): Promise<DatabaseState> {
+  return asReading(context.tables, async () => {
+    const { session, source, tables, options } = context;
+    const existing = await findTables(session, tables);
+    // Without a history there is nothing to compare with.
+    const digesting = existing.history ? digestAll(source) : new Map<string, string>();
+    const [stored, early] = await Promise.all([readStored(session, tables, existing), digesting]);
+    const digests = early ?? (await digestApplied(source, stored.applied));
+    const quiet = { ...loadOptions(context), warn: () => {} };
+    const changed = await findChanged(source, stored.applied, digests, quiet);
+    const superseded = await findSuperseded(context, existing, changed, digests);
+    const classified = classify({
+      entries: source.entries,
+      applied: stored.applied.map((m) => m.name),
+      changed: new Set(changed.keys()),
+      partial: new Set(stored.partial.map((m) => m.name)),
+    });
+    const renamed = await findRenamed(source, stored.applied, quiet);
+    const unmanaged = existing.occupied && !existing.applied && !existing.history;
+    const missingSchemas = options.createSchema ? [] : existing.missingSchemas;
+    return { existing, stored, classified, changed, superseded, renamed, unmanaged, missingSchemas };
   });
+}
+
+async function findSuperseded(
+  { session, tables }: Context,
+  existing: Existing,
+  changed: ChangedMigrations,
+  digests: ReadonlyMap<string, string>,
+): Promise<ReadonlySet<string>> {
+  if (changed.size === 0) return new Set();
   const present = [...changed].map(([name, steps]) => ({
     name,
     sql: steps === undefined ? null : sqlDigest(steps),
-    source: files.get(name) ?? null,
+    source: digests.get(name) ?? null,
   }));
-  const superseded =
-    present.length > 0 ? await readAccepted(session, tables, existing, present) : new Set<string>();
-  const classified = classify({
-    entries: source.entries,
-    applied: stored.applied.map((m) => m.name),
-    changed: new Set(changed.keys()),
-    partial: new Set(stored.partial.map((m) => m.name)),
-  });
-  const renamed = await findRenamed(source, stored.applied, {
-    decamelize: options.decamelize,
-    warn: () => {},
-    observe: options.observe,
-    signal: options.signal,
-  });
-  const unmanaged = existing.occupied && !existing.applied && !existing.history;
-  const missingSchemas = options.createSchema ? [] : existing.missingSchemas;
-  return { existing, stored, classified, unmanaged, missingSchemas, changed, superseded, renamed };
+  return readAccepted(session, tables, existing, present);
 }
 
+/** Names of the migrations in this state. */
 export function namesIn(classified: readonly Classified[], state: MigrationState): string[] {
   return classified.flatMap((m) => (m.state === state ? [m.name] : []));
 }
 
 /** Newest applied name in running order. */
-export function headOf({ stored, classified }: Survey): string | null {
+export function headOf({ stored, classified }: Pick<DatabaseState, "stored" | "classified">): string | null {
   const applied = new Set(stored.applied.map((m) => m.name));
   return classified.findLast((m) => applied.has(m.name))?.name ?? null;
 }
 
-/** Names of the migrations at hand, in running order. */
+/** Names of the source's migrations, in running order. */
 export function knownNames(source: MigrationSource): string[] {
   return inOrder(source).map((entry) => entry.name);
 }
 
-export function describeSurvey(found: Survey): Pick<StatusReport, "migrations" | "head" | "counts"> {
-  const applied = new Map(found.stored.applied.map((m) => [m.name, m.appliedAt]));
-  const partial = new Map(found.stored.partial.map((m) => [m.name, m]));
-  const migrations = found.classified.map(({ name, state }) => {
+/** The part of a status report that shows the migrations. */
+export function describeState(state: DatabaseState): Pick<StatusReport, "migrations" | "head" | "counts"> {
+  const applied = new Map(state.stored.applied.map((m) => [m.name, m.appliedAt]));
+  const partial = new Map(state.stored.partial.map((m) => [m.name, m]));
+  const migrations = state.classified.map((one) => {
+    const { name } = one;
     const [at, stopped] = [applied.get(name), partial.get(name)];
     const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
-    const status = { name, state, appliedAt };
+    const status = { name, state: one.state, appliedAt };
     if (stopped === undefined) return status;
     const { statement, statements } = stopped;
     return { ...status, statement, ...(statements === null ? {} : { statements }) };
   });
-  return { migrations, head: headOf(found), counts: countStates(found.classified) };
+  return { migrations, head: headOf(state), counts: countStates(state.classified) };
 }
 
 /** How many migrations are in each state. */
@@ -107,7 +116,7 @@ export function countStates(classified: readonly Classified[]): Record<Migration
  * Whether exactly the source's migrations are applied, as their files are now, and none is partial. False when that
  * takes more than one value of either side to know, for example on a database that was never migrated.
  */
-export async function isUpToDate({ session, source, tables }: Workspace): Promise<boolean> {
+export async function isUpToDate({ session, source, tables }: Context): Promise<boolean> {
   try {
     const [stored, files] = await Promise.all([readFingerprint(session, tables), digestAll(source)]);
     return files !== undefined && stored === fingerprintOf(files);
@@ -139,14 +148,15 @@ function fingerprintOf(files: ReadonlyMap<string, string>): string {
   return createHash("sha256").update(lines.join("\n")).digest("hex");
 }
 
+/** A migration with its state. */
 export interface Classified {
   readonly name: string;
   readonly state: MigrationState;
 }
 
-/** What is known when states are decided: names only, no files. */
-export interface Known {
-  /** Migrations at hand: file names in any order, with the names they are recorded under. */
+/** What states are decided from: names only, no files. */
+export interface Names {
+  /** The source's migrations, in any order. */
   readonly entries: readonly { readonly name: string; readonly fileName: string }[];
   /** Names in the table of applied migrations, in the order they were applied. */
   readonly applied: readonly string[];
@@ -155,25 +165,25 @@ export interface Known {
 }
 
 /** Every migration of either side with its state, in running order. */
-export function classify(known: Known): Classified[] {
-  const applied = new Set(known.applied);
-  const entries = inRunningOrder(known.entries, ({ fileName }) => fileName);
+export function classify(names: Names): Classified[] {
+  const applied = new Set(names.applied);
+  const entries = inRunningOrder(names.entries, ({ fileName }) => fileName);
   const sortKey = new Map(entries.map((entry) => [entry.name, entry.fileName]));
   const newest = entries.at(-1)?.fileName;
   const stateOf = (name: string): MigrationState => {
-    if (known.partial.has(name)) return "partial";
+    if (names.partial.has(name)) return "partial";
     if (!applied.has(name)) return "pending";
-    if (sortKey.has(name)) return known.changed.has(name) ? "changed" : "applied";
+    if (sortKey.has(name)) return names.changed.has(name) ? "changed" : "applied";
     return newest !== undefined && compareMigrations(name, newest) < 0 ? "missing" : "ahead";
   };
-  const names = [...new Set([...sortKey.keys(), ...known.applied, ...known.partial])];
-  return inRunningOrder(names, (name) => sortKey.get(name) ?? name).map((name) => ({
+  const all = [...new Set([...sortKey.keys(), ...names.applied, ...names.partial])];
+  return inRunningOrder(all, (name) => sortKey.get(name) ?? name).map((name) => ({
     name,
     state: stateOf(name),
   }));
 }
 
-/** Pending migrations that an applied one has already overtaken, each with the newest applied name. */
+/** Pending migrations that are older than the newest applied one. */
 export function outOfOrder(classified: readonly Classified[]): string[] {
   const newestApplied = classified.findLastIndex(({ state }) => state !== "pending" && state !== "partial");
   return classified

@@ -1,9 +1,10 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
 import type { HistoryEntry } from "./history/write.ts";
+import type { MigrationCode } from "./load.ts";
 import { type LoadOptions, PlainSql, readActions, runContained } from "./load.ts";
-import type { Planned } from "./plan.ts";
-import { type BuildContext, renderDown, renderUp } from "./render.ts";
+import type { PlannedMigration } from "./plan.ts";
+import { renderDown, renderUp } from "./render.ts";
 import { DIGEST_VERSION, sqlDigest } from "./sql/digest.ts";
 import { maskSecrets } from "./sql/mask.ts";
 import { isEmptySql } from "./sql/split.ts";
@@ -17,7 +18,7 @@ export type DescribedFile = Pick<HistoryEntry, "migration"> &
  * can never be called changed.
  */
 export async function describeFile(
-  context: BuildContext,
+  context: MigrationCode,
   steps: readonly string[] | undefined,
   sourceDigest: string | undefined,
 ): Promise<DescribedFile> {
@@ -32,7 +33,7 @@ export async function describeFile(
 }
 
 /** The migration is applied all the same: undoing it is for later, and for its file. */
-function noDown({ name, warn }: BuildContext, reason: string | undefined): { note?: string } {
+function noDown({ name, warn }: MigrationCode, reason: string | undefined): { note?: string } {
   if (reason === undefined) return {};
   warn(`the SQL to undo ${name} cannot be recorded, so that down will need its file: ${reason}`);
   return { note: `without the SQL to undo it: ${reason}` };
@@ -91,7 +92,7 @@ async function describeSqlFile(
     if (loaded === undefined || loaded.kind === "module") return undefined;
     const actions = readActions(loaded);
     if (!(actions.up instanceof PlainSql)) return undefined;
-    const context: BuildContext = { name, actions, shorthands: {}, ...options };
+    const context: MigrationCode = { name, actions, shorthands: {}, ...options };
     return await describeFile(context, await renderUp(context), undefined);
   } catch (error) {
     if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
@@ -100,16 +101,16 @@ async function describeSqlFile(
 }
 
 /** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
-export class Described {
-  readonly #ahead = new Map<Planned, Promise<DescribedFile>>();
+export class HistoryEntries {
+  readonly #ahead = new Map<PlannedMigration, Promise<DescribedFile>>();
   #last: Promise<unknown> = Promise.resolve();
 
-  of(planned: Planned): Promise<DescribedFile> {
+  of(planned: PlannedMigration): Promise<DescribedFile> {
     return this.#ahead.get(planned) ?? describe(planned);
   }
 
   /** Call when the migration before it is under way. One after the other: the code of migrations runs for it. */
-  prepare(planned: Planned | undefined): void {
+  prepare(planned: PlannedMigration | undefined): void {
     if (planned?.direction !== "up" || this.#ahead.has(planned)) return;
     const file = Promise.all([afterSending(), this.#last]).then(() => describe(planned));
     // Who asks for it is told; nobody does when the one before fails.
@@ -118,7 +119,7 @@ export class Described {
   }
 }
 
-async function describe({ name, context, built, sourceDigest }: Planned): Promise<DescribedFile> {
+async function describe({ name, context, built, sourceDigest }: PlannedMigration): Promise<DescribedFile> {
   const steps = built.kind === "static" ? built.steps : undefined;
   const described = await describeFile(context, steps, sourceDigest);
   const { downSql } = described;

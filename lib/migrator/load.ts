@@ -12,7 +12,6 @@ import {
 import { untilAborted } from "./connection/cancel.ts";
 import { contain } from "./contain.ts";
 import type { Actions, BuiltSteps } from "./node-pg-migrate.ts";
-import type { BuildContext } from "./render.ts";
 import { readHalf, readSections, type Section } from "./sections.ts";
 import { tokenize } from "./sql/lexer.ts";
 
@@ -24,21 +23,31 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The functions of a migration, or its SQL, with what calling them needs. */
+export interface MigrationCode extends LoadOptions {
+  readonly name: string;
+  readonly actions: Actions;
+  /** Shorthands of this migration and of all before it. */
+  readonly shorthands: Actions["shorthands"];
+  /** Whether its output is dropped, because it is called for the record only. */
+  readonly silent?: boolean;
+}
+
 /**
  * Loads the named migrations, and those whose shorthands they may use. Column shorthands add up in running order:
  * a migration sees its own and those of all before it, applied or not.
  */
-export async function loadContexts(
+export async function loadCode(
   source: MigrationSource,
   names: readonly string[],
   options: LoadOptions,
-): Promise<Map<string, BuildContext>> {
+): Promise<Map<string, MigrationCode>> {
   if (names.length === 0) return new Map();
   const wanted = new Set(names);
   const sharing = new Set(await source.shorthandNames());
   const loading = source.load([...new Set([...names, ...sharing])], runContained);
   const loaded = await untilAborted(loading, options.signal);
-  const contexts = new Map<string, BuildContext>();
+  const contexts = new Map<string, MigrationCode>();
   let shorthands: Actions["shorthands"] = {};
   for (const { name } of inOrder(source)) {
     const migration = loaded.get(name);
@@ -51,7 +60,7 @@ export async function loadContexts(
 }
 
 /** The context of one migration evaluated anew, in the place of the given one. */
-export async function reloadContext(source: MigrationSource, context: BuildContext): Promise<BuildContext> {
+export async function reloadCode(source: MigrationSource, context: MigrationCode): Promise<MigrationCode> {
   const loaded: LoadedMigration = await source.reload(context.name, runContained);
   const actions = readActions(loaded);
   return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
@@ -63,7 +72,6 @@ export const runContained: RunCode = (migration, code) => contain({ migration, a
 export function inOrder(source: MigrationSource): MigrationSource["entries"] {
   return inRunningOrder(source.entries, ({ fileName }) => fileName);
 }
-
 
 export type Action = (...args: unknown[]) => unknown;
 

@@ -1,35 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MIGRATION_LOCK_ID, MigrationError, type Observer, type SessionInfo } from "../core/index.ts";
+import { MIGRATION_LOCK_ID, MigrationError, type SessionInfo } from "../core/index.ts";
 import { describeSession, presentable, SESSION_COLUMNS, type SessionRow } from "./connection/activity.ts";
 import { sharedBackend } from "./connection/pooler.ts";
 import type { Session } from "./connection/session.ts";
-
-export interface LockOptions {
-  /** Milliseconds to wait for another run. */
-  readonly waitMs: number;
-  readonly observe: Observer;
-  readonly signal?: AbortSignal | undefined;
-}
+import type { Context } from "./context.ts";
 
 /**
  * Does `work` with the migration lock held. The lock is polled: a session that blocks on it holds a snapshot, and
  * `CREATE INDEX CONCURRENTLY` in the other run would wait for that snapshot for ever.
  * @throws MigrationError `LOCK_HELD`, naming the holder, when the other run does not end in time
  */
-export async function withMigrationLock<T>(
-  session: Session,
-  options: LockOptions,
-  work: () => Promise<T>,
-): Promise<T> {
-  await acquire(session, options);
+export async function withMigrationLock<T>(context: Context, work: () => Promise<T>): Promise<T> {
+  await acquire(context);
   try {
     return await work();
   } finally {
-    await session.cleanUp(`SELECT ${UNLOCK}, ${UNLOCK}`);
+    await context.session.cleanUp(`SELECT ${UNLOCK}, ${UNLOCK}`);
   }
 }
 
-async function acquire(session: Session, { waitMs, observe, signal }: LockOptions): Promise<void> {
+async function acquire({ session, options, observe, signal }: Context): Promise<void> {
+  const waitMs = options.lockWaitMs;
   const giveUpAt = performance.now() + waitMs;
   let told: number | null | undefined;
   for (;;) {

@@ -14,20 +14,21 @@ import {
   type SettleReport,
   type StatusReport,
 } from "../core/index.ts";
-import { gateUp } from "./checks.ts";
+import { checkUp } from "./checks.ts";
 import { withDeadline } from "./connection/deadline.ts";
 import { Session } from "./connection/session.ts";
 import type { ConnectionSettings } from "./connection/settings.ts";
-import { look, type Workspace } from "./context.ts";
-import { describeSurvey } from "./database-state.ts";
+import type { Context } from "./context.ts";
+import { describeState, readState } from "./database-state.ts";
 import type { Fence } from "./fence.ts";
 import { readHistory } from "./history/entries.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
 import { baseline, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
+import type { RunMode } from "./run.ts";
 import type { Extent } from "./selection.ts";
-import { type DownOptions, down, type Manner, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
+import { type DownOptions, down, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;
@@ -67,27 +68,27 @@ export class Migrator {
 
   /** Every migration and its state, and the run that is under way. */
   status(): Promise<StatusReport> {
-    return this.#reading(async (workspace) => {
-      // Before the survey: a run that ends in between shows as applied, not as pending with nobody at work.
-      const running = await findHolder(workspace.session);
-      const found = await look(workspace);
-      return { running, ...describeSurvey(found), ...gateUp(found, this.#options.order) };
+    return this.#reading(async (context) => {
+      // Before the state: a run that ends in between shows as applied, not as pending without a run.
+      const running = await findHolder(context.session);
+      const state = await readState(context);
+      return { running, ...describeState(state), ...checkUp(state, this.#options.order) };
     });
   }
 
   /** The SQL that `up` would send, without sending it. */
   planUp(extent: Extent = {}): Promise<PlanReport> {
-    return this.#reading((workspace) => previewUp(workspace, extent));
+    return this.#reading((context) => previewUp(context, extent));
   }
 
   /** The SQL that `down` would send, without sending it. */
   planDown(options: DownOptions = {}): Promise<PlanReport> {
-    return this.#reading((workspace) => previewDown(workspace, options));
+    return this.#reading((context) => previewDown(context, options));
   }
 
   /** What the pending migrations would send, and how each would be undone. */
   forecast(options: ForecastOptions = {}): Promise<Forecast> {
-    return this.#reading((workspace) => forecast(workspace, options));
+    return this.#reading((context) => forecast(context, options));
   }
 
   /** What was done to this database, newest first. */
@@ -101,43 +102,43 @@ export class Migrator {
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */
-  up(extent: Extent = {}, manner: Manner = "execute"): Promise<RunReport> {
-    return this.#session((workspace) => up(workspace, extent, manner));
+  up(extent: Extent = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => up(context, extent, mode));
   }
 
   /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */
-  down(options: DownOptions = {}, manner: Manner = "execute"): Promise<RunReport> {
-    return this.#session((workspace) => down(workspace, options, manner));
+  down(options: DownOptions = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => down(context, options, mode));
   }
 
   /** Undoes as `down` does and applies the same migrations again, no others. */
   redo(options: DownOptions = {}): Promise<RunReport> {
-    return this.#session((workspace) => redo(workspace, options));
+    return this.#session((context) => redo(context, options));
   }
 
   /** Accepts changed files as what was applied: the named ones, or all. The note says why. */
   repair(names: readonly string[] = [], note?: string): Promise<SettleReport> {
-    return this.#session((workspace) => repair(workspace, names, note));
+    return this.#session((context) => repair(context, names, note));
   }
 
   /** Declares an existing database to be at a migration (absent: before the first), without running SQL. */
   baseline(to?: string, note?: string): Promise<SettleReport> {
-    return this.#session((workspace) => baseline(workspace, to, note));
+    return this.#session((context) => baseline(context, to, note));
   }
 
   /** Settles a migration that stopped half-way. */
   resolve(name: string, outcome: Outcome, note?: string): Promise<SettleReport> {
-    return this.#session((workspace) => resolve(workspace, name, outcome, note));
+    return this.#session((context) => resolve(context, name, outcome, note));
   }
 
-  #reading<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
-    return this.#session(async (workspace) => {
-      await workspace.session.makeReadOnly();
-      return work(workspace);
+  #reading<T>(work: (context: Context) => Promise<T>): Promise<T> {
+    return this.#session(async (context) => {
+      await context.session.makeReadOnly();
+      return work(context);
     });
   }
 
-  async #session<T>(work: (workspace: Workspace) => Promise<T>): Promise<T> {
+  async #session<T>(work: (context: Context) => Promise<T>): Promise<T> {
     const { connection, provenance, source, deadline, fence } = this.#setup;
     const options = this.#options;
     const observe = tolerant(this.#setup.observe);
@@ -171,7 +172,7 @@ function tolerant(observe: Observer = () => {}): Observer {
     try {
       observe(event);
     } catch {
-      // Nobody to tell.
+      // Nothing can be done about it.
     }
   };
 }

@@ -11,8 +11,9 @@ import { type AppliedMigration, readDownSql, type StoredDown } from "./history/r
 import type { Existing, Tables } from "./history/tables.ts";
 import { requireTrustedHistory } from "./history/trust.ts";
 import { requireNoOtherWriters } from "./history/writers.ts";
-import { type LoadOptions, loadContexts, NoWayDown, PlainSql } from "./load.ts";
-import { type BuildContext, type Built, buildOrIrreversible, buildWithoutDatabase } from "./render.ts";
+import type { MigrationCode } from "./load.ts";
+import { type LoadOptions, loadCode, NoWayDown, PlainSql } from "./load.ts";
+import { type Built, buildOrIrreversible, buildWithoutDatabase } from "./render.ts";
 import { asksForNoTransaction } from "./sections.ts";
 import { sqlDigest } from "./sql/digest.ts";
 import { isEmptySql } from "./sql/split.ts";
@@ -26,11 +27,11 @@ export async function planUp(
   source: MigrationSource,
   names: readonly string[],
   options: LoadOptions,
-): Promise<Planned[]> {
+): Promise<PlannedMigration[]> {
   // Before they are loaded: of a file that is edited meanwhile the next run knows that it is not what was applied.
   const digests = await source.digests(names);
-  const contexts = await loadContexts(source, names, options);
-  const planned: Planned[] = [];
+  const contexts = await loadCode(source, names, options);
+  const planned: PlannedMigration[] = [];
   for (const name of names) {
     const context = contexts.get(name);
     if (context === undefined)
@@ -41,6 +42,18 @@ export async function planUp(
     planned.push({ name, direction: "up", context, built, source: "file", sourceDigest: digests.get(name) });
   }
   return planned;
+}
+
+/** Plans to forget migrations: their records go, and no SQL runs. */
+export function planForget(names: readonly string[], options: LoadOptions): PlannedMigration[] {
+  const actions = { up: undefined, down: undefined, shorthands: {} };
+  return names.map((name) => ({
+    name,
+    direction: "down",
+    context: { name, actions, shorthands: {}, ...options },
+    built: { kind: "static", steps: [], transactional: true },
+    source: "file",
+  }));
 }
 
 export interface DownRequest extends DownChoice {
@@ -60,18 +73,18 @@ export async function planDown(
   source: MigrationSource,
   request: DownRequest,
   options: LoadOptions,
-): Promise<Planned[]> {
+): Promise<PlannedMigration[]> {
   const { names, existing } = request;
   if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);
-  const contexts = await loadContexts(
+  const contexts = await loadCode(
     source,
     names.filter((name) => present.has(name)),
     options,
   );
   const stored = await readDownSql(session, tables, existing, names);
-  const planned: Planned[] = [];
+  const planned: PlannedMigration[] = [];
   for (const name of names) {
     planned.push(
       await planOne(name, { file: contexts.get(name), stored: stored.get(name), choice: request, options }),
@@ -86,13 +99,13 @@ export async function planDown(
 }
 
 interface Offers {
-  readonly file: BuildContext | undefined;
+  readonly file: MigrationCode | undefined;
   readonly stored: StoredDown | undefined;
   readonly choice: DownChoice;
   readonly options: LoadOptions;
 }
 
-async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<Planned> {
+async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<PlannedMigration> {
   const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
   const facts: DownFacts = {
     file: typeof fromFile === "string" ? fromFile : fromFile.kind,
@@ -128,7 +141,7 @@ async function planOne(name: string, { file, stored, choice, options }: Offers):
 }
 
 /** Stored SQL takes the way of a file. */
-function storedContext(name: string, steps: readonly string[], options: LoadOptions): BuildContext {
+function storedContext(name: string, steps: readonly string[], options: LoadOptions): MigrationCode {
   const down = new PlainSql(steps, !asksForNoTransaction(steps[0] ?? ""));
   return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
 }
@@ -228,10 +241,10 @@ const DISAGREE = {
 } as const;
 
 /** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
-export interface Planned {
+export interface PlannedMigration {
   readonly name: string;
   readonly direction: Direction;
-  readonly context: BuildContext;
+  readonly context: MigrationCode;
   readonly built: Built;
   /** Where the SQL comes from: its file, or what was stored when it was applied. */
   readonly source: DownSource;

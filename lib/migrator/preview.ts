@@ -6,17 +6,18 @@ import {
   isOwnFault,
   MigrationError,
   type MigrationSource,
-  type PlannedMigration,
+  type PlanStep,
 } from "../core/index.ts";
 import type { Session } from "./connection/session.ts";
-import { loadOptions, look, type Workspace } from "./context.ts";
-import { headOf, namesIn } from "./database-state.ts";
+import { type Context, loadOptions } from "./context.ts";
+import { headOf, namesIn, readState } from "./database-state.ts";
 import { LiveDb } from "./live-db.ts";
-import { inOrder, type LoadOptions, loadContexts, NoWayDown } from "./load.ts";
+import type { MigrationCode } from "./load.ts";
+import { inOrder, type LoadOptions, loadCode, NoWayDown } from "./load.ts";
 import type { BuiltSteps } from "./node-pg-migrate.ts";
-import type { Planned } from "./plan.ts";
+import type { PlannedMigration } from "./plan.ts";
 import { isNotAwaited } from "./queries.ts";
-import { type BuildContext, buildOrIrreversible, buildWithDatabase, buildWithoutDatabase } from "./render.ts";
+import { buildOrIrreversible, buildWithDatabase, buildWithoutDatabase } from "./render.ts";
 
 /**
  * What the planned migrations would send. The session must be read-only: a dynamic migration is built against the
@@ -24,9 +25,9 @@ import { type BuildContext, buildOrIrreversible, buildWithDatabase, buildWithout
  */
 export async function previewMigrations(
   session: Session,
-  planned: readonly Planned[],
-): Promise<PlannedMigration[]> {
-  const previews: PlannedMigration[] = [];
+  planned: readonly PlannedMigration[],
+): Promise<PlanStep[]> {
+  const previews: PlanStep[] = [];
   for (const next of planned) {
     const dynamic = next.built.kind === "dynamic";
     const built = next.built.kind === "static" ? next.built : await buildReadOnly(session, next);
@@ -43,7 +44,7 @@ export async function previewMigrations(
 }
 
 /** Undefined when the migration cannot be built yet: it reads what an earlier one creates, or writes while building. */
-async function buildReadOnly(session: Session, planned: Planned): Promise<BuiltSteps | undefined> {
+async function buildReadOnly(session: Session, planned: PlannedMigration): Promise<BuiltSteps | undefined> {
   const live = new LiveDb(session, { begin: async () => {}, leaveTransaction: async () => {} });
   await session.enterMigration();
   await session.run("BEGIN READ ONLY");
@@ -68,10 +69,10 @@ export interface ForecastOptions {
  * What the pending migrations would send, and how each would be undone: everything a reviewer wants to see. One that
  * cannot be loaded or built does not keep the others from being seen.
  */
-export async function forecast(workspace: Workspace, options: ForecastOptions = {}): Promise<Forecast> {
-  const { session, source } = workspace;
-  const found = await look(workspace);
-  const names = options.all ? inOrder(source).map(({ name }) => name) : namesIn(found.classified, "pending");
+export async function forecast(context: Context, options: ForecastOptions = {}): Promise<Forecast> {
+  const { session, source } = context;
+  const state = await readState(context);
+  const names = options.all ? inOrder(source).map(({ name }) => name) : namesIn(state.classified, "pending");
   const failures: ForecastFailure[] = [];
   const noting = async <T>(migration: string, direction: Direction, work: () => Promise<T>) => {
     try {
@@ -82,9 +83,9 @@ export async function forecast(workspace: Workspace, options: ForecastOptions = 
       return undefined;
     }
   };
-  const contexts = await loadEach(source, names, loadOptions(workspace), noting);
+  const contexts = await loadEach(source, names, loadOptions(context), noting);
   const downs = new Map<string, DownForecast>();
-  const steps: PlannedMigration[] = [];
+  const steps: PlanStep[] = [];
   for (const [name, context] of contexts) {
     const step = await noting(name, "up", async () => {
       const built = await buildWithoutDatabase(context, "up");
@@ -95,10 +96,10 @@ export async function forecast(workspace: Workspace, options: ForecastOptions = 
     const down = await noting(name, "down", () => forecastDown(context));
     if (down !== undefined) downs.set(name, down);
   }
-  return { steps, downs, failures, head: headOf(found), serverMajor: session.serverMajor };
+  return { steps, downs, failures, head: headOf(state), serverMajor: session.serverMajor };
 }
 
-async function forecastDown(context: BuildContext): Promise<DownForecast> {
+async function forecastDown(context: MigrationCode): Promise<DownForecast> {
   const built = await buildOrIrreversible(context);
   if (built === "irreversible") {
     const { down } = context.actions;
@@ -117,9 +118,9 @@ async function loadEach(
   names: readonly string[],
   options: LoadOptions,
   noting: Noting,
-): Promise<Map<string, BuildContext>> {
+): Promise<Map<string, MigrationCode>> {
   try {
-    return await loadContexts(source, names, options);
+    return await loadCode(source, names, options);
   } catch (error) {
     if (!isOwnFault(error)) throw error;
   }
@@ -127,11 +128,11 @@ async function loadEach(
   const loadable = new Set<string>();
   const alone: MigrationSource = { ...source, shorthandNames: async () => [] };
   for (const name of new Set([...names, ...sharing])) {
-    const context = await noting(name, "up", () => loadContexts(alone, [name], options));
+    const context = await noting(name, "up", () => loadCode(alone, [name], options));
     if (context !== undefined) loadable.add(name);
   }
   const shared = sharing.filter((name) => loadable.has(name));
-  return loadContexts(
+  return loadCode(
     { ...source, shorthandNames: async () => shared },
     names.filter((name) => loadable.has(name)),
     options,

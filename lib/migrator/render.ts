@@ -1,9 +1,9 @@
 import { types } from "node:util";
-import { type Direction, MigrationError, type Observer } from "../core/index.ts";
+import { type Direction, MigrationError } from "../core/index.ts";
 import { untilAborted } from "./connection/cancel.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
-import { chooseRecipe, HOW_TO_DECLARE, PlainSql, type Recipe } from "./load.ts";
-import type { Actions, BuildRequest, BuiltSteps, Shorthands } from "./node-pg-migrate.ts";
+import { chooseRecipe, HOW_TO_DECLARE, type MigrationCode, PlainSql, type Recipe } from "./load.ts";
+import type { BuildRequest, BuiltSteps } from "./node-pg-migrate.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { callSite, MigrationQueries, placeOf, type RunQuery } from "./queries.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
@@ -15,27 +15,12 @@ export type Built = ({ readonly kind: "static" } & BuiltSteps) | { readonly kind
 /** Loading node-pg-migrate costs a tenth of a second, which a run with nothing to build does not pay. */
 const loadEngine = () => import("./node-pg-migrate.ts");
 
-export interface BuildContext {
-  readonly name: string;
-  readonly actions: Actions;
-  /** Shorthands of this migration and of all before it. */
-  readonly shorthands: Shorthands;
-  readonly decamelize: boolean;
-  readonly warn: (message: string) => void;
-  /** Ends the waiting for code of the migration. */
-  readonly signal?: AbortSignal | undefined;
-  /** Told while its code is called. */
-  readonly observe?: Observer | undefined;
-  /** Whether what its code prints is dropped: it is called for the record only. */
-  readonly silent?: boolean;
-}
-
 /**
  * Builds without a database. A migration that asks `pgm.db` is dynamic, whatever else it does: its query is never
  * answered, so that none of its code after that runs, and no failure of ours reaches it.
  * @throws MigrationError `IRREVERSIBLE`, or `MIGRATION` for an error of the migration's own code
  */
-export async function buildWithoutDatabase(context: BuildContext, direction: Direction): Promise<Built> {
+export async function buildWithoutDatabase(context: MigrationCode, direction: Direction): Promise<Built> {
   const recipe = chooseRecipe(context.name, context.actions, direction);
   if (recipe instanceof PlainSql) return { kind: "static", ...checked(context.name, recipe) };
   let asked = false;
@@ -65,7 +50,7 @@ export async function buildWithoutDatabase(context: BuildContext, direction: Dir
 }
 
 /** The SQL to undo by the file, or the fact that the file has no way down. */
-export async function buildOrIrreversible(context: BuildContext): Promise<Built | "irreversible"> {
+export async function buildOrIrreversible(context: MigrationCode): Promise<Built | "irreversible"> {
   try {
     return await buildWithoutDatabase(context, "down");
   } catch (error) {
@@ -76,7 +61,7 @@ export async function buildOrIrreversible(context: BuildContext): Promise<Built 
 
 /** Builds a dynamic migration against the given database. Errors of its queries pass through as they are. */
 export async function buildWithDatabase(
-  context: BuildContext,
+  context: MigrationCode,
   direction: Direction,
   run: (usesTransaction: () => boolean) => RunQuery,
 ): Promise<BuiltSteps> {
@@ -98,7 +83,7 @@ export async function buildWithDatabase(
 }
 
 /** The SQL of `up`; undefined when it cannot be known without a database. */
-export async function renderUp(context: BuildContext): Promise<readonly string[] | undefined> {
+export async function renderUp(context: MigrationCode): Promise<readonly string[] | undefined> {
   const built = await buildWithoutDatabase(context, "up");
   return built.kind === "static" ? built.steps : undefined;
 }
@@ -110,7 +95,7 @@ export type RenderedDown = { readonly sql: readonly string[] } | { readonly miss
  * The SQL that would undo this migration, for the history. SQL that must run outside a transaction says so in its
  * first line, as a file would. A migration that cannot be undone, or only with a database, has none for a good reason.
  */
-export async function renderDown(context: BuildContext): Promise<RenderedDown> {
+export async function renderDown(context: MigrationCode): Promise<RenderedDown> {
   try {
     const built = await buildWithoutDatabase(
       { ...context, warn: () => {}, observe: undefined, silent: true },
@@ -128,7 +113,7 @@ export async function renderDown(context: BuildContext): Promise<RenderedDown> {
 
 /** @param finish done when the function of the migration has returned */
 async function build(
-  context: BuildContext,
+  context: MigrationCode,
   direction: Direction,
   { warn, ...request }: Omit<BuildRequest, "tooLate">,
   finish: () => Promise<void> = async () => {},
@@ -198,7 +183,7 @@ function readsEscapes(migration: string): MigrationError {
 }
 
 async function buildError(
-  context: BuildContext,
+  context: MigrationCode,
   recipe: Recipe,
   direction: Direction,
   error: unknown,

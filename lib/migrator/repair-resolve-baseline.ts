@@ -1,13 +1,16 @@
 import { MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
 import { Attempt } from "./apply.ts";
 import { ENGINE_SCOPE } from "./connection/session-settings.ts";
-import { loadOptions, locked, openLedger, runContext, type Workspace } from "./context.ts";
-import { headOf, knownNames, namesIn, type Survey } from "./database-state.ts";
+import { type Context, loadOptions } from "./context.ts";
+import { type DatabaseState, headOf, knownNames, namesIn, readState } from "./database-state.ts";
 import { readStoppedSql, type StoppedSql, statementsOf } from "./history/entries.ts";
 import { readDownSql, readUpSql } from "./history/read.ts";
 import type { HistoryEntry, Ledger } from "./history/write.ts";
 import { type DescribedFile, recordFiles } from "./history-entries.ts";
+import { withMigrationLock } from "./lock.ts";
+import { openHistory } from "./open-history.ts";
 import { planUp } from "./plan.ts";
+import { openRun } from "./run.ts";
 import { DIGEST_VERSION, sqlDigest } from "./sql/digest.ts";
 import { maskSecrets } from "./sql/mask.ts";
 
@@ -19,37 +22,38 @@ export type Outcome = "retry" | "applied" | "reverted";
  * none: all of them.
  */
 export async function repair(
-  workspace: Workspace,
+  context: Context,
   names: readonly string[],
   note?: string,
 ): Promise<SettleReport> {
   const why = reason(note);
-  return locked(workspace, async (found) => {
-    const before = new Map([...found.renamed].map(([old, now]) => [now, old]));
-    const changed = [...namesIn(found.classified, "changed"), ...before.keys()];
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const before = new Map([...state.renamed].map(([old, now]) => [now, old]));
+    const changed = [...namesIn(state.classified, "changed"), ...before.keys()];
     const stranger = names.find((name) => !changed.includes(name));
-    if (stranger !== undefined) throw notChanged(stranger, found);
+    if (stranger !== undefined) throw notChanged(stranger, state);
     const wanted = names.length > 0 ? names : changed;
-    if (wanted.length === 0) return report(found, []);
-    const ledger = await openLedger(workspace, found);
-    const entries = await recordFiles(workspace.source, wanted, loadOptions(workspace));
-    const stored = await readStoredSql(workspace, found);
+    if (wanted.length === 0) return report(state, []);
+    const ledger = await openHistory(context, state);
+    const entries = await recordFiles(context.source, wanted, loadOptions(context));
+    const stored = await readStoredSql(context, state);
     const rows = entries.flatMap((entry) => {
       const row = { ...entry, action: "repair", state: "finished" } as const;
       const old = before.get(entry.migration);
-      if (old === undefined) return [ledger.recordAbout({ ...row, ...builtSql(found, entry), ...why })];
+      if (old === undefined) return [ledger.recordAbout({ ...row, ...builtSql(state, entry), ...why })];
       const renamed = { note: `renamed from ${old}`, ...row, ...stored(old), ...why };
       return [ledger.renameApplied(old, entry.migration), ledger.recordAbout(renamed)];
     });
-    await write(workspace, rows);
-    return report(found, wanted);
+    await write(context, rows);
+    return report(state, wanted);
   });
 }
 
 /** What is recorded of migrations that were renamed: it holds under the new name. */
 async function readStoredSql(
-  { session, tables }: Workspace,
-  { stored: { applied }, renamed, existing }: Survey,
+  { session, tables }: Context,
+  { stored: { applied }, renamed, existing }: DatabaseState,
 ): Promise<(name: string) => Partial<HistoryEntry>> {
   const names = [...renamed.keys()];
   if (names.length === 0) return () => ({});
@@ -70,26 +74,27 @@ async function readStoredSql(
 }
 
 /** To compare it, its `up` was built already: the next comparison can be of the SQL again. */
-function builtSql(found: Survey, { migration }: DescribedFile): Partial<DescribedFile> {
-  const steps = found.changed.get(migration);
+function builtSql(state: DatabaseState, { migration }: DescribedFile): Partial<DescribedFile> {
+  const steps = state.changed.get(migration);
   if (steps === undefined) return {};
   return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
 }
 
 /** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
-export async function baseline(workspace: Workspace, to?: string, note?: string): Promise<SettleReport> {
+export async function baseline(context: Context, to?: string, note?: string): Promise<SettleReport> {
   const why = reason(note);
-  return locked(workspace, async (found) => {
-    const { applied } = found.stored;
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const { applied } = state.stored;
     if (applied.length > 0) throw alreadyManaged(applied.length);
-    const names = asFarAs(knownNames(workspace.source), to);
-    const ledger = await openLedger(workspace, found);
-    const entries = await recordFiles(workspace.source, names, loadOptions(workspace));
+    const names = asFarAs(knownNames(context.source), to);
+    const ledger = await openHistory(context, state);
+    const entries = await recordFiles(context.source, names, loadOptions(context));
     const rows = entries.map((entry) =>
       ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
     );
-    await write(workspace, rows);
-    return { ...report(found, names), head: names.at(-1) ?? null };
+    await write(context, rows);
+    return { ...report(state, names), head: names.at(-1) ?? null };
   });
 }
 
@@ -102,34 +107,35 @@ function asFarAs(known: readonly string[], to: string | undefined): readonly str
 
 /** Settles a migration that stopped half-way: goes on after its last finished statement, or records how it ended. */
 export async function resolve(
-  workspace: Workspace,
+  context: Context,
   name: string,
   outcome: Outcome,
   note?: string,
 ): Promise<SettleReport> {
   const why = reason(note === undefined ? outcome : `${outcome}: ${note}`);
-  return locked(workspace, async (found) => {
-    const partial = found.stored.partial.find((one) => one.name === name);
-    if (partial === undefined) throw notPartial(name, found);
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const partial = state.stored.partial.find((one) => one.name === name);
+    if (partial === undefined) throw notPartial(name, state);
     if (outcome === "retry" && partial.direction === "down") throw retryOfDown(partial.name);
     const becomesApplied = outcome !== "reverted";
-    const head = headIf(found, name, becomesApplied);
-    const ledger = await openLedger(workspace, found);
+    const head = headIf(state, name, becomesApplied);
+    const ledger = await openHistory(context, state);
     if (outcome === "retry") {
       const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
-      await retry(workspace, found, ledger, { partial, resolved: ledger.record(row) });
+      await retry(context, state, ledger, { partial, resolved: ledger.record(row) });
       return { migrations: [name], head };
     }
-    const appliedNow = found.stored.applied.some((one) => one.name === name);
-    const entry = await resolution(workspace, { name, becomesApplied: becomesApplied && !appliedNow });
+    const appliedNow = state.stored.applied.some((one) => one.name === name);
+    const entry = await resolution(context, { name, becomesApplied: becomesApplied && !appliedNow });
     const row = { ...entry, action: "resolve", state: "finished", ...why } as const;
-    await write(workspace, [moveTo(ledger, row, { from: appliedNow, to: becomesApplied })]);
+    await write(context, [moveTo(ledger, row, { from: appliedNow, to: becomesApplied })]);
     return { migrations: [name], head };
   });
 }
 
 /** Head once a migration is settled. */
-function headIf({ stored, classified }: Survey, name: string, isApplied: boolean): string | null {
+function headIf({ stored, classified }: DatabaseState, name: string, isApplied: boolean): string | null {
   const applied = new Set(stored.applied.map((one) => one.name));
   if (isApplied) applied.add(name);
   else applied.delete(name);
@@ -143,14 +149,17 @@ function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to:
 }
 
 async function retry(
-  workspace: Workspace,
-  { existing }: Survey,
+  context: Context,
+  { existing }: DatabaseState,
   ledger: Ledger,
-  { partial, resolved }: { readonly partial: Survey["stored"]["partial"][number]; readonly resolved: string },
+  {
+    partial,
+    resolved,
+  }: { readonly partial: DatabaseState["stored"]["partial"][number]; readonly resolved: string },
 ): Promise<void> {
-  const { session, source, tables } = workspace;
+  const { session, source, tables } = context;
   const { name, statement } = partial;
-  const [planned] = await planUp(source, [name], loadOptions(workspace));
+  const [planned] = await planUp(source, [name], loadOptions(context));
   const recorded = await readStoppedSql(session, tables, existing.identity, name);
   if (planned?.built.kind !== "static" || planned.built.transactional || recorded?.statements === null) {
     throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
@@ -159,32 +168,32 @@ async function retry(
     });
   }
   requireSameBeginning({ name, done: statement, steps: planned.built.steps, recorded });
-  const context = runContext(workspace, ledger);
+  const run = openRun(context, ledger);
   try {
     await session.enterMigration();
-    await new Attempt(context, planned).statementByStatement(planned.built, {
+    await new Attempt(run, planned).statementByStatement(planned.built, {
       statement,
       records: [resolved],
     });
   } catch (error) {
-    await context.transactions.rollback();
+    await run.transactions.rollback();
     if (!(error instanceof MigrationError)) throw error;
-    const inDoubt = context.transactions.commitOutcomeUnknown.size > 0 ? { inDoubt: [name] } : {};
+    const inDoubt = run.transactions.commitOutcomeUnknown.size > 0 ? { inDoubt: [name] } : {};
     throw error.with({ migration: name, applied: [], remaining: [name], ...inDoubt });
   }
 }
 
 async function resolution(
-  workspace: Workspace,
+  context: Context,
   { name, becomesApplied }: { name: string; becomesApplied: boolean },
 ): Promise<DescribedFile> {
-  const hasFile = workspace.source.entries.some((entry) => entry.name === name);
+  const hasFile = context.source.entries.some((entry) => entry.name === name);
   const [described] =
-    becomesApplied && hasFile ? await recordFiles(workspace.source, [name], loadOptions(workspace)) : [];
+    becomesApplied && hasFile ? await recordFiles(context.source, [name], loadOptions(context)) : [];
   return described ?? { migration: name };
 }
 
-function write({ session }: Workspace, statements: readonly string[]): Promise<void> {
+function write({ session }: Context, statements: readonly string[]): Promise<void> {
   return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
 }
 
@@ -194,17 +203,17 @@ function reason(note: string | undefined): Partial<HistoryEntry> {
   return { note };
 }
 
-function report(found: Survey, migrations: readonly string[]): SettleReport {
-  return { migrations, head: headOf(found) };
+function report(state: DatabaseState, migrations: readonly string[]): SettleReport {
+  return { migrations, head: headOf(state) };
 }
 
-function notChanged(name: string, { classified }: Survey): MigrationError {
+function notChanged(name: string, { classified }: DatabaseState): MigrationError {
   const state = classified.find((one) => one.name === name)?.state;
   const what = state === undefined ? "is not known" : `is ${state}, not changed`;
   return new MigrationError("USAGE", `migration ${name} ${what}: there is nothing to repair`);
 }
 
-function notPartial(name: string, { stored }: Survey): MigrationError {
+function notPartial(name: string, { stored }: DatabaseState): MigrationError {
   const names = stored.partial.map((one) => one.name);
   const hint = names.length === 0 ? "No migration is half-done." : `Half-done: ${names.join(", ")}.`;
   return new MigrationError("USAGE", `migration ${name} did not stop half-way: there is nothing to resolve`, {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError } from "../core/index.ts";
-import type { RunContext } from "./context.ts";
+import type { RunContext } from "./run-context.ts";
 
 const LONGEST_DELAY_MS = 30_000;
 
@@ -17,8 +17,7 @@ export class Retries {
   /** Waits before the next try. @throws the error itself when it is not about a lock, or tries are used up */
   async wait(error: unknown, failed: { readonly name: string }): Promise<void> {
     const { lockRetries, lockRetryDelayMs } = this.#run.options;
-    if (failed === undefined || !(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT")
-      throw error;
+    if (!(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT") throw error;
     // Outside a transaction the statement was tried again already, and the migration is half-done.
     if (error.details.partial !== undefined) throw error;
     if (this.#migration !== failed.name) this.#attempt = 1;

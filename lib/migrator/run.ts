@@ -1,79 +1,120 @@
 import { type CompletedMigration, type Direction, type ErrorDetails, MigrationError } from "../core/index.ts";
-import type { RunContext } from "./context.ts";
-import type { Planned } from "./plan.ts";
+import { applyMigration, recordMigration } from "./apply.ts";
+import type { Context } from "./context.ts";
+import type { Ledger } from "./history/write.ts";
+import { HistoryEntries } from "./history-entries.ts";
+import type { PlannedMigration } from "./plan.ts";
 import { Retries } from "./retries.ts";
+import type { RunContext } from "./run-context.ts";
+import { Transactions } from "./transactions.ts";
 
-/** How a run treats one of its migrations. */
-export type Perform = (run: RunContext, planned: Planned) => Promise<void>;
+/** Whether a run sends the SQL of its migrations, or only records them as done. */
+export type RunMode = "execute" | "fake";
 
 /**
- * Runs the planned migrations in the order given and commits. When a lock timeout or a deadlock stops a transaction,
- * the transaction is retried from its first migration, so that its locks are released meanwhile.
- * @throws MigrationError with what was kept in `applied` and what is left in `remaining`; the session is rolled back
+ * Runs the planned migrations in the order given and commits.
+ * @throws MigrationError with what was committed in `applied` and what is left in `remaining`; the session is rolled back
  */
-export async function runAll(
-  run: RunContext,
-  planned: readonly Planned[],
-  perform: Perform,
+export async function runPlan(
+  context: Context,
+  ledger: Ledger,
+  planned: readonly PlannedMigration[],
+  mode: RunMode,
 ): Promise<CompletedMigration[]> {
-  const completed: CompletedMigration[] = [];
+  const run = openRun(context, ledger);
+  const progress = new Progress(run, planned, mode);
   const retries = new Retries(run);
-  let reported = 0;
-  let current: Planned | undefined;
-  /** Only committed migrations are reported as finished: others may still be rolled back. */
-  const reportFinished = (): void => {
-    for (const done of completed.slice(reported, run.transactions.committed.length))
-      run.observe({ type: "finished", ...done });
-    reported = Math.max(reported, Math.min(completed.length, run.transactions.committed.length));
-  };
   try {
-    while (run.transactions.committed.length < planned.length) {
+    while (!progress.isCommitted) {
       try {
-        for (current = planned[completed.length]; current; current = planned[completed.length]) {
-          completed.push(await runOne(run, current, planned[completed.length + 1], perform));
-          reportFinished();
-        }
+        while (progress.next !== undefined) await progress.runNext();
         await run.transactions.commit();
       } catch (error) {
         await run.transactions.rollback();
-        completed.splice(run.transactions.committed.length);
-        const next = planned[completed.length] ?? current;
-        // Statements outside a transaction were already retried one by one.
-        if (next === undefined || runsOutsideTransaction(next)) throw error;
-        await retries.wait(error, next);
+        progress.forgetRolledBack();
+        // The transaction is retried from its first migration, so that its locks are released meanwhile.
+        await retries.wait(error, progress.retryable(error));
       } finally {
-        reportFinished();
+        progress.reportCommitted();
       }
     }
-    return completed;
+    return progress.completed;
   } catch (error) {
-    throw await failed(run, planned, current, error);
+    throw await failed(run, planned, progress.current, error);
   }
 }
 
-function runsOutsideTransaction({ built }: Planned): boolean {
-  return built.kind === "static" && !built.transactional;
+export function openRun({ session, options, observe, signal, fence }: Context, ledger: Ledger): RunContext {
+  const transactions = new Transactions(session, options.transaction, fence);
+  return { session, ledger, transactions, observe, options, signal, fence, entries: new HistoryEntries() };
 }
 
-async function runOne(
-  run: RunContext,
-  planned: Planned,
-  next: Planned | undefined,
-  perform: Perform,
-): Promise<CompletedMigration> {
-  const { name: migration, direction } = planned;
-  run.observe({ type: "started", migration, direction });
-  const startedAt = performance.now();
-  const done = perform(run, planned);
-  run.described.prepare(next);
-  await done;
-  return { migration, direction, durationMs: Math.round(performance.now() - startedAt) };
+/** How far a run has come with its migrations. */
+class Progress {
+  readonly completed: CompletedMigration[] = [];
+  readonly #run: RunContext;
+  readonly #planned: readonly PlannedMigration[];
+  readonly #mode: RunMode;
+  #reported = 0;
+  /** The migration that runs, or ran last. */
+  current: PlannedMigration | undefined;
+
+  constructor(run: RunContext, planned: readonly PlannedMigration[], mode: RunMode) {
+    this.#run = run;
+    this.#planned = planned;
+    this.#mode = mode;
+  }
+
+  get next(): PlannedMigration | undefined {
+    return this.#planned[this.completed.length];
+  }
+
+  get isCommitted(): boolean {
+    return this.#run.transactions.committed.length >= this.#planned.length;
+  }
+
+  async runNext(): Promise<void> {
+    const { next } = this;
+    if (next === undefined) return;
+    this.current = next;
+    const { name: migration, direction } = next;
+    this.#run.observe({ type: "started", migration, direction });
+    const startedAt = performance.now();
+    const work = this.#mode === "fake" ? recordMigration(this.#run, next) : applyMigration(this.#run, next);
+    // While the server works on this one.
+    this.#run.entries.prepare(this.#planned[this.completed.length + 1]);
+    await work;
+    this.completed.push({ migration, direction, durationMs: Math.round(performance.now() - startedAt) });
+    this.reportCommitted();
+  }
+
+  /** Reports migrations as finished once they are committed: others may still be rolled back. */
+  reportCommitted(): void {
+    const recorded = this.#mode === "fake" ? { recorded: true } : {};
+    const committed = this.completed.slice(this.#reported, this.#run.transactions.committed.length);
+    for (const done of committed) this.#run.observe({ type: "finished", ...done, ...recorded });
+    this.#reported += committed.length;
+  }
+
+  forgetRolledBack(): void {
+    this.completed.splice(this.#run.transactions.committed.length);
+  }
+
+  /**
+   * The migration from which a failed transaction can be retried.
+   * @throws the error itself when there is none: statements outside a transaction were already retried one by one
+   */
+  retryable(error: unknown): PlannedMigration {
+    const first = this.next ?? this.current;
+    if (first === undefined || (first.built.kind === "static" && !first.built.transactional)) throw error;
+    return first;
+  }
 }
 
 async function failed(
   { session, ledger, transactions, observe }: RunContext,
-  planned: readonly Planned[],
-  current: Planned | undefined,
+  planned: readonly PlannedMigration[],
+  current: PlannedMigration | undefined,
   error: unknown,
 ): Promise<MigrationError> {
   const typed =
@@ -92,7 +133,7 @@ async function failed(
 
 /** What a run has changed that stays, and what it had still to do. A redo names each of its migrations twice. */
 function outcomeOf(
-  planned: readonly Planned[],
+  planned: readonly PlannedMigration[],
   kept: number,
 ): Required<Pick<ErrorDetails, "applied" | "remaining">> & { readonly undone: Pick<ErrorDetails, "undone"> } {
   const named = (direction: Direction) =>

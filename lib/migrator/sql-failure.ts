@@ -1,19 +1,19 @@
 import type { ErrorDetails, MigrationError } from "../core/index.ts";
 import type { FailingStatement, Part } from "./connection/message.ts";
 import { PlainSql, type SqlOrigin } from "./load.ts";
-import type { Planned } from "./plan.ts";
+import type { PlannedMigration } from "./plan.ts";
 import { concernsTransaction } from "./sql/classify.ts";
 import { countLines } from "./sql/position.ts";
 import { type Statement, splitStatements } from "./sql/split.ts";
 
 /** Names the statement of a migration that failed: its number, and where it stands in the file. */
 export class Whereabouts {
-  readonly #planned: Planned;
+  readonly #planned: PlannedMigration;
   readonly #steps: readonly string[];
   readonly #queries: number;
 
   /** @param queries made through `pgm.db` before, which count as statements */
-  constructor(planned: Planned, steps: readonly string[], queries: number) {
+  constructor(planned: PlannedMigration, steps: readonly string[], queries: number) {
     this.#planned = planned;
     this.#queries = queries;
     this.#steps = steps;

@@ -2,9 +2,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFolder } from "../../lib/bundle/index.ts";
 import { type LintReport, lintMigrations } from "../../lib/cli/lint/index.ts";
-import { type DownForecast, MigrationError, type PlannedMigration } from "../../lib/core/index.ts";
-import { loadContexts, NoWayDown } from "../../lib/migrator/load.ts";
-import { type BuildContext, buildWithoutDatabase } from "../../lib/migrator/render.ts";
+import { type DownForecast, MigrationError, type PlanStep } from "../../lib/core/index.ts";
+import { loadCode, type MigrationCode, NoWayDown } from "../../lib/migrator/load.ts";
+import { buildWithoutDatabase } from "../../lib/migrator/render.ts";
 import { writeFolder } from "../support/folders.ts";
 
 export interface FolderOptions {
@@ -17,8 +17,8 @@ export async function lintFolder(dir: string, options: FolderOptions = {}): Prom
   const cacheDir = join(tmpdir(), "cdk-pg-migrate-test-cache", String(process.pid));
   const folder = await openFolder(dir, { cacheDir });
   const names = folder.entries.map(({ name }) => name);
-  const contexts = await loadContexts(folder, names, { decamelize: false, warn: () => {} });
-  const steps: PlannedMigration[] = [];
+  const contexts = await loadCode(folder, names, { decamelize: false, warn: () => {} });
+  const steps: PlanStep[] = [];
   const downs = new Map<string, DownForecast>();
   for (const context of contexts.values()) {
     steps.push(await planned(context));
@@ -40,7 +40,7 @@ export function lintFiles(
   return lintFolder(writeFolder(files), options);
 }
 
-async function planned(context: BuildContext): Promise<PlannedMigration> {
+async function planned(context: MigrationCode): Promise<PlanStep> {
   const built = await buildWithoutDatabase(context, "up");
   const isStatic = built.kind === "static";
   return {
@@ -53,7 +53,7 @@ async function planned(context: BuildContext): Promise<PlannedMigration> {
   };
 }
 
-async function forecast(context: BuildContext): Promise<DownForecast> {
+async function forecast(context: MigrationCode): Promise<DownForecast> {
   try {
     const built = await buildWithoutDatabase(context, "down");
     if (built.kind === "dynamic") return { kind: "dynamic" };

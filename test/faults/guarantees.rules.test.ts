@@ -7,7 +7,7 @@ const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 const page = readFileSync(join(REPOSITORY, "docs/guarantees.md"), "utf8");
 
 /** Each promise of the page's table, as "G7 in test/….test.ts". */
-const promised = [...page.matchAll(/^\| (G\d+) \|(.*)$/gm)].flatMap(([, id = "", row = ""]) => {
+const promised = [...page.matchAll(/^\| (G\d+) +\|(.*)$/gm)].flatMap(([, id = "", row = ""]) => {
   const files = [...row.matchAll(/`(test\/[\w/.-]+\.test\.ts)`/g)].map(([, file]) => file);
   return files.length === 0 ? [`${id} in no test`] : files.map((file) => `${id} in ${file}`);
 });
@@ -27,6 +27,6 @@ it("docs/guarantees.md names, for each promise, the test files that prove it, an
 });
 
 it("docs/guarantees.md gives each promise an id of its own", () => {
-  const ids = [...page.matchAll(/^\| (G\d+) \|/gm)].map(([, id]) => id);
+  const ids = [...page.matchAll(/^\| (G\d+) +\|/gm)].map(([, id]) => id);
   expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
 });

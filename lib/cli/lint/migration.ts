@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import type { Direction, DownForecast, Forecast, Migration, PlannedMigration } from "../../core/index.ts";
+import type { Direction, DownForecast, Forecast, Migration, PlanStep } from "../../core/index.ts";
 import type { KnownColumn } from "./column-types.ts";
 import { type IgnoreComment, readIgnoreComments } from "./ignore-comments.ts";
 import { type ParsedSql, type Parser, parseSteps } from "./parsed-sql.ts";
@@ -40,7 +40,7 @@ export interface LintedMigration {
 export async function readMigration(
   parser: Parser,
   request: LintRequest,
-  step: PlannedMigration,
+  step: PlanStep,
 ): Promise<LintedMigration> {
   const name = step.migration;
   const entry = request.folder.entries.find((candidate) => candidate.name === name);

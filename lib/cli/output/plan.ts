@@ -1,4 +1,4 @@
-import type { PlannedMigration, PlanReport } from "../../core/index.ts";
+import type { PlanReport, PlanStep } from "../../core/index.ts";
 import type { Printer } from "./printer.ts";
 import { visibleAll } from "./visible.ts";
 
@@ -30,10 +30,10 @@ function nothing({ refusals }: PlanReport): string {
   return refusals.length > 0 ? "No SQL would run." : "Nothing to do: no SQL would run.";
 }
 
-function transactionNote({ transactional }: PlannedMigration): string {
+function transactionNote({ transactional }: PlanStep): string {
   return transactional === false ? ", no transaction" : "";
 }
 
-function sourceNote({ source }: PlannedMigration): string {
+function sourceNote({ source }: PlanStep): string {
   return source === "history" ? ", as stored when it was applied" : "";
 }

@@ -1,6 +1,5 @@
 import pg from "pg";
 import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
-import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "../checks.ts";
 import { asOwnSql } from "../connection/own-sql.ts";
 import type { Session } from "../connection/session.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
@@ -80,6 +79,9 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     occupied: row?.occupied ?? false,
   };
 }
+
+export const missingSchemaMessage = (schema: string): string => `schema "${schema}" does not exist`;
+export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
 
 /**
  * Creates what is missing, and writes the first rows with it, in one transaction. Call with the migration lock held.

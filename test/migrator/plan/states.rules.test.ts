@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { gateDown, gateUp, requirePassage } from "../../../lib/migrator/checks.ts";
+import { checkDown, checkUp } from "../../../lib/migrator/checks.ts";
 import { type Classified, classify, outOfOrder } from "../../../lib/migrator/database-state.ts";
 
 interface Case {
@@ -84,16 +84,16 @@ describe("whether up may run", () => {
     ],
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
   ])("%s", (_name, given, order, refusals, warnings) => {
-    const gate = gateUp(
+    const checks = checkUp(
       { classified: given, superseded: new Set(["old"]), unmanaged: false, ...NOTHING_ELSE },
       order,
     );
-    expect(gate.refusals.map(({ code }) => code)).toEqual(refusals);
-    expect(gate.warnings.map(({ code }) => code)).toEqual(warnings);
+    expect(checks.refusals.map(({ code }) => code)).toEqual(refusals);
+    expect(checks.warnings.map(({ code }) => code)).toEqual(warnings);
   });
 
   it("a database with tables and no record of migrations is refused first", () => {
-    const { refusals } = gateUp(
+    const { refusals } = checkUp(
       { classified: list("1 partial"), superseded: new Set(), unmanaged: true, ...NOTHING_ELSE },
       "allow",
     );
@@ -102,7 +102,7 @@ describe("whether up may run", () => {
 
   it("names the migrations, few of many, and the way out", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
-    const [refusal] = gateUp(
+    const [refusal] = checkUp(
       { classified: list(...many), superseded: new Set(), unmanaged: false, ...NOTHING_ELSE },
       "strict",
     ).refusals;
@@ -111,8 +111,9 @@ describe("whether up may run", () => {
     expect(refusal?.hint).not.toBe("");
   });
 
-  it("down is refused only while something is half-done", () => {
-    expect(() => requirePassage(gateDown(list("1 changed", "2 missing", "3 ahead")))).not.toThrow();
-    expect(() => requirePassage(gateDown(list("1 partial")))).toThrow("half-way");
+  it("down is refused only while a migration is partial", () => {
+    expect(checkDown({ classified: list("1 changed", "2 missing", "3 ahead") }).refusals).toEqual([]);
+    const { refusals } = checkDown({ classified: list("1 partial") });
+    expect(refusals).toMatchObject([{ code: "PARTIAL", migrations: ["1"] }]);
   });
 });
