@@ -1,98 +1,107 @@
-// Who may import whom: the import table of the design, checked by `npm run check`.
+// Who may import whom: the import table of CONTRIBUTING for the machine, checked by `npm run check`.
 // Each room lists what it may reach; everything else inside the repository is refused.
-const dev = "^node_modules/(typescript|jest|@jest|@swc|dependency-cruiser|testcontainers|fast-check)/";
 
-/** A room's files may import only what `allowed` (regular expressions over resolved paths) names. */
+/** A room's files may import only what `allowed` (regular expressions over resolved paths) names, and Node's modules. */
 const room = (name, from, allowed) => ({
   name,
   severity: "error",
   from: { path: from },
-  to: { pathNot: allowed, dependencyTypesNot: ["core"] },
+  to: { pathNot: [from, ...allowed], dependencyTypesNot: ["core"] },
 });
 
 const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`);
+/** Rooms of `lib`. */
+const rooms = (...names) => names.map((name) => `^lib/${name}/`);
+
+const dev = "^node_modules/(typescript|jest|@jest|@swc|dependency-cruiser|testcontainers|fast-check)/";
+const REVIEW = ["lint", "verify", "catalog", "dump"].map((name) => `review/${name}`);
 
 module.exports = {
   forbidden: [
-    room("bin-migrate", "^bin/migrate\\.ts$", ["^lib/cli/"]),
+    room("bin-migrate", "^bin/migrate\\.ts$", ["^lib/cli/process\\.ts$"]),
     room("bin-app", "^bin/app\\.ts$", ["^lib/(index|app-stack)\\.ts$"]),
     room("public", "^lib/(index|app-stack)\\.ts$", [
-      "^lib/(constructs/|core/|app-stack\\.ts$)",
+      ...rooms("constructs", "core"),
       ...npm("aws-cdk-lib", "constructs", "node-pg-migrate"),
     ]),
-    room("core", "^lib/core/", ["^lib/core/"]),
-    room("migrator", "^lib/migrator/", ["^lib/(core|migrator)/", ...npm("pg", "node-pg-migrate")]),
-    room("sql", "^lib/migrator/sql/", ["^lib/(core|migrator/sql)/"]),
-    room("commands", "^lib/commands/", ["^lib/(commands|core|migrator)/", ...npm("valibot")]),
-    room("bundle", "^lib/bundle/", ["^lib/(core|bundle)/", ...npm("esbuild")]),
+    room("core", "^lib/core/", []),
+    room("sql", "^lib/sql/", rooms("core")),
+    room("postgres", "^lib/postgres/", [...rooms("core", "sql"), ...npm("pg")]),
+    room("engine", "^lib/engine/", [...rooms("core", "sql", "postgres"), ...npm("pg", "node-pg-migrate")]),
+    room("folder", "^lib/folder/", [...rooms("core"), ...npm("esbuild")]),
+    room("asset", "^lib/asset/", [...rooms("core", "folder"), ...npm("esbuild")]),
+    room("commands", "^lib/commands/", [...rooms("core", "engine"), ...npm("valibot")]),
+    room("embedded", "^lib/embedded/", [
+      ...rooms("core", "sql", "postgres", "engine"),
+      ...npm("pg", "valibot"),
+    ]),
     room("constructs", "^lib/constructs/", [
-      "^lib/(constructs|core|bundle)/",
+      ...rooms("core", "asset"),
       "^lambda/contract\\.ts$",
       ...npm("aws-cdk-lib", "constructs"),
     ]),
     room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
       "^lambda/",
-      "^lib/(commands|core|migrator)/",
+      ...rooms("core", "postgres", "engine", "commands"),
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
     ]),
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
-      "^lib/core/",
-      "^lambda/(stack-event/|runtime/(invocation|log|redactor|cut|resource-name)\\.ts$|contract\\.ts$)",
+      "^lambda/(runtime/(invocation|log|redactor|cut|resource-name)|contract)\\.ts$",
+      ...rooms("core"),
       ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda"),
     ]),
+    room("migrations", "^migrations/", npm("node-pg-migrate")),
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.
     room("bench", "^bench/", [
-      "^bench/",
-      "^lib/(migrator|cli/local)/index\\.ts$",
+      ...rooms("core", "postgres", "engine", "embedded"),
       ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
     ]),
-    room("scripts", "^scripts/", [
-      "^(scripts/|lib/bundle/.*\\.mjs$)",
+    // The JavaScript files of the folder are also for what runs before anything is compiled.
+    room("scripts", "^(scripts/|bin/run\\.mjs)", [
+      "^(scripts/|lib/(folder|asset)/[^/]+\\.mjs$)",
       ...npm("esbuild", "node-pg-migrate", "typescript"),
     ]),
-    room("migrations", "^migrations/", ["^migrations/", ...npm("node-pg-migrate")]),
+    {
+      name: "review",
+      comment:
+        "What one looks at before and after: data, no terminal. Libraries of development are its own choice.",
+      severity: "error",
+      from: { path: "^lib/review/" },
+      to: {
+        path: ["^(bin|lambda|test|bench|migrations|lib)/", dev],
+        pathNot: ["^lib/review/", ...rooms("core", "sql", "postgres", "engine")],
+      },
+    },
+    {
+      name: "review-by-its-indexes",
+      severity: "error",
+      from: { path: "^lib/review/([^/]+)/" },
+      to: { path: "^lib/review/", pathNot: ["^lib/review/$1/", ...rooms(...REVIEW)] },
+    },
     {
       name: "cli",
       severity: "error",
       from: { path: "^lib/cli/" },
-      to: { path: ["^(bin|lambda|test|migrations)/", "^lib/(constructs|index|app-stack)", dev] },
+      to: {
+        path: ["^(bin|lambda|test|bench|migrations|lib)/", dev],
+        pathNot: [
+          "^lib/cli/",
+          ...rooms("core", "sql", "postgres", "engine", "commands", "folder", "asset", "embedded", ...REVIEW),
+        ],
+      },
     },
     {
-      name: "no-doors-or-tests",
+      name: "no-doors-tests-or-bench",
       severity: "error",
-      from: { pathNot: "^(test|bin)/" },
-      to: { path: "^(bin|test)/" },
-    },
-    {
-      name: "no-bench",
-      severity: "error",
-      from: { pathNot: "^(bench|test)/" },
-      to: { path: "^bench/" },
+      from: { pathNot: "^(test|bin|bench)/" },
+      to: { path: "^(bin|test|bench)/" },
     },
     {
       name: "one-adapter",
       comment: "node-pg-migrate is reached through one file; the public API exports some of its types",
       severity: "error",
-      from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/(migrator/node-pg-migrate|index)\\.ts$" },
+      from: { path: "^(lib|lambda|bin)/", pathNot: "^lib/(engine/node-pg-migrate|index)\\.ts$" },
       to: { path: "^node_modules/node-pg-migrate/" },
-    },
-    {
-      name: "core-by-its-index",
-      severity: "error",
-      from: { pathNot: "^(lib/core|test)/" },
-      to: { path: "^lib/core/", pathNot: "^lib/core/index\\.ts$" },
-    },
-    {
-      name: "constructs-by-its-index",
-      severity: "error",
-      from: { pathNot: "^(lib/constructs|test)/" },
-      to: { path: "^lib/constructs/", pathNot: "^lib/constructs/index\\.ts$" },
-    },
-    {
-      name: "commands-by-its-index",
-      severity: "error",
-      from: { pathNot: "^(lib/commands|test)/" },
-      to: { path: "^lib/commands/", pathNot: "^lib/commands/index\\.ts$" },
     },
     {
       name: "constructs-load-no-engine",
@@ -100,21 +109,8 @@ module.exports = {
       from: { path: "^lib/index\\.ts$" },
       to: { path: "^node_modules/node-pg-migrate/", dependencyTypesNot: ["type-only"] },
     },
-    {
-      name: "bundle-by-its-index",
-      comment:
-        "its JavaScript files are also for what runs before anything is compiled: bin/run.mjs and scripts/",
-      severity: "error",
-      from: { pathNot: "^(lib/bundle|test)/" },
-      to: { path: "^lib/bundle/", pathNot: "^lib/bundle/((asset/)?index\\.ts|.*\\.mjs)$" },
-    },
-    {
-      name: "migrator-by-its-index",
-      severity: "error",
-      from: { pathNot: "^(lib/migrator|test)/" },
-      to: { path: "^lib/migrator/", pathNot: "^lib/migrator/index\\.ts$" },
-    },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-folder-cycles", scope: "folder", severity: "error", from: {}, to: { circular: true } },
     { name: "no-orphans", severity: "error", from: { orphan: true, path: "^(lib|lambda)/" }, to: {} },
     {
       name: "no-undeclared",

@@ -11,7 +11,7 @@ for (const major of majors) {
 const onceMajor = majors.includes(USUAL_MAJOR) ? USUAL_MAJOR : majors[0];
 
 const RULES = "\\.rules\\.test\\.ts$";
-const ONCE = ["<rootDir>/test/cli/local/", "<rootDir>/test/support/", "\\.once\\.test\\.ts$"];
+const ONCE = ["<rootDir>/test/embedded/", "<rootDir>/test/support/", "\\.once\\.test\\.ts$"];
 
 const common = {
   roots: ["<rootDir>/test"],

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { generate } from "selfsigned";
-import { startLocal, stopLocal } from "../lib/cli/local/index.ts";
-import { splitStatements } from "../lib/migrator/index.ts";
+import { startLocal, stopLocal } from "../lib/embedded/index.ts";
+import { splitStatements } from "../lib/engine/index.ts";
 
 export interface Database {
   readonly host: string;

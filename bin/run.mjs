@@ -6,11 +6,11 @@ import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writ
 import module from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { privateCache, safeCache } from "../lib/bundle/safe-cache.mjs";
+import { privateCache, safeCache } from "../lib/folder/safe-cache.mjs";
 
 const program = fileURLToPath(import.meta.url);
 const root = dirname(dirname(program));
-const folders = ["bin", "lib/bundle", "lib/cli", "lib/commands", "lib/core", "lib/migrator", "scripts"];
+const folders = ["bin", "lib/folder", "lib/cli", "lib/commands", "lib/core", "lib/engine", "scripts"];
 
 /**
  * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:

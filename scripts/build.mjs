@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { builtinModules } from "../lib/bundle/asset/builtin-modules.mjs";
+import { builtinModules } from "../lib/asset/builtin-modules.mjs";
 import { bundleCli } from "./cli-bundle.mjs";
 import { licencesOf } from "./licences.mjs";
 import { buildPublicApi } from "./public-api.mjs";
@@ -33,7 +33,7 @@ async function bundleConstructs() {
 }
 
 async function bundleHandlers() {
-  const { buildHandlers } = await import(pathToFileURL(join(dist, "lib/bundle/asset/index.js")).href);
+  const { buildHandlers } = await import(pathToFileURL(join(dist, "lib/asset/index.js")).href);
   const metafile = await buildHandlers(join(root, "lambda"), join(dist, "handlers"));
   cpSync(join(root, "lambda", RDS_CERTIFICATES), join(dist, "handlers", RDS_CERTIFICATES));
   return { metafile, from: join(root, "lambda") };

@@ -1,7 +1,7 @@
 // How the command line is bundled, for the package (build.mjs) and for a checkout (bin/run.mjs).
 import { join } from "node:path";
 import { build } from "esbuild";
-import { builtinModules } from "../lib/bundle/asset/builtin-modules.mjs";
+import { builtinModules } from "../lib/asset/builtin-modules.mjs";
 
 /** Loaded on demand from where they are installed. Migrations and the engine share one node-pg-migrate. */
 const EXTERNAL = ["esbuild", "node-pg-migrate", "libpg-query", "pg-native", "pg-cloudflare"];

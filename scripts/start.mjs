@@ -4,7 +4,7 @@ import "./check-node.mjs";
 import module from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { safeCache } from "../lib/bundle/safe-cache.mjs";
+import { safeCache } from "../lib/folder/safe-cache.mjs";
 
 const file = fileURLToPath(import.meta.url);
 const root = join(dirname(file), "..", "..");

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Finding, MigrationError, type RunReport, type StatusReport } from "../../lib/core/index.ts";
-import type { Migrator } from "../../lib/migrator/index.ts";
+import type { Migrator } from "../../lib/engine/index.ts";
 import { type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
 import { findingsInLambda } from "../runtime/advice.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";

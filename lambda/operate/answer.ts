@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { ERROR_CODES, ERRORS, MigrationError } from "../../lib/core/index.ts";
-import { errorAsJson, resultAsJson } from "../../lib/migrator/index.ts";
+import { errorAsJson, resultAsJson } from "../../lib/engine/index.ts";
 import { findingsInLambda } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { COMMAND_NAMES, COMMANDS, type CommandName } from "../../lib/commands/index.ts";
 import { MigrationError } from "../../lib/core/index.ts";
-import type { Migrator } from "../../lib/migrator/index.ts";
+import type { Migrator } from "../../lib/engine/index.ts";
 import { problemsOf } from "../runtime/schema.ts";
 
 /** A command that may run: its payload was checked, and confirmed where it changes something. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError, type MigratorOptions, type Provenance, TOOL } from "../../lib/core/index.ts";
-import { Migrator } from "../../lib/migrator/index.ts";
+import { Migrator } from "../../lib/engine/index.ts";
 import { LIMITS } from "../contract.ts";
 import { adviseInLambda } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";

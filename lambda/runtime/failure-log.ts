@@ -1,5 +1,5 @@
 import { MigrationError } from "../../lib/core/index.ts";
-import { errorAsJson } from "../../lib/migrator/index.ts";
+import { errorAsJson } from "../../lib/engine/index.ts";
 import type { LogFields } from "./log.ts";
 
 /** All that is known of a failure, for the log: what is sent elsewhere has to be short. */

@@ -1,5 +1,5 @@
 import type { MigrationError } from "../../lib/core/index.ts";
-import { outsideContainment, strayError } from "../../lib/migrator/index.ts";
+import { outsideContainment, strayError } from "../../lib/engine/index.ts";
 
 let stopRun: ((error: MigrationError) => void) | undefined;
 let isInstalled = false;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import type { ReadFolderOptions } from "../bundle/index.ts";
 import { DEFAULTS, type MigratorOptions } from "../core/index.ts";
+import type { ReadFolderOptions } from "../folder/index.ts";
 import { choice, parsed, repeated, seconds, text, toggle, type Values, wholeNumber } from "./command.ts";
 
 export const JSON_FLAG = {

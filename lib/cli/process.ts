@@ -1,5 +1,5 @@
 import { errorCode, type MigrationError } from "../core/index.ts";
-import { onFirstMigrationCode, outsideContainment, strayError } from "../migrator/index.ts";
+import { onFirstMigrationCode, outsideContainment, strayError } from "../engine/index.ts";
 import { endAtSecondSignal } from "./endless-loop.ts";
 import { main, reportFailure } from "./index.ts";
 import { commandLine, EXIT, type World } from "./world.ts";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MigrationError } from "../core/index.ts";
-import { type Migrator, maskedPlan } from "../migrator/index.ts";
+import { type Migrator, maskedPlan } from "../engine/index.ts";
 
 /**
  * What a command may do to the database: nothing, change it, or change it so that data may be lost. The status function

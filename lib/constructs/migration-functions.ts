@@ -6,7 +6,7 @@ import * as logs from "aws-cdk-lib/aws-logs";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
-import type { BuiltAsset } from "../bundle/asset/index.ts";
+import type { BuiltAsset } from "../asset/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 

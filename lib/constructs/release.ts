@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
-import { type BuiltAsset, buildAssetSync } from "../bundle/asset/index.ts";
+import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
 import { type Manifest, MigrationError } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";

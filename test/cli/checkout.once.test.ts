@@ -43,7 +43,7 @@ describe("a version of Node that is not supported", () => {
     expect(ended).toMatchObject({ stdout: "", status: 1 });
   });
 
-  it.each([...PROGRAMS, "scripts/check-node.mjs", "lib/bundle/safe-cache.mjs"])(
+  it.each([...PROGRAMS, "scripts/check-node.mjs", "lib/folder/safe-cache.mjs"])(
     "can read the program's text, to come to that sentence (%s)",
     async (program) => {
       const text = readFileSync(join(REPOSITORY, program), "utf8");

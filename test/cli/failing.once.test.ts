@@ -117,14 +117,10 @@ describe("a migration in TypeScript that fails", () => {
   it("by calling the builder wrongly in a folder named as the engine's own: the line of the call", () =>
     withDatabase(async (db) => {
       const project = writeFolder({
-        "lib/migrator/1_a.ts": "export const up = (pgm) => {\n  pgm.createTable();\n};\n",
+        "lib/engine/1_a.ts": "export const up = (pgm) => {\n  pgm.createTable();\n};\n",
       });
-      const { stderr } = await runCommand(
-        project,
-        ["up", "-m", "lib/migrator"],
-        environmentOf(db.connection),
-      );
-      expect(stderr).toContain("at lib/migrator/1_a.ts:2:7");
+      const { stderr } = await runCommand(project, ["up", "-m", "lib/engine"], environmentOf(db.connection));
+      expect(stderr).toContain("at lib/engine/1_a.ts:2:7");
     }));
 
   it("by throwing: its message, file and line, in helpers too", async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { OWN_RULE_NAMES } from "../../lib/cli/lint/rules.ts";
+import { OWN_RULE_NAMES } from "../../lib/review/lint/rules.ts";
 import { REPOSITORY } from "./markdown.ts";
 
 describe("docs/migrations.md", () => {

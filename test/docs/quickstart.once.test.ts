@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { findLocal, resetLocal } from "../../lib/cli/local/index.ts";
+import { findLocal, resetLocal } from "../../lib/embedded/index.ts";
 import { ask } from "../support/launcher.ts";
 import { type Ended, freshEnvironment, run } from "./commands.ts";
 import { firstBlock, REPOSITORY, readPage } from "./markdown.ts";

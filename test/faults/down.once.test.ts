@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import type { Migrator } from "../../lib/migrator/index.ts";
+import type { Migrator } from "../../lib/engine/index.ts";
 import { appliedNames, openMigrator } from "../support/migrator.ts";
 import { expectRecovery } from "./every-request.ts";
 import { hitting, type Stage, setStage, throughProxy, typed } from "./faulty-run.ts";

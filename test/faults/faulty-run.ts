@@ -1,5 +1,5 @@
 import { MigrationError, type MigratorOptions } from "../../lib/core/index.ts";
-import type { Migrator, MigratorSetup } from "../../lib/migrator/index.ts";
+import type { Migrator, MigratorSetup } from "../../lib/engine/index.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { openMigrator } from "../support/migrator.ts";

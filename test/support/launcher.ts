@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { type LocalOptions, type LocalServer, resetLocal } from "../../lib/cli/local/index.ts";
+import { type LocalOptions, type LocalServer, resetLocal } from "../../lib/embedded/index.ts";
 import { compiled } from "./compiled.ts";
 import { hasSharedMemory } from "./postgres.ts";
 

@@ -1,6 +1,7 @@
 /** One call of the launcher in a process of its own, with arguments such as `start '{"projectDir": …}'`. */
-import { findLocal, resetLocal, startLocal, stopLocal } from "../../lib/cli/local/index.ts";
+
 import { MigrationError } from "../../lib/core/index.ts";
+import { findLocal, resetLocal, startLocal, stopLocal } from "../../lib/embedded/index.ts";
 
 const commands = { start: startLocal, stop: stopLocal, reset: resetLocal, find: findLocal };
 const [name, json] = process.argv.slice(2);

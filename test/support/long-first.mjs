@@ -9,13 +9,13 @@ const LONG = {
   "test/aws/stack.once.test.ts": 60,
   "test/package/consumer.once.test.ts": 55,
   "test/constructs/synth.rules.test.ts": 45,
-  "test/cli/verify-corpus.once.test.ts": 30,
+  "test/review/verify-corpus.once.test.ts": 30,
   "test/faults/cut.once.test.ts": 25,
   "test/faults/frozen.once.test.ts": 25,
   "test/faults/kill.once.test.ts": 25,
   "test/faults/lost-answer.once.test.ts": 25,
   "test/faults/terminate.once.test.ts": 25,
-  "test/migrator/many.once.test.ts": 15,
+  "test/engine/many.once.test.ts": 15,
 };
 
 export default class LongFirst extends Sequencer {

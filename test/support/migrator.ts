@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openFolder } from "../../lib/bundle/index.ts";
 import { MigrationError, type MigratorOptions, type RunEvent } from "../../lib/core/index.ts";
-import { Migrator, type MigratorSetup } from "../../lib/migrator/index.ts";
+import { Migrator, type MigratorSetup } from "../../lib/engine/index.ts";
+import { openFolder } from "../../lib/folder/index.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** An engine over a folder and a test's database. Times are short, because tests wait for them. */

@@ -5,8 +5,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import pg from "pg";
-import { serverUser } from "../../lib/cli/local/server-user.ts";
-import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
+import { serverUser } from "../../lib/embedded/server-user.ts";
+import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
 import type { Pooler, PoolerOptions } from "./pooler.ts";
 
 /** Path of PgBouncer, where this machine has it. */

@@ -1,6 +1,6 @@
 import { resolveOptions } from "../../lib/core/index.ts";
-import { Session } from "../../lib/migrator/connection/session.ts";
-import { Transactions } from "../../lib/migrator/transactions.ts";
+import { Transactions } from "../../lib/engine/transactions.ts";
+import { Session } from "../../lib/postgres/session.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** The engine's own session, and the transactions of a run on it. @param deadline enforced by the server only */

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { generate } from "selfsigned";
-import { type LocalServer, startLocal, stopLocal } from "../../lib/cli/local/index.ts";
-import { serverUser } from "../../lib/cli/local/server-user.ts";
-import type { ConnectionSettings } from "../../lib/migrator/connection/settings.ts";
+import { type LocalServer, startLocal, stopLocal } from "../../lib/embedded/index.ts";
+import { serverUser } from "../../lib/embedded/server-user.ts";
+import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
 import { packageOf, pgMajor } from "./postgres.ts";
 
 export interface TlsOptions {

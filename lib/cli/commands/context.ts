@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../bundle/index.ts";
 import { MigrationError, type MigrationSource } from "../../core/index.ts";
-import { Migrator } from "../../migrator/index.ts";
+import { Migrator } from "../../engine/index.ts";
+import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../folder/index.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { createPrinter, type Printer } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";

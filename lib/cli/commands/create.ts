@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import * as v from "valibot";
-import { createMigration, type MigrationLanguage } from "../../bundle/index.ts";
 import { MigrationError } from "../../core/index.ts";
+import { createMigration, type MigrationLanguage } from "../../folder/index.ts";
 import { choice, defineCommand, toggle } from "../command.ts";
 import { FOLDER_FLAGS, JSON_FLAG, listingOptions } from "../flags.ts";
 import { printJson } from "../output/json.ts";

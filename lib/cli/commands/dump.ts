@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
-import { openFolder } from "../../bundle/index.ts";
 import { MigrationError } from "../../core/index.ts";
-import { closeClient, Migrator } from "../../migrator/index.ts";
-import { connectTo, ownTablesOf } from "../catalog/index.ts";
+import { closeClient, Migrator } from "../../engine/index.ts";
+import { openFolder } from "../../folder/index.ts";
+import { connectTo, ownTablesOf } from "../../review/catalog/index.ts";
+import { dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
-import { dumpSchema, type SchemaDump } from "../dump/index.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { colorDifference, compareDump, readDump, writeDump } from "../output/dump-file.ts";
 import { printJson } from "../output/json.ts";

@@ -21,7 +21,7 @@ export const lint = defineCommand({
   // Exit code 1 when an error is found; warnings alone pass.
   run: (world, flags) =>
     withContext(world, flags, { remarksTo: world.stderr }, async ({ migrator, source, target, printer }) => {
-      const { lintMigrations, readColumnTypes } = await import("../lint/index.ts");
+      const { lintMigrations, readColumnTypes } = await import("../../review/lint/index.ts");
       const all = flags.all === true;
       const forecast = await migrator.forecast({ all });
       const github = flags.format === "github";

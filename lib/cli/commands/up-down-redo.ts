@@ -1,6 +1,6 @@
 import { COMMANDS } from "../../commands/index.ts";
 import type { RunReport } from "../../core/index.ts";
-import type { Migrator } from "../../migrator/index.ts";
+import type { Migrator } from "../../engine/index.ts";
 import { count, defineCommand, parsed, toggle } from "../command.ts";
 import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
 import { printJson } from "../output/json.ts";

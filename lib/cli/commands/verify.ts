@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { openFolder } from "../../bundle/index.ts";
+import { openFolder } from "../../folder/index.ts";
+import { verifyMigrations } from "../../review/verify/index.ts";
 import { defineCommand, toggle } from "../command.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { printJson } from "../output/json.ts";
@@ -8,7 +9,6 @@ import { createWatch } from "../output/progress.ts";
 import { renderVerify, withHint } from "../output/verify-report.ts";
 import { visibleAll } from "../output/visible.ts";
 import { chooseScratch } from "../settings/scratch.ts";
-import { verifyMigrations } from "../verify/index.ts";
 import { EXIT } from "../world.ts";
 
 export const verify = defineCommand({

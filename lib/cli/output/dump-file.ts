@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { createTwoFilesPatch } from "diff";
 import { errorCode, MigrationError } from "../../core/index.ts";
-import { DUMP_MARK } from "../dump/index.ts";
+import { DUMP_MARK } from "../../review/dump/index.ts";
 import { machineFailure } from "./machine-failure.ts";
 import type { Colors } from "./printer.ts";
 

@@ -1,5 +1,5 @@
 import type { MigrationError } from "../../core/index.ts";
-import { errorAsJson, resultAsJson } from "../../migrator/index.ts";
+import { errorAsJson, resultAsJson } from "../../engine/index.ts";
 import type { World } from "../world.ts";
 
 /** The one object that `--json` prints on stdout when a command ran to its end. */

@@ -1,4 +1,4 @@
-import type { LintFinding, LintReport } from "../lint/index.ts";
+import type { LintFinding, LintReport } from "../../review/lint/index.ts";
 import type { Colors } from "./printer.ts";
 import { clip, wrap } from "./width.ts";
 

@@ -1,5 +1,5 @@
 import type { RunReport } from "../../core/index.ts";
-import type { Extent } from "../../migrator/index.ts";
+import type { Extent } from "../../engine/index.ts";
 import { commandLine } from "../world.ts";
 import { duration } from "./duration.ts";
 import { printFindings } from "./findings.ts";

@@ -17,7 +17,7 @@ export function placeOfThrow({ code, details }: MigrationError, cwd: string): st
   return undefined;
 }
 
-/** Calls of `pgm` go through the engine before they reach node-pg-migrate. A project may have a `lib/migrator` too. */
+/** Calls of `pgm` go through the engine before they reach node-pg-migrate. A project may have a `lib/engine` too. */
 const ENGINE = /[\\/]lib[\\/]migrator[\\/](?:engine\.ts$|(?:build|run|connection)[\\/])/;
 
 /** The stack of the first error in the chain of causes. */

@@ -1,5 +1,5 @@
 import { createColors } from "picocolors";
-import type { VerifiedMigration, VerifyReport } from "../verify/index.ts";
+import type { VerifiedMigration, VerifyReport } from "../../review/verify/index.ts";
 import { commandLine } from "../world.ts";
 import { duration } from "./duration.ts";
 import { amount } from "./names.ts";

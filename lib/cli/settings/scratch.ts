@@ -1,6 +1,6 @@
 import { MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../migrator/index.ts";
-import { type ScratchProvider, scratchOn, shadowAt } from "../verify/index.ts";
+import type { ConnectionSettings } from "../../engine/index.ts";
+import { type ScratchProvider, scratchOn, shadowAt } from "../../review/verify/index.ts";
 import type { World } from "../world.ts";
 import { isLoopback } from "./address.ts";
 import { readDatabaseSettings } from "./database.ts";

@@ -1,6 +1,6 @@
 import { createConnection } from "node:net";
 import { errorCode } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../migrator/index.ts";
+import type { ConnectionSettings } from "../../engine/index.ts";
 import type { World } from "../world.ts";
 import { readDatabaseSettings } from "./database.ts";
 import { readVariables, type Variables } from "./variables.ts";
@@ -42,7 +42,7 @@ export async function chooseTarget(world: World, flags: TargetFlags): Promise<Ta
 }
 
 async function useLocal(world: World, lead: string): Promise<Target> {
-  const { startLocal } = await import("../local/index.ts");
+  const { startLocal } = await import("../../embedded/index.ts");
   const { connection, started, major, note } = await startLocal({ projectDir: world.cwd });
   const { host, port, database } = connection;
   const line = `${lead} Postgres ${major} ${started ? "was started" : "is used"} (database ${database} on ${host}:${port})`;

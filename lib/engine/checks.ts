@@ -1,0 +1,181 @@
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  type Finding,
+  MigrationError,
+  type MigrationState,
+  type OrderPolicy,
+} from "../core/index.ts";
+import { maskSecrets } from "../sql/index.ts";
+import type { Context } from "./context.ts";
+import { type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
+import { readUpSql } from "./history/read.ts";
+import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "./history/tables.ts";
+
+/** Whether a run is allowed. */
+export interface Checks {
+  /** Reasons not to run, gravest first. */
+  readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
+}
+
+/** The part of the state that decides whether a run is allowed. */
+type CheckedState = Pick<
+  DatabaseState,
+  "classified" | "superseded" | "renamed" | "unmanaged" | "missingSchemas"
+>;
+
+/** Whether `up` may run. */
+export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
+  const { classified, superseded, unmanaged, renamed } = state;
+  const renames = new Set([...renamed.keys(), ...renamed.values()]);
+  const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
+  const inState = (wanted: MigrationState) => others(namesIn(classified, wanted));
+  const changed = inState("changed");
+  const always = [
+    finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
+    finding(
+      "CHANGED",
+      changed.filter((name) => !superseded.has(name)),
+      CHANGED_TEXT,
+    ),
+  ];
+  const older = finding(
+    "CHANGED",
+    changed.filter((name) => superseded.has(name)),
+    SUPERSEDED_TEXT,
+  );
+  const byOrder = [
+    finding("MISSING", inState("missing"), MISSING_TEXT),
+    finding("ORDER", others(outOfOrder(classified)), ORDER_TEXT),
+  ];
+  // What is applied under another name would be applied again.
+  const twice = renamedFinding(renamed);
+  const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
+  const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
+  return {
+    refusals: present([
+      missingSchema(state),
+      unmanaged ? UNMANAGED : undefined,
+      ...always,
+      order === "allow" ? undefined : twice,
+      ...(order === "strict" ? byOrder : []),
+    ]),
+    warnings: present([
+      older,
+      order === "allow" ? twice : undefined,
+      ...(order === "warn" ? byOrder : []),
+      ahead,
+    ]),
+  };
+}
+
+/** Whether `down` may run: not while a migration is partial. */
+export function checkDown({ classified }: Pick<CheckedState, "classified">): Checks {
+  const partial = namesIn(classified, "partial");
+  const refusal = finding("PARTIAL", partial, PARTIAL_TEXT);
+  return { refusals: refusal === undefined ? [] : [refusal], warnings: [] };
+}
+
+/** @throws MigrationError with the code of the gravest refusal; for a changed migration with its SQL before and after */
+export async function requireAllowed(
+  context: Context,
+  state: DatabaseState,
+  { refusals: [refusal] }: Checks,
+): Promise<void> {
+  if (refusal === undefined) return;
+  const { code, message, hint, migrations } = refusal;
+  const [migration] = migrations;
+  const changes = code === "CHANGED" ? await describeChanges(context, state) : {};
+  throw new MigrationError(code, message, {
+    hint,
+    ...(migration === undefined ? {} : { migration }),
+    ...changes,
+  });
+}
+
+async function describeChanges(
+  { session, tables }: Context,
+  { existing, stored, changed, superseded }: DatabaseState,
+): Promise<Pick<ErrorDetails, "changes" | "redo">> {
+  const recorded = await readUpSql(session, tables, existing, [...changed.keys()]);
+  const changes = [...changed]
+    .filter(([migration]) => !superseded.has(migration))
+    .map(([migration, after]) => ({
+      migration,
+      // Masked again: an older version masked each character, and the mask is no difference.
+      before: recorded.get(migration)?.map(maskSecrets) ?? null,
+      after: (after ?? []).map(maskSecrets),
+    }));
+  const order = stored.applied.map(({ name }) => name);
+  const oldest = Math.min(...changes.map(({ migration }) => order.indexOf(migration)));
+  return { changes, redo: order.length - oldest };
+}
+
+/** A mistyped schema has no record of migrations: without a word about it, all of them would just seem pending. */
+function missingSchema({ classified, missingSchemas: [schema] }: CheckedState): Finding | undefined {
+  if (schema === undefined || classified.every(({ state }) => state !== "pending")) return undefined;
+  return {
+    code: "SCHEMA_NOT_FOUND",
+    migrations: [],
+    message: missingSchemaMessage(schema),
+    hint: MISSING_SCHEMA_HINT,
+  };
+}
+
+interface Text {
+  readonly message: (names: string) => string;
+  readonly hint: string;
+}
+
+const UNMANAGED: Finding = {
+  code: "UNMANAGED",
+  migrations: [],
+  message: "the database has tables in it, and no record of migrations",
+  hint: "Is it the right one? If it is: `baseline` says which migrations it already has (none, or as far as --to).",
+};
+
+const PARTIAL_TEXT: Text = {
+  message: (names) => `stopped half-way, outside a transaction: ${names}`,
+  hint: "Look at what its statements left behind, then settle it with `resolve`.",
+};
+const CHANGED_TEXT: Text = {
+  message: (names) => `changed after it was applied: ${names}`,
+  hint: "Restore the file and put the change into a new migration; `repair` accepts a change that is known to be harmless.",
+};
+const SUPERSEDED_TEXT: Text = {
+  message: (names) => `an earlier version than the one accepted since: ${names}`,
+  hint: "Nothing is run for it. Bring the newer version of the file back when this code is to stay.",
+};
+const MISSING_TEXT: Text = {
+  message: (names) => `applied to the database, but the file is gone: ${names}`,
+  hint: "Bring the file back, or go on without it with --order warn. Where it was renamed and edited as well, give it its name back first.",
+};
+const ORDER_TEXT: Text = {
+  message: (names) => `not applied, and older than what is: ${names}`,
+  hint: "Give it a newer timestamp (rename the file), or apply it where it is with --order allow.",
+};
+const AHEAD_TEXT: Text = {
+  message: (names) => `the database is ahead of these files: ${names}`,
+  hint: "Newer code has been here. Nothing is undone.",
+};
+
+const SHOWN = 5;
+
+function renamedFinding(renamed: ReadonlyMap<string, string>): Finding | undefined {
+  const pairs = [...renamed].slice(0, SHOWN).map(([before, now]) => `${before}, whose file is now ${now}`);
+  if (pairs.length === 0) return undefined;
+  return {
+    code: "MISSING",
+    migrations: [...renamed.keys()],
+    message: `applied under another name: ${pairs.join("; ")}`,
+    hint: "Give the file its name back; or record the new one: `repair` does so, and runs nothing.",
+  };
+}
+
+function finding(code: ErrorCode, migrations: readonly string[], text: Text): Finding | undefined {
+  if (migrations.length === 0) return undefined;
+  const more = migrations.length > SHOWN ? ` and ${migrations.length - SHOWN} more` : "";
+  const names = migrations.slice(0, SHOWN).join(", ") + more;
+  return { code, migrations, message: text.message(names), hint: text.hint };
+}

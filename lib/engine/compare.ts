@@ -1,0 +1,165 @@
+import { setImmediate as afterSending } from "node:timers/promises";
+import { MigrationError, type MigrationSource } from "../core/index.ts";
+import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
+import { isEmptySql } from "../sql/split.ts";
+import type { AppliedMigration } from "./history/read.ts";
+import type { MigrationCode } from "./load.ts";
+import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";
+import { renderUp } from "./render.ts";
+
+/** SQL of changed migrations as it is now; undefined where it is not known. */
+export type ChangedMigrations = ReadonlyMap<string, readonly string[] | undefined>;
+
+export type Digests = ReadonlyMap<string, string>;
+
+/**
+ * Digests of all files; undefined when there is one that has none. The turn it waits lets a query go out first that
+ * the server can work on meanwhile.
+ */
+export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
+  await afterSending();
+  return source.digests(source.entries.map(({ name }) => name)).catch(() => undefined);
+}
+
+/** Digests of the files of applied migrations: what is wrong with another one shows when it is to run. */
+export function digestApplied(
+  source: MigrationSource,
+  applied: readonly AppliedMigration[],
+): Promise<Digests> {
+  const names = new Set(applied.map(({ name }) => name));
+  const present = source.entries.map(({ name }) => name).filter((name) => names.has(name));
+  return source.digests(present);
+}
+
+/**
+ * The applied migrations whose SQL is not what was applied, with the SQL as it is now. Files are compared by digest;
+ * only one that differs is loaded, and then its SQL decides: comments, white space and line endings do not count.
+ * Where no SQL was recorded, because that would have run the code of an applied migration, the text decides.
+ */
+export async function findChanged(
+  source: MigrationSource,
+  applied: readonly AppliedMigration[],
+  digests: Digests,
+  options: LoadOptions,
+): Promise<ChangedMigrations> {
+  const recorded = applied.filter((m) => m.sourceDigest !== null && digests.has(m.name));
+  const differing = recorded.filter((m) => digests.get(m.name) !== m.sourceDigest);
+  const textOnly = differing.filter((m) => m.sqlDigest === null && m.digestVersion === null);
+  const changed = new Map<string, readonly string[] | undefined>(
+    textOnly.map(({ name }) => [name, undefined]),
+  );
+  const affected = await usingShorthandsOf(source, differing, recorded);
+  const compared = recorded.filter((m) => isComparable(m) && (differing.includes(m) || affected.has(m.name)));
+  for (const { name, sqlDigest: before } of compared) {
+    const now = await currentSql(source, name, options);
+    if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
+    if (now === undefined) changed.set(name, undefined);
+    else if (await isReproducible(source, now)) changed.set(name, now.steps);
+  }
+  return changed;
+}
+
+/**
+ * Modules that may use a shorthand of a file that differs: all after it. Their own files say nothing of it, so that
+ * their SQL has to be compared.
+ */
+async function usingShorthandsOf(
+  source: MigrationSource,
+  differing: readonly AppliedMigration[],
+  recorded: readonly AppliedMigration[],
+): Promise<ReadonlySet<string>> {
+  if (differing.length === 0) return new Set();
+  const sharing = new Set(await source.shorthandNames());
+  const names = new Set(differing.map(({ name }) => name).filter((name) => sharing.has(name)));
+  if (names.size === 0) return new Set();
+  const order = inOrder(source);
+  const first = order.findIndex(({ name }) => names.has(name));
+  const known = new Set(recorded.map(({ name }) => name));
+  const later = order
+    .slice(first + 1)
+    .filter(({ name, fileName }) => known.has(name) && !/\.sql$/i.test(fileName));
+  return new Set(later.map(({ name }) => name));
+}
+
+/** Undefined for a file that cannot be built any more: that is a change too, and must not hide the others. */
+async function currentSql(
+  source: MigrationSource,
+  name: string,
+  options: LoadOptions,
+): Promise<{ context: MigrationCode; steps: readonly string[] } | "dynamic" | undefined> {
+  try {
+    const context = (await loadCode(source, [name], { ...options, warn: () => {} })).get(name);
+    const steps = context && (await renderUp(context));
+    return context === undefined || steps === undefined ? "dynamic" : { context, steps };
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
+    throw error;
+  }
+}
+
+/** Dynamic migrations have no SQL digest; other versions of the digest cannot be compared. */
+function isComparable(migration: AppliedMigration): boolean {
+  return migration.sqlDigest !== null && migration.digestVersion === DIGEST_VERSION;
+}
+
+/** Whether a second build gives the same SQL: random values and the time of day differ from build to build. */
+async function isReproducible(
+  source: MigrationSource,
+  { context, steps }: { readonly context: MigrationCode; readonly steps: readonly string[] },
+): Promise<boolean> {
+  const again = await renderUp(await reloadCode(source, context));
+  return again !== undefined && sqlDigest(again) === sqlDigest(steps);
+}
+
+/** New names by the old ones. */
+export type Renames = ReadonlyMap<string, string>;
+
+/**
+ * Applied migrations whose file is there under another name, as a pending one: their SQL is the same, and no other's.
+ * Asks the files only when one is gone and one is pending. Files that cannot be built are passed over.
+ */
+export async function findRenamed(
+  source: MigrationSource,
+  applied: readonly AppliedMigration[],
+  options: LoadOptions,
+): Promise<Renames> {
+  const present = new Set(source.entries.map(({ name }) => name));
+  const known = new Set(applied.map(({ name }) => name));
+  const gone = applied.filter((m) => !present.has(m.name) && m.sqlDigest !== null);
+  const pending = [...present].filter((name) => !known.has(name));
+  if (gone.length === 0 || pending.length === 0) return new Map();
+  const digests = new Map<string, string[]>();
+  for (const [name, digest] of await digestPending(source, pending, options))
+    digests.set(digest, [...(digests.get(digest) ?? []), name]);
+  return new Map(
+    gone.flatMap(({ name, sqlDigest: digest }) => {
+      const [only, second] = digests.get(digest ?? "") ?? [];
+      const twins = gone.filter((m) => m.sqlDigest === digest);
+      return only === undefined || second !== undefined || twins.length > 1 ? [] : [[name, only] as const];
+    }),
+  );
+}
+
+async function digestPending(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const digests = new Map<string, string>();
+  const quiet = { ...options, warn: () => {} };
+  const contexts = await passingOver(() => loadCode(source, names, quiet));
+  for (const [name, context] of contexts ?? new Map<string, MigrationCode>()) {
+    const steps = await passingOver(() => renderUp(context));
+    if (steps !== undefined && !isEmptySql(steps)) digests.set(name, sqlDigest(steps));
+  }
+  return digests;
+}
+
+async function passingOver<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,242 @@
+import pg from "pg";
+import { MigrationError } from "../core/index.ts";
+import type { Session } from "../postgres/session.ts";
+import { ENGINE_PATH } from "../postgres/session-settings.ts";
+import { isConcurrent } from "../sql/classify.ts";
+import { isKeyword, type Token } from "../sql/lexer.ts";
+import { statementTokens } from "../sql/split.ts";
+
+/**
+ * Runs a statement outside a transaction. One that works beside others has no lock timeout: it would throw away what it
+ * has done because of somebody's old transaction. Of an index that it builds, nothing invalid is left behind, neither of
+ * this try nor of one before it.
+ */
+export async function runBeside<T>(session: Session, statement: string, run: () => Promise<T>): Promise<T> {
+  if (session.transactionStatus !== "I" || !isConcurrent(statement)) return run();
+  const index = parseConcurrentIndex(statement);
+  return withoutLockTimeout(session, () => (index === undefined ? run() : build(session, index, run)));
+}
+
+/** A limit that the migration has set itself stays. */
+async function withoutLockTimeout<T>(session: Session, work: () => Promise<T>): Promise<T> {
+  const usual = String(session.lockTimeoutMs);
+  const [row] = await inCatalog<{ setting: string }>(
+    session,
+    "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'",
+  );
+  if (row?.setting !== usual || usual === "0") return work();
+  await session.run("SET lock_timeout = 0");
+  try {
+    return await work();
+  } finally {
+    await session.cleanUp(`SET lock_timeout = ${usual}`);
+  }
+}
+
+/** How often an index is built that others leave invalid meanwhile. */
+const MOST_TRIES = 3;
+
+async function build<T>(session: Session, index: ConcurrentIndex, run: () => Promise<T>): Promise<T> {
+  const table = await findTable(session, index);
+  if (table === undefined) return run();
+  if (index.name === undefined) return buildUnnamed(session, table, run);
+  for (let attempt = 1; attempt <= MOST_TRIES; attempt += 1) {
+    for (const { oid } of await findInvalid(session, table, index.name))
+      await dropAbandoned(session, table, oid);
+    const result = await run();
+    // With IF NOT EXISTS the server has skipped what was there, which somebody else may have tried to build until now.
+    if (!index.ifNotExists || (await findInvalid(session, table, index.name)).length === 0) return result;
+  }
+  throw new MigrationError(
+    "MIGRATION",
+    `index ${index.name} on ${table.name} is invalid: nobody can use it`,
+    {
+      hint: `Somebody else builds it again and again. Wait for them, or run DROP INDEX CONCURRENTLY ${index.name};`,
+    },
+  );
+}
+
+/** The server invents another name with each try. */
+async function buildUnnamed<T>(session: Session, table: TableName, run: () => Promise<T>): Promise<T> {
+  const before = await inCatalog<{ oid: number }>(
+    session,
+    `SELECT i.indexrelid AS oid FROM pg_catalog.pg_index AS i WHERE i.indrelid = ${table.oid}`,
+  );
+  const result = await run();
+  const known = before.map(({ oid }) => oid).join(", ") || "0";
+  const leftBehind = await inCatalog<{ oid: number }>(
+    session,
+    `SELECT old.indexrelid AS oid FROM (${definitions(table)}) AS fresh JOIN (${definitions(table)}) AS old USING (definition)
+     WHERE fresh.indisvalid AND NOT old.indisvalid
+       AND fresh.indexrelid NOT IN (${known}) AND old.indexrelid IN (${known})`,
+  );
+  for (const { oid } of leftBehind) await dropAbandoned(session, table, oid);
+  return result;
+}
+
+/** The indexes of a table, with all that makes two of them the same but for the number that the server adds to a name. */
+function definitions({ oid }: TableName): string {
+  return `SELECT i.indexrelid, i.indisvalid, pg_catalog.concat_ws(' ', pg_catalog.regexp_replace(c.relname, '[0-9]+$', ''),
+            i.indisunique, i.indnkeyatts, i.indkey, i.indcollation, i.indclass, i.indoption, c.relam,
+            pg_catalog.pg_get_expr(i.indexprs, i.indrelid), pg_catalog.pg_get_expr(i.indpred, i.indrelid)) AS definition
+          FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+          WHERE i.indrelid = ${oid} AND c.relkind = 'i'`;
+}
+
+interface TableName {
+  readonly oid: number;
+  /** Qualified and quoted. */
+  readonly name: string;
+}
+
+/** Where the migration looks for it: without operators, which others could have put there. */
+async function findTable(session: Session, { table }: ConcurrentIndex): Promise<TableName | undefined> {
+  const parts = table.map((part) => `pg_catalog.quote_ident(${asRead(part)})`).join(", '.', ");
+  const [found] = await session.rows<{ oid: number | null }>(
+    `SELECT pg_catalog.to_regclass(pg_catalog.concat(${parts}))::pg_catalog.oid AS oid`,
+  );
+  const oid = found?.oid ?? null;
+  if (oid === null) return undefined;
+  const [named] = await inCatalog<{ name: string }>(
+    session,
+    `SELECT ${oid}::pg_catalog.regclass::pg_catalog.text AS name`,
+  );
+  return named === undefined ? undefined : { oid, name: named.name };
+}
+
+/**
+ * An identifier as the server reads it, as an expression: in small letters, cut to 63 bytes, without quotes and escapes.
+ * Nobody else knows how it does that.
+ */
+function asRead(identifier: string): string {
+  return `(SELECT pg_catalog.json_object_keys(pg_catalog.row_to_json(part)) FROM (SELECT 1 AS ${identifier}) AS part)`;
+}
+
+/** Begins the name of an abandoned index that is about to be dropped. */
+const ABANDONED = "cdk_pg_migrate_abandoned_";
+
+/** Invalid indexes of the table with that name, and those that were about to be dropped. */
+function findInvalid(session: Session, table: TableName, name: string): Promise<{ oid: number }[]> {
+  return inCatalog(
+    session,
+    `SELECT i.indexrelid AS oid FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+     WHERE i.indrelid = ${table.oid} AND NOT i.indisvalid AND c.relkind = 'i'
+       AND (c.relname = ${asRead(name)} OR pg_catalog.starts_with(c.relname, '${ABANDONED}'))`,
+  );
+}
+
+/**
+ * Drops an index if it is still invalid once nobody builds it any more. Who builds an index of a table holds a lock that
+ * only one session can have, until it is done: with that lock the catalogue tells for certain. The lock cannot be kept
+ * while the index is dropped without keeping readers waiting, so that it first gets a name that nobody will touch.
+ */
+async function dropAbandoned(session: Session, table: TableName, oid: number): Promise<void> {
+  const schema = await lockAndRename(session, table, oid);
+  if (schema === undefined) return;
+  await session.run(`DROP INDEX CONCURRENTLY IF EXISTS ${schema}.${ABANDONED}${oid}`);
+}
+
+/** @returns the schema of the renamed index; undefined when it is valid by now, or gone */
+async function lockAndRename(session: Session, table: TableName, oid: number): Promise<string | undefined> {
+  try {
+    await session.run(
+      `BEGIN; SET LOCAL search_path = ${ENGINE_PATH}; LOCK TABLE ONLY ${table.name} IN SHARE UPDATE EXCLUSIVE MODE`,
+    );
+    await waitForLastCommit(session, oid);
+    const [found] = await session.rows<{ name: string; relname: string; schema: string }>(
+      `SELECT c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.relname, pg_catalog.quote_ident(n.nspname) AS schema
+       FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+       JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+       WHERE i.indexrelid = ${oid} AND i.indrelid = ${table.oid} AND NOT i.indisvalid`,
+    );
+    const rename =
+      found === undefined || found.relname === `${ABANDONED}${oid}`
+        ? ""
+        : `ALTER INDEX ${found.name} RENAME TO ${pg.escapeIdentifier(`${ABANDONED}${oid}`)}; `;
+    await session.run(`${rename}COMMIT`);
+    return found?.schema;
+  } catch (error) {
+    await session.rollback();
+    throw error;
+  }
+}
+
+/**
+ * Waits while an open transaction has changed the index's row in the catalog. A server releases the table lock of
+ * CREATE INDEX CONCURRENTLY a moment before it commits that the index is valid.
+ */
+async function waitForLastCommit(session: Session, oid: number): Promise<void> {
+  const isChanging = `SELECT pg_catalog.pg_sleep(0.01) FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_locks AS l ON l.transactionid = i.xmax
+    WHERE i.indexrelid = ${oid} AND l.locktype = 'transactionid' AND l.granted`;
+  while ((await session.rows(isChanging)).length > 0);
+}
+
+/** One query where no operator or function of somebody else is found. */
+function inCatalog<Row extends pg.QueryResultRow>(session: Session, query: string): Promise<Row[]> {
+  return session.lastRows<Row>(`SET LOCAL search_path = ${ENGINE_PATH}; ${query}`);
+}
+
+/** A `CREATE INDEX CONCURRENTLY`; its names as they are written. */
+interface ConcurrentIndex {
+  /** Without one the server invents a name. */
+  readonly name: string | undefined;
+  /** The parts of a name that may be qualified. */
+  readonly table: readonly string[];
+  readonly ifNotExists: boolean;
+}
+
+export function parseConcurrentIndex(statement: string): ConcurrentIndex | undefined {
+  const [tokens = []] = statementTokens(statement);
+  const words = new Words(statement, tokens);
+  if (!words.take("create")) return undefined;
+  words.take("unique");
+  if (!words.take("index") || !words.take("concurrently")) return undefined;
+  const ifNotExists = words.take("if") && words.take("not") && words.take("exists");
+  const name = words.take("on") ? undefined : words.name()[0];
+  if (name !== undefined && !words.take("on")) return undefined;
+  words.take("only");
+  const table = words.name();
+  return table.length === 0 ? undefined : { name, table, ifNotExists };
+}
+
+class Words {
+  readonly #sql: string;
+  readonly #tokens: readonly Token[];
+  #at = 0;
+
+  constructor(sql: string, tokens: readonly Token[]) {
+    this.#sql = sql;
+    this.#tokens = tokens;
+  }
+
+  take(keyword: string): boolean {
+    const found = isKeyword(this.#sql, this.#tokens[this.#at], keyword);
+    if (found) this.#at += 1;
+    return found;
+  }
+
+  /** An identifier, or several joined by dots; empty where there is none. */
+  name(): string[] {
+    const parts: string[] = [];
+    for (;;) {
+      const token = this.#tokens[this.#at];
+      if (token === undefined || (token.kind !== "word" && token.kind !== "quoted")) return [];
+      this.#at += 1;
+      parts.push(this.#text(token) + this.#escape());
+      if (this.#text(this.#tokens[this.#at]) !== ".") return parts;
+      this.#at += 1;
+    }
+  }
+
+  /** What follows U&"..." to name another escape character than the backslash. */
+  #escape(): string {
+    const string = this.#tokens[this.#at + 1];
+    return this.take("uescape") && string !== undefined
+      ? ` UESCAPE ${this.#text(this.#tokens[this.#at++])}`
+      : "";
+  }
+
+  #text(token: Token | undefined): string {
+    return token === undefined ? "" : this.#sql.slice(token.start, token.end);
+  }
+}

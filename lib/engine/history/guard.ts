@@ -1,0 +1,67 @@
+import type { QueryResultRow } from "pg";
+import pg from "pg";
+import type { Session } from "../../postgres/session.ts";
+import { ANOTHER_TABLE } from "../../postgres/sql-error.ts";
+
+/** Quoted, schema-qualified names of the engine's two tables. */
+export interface TableNames {
+  readonly applied: string;
+  readonly history: string;
+}
+
+/** The oids of the engine's tables that were looked at and found in order; null for one that does not exist. */
+export interface Identity {
+  readonly applied: number | null;
+  readonly history: number | null;
+}
+
+/** `read` keeps everybody from exchanging or changing the tables; `write` keeps everybody from adding triggers too. */
+export type Use = "read" | "write";
+
+const LOCK_MODE = { read: "ACCESS SHARE", write: "ROW EXCLUSIVE" } as const;
+
+/**
+ * Statements that lock the tables and fail unless they are those that were looked at, still without rules, triggers and
+ * row security. SQL after them in the same transaction reads or writes what was looked at, and nothing else: it is only
+ * then that the server looks up its names. To be run in the engine's scope.
+ */
+export function sameTables(tables: TableNames, identity: Identity, use: Use): readonly string[] {
+  const found = [
+    [tables.applied, identity.applied] as const,
+    [tables.history, identity.history] as const,
+  ].flatMap(([name, oid]) => (oid === null ? [] : [{ name, oid }]));
+  if (found.length === 0) return [];
+  const named = found.map(({ name }) => `pg_catalog.to_regclass(${pg.escapeLiteral(name)})::pg_catalog.oid`);
+  return [
+    lockTables(
+      found.map(({ name }) => name),
+      use,
+    ),
+    `SELECT pg_catalog.current_setting('${ANOTHER_TABLE}') WHERE ${found.length} <> (
+       SELECT pg_catalog.count(*) FROM pg_catalog.pg_class AS c
+       WHERE c.oid IN (${found.map(({ oid }) => oid).join(", ")}) AND c.oid IN (${named.join(", ")})
+         AND c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid)
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid))`,
+  ];
+}
+
+/** Keeps others from changing these tables until the end of the transaction. */
+export function lockTables(names: readonly string[], use: Use): string {
+  return `LOCK TABLE ${names.map((name) => `ONLY ${name}`).join(", ")} IN ${LOCK_MODE[use]} MODE`;
+}
+
+/** Reads the engine's tables as one message. The query has no parameters: its values are literals. */
+export function readSame<Row extends QueryResultRow>(
+  session: Session,
+  tables: TableNames,
+  identity: Identity,
+  query: string,
+): Promise<Row[]> {
+  return session.lastRows([...sameTables(tables, identity, "read"), query].join(";\n"));
+}
+
+/** A list of texts as a literal. */
+export function textArray(values: readonly (string | null)[]): string {
+  return `ARRAY[${values.map((value) => (value === null ? "NULL" : pg.escapeLiteral(value))).join(", ")}]::pg_catalog.text[]`;
+}

@@ -1,0 +1,170 @@
+import pg from "pg";
+import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
+import { asOwnSql } from "../../postgres/own-sql.ts";
+import type { Session } from "../../postgres/session.ts";
+import { type Identity, sameTables, type TableNames } from "./guard.ts";
+import { requireOrdinary, type TableFacts, tableFacts } from "./trust.ts";
+import { takeBack } from "./writers.ts";
+
+/** The engine's two tables, and the options that name them. */
+export interface Tables extends TableNames {
+  readonly options: ResolvedOptions;
+}
+
+/** Which of the engine's objects exist. */
+export interface Existing {
+  readonly applied: boolean;
+  readonly history: boolean;
+  /** Names of configured schemas that do not exist. */
+  readonly missingSchemas: readonly string[];
+  /** Whether the configured schemas hold anything of the users' own; what extensions brought does not count. */
+  readonly occupied: boolean;
+  /** Which relations these are. */
+  readonly identity: Identity;
+}
+
+export function nameTables(options: ResolvedOptions): Tables {
+  const schema = pg.escapeIdentifier(options.migrationsSchema);
+  return {
+    applied: `${schema}.${pg.escapeIdentifier(options.migrationsTable)}`,
+    history: `${schema}.${pg.escapeIdentifier(`${options.migrationsTable}_history`)}`,
+    options,
+  };
+}
+
+/** Does work that reads the tables; where the server refuses that, the hint says which right is missing. */
+export function asReading<T>({ applied, history, options }: Tables, work: () => Promise<T>): Promise<T> {
+  const schema = pg.escapeIdentifier(options.migrationsSchema);
+  return asOwnSql(
+    "the record of migrations cannot be read",
+    work,
+    `The user needs these rights: GRANT USAGE ON SCHEMA ${schema}; GRANT SELECT ON ${applied}, ${history}.`,
+  );
+}
+
+/**
+ * Looks at what is in the place of the engine's tables, before anything reads them.
+ * @throws MigrationError `UNTRUSTED_HISTORY` when that is not an ordinary table of somebody trusted
+ */
+export async function findTables(session: Session, tables: Tables): Promise<Existing> {
+  const schemas = [...new Set([...tables.options.schema, tables.options.migrationsSchema])];
+  const [row] = await session.rows<{
+    applied: number | null;
+    history: number | null;
+    facts: TableFacts[] | null;
+    missing: string[];
+    occupied: boolean;
+  }>(
+    `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS applied,
+            pg_catalog.to_regclass($2)::pg_catalog.oid AS history,
+            (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (${tableFacts(tables)}) AS facts) AS facts,
+            ARRAY(SELECT wanted FROM pg_catalog.unnest($3::pg_catalog.text[]) AS wanted
+                  WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
+            EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
+                    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))
+                                                FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s)
+                      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
+                                      WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                        AND d.objid = c.oid AND d.deptype = 'e')) AS occupied`,
+    [tables.applied, tables.history, schemas],
+  );
+  requireOrdinary(row?.facts ?? []);
+  const identity = { applied: row?.applied ?? null, history: row?.history ?? null };
+  return {
+    applied: identity.applied !== null,
+    history: identity.history !== null,
+    identity,
+    missingSchemas: row?.missing ?? [],
+    occupied: row?.occupied ?? false,
+  };
+}
+
+export const missingSchemaMessage = (schema: string): string => `schema "${schema}" does not exist`;
+export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
+
+/**
+ * Creates what is missing, and writes the first rows with it, in one transaction. Call with the migration lock held.
+ * @returns which tables these are now
+ * @throws MigrationError `USAGE` when a schema is missing and `createSchema` is off
+ */
+export async function ensureTables(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+  firstRows: readonly string[],
+): Promise<Identity> {
+  const statements = existing.missingSchemas.map((schema) => {
+    if (tables.options.createSchema) return `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(schema)}`;
+    throw new MigrationError("SCHEMA_NOT_FOUND", missingSchemaMessage(schema), { hint: MISSING_SCHEMA_HINT });
+  });
+  if (!existing.applied) statements.push(...createApplied(tables));
+  if (!existing.history) statements.push(...createHistory(tables));
+  statements.push(...firstRows);
+  if (statements.length === 0) return existing.identity;
+  const guard = sameTables(tables, existing.identity, "write");
+  await session.run(["BEGIN", ...guard, ...statements, "COMMIT"].join("; "));
+  return (await findTables(session, tables)).identity;
+}
+
+/** The users' own tables in the configured schemas; outside the first schema with its name. */
+export async function listTables(session: Session, { applied, history, options }: Tables): Promise<string[]> {
+  const rows = await session.rows<{ name: string }>(
+    `SELECT CASE WHEN n.nspname = $4 THEN '' ELSE pg_catalog.quote_ident(n.nspname) || '.' END || pg_catalog.quote_ident(c.relname) AS name
+     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+       AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s)) FROM pg_catalog.unnest($1::pg_catalog.text[]) AS s)
+       AND c.oid NOT IN ($2::pg_catalog.regclass, $3::pg_catalog.regclass)
+     ORDER BY 1`,
+    [options.schema, applied, history, options.schema[0]],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** The table exactly as node-pg-migrate makes it. Default privileges of the schema may let others read it, no more. */
+function createApplied({ applied }: Tables): string[] {
+  return [
+    `CREATE TABLE ${applied} (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)`,
+    takeBack(applied, "writing"),
+  ];
+}
+
+/**
+ * The shape is for ever; `format` tells a later version what it reads. Stored down SQL is executed by whoever
+ * rolls back, so nobody else may write here: default privileges of the schema are taken away again.
+ */
+function createHistory(tables: Tables): string[] {
+  const { history } = tables;
+  return [
+    `CREATE TABLE ${history} (
+      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      format smallint NOT NULL DEFAULT 1,
+      run uuid NOT NULL,
+      migration text NOT NULL,
+      applied_id integer,
+      action text NOT NULL CHECK (action IN ('up', 'down', 'fake', 'baseline', 'repair', 'resolve')),
+      state text NOT NULL CHECK (state IN ('started', 'finished', 'failed')),
+      statement integer,
+      source_digest text,
+      sql_digest text,
+      digest_version smallint,
+      up_sql jsonb CHECK (pg_catalog.jsonb_typeof(up_sql) = 'array'),
+      down_sql jsonb CHECK (pg_catalog.jsonb_typeof(down_sql) = 'array'),
+      no_transaction boolean NOT NULL DEFAULT false,
+      error_code text,
+      note text,
+      duration_ms bigint,
+      actor text NOT NULL,
+      origin text NOT NULL CHECK (origin IN ('cli', 'deploy', 'command')),
+      revision text,
+      bundle text,
+      tool text NOT NULL,
+      at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+    )`,
+    `COMMENT ON TABLE ${history} IS 'What migrations did here, and the SQL to undo them. Written by cdk-pg-migrate only.'`,
+    `CREATE INDEX ON ${history} (migration, id)`,
+    `CREATE INDEX ON ${history} (applied_id, id) WHERE applied_id IS NOT NULL`,
+    `CREATE INDEX ON ${history} (id) WHERE no_transaction AND state <> 'finished'`,
+    takeBack(history, "everything"),
+  ];
+}

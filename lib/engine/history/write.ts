@@ -1,0 +1,216 @@
+import { type Direction, type HistoryAction, type Provenance, requireStorable } from "../../core/index.ts";
+import { quoteJson, quoteLiteral } from "../../sql/literals.ts";
+import { type Identity, sameTables } from "./guard.ts";
+import type { Tables } from "./tables.ts";
+
+/** One row for the history; what does not apply is left out. */
+export interface HistoryEntry {
+  readonly migration: string;
+  readonly action: HistoryAction;
+  readonly state: "started" | "finished" | "failed";
+  /** No-transaction only: number of statements finished; absent when nothing was left behind. */
+  readonly statement?: number;
+  readonly sourceDigest?: string;
+  readonly sqlDigest?: string;
+  readonly digestVersion?: number;
+  /** What was sent, passwords masked: for people who ask what has changed since. */
+  readonly upSql?: readonly string[];
+  /** What would undo it, to be executed. */
+  readonly downSql?: readonly string[];
+  readonly noTransaction?: boolean;
+  readonly errorCode?: string;
+  readonly durationMs?: number | Duration;
+  /** A person's reason, for what only a person can decide. */
+  readonly note?: string;
+}
+
+/** Of a migration whose record travels with its SQL: only the server knows how long that took. */
+export interface Duration {
+  /** Milliseconds before the message was sent. */
+  readonly before: number;
+}
+
+/** How far a no-transaction migration has come. */
+export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
+  readonly durationMs?: number;
+}
+
+/**
+ * Writes both tables as SQL text with literals: the two rows and the COMMIT travel in one message, so that there
+ * is no moment in which one of them exists without the other.
+ */
+export class Ledger {
+  readonly #tables: Tables;
+  /** What all rows of a run have in common. */
+  readonly #common: readonly Column[];
+  readonly #newestRunOn: string | null;
+  readonly #provenance: Provenance;
+  readonly run: string;
+  /** Goes before each write: see `sameTables`. */
+  #guard = "";
+
+  /** Its statements are for the transaction that makes the tables; for later ones see `on`. */
+  constructor(tables: Tables, provenance: Provenance, run: string, newestRunOn: string | null) {
+    const { actor, origin, revision, bundle, tool } = provenance;
+    requireStorable("the revision of the run", revision);
+    this.#tables = tables;
+    // Read once: the revision may be a question to git.
+    this.#provenance = { actor, origin, revision, bundle, tool };
+    this.#common = columnsOf({ run, actor, origin, revision, bundle, tool });
+    this.#newestRunOn = newestRunOn;
+    this.run = run;
+  }
+
+  /** The same, for tables that were looked at: each of its statements fails where it would write to others. */
+  on(identity: Identity): Ledger {
+    const ledger = new Ledger(this.#tables, this.#provenance, this.run, this.#newestRunOn);
+    ledger.#guard = sameTables(this.#tables, identity, "write")
+      .map((statement) => `${statement}; `)
+      .join("");
+    return ledger;
+  }
+
+  /**
+   * Counts a migration as applied: its row and the history's, which points to it, in one statement. `run_on` never
+   * goes back behind the rows that are there: plain node-pg-migrate orders by it, and an adopted table may hold
+   * local times from a zone ahead of UTC.
+   */
+  recordApplied(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    return (
+      `${this.#guard}WITH marked AS (${this.#insertApplied(entry.migration)}) ` +
+      `INSERT INTO ${this.#tables.history} (${names}, applied_id) SELECT ${values}, marked.id FROM marked`
+    );
+  }
+
+  /** Counts a migration as not applied any more. */
+  recordUnapplied(entry: HistoryEntry): string {
+    return `${this.#guard}${this.#deleteApplied(entry.migration)}; ${this.#insert(entry)}`;
+  }
+
+  /** Counts what is applied under one name as applied under another. */
+  renameApplied(before: string, now: string): string {
+    const name = quoteLiteral(now);
+    return `${this.#guard}UPDATE ONLY ${this.#tables.applied} SET name = ${name} WHERE name = ${quoteLiteral(before)}`;
+  }
+
+  /** A row about a migration that is applied and stays so. */
+  recordAbout(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    const { applied, history } = this.#tables;
+    const id = `(SELECT pg_catalog.max(id) FROM ONLY ${applied} WHERE name = ${quoteLiteral(entry.migration)})`;
+    return `${this.#guard}INSERT INTO ${history} (${names}, applied_id) SELECT ${values}, ${id}`;
+  }
+
+  #insertApplied(name: string): string {
+    const now = "pg_catalog.timezone('UTC', pg_catalog.clock_timestamp())";
+    const newest = this.#newestRunOn;
+    const runOn = newest === null ? now : `GREATEST(${now}, ${quoteLiteral(newest)}::timestamp)`;
+    return `INSERT INTO ${this.#tables.applied} (name, run_on) VALUES (${quoteLiteral(name)}, ${runOn}) RETURNING id`;
+  }
+
+  #deleteApplied(name: string): string {
+    return `DELETE FROM ONLY ${this.#tables.applied} WHERE name = ${quoteLiteral(name)}`;
+  }
+
+  record(entry: HistoryEntry): string {
+    return this.#guard + this.#insert(entry);
+  }
+
+  #insert(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    return `INSERT INTO ${this.#tables.history} (${names}) VALUES (${values})`;
+  }
+
+  /** As `record`, unless this run has a row for the migration: a no-transaction one keeps the statement it reached. */
+  recordFailure(entry: HistoryEntry): string {
+    const [names, values] = this.#columns(entry);
+    const { history } = this.#tables;
+    const own = `run = ${quoteLiteral(this.run)} AND migration = ${quoteLiteral(entry.migration)}`;
+    return (
+      `${this.#guard}INSERT INTO ${history} (${names}) SELECT ${values} ` +
+      `WHERE NOT EXISTS (SELECT 1 FROM ONLY ${history} WHERE ${own} AND no_transaction AND state <> 'finished')`
+    );
+  }
+
+  #columns(entry: HistoryEntry): [names: string, values: string] {
+    const { durationMs } = entry;
+    const own = columnsOf({
+      migration: entry.migration,
+      action: entry.action,
+      state: entry.state,
+      statement: entry.statement,
+      source_digest: entry.sourceDigest,
+      sql_digest: entry.sqlDigest,
+      digest_version: entry.digestVersion,
+      up_sql: entry.upSql,
+      down_sql: entry.downSql,
+      no_transaction: entry.noTransaction ?? false,
+      error_code: entry.errorCode,
+      note: entry.note,
+      duration_ms: typeof durationMs === "number" ? Math.round(durationMs) : undefined,
+    });
+    const given = [...this.#common, ...own];
+    if (typeof durationMs === "object") given.push(["duration_ms", sinceMessage(durationMs)]);
+    return [listed(given.map(([name]) => name)), listed(given.map(([, value]) => value))];
+  }
+
+  /** Moves this run's unfinished row of a no-transaction migration on. */
+  advance(migration: string, change: Progress): string {
+    return this.#guard + this.#update(migration, change);
+  }
+
+  #update(migration: string, change: Progress): string {
+    return `UPDATE ONLY ${this.#tables.history} SET ${this.#changes(change)} WHERE ${this.#ownStarted(migration)}`;
+  }
+
+  /** As `advance`, at the end of the migration: it counts as applied, or not any more. */
+  finish(migration: string, direction: Direction, change: Progress): string {
+    const { history } = this.#tables;
+    const where = this.#ownStarted(migration);
+    if (direction === "down")
+      return `${this.#guard}${this.#deleteApplied(migration)}; ${this.#update(migration, change)}`;
+    return (
+      `${this.#guard}WITH marked AS (${this.#insertApplied(migration)}) ` +
+      `UPDATE ONLY ${history} SET ${this.#changes(change)}, applied_id = marked.id FROM marked WHERE ${where}`
+    );
+  }
+
+  #changes({ state, statement, durationMs, errorCode }: Progress): string {
+    return [
+      `state = ${quoteLiteral(state)}`,
+      `statement = ${statement ?? "NULL"}`,
+      ...(durationMs === undefined ? [] : [`duration_ms = ${Math.round(durationMs)}`]),
+      ...(errorCode === undefined ? [] : [`error_code = ${quoteLiteral(errorCode)}`]),
+    ].join(", ");
+  }
+
+  #ownStarted(migration: string): string {
+    return `run = ${quoteLiteral(this.run)} AND migration = ${quoteLiteral(migration)} AND state = 'started'`;
+  }
+}
+
+type Column = readonly [name: string, literal: string];
+
+/** What a column can be given; a list is JSON. */
+type Value = string | number | boolean | readonly string[];
+
+function columnsOf(values: Readonly<Record<string, Value | undefined>>): Column[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, literalOf(value)] satisfies Column],
+  );
+}
+
+function literalOf(value: Value): string {
+  return typeof value === "object" ? quoteJson(value) : quoteLiteral(String(value));
+}
+
+/** Separated by commas. Unlike `join`, it does not copy the SQL of a large migration. */
+function listed(values: readonly string[]): string {
+  return values.reduce((list, value) => `${list}, ${value}`);
+}
+
+/** `statement_timestamp()` is when the server was given the message. */
+function sinceMessage({ before }: Duration): string {
+  return `${Math.round(before)} + 1000 * pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())`;
+}

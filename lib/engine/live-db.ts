@@ -1,0 +1,205 @@
+import { randomBytes } from "node:crypto";
+import type pg from "pg";
+import { MigrationError } from "../core/index.ts";
+import type { Session } from "../postgres/session.ts";
+import { concernsTransaction, firstTransactionControl, mayLeaveResidue } from "../sql/classify.ts";
+import { oneLine } from "../sql/mask.ts";
+import { splitStatements } from "../sql/split.ts";
+import { runBeside } from "./concurrent-index.ts";
+import { type Fence, fenced } from "./fence.ts";
+import type { MigrationQuery, RunQuery } from "./queries.ts";
+
+export interface LiveDbHooks {
+  /** Before a query that belongs into the migration's transaction. */
+  readonly begin: () => Promise<void>;
+  /** Before a query of a migration that has asked to run without one. */
+  readonly leaveTransaction: () => Promise<void>;
+  readonly fence?: Fence | undefined;
+}
+
+/**
+ * `pgm.db` while a dynamic migration is built. Its queries run where the migration's SQL will run. Inside a
+ * transaction each has a savepoint, because a migration may catch a failed query and go on; it sees the driver's
+ * own error, as under node-pg-migrate.
+ */
+export class LiveDb {
+  readonly #session: Session;
+  readonly #hooks: LiveDbHooks;
+  readonly #typed = new WeakMap<object, MigrationError>();
+  /** Nobody can guess it, so that a savepoint of this name is proof that the transaction is still the same. */
+  readonly #savepoint = `cdk_pg_migrate_${randomBytes(8).toString("hex")}`;
+  /** When the transaction began, which differs from one transaction to the next. */
+  #transactionStart: string | undefined;
+  #ended: MigrationError | undefined;
+  #completed = 0;
+  #mayHaveLeft = false;
+  // One after the other: they share the savepoint, and one connection has room for one statement.
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(session: Session, hooks: LiveDbHooks) {
+    this.#session = session;
+    this.#hooks = hooks;
+  }
+
+  /** For a migration; the function tells whether it still wants a transaction. */
+  readonly run = (usesTransaction: () => boolean): RunQuery => {
+    return (query) => {
+      const next = this.#queue.then(() => this.#perform(usesTransaction(), query));
+      this.#queue = next.catch(() => {});
+      return next;
+    };
+  };
+
+  /** Queries that succeeded. */
+  get completed(): number {
+    return this.#completed;
+  }
+
+  /** Whether anything may have stayed of queries outside a transaction; what was written inside counts once it is left. */
+  get mayHaveLeft(): boolean {
+    return this.#completed > 0 || this.#mayHaveLeft;
+  }
+
+  /** The error for a migration that has ended its transaction nevertheless: its work is committed, without a record. */
+  get endedTransaction(): MigrationError | undefined {
+    return this.#ended;
+  }
+
+  /** The typed error behind what a query of the migration threw, when it is that. */
+  typedError(error: unknown): MigrationError | undefined {
+    return typeof error === "object" && error !== null ? this.#typed.get(error) : undefined;
+  }
+
+  async #perform(inTransaction: boolean, query: MigrationQuery): Promise<pg.QueryResult> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const { fence } = this.#hooks;
+    if (inTransaction) refuseTransactionControl(query.text);
+    fence?.inspect(query.text);
+    if (!inTransaction) {
+      await this.#hooks.leaveTransaction();
+      return fenced(this.#session, fence, query.text, () => this.#outside(query));
+    }
+    await this.#hooks.begin();
+    const result = await (concernsTransaction(query.text) ? this.#bare(query) : this.#inSavepoint(query));
+    this.#completed += 1;
+    return result;
+  }
+
+  async #outside(query: MigrationQuery): Promise<pg.QueryResult> {
+    try {
+      const result = await runBeside(this.#session, query.text, () => this.#session.queryMigration(query));
+      this.#completed += 1;
+      return result;
+    } catch (error) {
+      if (!isCleanRefusal(error, query.text)) this.#mayHaveLeft = true;
+      throw this.#asDriverError(error);
+    }
+  }
+
+  async #inSavepoint(query: MigrationQuery): Promise<pg.QueryResult> {
+    try {
+      await this.#session.run(`SAVEPOINT ${this.#savepoint}`);
+    } catch (error) {
+      // The transaction has failed in SQL that had no savepoint, and the migration has not rolled back to its own.
+      throw this.#asDriverError(error);
+    }
+    try {
+      const result = await this.#session.queryMigration(query);
+      await this.#still(`RELEASE SAVEPOINT ${this.#savepoint}`);
+      return result;
+    } catch (error) {
+      if (this.#ended !== undefined || !(error instanceof MigrationError)) throw error;
+      if (error.code === "CANCELLED" || !this.#session.usable) throw error;
+      await this.#still(`ROLLBACK TO SAVEPOINT ${this.#savepoint}; RELEASE SAVEPOINT ${this.#savepoint}`);
+      throw this.#asDriverError(error);
+    }
+  }
+
+  /** Without a savepoint, as under node-pg-migrate: when it fails, the migration has to roll back to one of its own. */
+  async #bare(query: MigrationQuery): Promise<pg.QueryResult> {
+    // How it is isolated has to come before any query.
+    if (!/^\s*set\b/i.test(query.text)) this.#transactionStart ??= await this.#readStart();
+    const asked = await this.#session.queryMigration(query).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error: this.#asDriverError(error) }),
+    );
+    if (
+      this.#transactionStart !== undefined &&
+      this.#session.usable &&
+      this.#session.transactionStatus !== "E"
+    ) {
+      if ((await this.#readStart()) !== this.#transactionStart) throw this.#lost();
+    }
+    if ("error" in asked) throw asked.error;
+    return asked.result;
+  }
+
+  async #readStart(): Promise<string | undefined> {
+    const text = "SELECT EXTRACT(epoch FROM pg_catalog.transaction_timestamp()) AS start";
+    const [row] = await this.#session.rows<{ start: string }>(text);
+    return row?.start;
+  }
+
+  /** The savepoint is only there while the transaction is the one that it was made in. */
+  async #still(text: string): Promise<void> {
+    try {
+      await this.#session.run(text);
+    } catch (error) {
+      if (!this.#session.usable || !(error instanceof MigrationError) || error.code !== "SQL") throw error;
+      throw this.#lost(error);
+    }
+  }
+
+  #lost(cause?: MigrationError): MigrationError {
+    this.#ended = new MigrationError(
+      "MIGRATION",
+      "a query through pgm.db has ended the migration's transaction",
+      {
+        hint: OUTSIDE,
+        cause,
+      },
+    );
+    return this.#ended;
+  }
+
+  #asDriverError(error: unknown): unknown {
+    if (!(error instanceof MigrationError) || error.code === "CANCELLED" || !this.#session.usable)
+      return error;
+    const { cause } = error;
+    if (typeof cause !== "object" || cause === null) return error;
+    this.#typed.set(cause, error);
+    return cause;
+  }
+}
+
+function refuseTransactionControl(text: string): void {
+  const control = firstTransactionControl(text);
+  if (control === undefined) return;
+  throw new MigrationError(
+    "MIGRATION",
+    `pgm.db cannot run ${oneLine(control, 40)} inside the migration's transaction`,
+    { hint: OUTSIDE },
+  );
+}
+
+const OUTSIDE = "Call pgm.noTransaction() first: then the migration is in charge of its transactions.";
+
+/**
+ * Whether SQL outside a transaction was refused without having done anything: it is atomic, or the server refused it
+ * before it began to run.
+ */
+export function isCleanRefusal(error: unknown, sql: string): boolean {
+  if (!(error instanceof MigrationError)) return false;
+  if (error.code !== "SQL" && error.code !== "LOCK_TIMEOUT") return false;
+  if (splitStatements(sql).length > 1)
+    return firstTransactionControl(sql) === undefined && !mayLeaveResidue(sql);
+  return !mayLeaveResidue(sql) || isRefusedBeforeItRuns(error);
+}
+
+/**
+ * Syntax, names, rights, what is not supported or not possible there: the server says so before a statement starts to
+ * work. The same codes may come out of code that the statement runs, which has a context.
+ */
+function isRefusedBeforeItRuns({ details: { sqlstate = "", context } }: MigrationError): boolean {
+  return context === undefined && /^(42|3F|3D|0A|25)/.test(sqlstate);
+}

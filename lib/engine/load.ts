@@ -1,0 +1,218 @@
+import { basename } from "node:path";
+import {
+  type Direction,
+  inRunningOrder,
+  type LoadedMigration,
+  MigrationError,
+  type MigrationSource,
+  type Observer,
+  type RunCode,
+  type SqlFile,
+} from "../core/index.ts";
+import { untilAborted } from "../postgres/cancel.ts";
+import { tokenize } from "../sql/lexer.ts";
+import { contain } from "./contain.ts";
+import type { Actions, BuiltSteps } from "./node-pg-migrate.ts";
+import { readHalf, readSections, type Section } from "./sections.ts";
+
+export interface LoadOptions {
+  readonly decamelize: boolean;
+  readonly warn: (message: string) => void;
+  /** Told while code of migrations is called. */
+  readonly observe?: Observer | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The functions of a migration, or its SQL, with what calling them needs. */
+export interface MigrationCode extends LoadOptions {
+  readonly name: string;
+  readonly actions: Actions;
+  /** Shorthands of this migration and of all before it. */
+  readonly shorthands: Actions["shorthands"];
+  /** Whether its output is dropped, because it is called for the record only. */
+  readonly silent?: boolean;
+}
+
+/**
+ * Loads the named migrations, and those whose shorthands they may use. Column shorthands add up in running order:
+ * a migration sees its own and those of all before it, applied or not.
+ */
+export async function loadCode(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<Map<string, MigrationCode>> {
+  if (names.length === 0) return new Map();
+  const wanted = new Set(names);
+  const sharing = new Set(await source.shorthandNames());
+  const loading = source.load([...new Set([...names, ...sharing])], runContained);
+  const loaded = await untilAborted(loading, options.signal);
+  const contexts = new Map<string, MigrationCode>();
+  let shorthands: Actions["shorthands"] = {};
+  for (const { name } of inOrder(source)) {
+    const migration = loaded.get(name);
+    if (migration === undefined) continue;
+    const actions = readActions(migration);
+    shorthands = { ...shorthands, ...actions.shorthands };
+    if (wanted.has(name)) contexts.set(name, { name, actions, shorthands, ...options });
+  }
+  return contexts;
+}
+
+/** The context of one migration evaluated anew, in the place of the given one. */
+export async function reloadCode(source: MigrationSource, context: MigrationCode): Promise<MigrationCode> {
+  const loaded: LoadedMigration = await source.reload(context.name, runContained);
+  const actions = readActions(loaded);
+  return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
+}
+
+/** Statements of a migration that stand outside its functions run when it is loaded. */
+export const runContained: RunCode = (migration, code) => contain({ migration, activity: "load" }, code);
+
+export function inOrder(source: MigrationSource): MigrationSource["entries"] {
+  return inRunningOrder(source.entries, ({ fileName }) => fileName);
+}
+
+export type Action = (...args: unknown[]) => unknown;
+
+/** How one direction of a migration is to be built. */
+export interface Recipe {
+  readonly action: Action;
+  readonly mode: "direct" | "inferred";
+}
+
+/** The parts of a file that SQL was taken from. */
+export interface SqlOrigin extends Pick<Section, "ranges"> {
+  /** Name of the file, without the folder. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/** SQL that is known as it is: nothing has to be called for it, and node-pg-migrate need not be loaded. */
+export class PlainSql implements BuiltSteps {
+  readonly steps: readonly string[];
+  readonly transactional: boolean;
+  /** Where the SQL comes from; undefined when it was stored. */
+  readonly origin: SqlOrigin | undefined;
+
+  constructor(texts: readonly string[], transactional: boolean, origin?: SqlOrigin) {
+    this.steps = texts.filter((text) => text.trim() !== "").map(terminated);
+    this.transactional = transactional;
+    this.origin = origin;
+  }
+}
+
+/** As node-pg-migrate ends what it is given. */
+function terminated(text: string): string {
+  return text.trimEnd().endsWith(";") ? text : `${text};`;
+}
+
+/** Takes up, down and shorthands out of what was loaded. */
+export function readActions(loaded: LoadedMigration): Actions {
+  const actions = exportedActions(loaded);
+  const reason = irreversibleReason(loaded);
+  return reason === undefined ? actions : { ...actions, down: new NoWayDown(reason) };
+}
+
+function exportedActions(loaded: LoadedMigration): Actions {
+  if (loaded.kind === "module") return moduleActions(loaded.exports);
+  if (loaded.kind === "pair") {
+    const { up, down } = loaded;
+    return {
+      up: plainSql(up, readHalf(up, "up")),
+      down: down ? plainSql(down, readHalf(down, "down")) : new NoWayDown(),
+      shorthands: {},
+    };
+  }
+  const { file } = loaded;
+  const { up, down } = readSections(file);
+  return { up: plainSql(file, up), down: down ? plainSql(file, down) : new NoWayDown(), shorthands: {} };
+}
+
+function plainSql(file: SqlFile, { text, transactional, ranges }: Section): PlainSql {
+  return new PlainSql([text], transactional, { file: basename(file.path), text: file.text, ranges });
+}
+
+function moduleActions(exported: unknown): Actions {
+  if (typeof exported !== "object" || exported === null)
+    return { up: undefined, down: undefined, shorthands: {} };
+  const read = (key: string): unknown => Reflect.get(exported, key);
+  const shorthands = read("shorthands");
+  return {
+    up: read("up"),
+    down: read("down"),
+    shorthands: typeof shorthands === "object" && shorthands !== null ? { ...shorthands } : {},
+  };
+}
+
+/**
+ * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
+ * @throws MigrationError `IRREVERSIBLE` for one that has no way down, `MIGRATION` when there is nothing to call
+ */
+export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | PlainSql {
+  const inferred = direction === "down" && actions.down === undefined;
+  const action = inferred || direction === "up" ? actions.up : actions.down;
+  if (action instanceof PlainSql) return action;
+  if (isAction(action)) return { action, mode: inferred ? "inferred" : "direct" };
+  if (action instanceof NoWayDown && direction === "down") {
+    const { reason = "it has no way down" } = action;
+    throw new MigrationError("IRREVERSIBLE", `migration ${name} cannot be undone: ${reason}`, {
+      migration: name,
+      hint: `Add a down section or function to it, or write a new migration that undoes it. A file says why it cannot be undone: ${HOW_TO_DECLARE}.`,
+    });
+  }
+  const shown = action === undefined ? "nothing" : String(action);
+  throw new MigrationError(
+    "MIGRATION",
+    `migration ${name} must export a function "${direction}", and exports ${shown}`,
+    {
+      migration: name,
+      hint: `Export async function ${direction}(pgm) { … } from it.`,
+    },
+  );
+}
+
+function isAction(value: unknown): value is Action {
+  return typeof value === "function";
+}
+
+/** The down of a migration that has none. */
+export class NoWayDown {
+  /** Why, as its file says; undefined when it says nothing. */
+  readonly reason: string | undefined;
+
+  constructor(reason?: string) {
+    this.reason = reason;
+  }
+}
+
+/** How a file says that it cannot be undone, for hints. */
+export const HOW_TO_DECLARE =
+  'export const irreversible = "the reason", in SQL the comment -- irreversible: the reason';
+
+/**
+ * Why a migration says that it cannot be undone: `export const irreversible = "…"`, in SQL `-- irreversible: …`.
+ * `export const down = false` says the same without a reason.
+ */
+export function irreversibleReason(loaded: LoadedMigration): string | undefined {
+  if (loaded.kind === "module") return exportedReason(loaded.exports);
+  const files = loaded.kind === "sql" ? [loaded.file] : [loaded.up, loaded.down];
+  return files.map((file) => commentedReason(file?.text ?? "")).find((reason) => reason !== undefined);
+}
+
+function exportedReason(exports: unknown): string | undefined {
+  if (typeof exports !== "object" || exports === null) return undefined;
+  const reason: unknown = Reflect.get(exports, "irreversible");
+  if (typeof reason === "string" && reason.trim() !== "") return reason.trim();
+  return Reflect.get(exports, "down") === false ? "its file says down = false" : undefined;
+}
+
+const COMMENT = /^--[ \t]*irreversible:[ \t]*(\S.*?)\s*$/i;
+
+function commentedReason(sql: string): string | undefined {
+  if (!/--[ \t]*irreversible:/i.test(sql)) return undefined;
+  const comments = tokenize(sql).filter(({ kind }) => kind === "comment");
+  return comments
+    .map(({ start, end }) => COMMENT.exec(sql.slice(start, end))?.[1])
+    .find((reason) => reason !== undefined);
+}

@@ -1,0 +1,178 @@
+import {
+  type Forecast,
+  type HistoryFilter,
+  type HistoryReport,
+  type MigrationSource,
+  type MigratorOptions,
+  type Observer,
+  type PlanReport,
+  type Provenance,
+  type ResolvedOptions,
+  type RunReport,
+  requireStorable,
+  resolveOptions,
+  type SettleReport,
+  type StatusReport,
+} from "../core/index.ts";
+import { withDeadline } from "../postgres/deadline.ts";
+import { Session } from "../postgres/session.ts";
+import type { ConnectionSettings } from "../postgres/settings.ts";
+import { checkUp } from "./checks.ts";
+import type { Context } from "./context.ts";
+import { describeState, readState } from "./database-state.ts";
+import type { Fence } from "./fence.ts";
+import { readHistory } from "./history/entries.ts";
+import { asReading, findTables, nameTables } from "./history/tables.ts";
+import { findHolder } from "./lock.ts";
+import { type ForecastOptions, forecast } from "./preview.ts";
+import { baseline, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
+import type { RunMode } from "./run.ts";
+import type { Extent } from "./selection.ts";
+import { type DownOptions, down, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
+
+export interface MigratorSetup {
+  readonly connection: ConnectionSettings;
+  readonly source: MigrationSource;
+  readonly provenance: Provenance;
+  readonly options?: MigratorOptions;
+  /** Told what happens while it happens. */
+  readonly observe?: Observer;
+  /** Cancels the running statement; the run then ends rolled back and unlocked, with `CANCELLED`. */
+  readonly signal?: AbortSignal;
+  /**
+   * Milliseconds since the epoch after which nothing is started; a statement that runs then is cancelled and rolled
+   * back, and the run ends with `DEADLINE`. Default: no limit.
+   */
+  readonly deadline?: number;
+  /** Keeps migrations inside of their database. Default: they may do what the user may. */
+  readonly fence?: Fence;
+}
+
+/**
+ * The engine: one database, one set of migrations. Every method opens a session of its own and ends it. Reads take
+ * no lock; runs hold the migration lock of node-pg-migrate. All throw `MigrationError` and nothing else.
+ */
+export class Migrator {
+  readonly #setup: MigratorSetup;
+  readonly #options: ResolvedOptions;
+
+  /** @throws MigrationError `USAGE` for options that cannot be */
+  constructor(setup: MigratorSetup) {
+    this.#setup = setup;
+    this.#options = resolveOptions(setup.options ?? {});
+    // Not the revision: to ask for it costs the start of git, and only a run that writes needs it.
+    const { actor, bundle, tool } = setup.provenance;
+    for (const [what, text] of Object.entries({ actor, bundle, tool }))
+      requireStorable(`the ${what} of the run`, text);
+  }
+
+  /** Every migration and its state, and the run that is under way. */
+  status(): Promise<StatusReport> {
+    return this.#reading(async (context) => {
+      // Before the state: a run that ends in between shows as applied, not as pending without a run.
+      const running = await findHolder(context.session);
+      const state = await readState(context);
+      return { running, ...describeState(state), ...checkUp(state, this.#options.order) };
+    });
+  }
+
+  /** The SQL that `up` would send, without sending it. */
+  planUp(extent: Extent = {}): Promise<PlanReport> {
+    return this.#reading((context) => previewUp(context, extent));
+  }
+
+  /** The SQL that `down` would send, without sending it. */
+  planDown(options: DownOptions = {}): Promise<PlanReport> {
+    return this.#reading((context) => previewDown(context, options));
+  }
+
+  /** What the pending migrations would send, and how each would be undone. */
+  forecast(options: ForecastOptions = {}): Promise<Forecast> {
+    return this.#reading((context) => forecast(context, options));
+  }
+
+  /** What was done to this database, newest first. */
+  history(filter: HistoryFilter = {}): Promise<HistoryReport> {
+    return this.#reading(({ session, tables }) =>
+      asReading(tables, async () => {
+        const existing = await findTables(session, tables);
+        return { entries: await readHistory(session, tables, existing, filter) };
+      }),
+    );
+  }
+
+  /** Applies pending migrations: all, the first `count`, or as far as `to`. */
+  up(extent: Extent = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => up(context, extent, mode));
+  }
+
+  /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */
+  down(options: DownOptions = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => down(context, options, mode));
+  }
+
+  /** Undoes as `down` does and applies the same migrations again, no others. */
+  redo(options: DownOptions = {}): Promise<RunReport> {
+    return this.#session((context) => redo(context, options));
+  }
+
+  /** Accepts changed files as what was applied: the named ones, or all. The note says why. */
+  repair(names: readonly string[] = [], note?: string): Promise<SettleReport> {
+    return this.#session((context) => repair(context, names, note));
+  }
+
+  /** Declares an existing database to be at a migration (absent: before the first), without running SQL. */
+  baseline(to?: string, note?: string): Promise<SettleReport> {
+    return this.#session((context) => baseline(context, to, note));
+  }
+
+  /** Settles a migration that stopped half-way. */
+  resolve(name: string, outcome: Outcome, note?: string): Promise<SettleReport> {
+    return this.#session((context) => resolve(context, name, outcome, note));
+  }
+
+  #reading<T>(work: (context: Context) => Promise<T>): Promise<T> {
+    return this.#session(async (context) => {
+      await context.session.makeReadOnly();
+      return work(context);
+    });
+  }
+
+  async #session<T>(work: (context: Context) => Promise<T>): Promise<T> {
+    const { connection, provenance, source, deadline, fence } = this.#setup;
+    const options = this.#options;
+    const observe = tolerant(this.#setup.observe);
+    const { signal, clear } = withDeadline(this.#setup.signal, deadline);
+    try {
+      const applicationName = provenance.tool;
+      const session = await Session.open({ connection, options, applicationName, observe, signal, deadline });
+      try {
+        return await work({
+          session,
+          source,
+          tables: nameTables(options),
+          options,
+          provenance,
+          observe,
+          signal,
+          fence,
+        });
+      } finally {
+        await session.end();
+      }
+    } finally {
+      clear();
+    }
+  }
+}
+
+/** Display must never decide about a migration: what an observer throws is dropped. */
+function tolerant(observe: Observer = () => {}): Observer {
+  return (event) => {
+    try {
+      observe(event);
+    } catch {
+      // Nothing can be done about it.
+    }
+  };
+}

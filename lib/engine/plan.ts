@@ -1,0 +1,253 @@
+import {
+  type Direction,
+  type DownSource,
+  type ErrorCode,
+  MigrationError,
+  type MigrationSource,
+} from "../core/index.ts";
+import type { Session } from "../postgres/session.ts";
+import { sqlDigest } from "../sql/digest.ts";
+import { isEmptySql } from "../sql/split.ts";
+import { findRenamed } from "./compare.ts";
+import { type AppliedMigration, readDownSql, type StoredDown } from "./history/read.ts";
+import type { Existing, Tables } from "./history/tables.ts";
+import { requireTrustedHistory } from "./history/trust.ts";
+import { requireNoOtherWriters } from "./history/writers.ts";
+import type { MigrationCode } from "./load.ts";
+import { type LoadOptions, loadCode, NoWayDown, PlainSql } from "./load.ts";
+import { type Built, buildOrIrreversible, buildWithoutDatabase } from "./render.ts";
+import { asksForNoTransaction } from "./sections.ts";
+
+/**
+ * Loads and builds the named migrations before any of them runs, in the order given: what cannot be loaded or
+ * built is known while nothing has happened yet.
+ * @throws MigrationError `MIGRATION`
+ */
+export async function planUp(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<PlannedMigration[]> {
+  // Before they are loaded: of a file that is edited meanwhile the next run knows that it is not what was applied.
+  const digests = await source.digests(names);
+  const contexts = await loadCode(source, names, options);
+  const planned: PlannedMigration[] = [];
+  for (const name of names) {
+    const context = contexts.get(name);
+    if (context === undefined)
+      throw new MigrationError("MISSING", `there is no file of migration ${name}`, { migration: name });
+    const built = await buildWithoutDatabase(context, "up");
+    if (built.kind === "static" && isEmptySql(built.steps))
+      options.warn(`${name} is empty: it has no SQL to apply, and counts as applied all the same`);
+    planned.push({ name, direction: "up", context, built, source: "file", sourceDigest: digests.get(name) });
+  }
+  return planned;
+}
+
+/** Plans to forget migrations: their records go, and no SQL runs. */
+export function planForget(names: readonly string[], options: LoadOptions): PlannedMigration[] {
+  const actions = { up: undefined, down: undefined, shorthands: {} };
+  return names.map((name) => ({
+    name,
+    direction: "down",
+    context: { name, actions, shorthands: {}, ...options },
+    built: { kind: "static", steps: [], transactional: true },
+    source: "file",
+  }));
+}
+
+export interface DownRequest extends DownChoice {
+  readonly names: readonly string[];
+  readonly applied: readonly AppliedMigration[];
+  readonly existing: Existing;
+}
+
+/**
+ * Decides for every migration, before any is undone, where its SQL comes from: its file when that agrees with the
+ * history, the SQL stored when it was applied when there is no file.
+ * @throws MigrationError `MISSING`, `IRREVERSIBLE`, `CHANGED`, `UNTRUSTED_HISTORY`, `MIGRATION`
+ */
+export async function planDown(
+  session: Session,
+  tables: Tables,
+  source: MigrationSource,
+  request: DownRequest,
+  options: LoadOptions,
+): Promise<PlannedMigration[]> {
+  const { names, existing } = request;
+  if (names.length > 0) await requireNoOtherWriters(session, tables);
+  const present = new Set(source.entries.map((entry) => entry.name));
+  await refuseRenamed(source, request, present, options);
+  const contexts = await loadCode(
+    source,
+    names.filter((name) => present.has(name)),
+    options,
+  );
+  const stored = await readDownSql(session, tables, existing, names);
+  const planned: PlannedMigration[] = [];
+  for (const name of names) {
+    planned.push(
+      await planOne(name, { file: contexts.get(name), stored: stored.get(name), choice: request, options }),
+    );
+  }
+  for (const { name, built } of planned) {
+    if (built.kind === "static" && isEmptySql(built.steps))
+      options.warn(`the SQL to undo ${name} is empty: nothing is undone but the record of it`);
+  }
+  if (planned.some((one) => one.source === "history")) await requireTrustedHistory(session, tables);
+  return planned;
+}
+
+interface Offers {
+  readonly file: MigrationCode | undefined;
+  readonly stored: StoredDown | undefined;
+  readonly choice: DownChoice;
+  readonly options: LoadOptions;
+}
+
+async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<PlannedMigration> {
+  const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
+  const facts: DownFacts = {
+    file: typeof fromFile === "string" ? fromFile : fromFile.kind,
+    history: stored === undefined ? "none" : stored.current ? "stored" : "superseded",
+    agree:
+      typeof fromFile === "object" &&
+      fromFile.kind === "static" &&
+      sqlDigest(fromFile.steps) === sqlDigest(stored?.steps ?? []),
+  };
+  const decision = decideDown(facts, choice);
+  if ("refusal" in decision) {
+    const { refusal, hint } = decision;
+    const said = file?.actions.down instanceof NoWayDown ? file.actions.down.reason : undefined;
+    const reason = refusal === "IRREVERSIBLE" ? (said ?? decision.reason) : decision.reason;
+    throw new MigrationError(refusal, `migration ${name} cannot be undone: ${reason}`, {
+      migration: name,
+      hint,
+    });
+  }
+  if (decision.source === "file" && file !== undefined && typeof fromFile === "object") {
+    return { name, direction: "down", context: file, built: fromFile, source: "file" };
+  }
+  if (decision.preferred)
+    options.warn(`the down of ${name} was changed: what was recorded when it was applied undoes it`);
+  const context = storedContext(name, stored?.steps ?? [], options);
+  return {
+    name,
+    direction: "down",
+    context,
+    built: await buildWithoutDatabase(context, "down"),
+    source: "history",
+  };
+}
+
+/** Stored SQL takes the way of a file. */
+function storedContext(name: string, steps: readonly string[], options: LoadOptions): MigrationCode {
+  const down = new PlainSql(steps, !asksForNoTransaction(steps[0] ?? ""));
+  return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
+}
+
+/** Undoing a renamed migration would leave its file behind as pending, to be applied again. */
+async function refuseRenamed(
+  source: MigrationSource,
+  request: DownRequest,
+  present: ReadonlySet<string>,
+  options: LoadOptions,
+): Promise<void> {
+  if (request.names.every((name) => present.has(name))) return;
+  const renamed = await findRenamed(source, request.applied, options);
+  for (const name of request.names) {
+    const now = renamed.get(name);
+    if (now === undefined) continue;
+    throw new MigrationError(
+      "MISSING",
+      `migration ${name} cannot be undone: its file was renamed to ${now}`,
+      {
+        migration: name,
+        hint: `Give the file its name back, ${name}; or record the new one: \`repair ${now}\`.`,
+      },
+    );
+  }
+}
+
+/** What either side has to offer for undoing one migration. */
+export interface DownFacts {
+  /** `absent`: no such file; `irreversible`: it has no way down. */
+  readonly file: "absent" | "irreversible" | "dynamic" | "static";
+  /** `superseded`: stored before a `repair` accepted the file as it is now. */
+  readonly history: "none" | "stored" | "superseded";
+  /** Whether the two give the same SQL; of no meaning unless both have some. */
+  readonly agree: boolean;
+}
+
+export type DownDecision =
+  /** `preferred`: the two disagree, and this one was taken because the caller prefers it. */
+  | { readonly source: DownSource; readonly preferred?: true }
+  | { readonly refusal: ErrorCode; readonly reason: string; readonly hint: string };
+
+/** How a disagreement is settled. */
+export interface DownChoice {
+  /** By a person: this one, or none. */
+  readonly from?: DownSource | undefined;
+  /** Take what was recorded where the file disagrees with it. */
+  readonly preferHistory?: boolean | undefined;
+}
+
+/** Decides for one migration. A disagreement is for a person to settle, unless a caller prefers the history. */
+export function decideDown(facts: DownFacts, { from, preferHistory }: DownChoice): DownDecision {
+  const decision = decideByFacts(facts, from);
+  const disagree = "refusal" in decision && decision.refusal === "CHANGED";
+  return disagree && preferHistory ? { source: "history", preferred: true } : decision;
+}
+
+function decideByFacts(facts: DownFacts, from: DownSource | undefined): DownDecision {
+  if (from === "history") return facts.history === "none" ? NOTHING_STORED : { source: "history" };
+  if (facts.file === "absent") {
+    if (from === "file") return NO_FILE;
+    return facts.history === "none" ? NEITHER : { source: "history" };
+  }
+  const alone = from === "file" || facts.history !== "stored";
+  if (facts.file === "irreversible") return alone ? IRREVERSIBLE : DISAGREE;
+  return alone || (facts.file === "static" && facts.agree) ? { source: "file" } : DISAGREE;
+}
+
+const NOTHING_STORED = {
+  refusal: "MISSING",
+  reason: "the history holds no SQL to undo it",
+  hint: "Undo it with its file: leave --from history out.",
+} as const;
+
+const NO_FILE = {
+  refusal: "MISSING",
+  reason: "there is no file to undo it with",
+  hint: "Bring the file back, or leave --from file out to use the SQL stored when it was applied.",
+} as const;
+
+const NEITHER = {
+  refusal: "MISSING",
+  reason: "there is no file to undo it with, and the history holds no SQL",
+  hint: "Bring the file back, or check out the version of the code that has it.",
+} as const;
+
+const IRREVERSIBLE = {
+  refusal: "IRREVERSIBLE",
+  reason: "it has no way down",
+  hint: 'Add a down section or function to it, or write a new migration that undoes it. A file says why it cannot be undone: export const irreversible = "the reason", in SQL the comment -- irreversible: the reason.',
+} as const;
+
+const DISAGREE = {
+  refusal: "CHANGED",
+  reason: "its file would undo it otherwise than was recorded when it was applied",
+  hint: "`down --from history` undoes what was applied, as it was recorded; `down --from file` runs the down of the file as it is now. `plan --down` with either of them shows its SQL.",
+} as const;
+
+/** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
+export interface PlannedMigration {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly context: MigrationCode;
+  readonly built: Built;
+  /** Where the SQL comes from: its file, or what was stored when it was applied. */
+  readonly source: DownSource;
+  /** Digest of its files, for the history. */
+  readonly sourceDigest?: string | undefined;
+}

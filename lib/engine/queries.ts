@@ -1,0 +1,217 @@
+import { basename } from "node:path";
+import type pg from "pg";
+import { MigrationError } from "../core/index.ts";
+import { maskSecrets, oneLine } from "../sql/mask.ts";
+import type { MigrationDb } from "./node-pg-migrate.ts";
+
+/** A query of a migration, as it is sent to the server. */
+export type MigrationQuery = pg.QueryConfig<unknown[]> & { readonly rowMode?: string };
+
+/** Runs a query for a migration, after all that were made before it. */
+export type RunQuery = (query: MigrationQuery) => Promise<pg.QueryResult>;
+
+/** A promise that the migration was given, and what became of it. */
+interface Held {
+  readonly text: string;
+  readonly site: Error;
+  /** Whether the migration does something with the result, or with the failure. */
+  awaited: boolean;
+  settled: boolean;
+  failure: unknown;
+}
+
+/**
+ * `pgm.db` of one migration. It knows of each promise that it gave away whether the migration waits for it: a query
+ * that nobody waits for may fail unnoticed, or run after the migration is over.
+ */
+export class MigrationQueries implements MigrationDb {
+  readonly #migration: string;
+  readonly #run: RunQuery;
+  readonly #held: Held[] = [];
+  readonly #work: Promise<unknown>[] = [];
+  readonly #callbackFailures: unknown[] = [];
+  /** Texts of named queries: pg accepts a name alone for one that it has seen. */
+  readonly #named = new Map<string, string>();
+  #over = false;
+
+  constructor(migration: string, run: RunQuery) {
+    this.#migration = migration;
+    this.#run = run;
+  }
+
+  readonly query = (...args: readonly unknown[]): Promise<unknown> =>
+    this.#start(args, callSite("query", this.query), (result) => result);
+
+  readonly select = (...args: readonly unknown[]): Promise<unknown> =>
+    this.#start(args, callSite("select", this.select), ({ rows }) => rows);
+
+  /**
+   * Call when the migration's function has returned. Waits for what is under way.
+   * @throws MigrationError `MIGRATION` for a query that the migration did not wait for
+   */
+  async finish(): Promise<void> {
+    const missed = this.#held.find(({ awaited, settled }) => !awaited || !settled);
+    await this.close();
+    if (missed !== undefined) throw notAwaited(this.#migration, missed);
+    if (this.#callbackFailures.length > 0) throw this.#callbackFailures[0];
+  }
+
+  /** From now on no query is accepted. Waits for what is under way. */
+  async close(): Promise<void> {
+    this.#over = true;
+    for (let work = this.#work.pop(); work !== undefined; work = this.#work.pop()) await work.catch(() => {});
+  }
+
+  #start(args: readonly unknown[], site: Error, pick: (result: pg.QueryResult) => unknown): Promise<unknown> {
+    const [given, second, third] = args;
+    const callback = [second, third].find(isCallback);
+    const result = this.#perform(given, isCallback(second) ? undefined : second, site).then(pick);
+    const held = { text: textOf(given) ?? "", site, awaited: false, settled: false, failure: undefined };
+    if (callback === undefined) return this.#hold(result, held);
+    // A failed query is the callback's business; an error of the callback itself fails the migration.
+    this.#watch(result, { ...held, awaited: true });
+    const called = result.then(
+      (value) => callback(undefined, value),
+      (error: unknown) => callback(error),
+    );
+    this.#work.push(called.catch((error: unknown) => this.#callbackFailures.push(error)));
+    return Promise.resolve(undefined);
+  }
+
+  async #perform(given: unknown, values: unknown, site: Error): Promise<pg.QueryResult> {
+    const query = this.#read(given, values);
+    if (this.#over) throw tooLate(this.#migration, query.text, site);
+    return this.#run(query);
+  }
+
+  #watch(promise: Promise<unknown>, held: Held): void {
+    this.#held.push(held);
+    const ended = (failure?: unknown): void => {
+      held.settled = true;
+      held.failure = failure;
+    };
+    // With a listener of ours, a rejection that the migration does not listen to does not end the process.
+    this.#work.push(promise.then(() => ended(), ended));
+  }
+
+  /** The promise as the migration gets it. `await` listens for both outcomes; what only `then` gets can still be missed. */
+  #hold(promise: Promise<unknown>, held: Held): Promise<unknown> {
+    this.#watch(promise, held);
+    const chained = (next: Promise<unknown>) =>
+      this.#hold(next, { ...held, awaited: false, settled: false, failure: undefined });
+    return new Proxy(promise, {
+      get: (target, key, receiver) => {
+        if (key === "then") {
+          return (onFulfilled?: (value: unknown) => unknown, onRejected?: (error: unknown) => unknown) => {
+            held.awaited = true;
+            const next = target.then(onFulfilled, onRejected);
+            return isCallback(onRejected) ? next : chained(next);
+          };
+        }
+        if (key === "finally") {
+          return (onFinally?: () => void) => {
+            held.awaited = true;
+            return chained(target.finally(onFinally));
+          };
+        }
+        return Reflect.get(target, key, receiver);
+      },
+    });
+  }
+
+  /** What is checked must be what is sent: an object of the migration's could answer differently each time. */
+  #read(given: unknown, values: unknown): MigrationQuery {
+    const option = (key: string): unknown =>
+      typeof given === "object" && given !== null ? Reflect.get(given, key) : undefined;
+    const [name, types, rowMode] = [option("name"), option("types"), option("rowMode")];
+    const known = typeof name === "string" ? this.#named.get(name) : undefined;
+    const text = textOf(given) ?? known;
+    if (text === undefined || isCallback(option("submit"))) throw notAQuery(this.#migration, given);
+    if (typeof name === "string") this.#named.set(name, text);
+    const parameters = values ?? option("values");
+    return {
+      text,
+      ...(Array.isArray(parameters) ? { values: parameters } : {}),
+      ...(isTypes(types) ? { types } : {}),
+      ...(typeof rowMode === "string" ? { rowMode } : {}),
+    };
+  }
+}
+
+function textOf(given: unknown): string | undefined {
+  const text: unknown = typeof given === "object" && given !== null ? Reflect.get(given, "text") : given;
+  return typeof text === "string" ? text : undefined;
+}
+
+function isCallback(value: unknown): value is (...args: unknown[]) => unknown {
+  return typeof value === "function";
+}
+
+function isTypes(value: unknown): value is pg.CustomTypesConfig {
+  return typeof value === "object" && value !== null && isCallback(Reflect.get(value, "getTypeParser"));
+}
+
+/** Whether an error is about a query that was not awaited: a defect of the migration, whatever the database holds. */
+export function isNotAwaited(error: unknown): boolean {
+  return error instanceof MigrationError && defects.has(error);
+}
+
+const defects = new WeakSet<MigrationError>();
+
+function notAwaited(migration: string, { text, site, failure }: Held): MigrationError {
+  const reason = typeof failure === "object" && failure !== null ? Reflect.get(failure, "message") : failure;
+  const failed = failure === undefined ? "" : `, and it failed: ${reason}`;
+  const error = new MigrationError(
+    "MIGRATION",
+    `migration ${migration} did not await a query${at(site)}${failed}`,
+    {
+      migration,
+      statement: maskSecrets(text),
+      hint: "Write await before pgm.db.query and pgm.db.select, and before each function that calls them.",
+      cause: site,
+    },
+  );
+  defects.add(error);
+  return error;
+}
+
+function tooLate(migration: string, text: string, site: Error): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `migration ${migration} ran a query after its function had returned${at(site)}: ${oneLine(text, 100)}`,
+    {
+      migration,
+      hint: "Write await before what takes time, so that the function returns when all is done.",
+      cause: site,
+    },
+  );
+}
+
+function notAQuery(migration: string, given: unknown): MigrationError {
+  return new MigrationError(
+    "MIGRATION",
+    `pgm.db was given ${given === null ? "null" : `a ${typeof given}`} that is no query`,
+    {
+      migration,
+      hint: "Pass SQL as a string, or { text, values }; cursors and streams are not supported.",
+    },
+  );
+}
+
+function at(site: Error): string {
+  const place = placeOf(site);
+  return place === undefined ? "" : ` (${place})`;
+}
+
+/** An error that nobody throws: its stack begins where the function that is given was called. */
+export function callSite(message: string, called: (...args: never) => unknown): Error {
+  const site = new Error(message);
+  Error.captureStackTrace(site, called);
+  return site;
+}
+
+/** The first place of a stack, as `file:line`, without the folder. Undefined when it names no file. */
+export function placeOf({ stack = "" }: Error): string | undefined {
+  const [, file, line] = /^ +at .*?((?:file:\/\/)?(?:\/|[A-Z]:[\\/])[^()]*):(\d+):\d+\)?$/m.exec(stack) ?? [];
+  return file === undefined ? undefined : `${basename(file.replaceAll("\\", "/"))}:${line}`;
+}

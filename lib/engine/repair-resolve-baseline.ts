@@ -1,0 +1,267 @@
+import { MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
+import { ENGINE_SCOPE } from "../postgres/session-settings.ts";
+import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
+import { maskSecrets } from "../sql/mask.ts";
+import { Attempt } from "./apply.ts";
+import { type Context, loadOptions } from "./context.ts";
+import { type DatabaseState, headOf, knownNames, namesIn, readState } from "./database-state.ts";
+import { readStoppedSql, type StoppedSql, statementsOf } from "./history/entries.ts";
+import { readDownSql, readUpSql } from "./history/read.ts";
+import type { HistoryEntry, Ledger } from "./history/write.ts";
+import { type DescribedFile, recordFiles } from "./history-entries.ts";
+import { withMigrationLock } from "./lock.ts";
+import { openHistory } from "./open-history.ts";
+import { planUp } from "./plan.ts";
+import { openRun } from "./run.ts";
+
+/** What became of a migration that stopped half-way, or what is to become of it. */
+export type Outcome = "retry" | "applied" | "reverted";
+
+/**
+ * Accepts changed files, whose present SQL counts as what was applied, and new names of files with the same SQL. Names
+ * none: all of them.
+ */
+export async function repair(
+  context: Context,
+  names: readonly string[],
+  note?: string,
+): Promise<SettleReport> {
+  const why = reason(note);
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const before = new Map([...state.renamed].map(([old, now]) => [now, old]));
+    const changed = [...namesIn(state.classified, "changed"), ...before.keys()];
+    const stranger = names.find((name) => !changed.includes(name));
+    if (stranger !== undefined) throw notChanged(stranger, state);
+    const wanted = names.length > 0 ? names : changed;
+    if (wanted.length === 0) return report(state, []);
+    const ledger = await openHistory(context, state);
+    const entries = await recordFiles(context.source, wanted, loadOptions(context));
+    const stored = await readStoredSql(context, state);
+    const rows = entries.flatMap((entry) => {
+      const row = { ...entry, action: "repair", state: "finished" } as const;
+      const old = before.get(entry.migration);
+      if (old === undefined) return [ledger.recordAbout({ ...row, ...builtSql(state, entry), ...why })];
+      const renamed = { note: `renamed from ${old}`, ...row, ...stored(old), ...why };
+      return [ledger.renameApplied(old, entry.migration), ledger.recordAbout(renamed)];
+    });
+    await write(context, rows);
+    return report(state, wanted);
+  });
+}
+
+/** What is recorded of migrations that were renamed: it holds under the new name. */
+async function readStoredSql(
+  { session, tables }: Context,
+  { stored: { applied }, renamed, existing }: DatabaseState,
+): Promise<(name: string) => Partial<HistoryEntry>> {
+  const names = [...renamed.keys()];
+  if (names.length === 0) return () => ({});
+  const [ups, downs] = [
+    await readUpSql(session, tables, existing, names),
+    await readDownSql(session, tables, existing, names),
+  ];
+  return (name) => {
+    const [row, upSql, down] = [applied.find((m) => m.name === name), ups.get(name), downs.get(name)];
+    return {
+      ...(row?.sqlDigest == null
+        ? {}
+        : { sqlDigest: row.sqlDigest, digestVersion: row.digestVersion ?? DIGEST_VERSION }),
+      ...(upSql === undefined ? {} : { upSql }),
+      ...(down === undefined ? {} : { downSql: down.steps }),
+    };
+  };
+}
+
+/** To compare it, its `up` was built already: the next comparison can be of the SQL again. */
+function builtSql(state: DatabaseState, { migration }: DescribedFile): Partial<DescribedFile> {
+  const steps = state.changed.get(migration);
+  if (steps === undefined) return {};
+  return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
+}
+
+/** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
+export async function baseline(context: Context, to?: string, note?: string): Promise<SettleReport> {
+  const why = reason(note);
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const { applied } = state.stored;
+    if (applied.length > 0) throw alreadyManaged(applied.length);
+    const names = asFarAs(knownNames(context.source), to);
+    const ledger = await openHistory(context, state);
+    const entries = await recordFiles(context.source, names, loadOptions(context));
+    const rows = entries.map((entry) =>
+      ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
+    );
+    await write(context, rows);
+    return { ...report(state, names), head: names.at(-1) ?? null };
+  });
+}
+
+function asFarAs(known: readonly string[], to: string | undefined): readonly string[] {
+  if (to === undefined) return [];
+  const end = known.indexOf(to);
+  if (end >= 0) return known.slice(0, end + 1);
+  throw new MigrationError("USAGE", `there is no migration named "${to}" to be at`);
+}
+
+/** Settles a migration that stopped half-way: goes on after its last finished statement, or records how it ended. */
+export async function resolve(
+  context: Context,
+  name: string,
+  outcome: Outcome,
+  note?: string,
+): Promise<SettleReport> {
+  const why = reason(note === undefined ? outcome : `${outcome}: ${note}`);
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const partial = state.stored.partial.find((one) => one.name === name);
+    if (partial === undefined) throw notPartial(name, state);
+    if (outcome === "retry" && partial.direction === "down") throw retryOfDown(partial.name);
+    const becomesApplied = outcome !== "reverted";
+    const head = headIf(state, name, becomesApplied);
+    const ledger = await openHistory(context, state);
+    if (outcome === "retry") {
+      const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
+      await retry(context, state, ledger, { partial, resolved: ledger.record(row) });
+      return { migrations: [name], head };
+    }
+    const appliedNow = state.stored.applied.some((one) => one.name === name);
+    const entry = await resolution(context, { name, becomesApplied: becomesApplied && !appliedNow });
+    const row = { ...entry, action: "resolve", state: "finished", ...why } as const;
+    await write(context, [moveTo(ledger, row, { from: appliedNow, to: becomesApplied })]);
+    return { migrations: [name], head };
+  });
+}
+
+/** Head once a migration is settled. */
+function headIf({ stored, classified }: DatabaseState, name: string, isApplied: boolean): string | null {
+  const applied = new Set(stored.applied.map((one) => one.name));
+  if (isApplied) applied.add(name);
+  else applied.delete(name);
+  return classified.findLast((one) => applied.has(one.name))?.name ?? null;
+}
+
+/** Where the record says already how it ended, only the decision is noted. */
+function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to: boolean }): string {
+  if (applied.from === applied.to) return ledger.record(row);
+  return applied.to ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
+}
+
+async function retry(
+  context: Context,
+  { existing }: DatabaseState,
+  ledger: Ledger,
+  {
+    partial,
+    resolved,
+  }: { readonly partial: DatabaseState["stored"]["partial"][number]; readonly resolved: string },
+): Promise<void> {
+  const { session, source, tables } = context;
+  const { name, statement } = partial;
+  const [planned] = await planUp(source, [name], loadOptions(context));
+  const recorded = await readStoppedSql(session, tables, existing.identity, name);
+  if (planned?.built.kind !== "static" || planned.built.transactional || recorded?.statements === null) {
+    throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
+      migration: name,
+      hint: "Finish it by hand, then resolve it as --applied or --reverted.",
+    });
+  }
+  requireSameBeginning({ name, done: statement, steps: planned.built.steps, recorded });
+  const run = openRun(context, ledger);
+  try {
+    await session.enterMigration();
+    await new Attempt(run, planned).statementByStatement(planned.built, {
+      statement,
+      records: [resolved],
+    });
+  } catch (error) {
+    await run.transactions.rollback();
+    if (!(error instanceof MigrationError)) throw error;
+    const inDoubt = run.transactions.commitOutcomeUnknown.size > 0 ? { inDoubt: [name] } : {};
+    throw error.with({ migration: name, applied: [], remaining: [name], ...inDoubt });
+  }
+}
+
+async function resolution(
+  context: Context,
+  { name, becomesApplied }: { name: string; becomesApplied: boolean },
+): Promise<DescribedFile> {
+  const hasFile = context.source.entries.some((entry) => entry.name === name);
+  const [described] =
+    becomesApplied && hasFile ? await recordFiles(context.source, [name], loadOptions(context)) : [];
+  return described ?? { migration: name };
+}
+
+function write({ session }: Context, statements: readonly string[]): Promise<void> {
+  return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
+}
+
+function reason(note: string | undefined): Partial<HistoryEntry> {
+  if (note === undefined) return {};
+  requireStorable("the note", note);
+  return { note };
+}
+
+function report(state: DatabaseState, migrations: readonly string[]): SettleReport {
+  return { migrations, head: headOf(state) };
+}
+
+function notChanged(name: string, { classified }: DatabaseState): MigrationError {
+  const state = classified.find((one) => one.name === name)?.state;
+  const what = state === undefined ? "is not known" : `is ${state}, not changed`;
+  return new MigrationError("USAGE", `migration ${name} ${what}: there is nothing to repair`);
+}
+
+function notPartial(name: string, { stored }: DatabaseState): MigrationError {
+  const names = stored.partial.map((one) => one.name);
+  const hint = names.length === 0 ? "No migration is half-done." : `Half-done: ${names.join(", ")}.`;
+  return new MigrationError("USAGE", `migration ${name} did not stop half-way: there is nothing to resolve`, {
+    hint,
+  });
+}
+
+function alreadyManaged(count: number): MigrationError {
+  return new MigrationError(
+    "USAGE",
+    `migrations are applied to this database already (${count}): it needs no baseline`,
+  );
+}
+
+function retryOfDown(name: string): MigrationError {
+  return new MigrationError("USAGE", `undoing ${name} stopped half-way, which cannot be continued`, {
+    migration: name,
+    hint: "Finish it by hand, then resolve it as --reverted; or put back what is gone, then as --applied.",
+  });
+}
+
+/** A migration that stopped half-way, and its file as it is now. */
+export interface Stopped {
+  readonly name: string;
+  /** Number of statements that finished. */
+  readonly done: number;
+  readonly steps: readonly string[];
+  readonly recorded: StoppedSql | undefined;
+}
+
+/**
+ * Statements are skipped by their number: those that have run must still be the first of the file.
+ * @throws MigrationError `CHANGED` when they are not
+ */
+export function requireSameBeginning({ name, done, steps, recorded }: Stopped): void {
+  if (recorded?.digestVersion === DIGEST_VERSION && recorded.sqlDigest === sqlDigest(steps)) return;
+  const before = recorded?.statements?.slice(0, done);
+  const after = statementsOf(steps.map(maskSecrets)).slice(0, done);
+  if (before !== undefined && before.length === done && digest(before) === digest(after)) return;
+  const which = done === 1 ? "the statement that has" : `the ${done} statements that have`;
+  throw new MigrationError("CHANGED", `${which} run of ${name} are no longer the first of its file`, {
+    migration: name,
+    changes: [{ migration: name, before: before ?? null, after }],
+    hint: `Put them back as they were: what comes after them may change. Or undo by hand what they did, then \`resolve ${name} --reverted\` and \`up\`.`,
+  });
+}
+
+/** How many asterisks a mask has differs between versions of this tool. */
+function digest(statements: readonly string[]): string {
+  return sqlDigest(statements.map((text) => text.replace(/\*{3,}/g, "***")));
+}

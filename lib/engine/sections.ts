@@ -1,0 +1,221 @@
+import { basename } from "node:path";
+import { type Direction, MigrationError, type SqlFile } from "../core/index.ts";
+import { isMark, scan } from "../sql/lexer.ts";
+import { meaningOf, type Note } from "./markers.ts";
+
+/** The two directions of one SQL file. */
+export interface Sections {
+  readonly up: Section;
+  /** Absent when the file has no down section. */
+  readonly down?: Section;
+}
+
+export interface Section {
+  /** Without its marker. */
+  readonly text: string;
+  readonly transactional: boolean;
+  /** Where its statements stand in the file, in UTF-16 code units. */
+  readonly ranges: readonly Range[];
+}
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** As the first line of SQL: run its statements one by one, outside a transaction. */
+export const NO_TRANSACTION = "-- migrate: no-transaction";
+
+/** Whether stored SQL says in its first line that it runs outside a transaction. */
+export function asksForNoTransaction(sql: string): boolean {
+  const [firstLine = ""] = sql.split(/\r?\n/, 1);
+  return /^\uFEFF?--\s*migrate:\s*no-transaction\s*$/i.test(firstLine);
+}
+
+/**
+ * Cuts a SQL file at its markers. What stands outside of the down section is the up direction, also what stands
+ * before the first marker. node-pg-migrate would leave that out, and without an up marker it would run the down
+ * section as a part of up.
+ * @throws MigrationError `MIGRATION` where a comment may be meant as a marker and is none: a statement would be lost,
+ * or run in the wrong direction
+ */
+export function readSections(file: SqlFile): Sections {
+  const { markers, outside } = readMarkers(file);
+  const down = markers.find(({ meaning }) => meaning === "down");
+  const up = markers.find(({ meaning }) => meaning === "up");
+  const section = (text: string, direction: Direction, ranges: readonly Range[]): Section => ({
+    text: text.trim(),
+    transactional: !outside.has("file") && !outside.has(direction),
+    ranges,
+  });
+  const { text } = file;
+  const whole = { start: 0, end: text.length };
+  if (down === undefined) return { up: section(withoutMarker(text, 0, text.length, up), "up", [whole]) };
+  const end = up !== undefined && up.start > down.start ? up.start : text.length;
+  const before = withoutMarker(text, 0, down.start, up);
+  const after = withoutMarker(text, end, text.length, up);
+  return {
+    up: section(joined(before, after), "up", [
+      { start: 0, end: down.start },
+      { start: end, end: text.length },
+    ]),
+    down: section(text.slice(down.end, end), "down", [{ start: down.end, end }]),
+  };
+}
+
+/**
+ * One file of a pair, whose name says its direction.
+ * @throws MigrationError `MIGRATION` as `readSections`, and for a section of the other direction
+ */
+export function readHalf(file: SqlFile, direction: Direction): Section {
+  const { markers, outside } = readMarkers(file);
+  const other = markers.find(({ meaning }) => meaning !== direction);
+  if (other !== undefined) {
+    const message = `has a section "${other.meaning}" and is the ${direction} file of a pair`;
+    throw refusal(file, other.start, message, "Move that section to the other file of the pair.");
+  }
+  const ranges = [{ start: 0, end: file.text.length }];
+  return { text: file.text.trim(), transactional: outside.size === 0, ranges };
+}
+
+function withoutMarker(text: string, from: number, to: number, marker: Marker | undefined): string {
+  if (marker === undefined || marker.start < from || marker.start >= to) return text.slice(from, to);
+  return joined(text.slice(from, marker.start), text.slice(marker.end, to));
+}
+
+/** A section ends its last statement. */
+function joined(before: string, after: string): string {
+  const [first, second] = [before.trimEnd(), after.trimStart()];
+  if (first === "" || second === "") return first === "" ? after : before;
+  return `${first}${first.endsWith(";") ? "" : "\n;"}\n${second}`;
+}
+
+interface Marker {
+  readonly meaning: Direction;
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Markers {
+  readonly markers: readonly Marker[];
+  /** What runs outside a transaction: everything, or one direction. */
+  readonly outside: ReadonlySet<Direction | "file">;
+}
+
+/** Nearly no file has more of these than its two markers; one without any is not cut into tokens. */
+const WORTH_READING =
+  /migrat|goose|rollback|revert|undo|trans|liquibase|changeset|rambler|drop below|flyway|atlas|down|ups/i;
+
+function readMarkers(file: SqlFile): Markers {
+  const reader = new MarkerReader(file);
+  if (!WORTH_READING.test(file.text)) return reader;
+  scan(file.text, (token) => {
+    if (token.kind === "comment") reader.comment(token.start, token.end);
+    else if (!isMark(file.text, token, ";")) reader.statement();
+  });
+  reader.end();
+  return reader;
+}
+
+/** Goes through the comments of a file, and knows in which section it is. */
+class MarkerReader implements Markers {
+  readonly markers: Marker[] = [];
+  readonly outside = new Set<Direction | "file">();
+  readonly #file: SqlFile;
+  #section: Direction | "file" = "file";
+  /** Whether the section, and whether the file, has had a statement. */
+  #hasStatement = false;
+  #anyStatement = false;
+  /** A comment that begins as the down marker does: it is one when no statement comes after it. */
+  #doubtful: Marker | undefined;
+  /** What to refuse when a statement of `up` comes next. */
+  #refusal: MigrationError | undefined;
+
+  constructor(file: SqlFile) {
+    this.#file = file;
+  }
+
+  statement(): void {
+    this.#hasStatement = true;
+    this.#anyStatement = true;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#doubtful !== undefined) throw this.#looksLikeMarker(this.#doubtful.start);
+  }
+
+  end(): void {
+    if (this.#doubtful !== undefined) this.markers.push(this.#doubtful);
+  }
+
+  comment(start: number, end: number): void {
+    const note = noteAt(this.#file.text, start, end);
+    const meaning = meaningOf(note);
+    if (meaning === undefined) return;
+    if (meaning.kind === "refused") throw refusal(this.#file, start, meaning.message, meaning.hint);
+    if (meaning.kind === "misspelled") {
+      if (this.#section !== "down")
+        this.#refusal ??= refusal(this.#file, start, meaning.message, meaning.hint);
+      return;
+    }
+    if (!note.alone) {
+      const message = `has "${note.text.trim()}" behind something else, where it is only a comment`;
+      throw refusal(this.#file, start, message, "Put it on a line of its own.");
+    }
+    if (meaning.kind === "no-transaction") this.#noTransaction(start);
+    else if (meaning.kind === "marker") this.#marker(meaning.direction, start, end);
+    else this.#similar(meaning.direction, start, end);
+  }
+
+  #marker(direction: Direction, start: number, end: number): void {
+    const first = this.markers.find(({ meaning }) => meaning === direction);
+    if (first !== undefined || this.#doubtful !== undefined) {
+      const line = lineOf(this.#file.text, (first ?? this.#doubtful)?.start ?? 0);
+      const message = `has a second marker of the section "${direction}"; the first is in line ${line}`;
+      throw refusal(this.#file, start, message, "A file has each of its two sections once: join them.");
+    }
+    this.markers.push({ meaning: direction, start, end });
+    this.#section = direction;
+    this.#refusal = undefined;
+    this.#hasStatement = false;
+  }
+
+  /** Plain node-pg-migrate takes it for a marker unless there was one; here it is none where that makes no difference. */
+  #similar(direction: Direction, start: number, end: number): void {
+    if (this.#section === direction) return;
+    if (direction === "up" && this.#section === "file" && !this.#anyStatement) return;
+    if (direction === "up") throw this.#looksLikeMarker(start);
+    this.#doubtful ??= { meaning: "down", start, end };
+  }
+
+  #noTransaction(start: number): void {
+    if (this.#hasStatement) {
+      const message = `has "${NO_TRANSACTION}" below a statement`;
+      const hint = "Put it above the first statement: of the file, or of the section that it is about.";
+      throw refusal(this.#file, start, message, hint);
+    }
+    this.outside.add(this.#section);
+  }
+
+  #looksLikeMarker(start: number): MigrationError {
+    const message = "has a comment that begins as the marker of a section does, and says more";
+    const hint =
+      'Write the marker alone on its line ("-- Up Migration", "-- Down Migration"), or the comment in other words.';
+    return refusal(this.#file, start, message, hint);
+  }
+}
+
+function noteAt(text: string, start: number, end: number): Note {
+  const lineStart = text.lastIndexOf("\n", start - 1) + 1;
+  return { text: text.slice(start, end), alone: text.slice(lineStart, start).trim() === "" };
+}
+
+function lineOf(text: string, offset: number): number {
+  return text.slice(0, offset).split(/\r\n|\r|\n/).length;
+}
+
+function refusal({ path, text }: SqlFile, offset: number, message: string, hint: string): MigrationError {
+  const file = basename(path);
+  return new MigrationError("MIGRATION", `${file}:${lineOf(text, offset)} ${message}`, {
+    migration: file.replace(/(?:\.(?:up|down))?\.sql$/i, ""),
+    hint,
+  });
+}

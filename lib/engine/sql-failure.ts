@@ -1,0 +1,159 @@
+import type { ErrorDetails, MigrationError } from "../core/index.ts";
+import type { FailingStatement, Part } from "../postgres/message.ts";
+import { concernsTransaction } from "../sql/classify.ts";
+import { countLines } from "../sql/position.ts";
+import { type Statement, splitStatements } from "../sql/split.ts";
+import { PlainSql, type SqlOrigin } from "./load.ts";
+import type { PlannedMigration } from "./plan.ts";
+
+/** Names the statement of a migration that failed: its number, and where it stands in the file. */
+export class Whereabouts {
+  readonly #planned: PlannedMigration;
+  readonly #steps: readonly string[];
+  readonly #queries: number;
+
+  /** @param queries made through `pgm.db` before, which count as statements */
+  constructor(planned: PlannedMigration, steps: readonly string[], queries: number) {
+    this.#planned = planned;
+    this.#queries = queries;
+    this.#steps = steps;
+  }
+
+  /** For SQL that is a step, or stands in it from that offset on. */
+  meaning(step: number, from = 0): NonNullable<Part["meaning"]> {
+    return (error, failing) => {
+      const all = this.#steps.flatMap((text) => splitStatements(text));
+      const counts = this.#steps.slice(0, step).map((text) => splitStatements(text).length);
+      const before = splitStatements((this.#steps[step] ?? "").slice(0, from)).length;
+      const index = counts.reduce((sum, count) => sum + count, before) + (failing?.index ?? 0);
+      const place =
+        failing === undefined
+          ? {}
+          : { statementNumber: this.#queries + index + 1, ...this.#placeOf(all, index, failing) };
+      return withAdvice(
+        error.with({ statements: this.#queries + all.length, ...place }),
+        all[index - 1]?.text,
+      );
+    };
+  }
+
+  #placeOf(
+    all: readonly Statement[],
+    index: number,
+    { start, at }: FailingStatement,
+  ): Pick<ErrorDetails, "file" | "line"> {
+    const { context, direction } = this.#planned;
+    const action = context.actions[direction];
+    if (!(action instanceof PlainSql) || action.origin === undefined) return {};
+    const { file, text } = action.origin;
+    const inFile = statementsIn(action.origin);
+    // An enclosing BEGIN is in the file only.
+    const left = inFile[0]?.text === all[0]?.text ? 0 : 1;
+    const found = inFile[index + left];
+    return found === undefined ? {} : { file, line: countLines(text.slice(0, found.start + at - start)) };
+  }
+}
+
+/** Offsets are those of the file. */
+function statementsIn({ text, ranges }: SqlOrigin): Statement[] {
+  return ranges.flatMap(({ start, end }) =>
+    splitStatements(text.slice(start, end)).map((one) => ({
+      text: one.text,
+      start: one.start + start,
+      end: one.end + start,
+    })),
+  );
+}
+
+/** What a person can do about SQL that the server refuses, by SQLSTATE: the words of the server are in its language. */
+type Advice = string | ((statement: string) => string | undefined);
+
+const EXISTS =
+  "It is there already. When it was made by hand and is what the migration makes, `up 1 --fake` records the next pending migration without running it; otherwise drop it, or write IF NOT EXISTS.";
+const ABSENT =
+  "It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (--schema) write schema.name.";
+const ROWS =
+  "The rows that are there break the constraint: correct them first, in this migration or an earlier one. A CHECK or FOREIGN KEY can be added NOT VALID, and validated later.";
+const WRITES = "A row that the migration writes breaks a constraint: the detail names it.";
+
+const ADVICE: Readonly<Record<string, Advice>> = {
+  "25001": (statement) =>
+    concernsTransaction(statement)
+      ? "It has to be the first statement of the migration."
+      : "Begin the SQL file with the line -- migrate: no-transaction, or call pgm.noTransaction(): Postgres runs this outside a transaction only.",
+  "25P02":
+    "A query before it had failed, and the migration went on: throw the error, or roll back to a savepoint of the migration's own.",
+  "25006": "Connect to the primary: this server or session is read-only.",
+  "42501":
+    "The role that migrates lacks a right. GRANT it, or let that role own the object: ALTER … OWNER TO.",
+  "42P07": EXISTS,
+  "42701": EXISTS,
+  "42710": EXISTS,
+  "42723": EXISTS,
+  "42P06": EXISTS,
+  "42P01": ABSENT,
+  "42703": ABSENT,
+  "42704": ABSENT,
+  "42883": ABSENT,
+  "3F000": ABSENT,
+  "23502": (statement) =>
+    isDefinition(statement)
+      ? "There are rows without a value: fill the column first, or add it with a DEFAULT."
+      : WRITES,
+  "23503": aboutRows,
+  "23505": aboutRows,
+  "23514": aboutRows,
+  "23P01": aboutRows,
+  "55P04":
+    "A new value of an enum can be used once it is committed: let ALTER TYPE … ADD VALUE be a migration of its own, before this one.",
+  "0A000":
+    "The server does not do that to this kind of object, or not in this version. What depends on it, such as a view, can be dropped and made again in the same migration.",
+  "40001": "Another transaction was in the way. Run again.",
+  "57014": (statement) =>
+    isCopyFromStdin(statement)
+      ? COPY_DATA
+      : "It ran into a time limit (statement_timeout), or somebody cancelled it. Run again, with a higher limit or when less is going on.",
+  "53100": "The server's disk is full: make room, then run again.",
+  "53200":
+    "The server is out of memory, or of room for locks: do it in smaller migrations, or raise max_locks_per_transaction.",
+  "53300": "The server has no connection left: close some, then run again.",
+  "53400": "A limit of the server's configuration is reached: raise it, then run again.",
+};
+
+const COPY_DATA = "Data behind COPY … FROM stdin goes through psql only: write INSERT statements instead.";
+const PSQL =
+  "What begins with a backslash is a command of psql (\\i, \\copy, \\connect, \\restrict): the server does not know it. Take the line out.";
+
+/**
+ * The failure of a migration's SQL with what can be done about it.
+ * @param previous the statement before the one that failed
+ */
+export function withAdvice(error: MigrationError, previous: string | undefined): MigrationError {
+  if (error.code !== "SQL") return error;
+  const advice = adviceOn(error, previous);
+  return advice === undefined ? error : error.advised(`${advice} See docs/troubleshooting.md#sql.`);
+}
+
+function adviceOn({ details }: MigrationError, previous: string | undefined): string | undefined {
+  const { sqlstate = "", statement = "", position } = details;
+  if (sqlstate === "42601") {
+    if (previous !== undefined && isCopyFromStdin(previous)) return COPY_DATA;
+    const at = position === undefined ? "" : [...statement].slice(position - 1).join("");
+    return at.startsWith("\\") ? PSQL : undefined;
+  }
+  // Code that ran inside of the statement: what the statement itself is tells nothing.
+  const advice = ADVICE[sqlstate];
+  return typeof advice === "function" ? advice(statement) : advice;
+}
+
+function aboutRows(statement: string): string {
+  return isDefinition(statement) ? ROWS : WRITES;
+}
+
+function isDefinition(statement: string): boolean {
+  return /^\s*(alter|create)\b/i.test(statement);
+}
+
+function isCopyFromStdin(statement: string): boolean {
+  return /^\s*copy\b.*\bfrom\s+stdin\b/is.test(statement);
+}

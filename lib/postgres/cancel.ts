@@ -1,0 +1,58 @@
+import { MigrationError } from "../core/index.ts";
+
+/** Why an aborted signal was aborted: by a person, or because time is up (`DEADLINE`, see `withDeadline`). */
+export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError {
+  const reason: unknown = signal.reason;
+  if (reason instanceof MigrationError) return reason.with(cause === undefined ? {} : { cause });
+  const why = typeof reason === "string" ? ` (${reason})` : "";
+  return new MigrationError("CANCELLED", `cancelled${why}`, cause === undefined ? {} : { cause });
+}
+
+/** Waits for `work` until the signal fires: code of a migration may take its time, or never end. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(cancelled(signal));
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+/** Milliseconds for a statement to end after it was cancelled; a dead connection never tells. */
+const GRACE_MS = 3_000;
+
+export interface CancelHooks {
+  /** Asks the server to stop the statement, until that is given up. */
+  readonly cancel: (givenUp: AbortSignal) => Promise<void>;
+  /** Ends the connection, when asking did not help. */
+  readonly cut: () => void;
+}
+
+/** Cancels a query once if the signal fires while it is under way. */
+export class CancelOnAbort {
+  readonly #signal: AbortSignal | undefined;
+  readonly #listener: () => void;
+  readonly #givenUp = new AbortController();
+  #pending: Promise<void> = Promise.resolve();
+  #grace: NodeJS.Timeout | undefined;
+
+  constructor(signal: AbortSignal | undefined, { cancel, cut }: CancelHooks) {
+    this.#signal = signal;
+    this.#listener = () => {
+      this.#pending = cancel(this.#givenUp.signal);
+      this.#grace = setTimeout(() => {
+        this.#givenUp.abort();
+        cut();
+      }, GRACE_MS);
+    };
+    signal?.addEventListener("abort", this.#listener, { once: true });
+  }
+
+  /** A cancel that was sent must have arrived before the session is used again: it would hit the next statement. */
+  async settled(): Promise<void> {
+    this.#signal?.removeEventListener("abort", this.#listener);
+    clearTimeout(this.#grace);
+    await this.#pending;
+  }
+}

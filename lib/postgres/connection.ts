@@ -1,0 +1,147 @@
+import type pg from "pg";
+import { MigrationError } from "../core/index.ts";
+import { describeSession } from "./activity.ts";
+import { BlockerWatch } from "./blocker-watch.ts";
+import { CancelOnAbort, cancelled } from "./cancel.ts";
+import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
+import { leftUntil, timeIsUp } from "./deadline.ts";
+import { type Failure, readFailure } from "./failure.ts";
+import type { Place } from "./message.ts";
+import { shownOf, sqlError } from "./sql-error.ts";
+
+/** A connection on which one thing is asked at a time, can be cancelled, and fails with a typed error. */
+export class Connection {
+  readonly #client: pg.Client;
+  readonly #pid: number;
+  readonly #setup: SessionOptions;
+  readonly #watch: BlockerWatch;
+  #lost = false;
+
+  /** @param pid of the server's process */
+  constructor(client: pg.Client, pid: number, setup: SessionOptions) {
+    this.#client = client;
+    this.#pid = pid;
+    this.#setup = setup;
+    this.#watch = new BlockerWatch({
+      connect: (signal) => connectHelper(setup, signal),
+      pid,
+      intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
+      onBlocked: (by) => setup.observe({ type: "blocked", by }),
+    });
+  }
+
+  /** False once the connection was lost: nothing can be rolled back or unlocked any more, and need not be. */
+  get usable(): boolean {
+    return !this.#lost;
+  }
+
+  /**
+   * Sends something and waits for the answer.
+   * @param placeOf the SQL that a failure is about
+   * @throws MigrationError `SQL`, `LOCK_TIMEOUT`, `CONNECTION` when the connection is lost, `CANCELLED`, `DEADLINE`
+   */
+  async ask<T>(send: (client: pg.Client) => Promise<T>, placeOf: (failure: Failure) => Place): Promise<T> {
+    const { signal } = this.#setup;
+    if (signal?.aborted) throw cancelled(signal);
+    const cancel = new CancelOnAbort(signal, {
+      cancel: (givenUp) => this.#cancelStatement(givenUp),
+      cut: () => this.#cut(),
+    });
+    try {
+      return await this.#watch.during(() => send(this.#client));
+    } catch (error) {
+      throw await this.#typed(error, placeOf(readFailure(error)));
+    } finally {
+      await cancel.settled();
+    }
+  }
+
+  /**
+   * One of the last queries of a session, after a cancel too: a server that does not answer must not keep the user
+   * waiting. False when it failed.
+   */
+  async askAtLast(text: string): Promise<boolean> {
+    if (!this.usable) return false;
+    const timer = setTimeout(() => this.#cut(), LAST_WORDS_MS);
+    try {
+      await this.#client.query(text);
+      return true;
+    } catch (error) {
+      if (!readFailure(error).fromServer) this.#lost = true;
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #cut(): void {
+    this.#lost = true;
+    cutConnection(this.#client);
+  }
+
+  /** `I`: no transaction is open; `T`: one is; `E`: one is, and has failed. */
+  get transactionStatus(): "I" | "T" | "E" {
+    return this.#client.getTransactionStatus() ?? "I";
+  }
+
+  async end(): Promise<void> {
+    await this.#watch.end();
+    await endClient(this.#client);
+  }
+
+  /** The server's limit and our timer end at the same moment, and either may be first. */
+  #isTimeUp(): boolean {
+    const left = leftUntil(this.#setup.deadline);
+    return left !== undefined && left < 100;
+  }
+
+  async #typed(error: unknown, place: Place): Promise<MigrationError> {
+    const { signal, connection } = this.#setup;
+    const { meaning, failing } = place;
+    const failure = readFailure(error);
+    if (!(await this.#survived(failure))) this.#lost = true;
+    if (signal?.aborted) return cancelled(signal, error);
+    if (failure.code === QUERY_CANCELED && this.#isTimeUp()) return timeIsUp();
+    if (this.#lost) {
+      return new MigrationError(
+        "CONNECTION",
+        `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
+        {
+          // The engine's own would show what it stores.
+          ...shownOf(place),
+          cause: error,
+          hint: "Run the command again: what was committed stays, nothing runs twice.",
+        },
+      );
+    }
+    const refusal = sqlError(error, place, this.#watch.blockers.map(describeSession));
+    return meaning === undefined ? refusal : meaning(refusal, failing);
+  }
+
+  /**
+   * Whether the connection is still there after an error. Codes do not tell: any code can be raised by SQL, and the
+   * severity is written in the language of the server.
+   */
+  async #survived({ fromServer, code = "" }: Failure): Promise<boolean> {
+    if (!fromServer) return false;
+    return /^(08|57P|25P03)/.test(code) ? this.askAtLast("") : true;
+  }
+
+  /** Asks the server, over a second connection, to cancel; cuts the connection when that cannot be asked. */
+  async #cancelStatement(givenUp: AbortSignal): Promise<void> {
+    try {
+      const helper = await connectHelper(this.#setup, givenUp);
+      const ask = () => helper.query("SELECT pg_catalog.pg_cancel_backend($1)", [this.#pid]);
+      await cuttingOnAbort(helper, givenUp, ask);
+      await endClient(helper);
+    } catch {
+      this.#cut();
+    }
+  }
+}
+
+/** SQLSTATE of a statement that was cancelled or ran into `statement_timeout`. */
+const QUERY_CANCELED = "57014";
+
+/** Milliseconds for the last queries of a session. */
+const LAST_WORDS_MS = 3_000;

@@ -1,0 +1,37 @@
+import { MigrationError } from "../core/index.ts";
+
+/**
+ * Does work with SQL of the engine's own. Where that is refused, people want to know what was attempted and which
+ * right is missing; the text of the statement tells them nothing.
+ * @param rights what to do when the user lacks a right
+ */
+export async function asOwnSql<T>(
+  attempt: string,
+  work: () => Promise<T>,
+  rights: string = RIGHTS,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MigrationError) || error.code !== "SQL") throw error;
+    const { statement: _, position: __, ...details } = error.details;
+    const advice = adviceFor(details.sqlstate, rights);
+    throw new MigrationError("SQL", `${attempt}: ${error.message}`, {
+      ...details,
+      ...(advice === undefined ? {} : { hint: advice }),
+    });
+  }
+}
+
+const RIGHTS =
+  "Grant the user CREATE and USAGE on the schema and rights on both tables, or name a schema of its own with --migrations-schema.";
+
+function adviceFor(sqlstate: string | undefined, rights: string): string | undefined {
+  if (sqlstate === "42501") return rights;
+  if (sqlstate === "25006")
+    return "The server or this database is read-only (a replica?): connect to one that is not.";
+  if (sqlstate === "42703" || sqlstate === "42809") {
+    return "Is the table of that name somebody else's? --migrations-table names another one.";
+  }
+  return undefined;
+}

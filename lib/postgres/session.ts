@@ -1,0 +1,251 @@
+import type pg from "pg";
+import { MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
+import { maskText } from "../sql/mask.ts";
+import { cancelled } from "./cancel.ts";
+import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
+import { Connection } from "./connection.ts";
+import { leftUntil } from "./deadline.ts";
+import { Script } from "./discard-rows-query.ts";
+import { connectionError } from "./failure.ts";
+import { messagesOf, own, type Part, placeIn } from "./message.ts";
+import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
+import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
+import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./session-settings.ts";
+
+/** One prepared connection. All SQL of a run goes through it, one message at a time. */
+export class Session {
+  readonly pid: number;
+  readonly serverMajor: number;
+  readonly #connection: Connection;
+  readonly #setup: SessionOptions;
+  readonly #known: readonly string[];
+  readonly #isPooled: boolean;
+  #standardStrings = true;
+  #readOnly = false;
+
+  private constructor(client: pg.Client, setup: SessionOptions, facts: SessionFacts) {
+    const { pid, version, known } = facts;
+    this.#connection = new Connection(client, pid, setup);
+    this.#setup = setup;
+    this.#known = known ?? [];
+    this.#isPooled = !isDirect(client, facts);
+    this.pid = pid;
+    this.serverMajor = majorOf(version);
+    client.connection.on("parameterStatus", (status: ParameterStatus) => {
+      if (status.parameterName === STANDARD_STRINGS) this.#standardStrings = status.parameterValue === "on";
+    });
+  }
+
+  /**
+   * Connects and prepares. Waits, within bounds, for a server that is starting.
+   * @throws MigrationError with a connection code
+   */
+  static async open(setup: SessionOptions): Promise<Session> {
+    const client = await connect(setup);
+    try {
+      const facts = await prepare(client, setup);
+      if (majorOf(facts.version) < OLDEST_SERVER_MAJOR) throw tooOld(majorOf(facts.version));
+      client.on("notice", ({ severity = "NOTICE", message = "" }) =>
+        setup.observe({ type: "notice", severity, message: maskText(message) }),
+      );
+      return new Session(client, setup, facts);
+    } catch (error) {
+      await endClient(client);
+      if (setup.signal?.aborted) throw cancelled(setup.signal, error);
+      throw error instanceof MigrationError ? error : connectionError(error, setup.connection);
+    }
+  }
+
+  /** False once the connection was lost: nothing can be rolled back or unlocked any more, and need not be. */
+  get usable(): boolean {
+    return this.#connection.usable;
+  }
+
+  /** `I`: no transaction is open; `T`: one is; `E`: one is, and has failed. */
+  get transactionStatus(): "I" | "T" | "E" {
+    return this.#connection.transactionStatus;
+  }
+
+  /**
+   * Runs SQL of the engine's own as it is (several statements in one text are one round trip). Its errors do not show the
+   * SQL: that holds what the engine stores, such as the SQL to undo a migration.
+   * @throws MigrationError `SQL`, `CONNECTION` when the session is lost, `CANCELLED`
+   */
+  async run(text: string): Promise<void> {
+    await this.#run(own(text));
+  }
+
+  /** As `run`, for SQL of a migration, which errors show. */
+  async runMigration(text: string, meaning?: Part["meaning"]): Promise<void> {
+    await this.#run({ text, by: "migration", ...(meaning === undefined ? {} : { meaning }) });
+  }
+
+  async #run(part: Part): Promise<void> {
+    const script = new Script([part.text]);
+    await this.#connection.ask(
+      (client) => script.sendTo(client),
+      (failure) => placeIn(part, failure, script.completed),
+    );
+  }
+
+  /** Runs one query of the engine's own and returns its rows. */
+  async rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> {
+    const { rows } = await this.#connection.ask(
+      (client) => client.query<Row>(text, values),
+      (failure) => placeIn(own(text), failure, undefined),
+    );
+    return rows;
+  }
+
+  /** Runs several statements of the engine's own as one message, and returns the rows of the last one. */
+  async lastRows<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
+    const answer = await this.#connection.ask(
+      (client) => client.query<Row>(text),
+      (failure) => placeIn(own(text), failure, undefined),
+    );
+    // The driver answers several statements with a list of results.
+    return [answer].flat().at(-1)?.rows ?? [];
+  }
+
+  /** Milliseconds after which a statement gives up waiting for a lock, where its migration has not said otherwise. */
+  get lockTimeoutMs(): number {
+    return this.#setup.options.lockTimeoutMs;
+  }
+
+  /** Runs a query for a migration's `pgm.db`. */
+  queryMigration<Row extends pg.QueryResultRow>(
+    query: string | pg.QueryConfig,
+    values?: unknown[],
+  ): Promise<pg.QueryResult<Row>> {
+    const text = typeof query === "string" ? query : query.text;
+    let completed = 0;
+    const count = (): void => {
+      completed += 1;
+    };
+    return this.#connection.ask(
+      (client) => {
+        client.connection.on("commandComplete", count);
+        const answer = client.query<Row>(query, values);
+        return answer.finally(() => client.connection.off("commandComplete", count));
+      },
+      (failure) => placeIn({ text, by: "migration" }, failure, completed),
+    );
+  }
+
+  /**
+   * Runs parts that belong together, as one message where that is possible: when one fails, none after it runs.
+   * @param title shown to whoever asks the server what this session does
+   */
+  async runTogether(title: string, parts: readonly Part[]): Promise<void> {
+    for (const message of messagesOf(title, parts)) {
+      const script = new Script(message.texts);
+      await this.#connection.ask(
+        (client) => script.sendTo(client),
+        (failure) => message.placeOf(failure, script.completed),
+      );
+    }
+  }
+
+  /** Rolls back what is open, even after a cancel. */
+  async rollback(): Promise<void> {
+    // An error comes before the word that its transaction is still open; an answer to nothing comes after it.
+    if (this.transactionStatus === "I") await this.#connection.askAtLast("");
+    if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
+  }
+
+  /** Runs clean-up SQL even after a cancel; a failure is of no consequence, because ending the session cleans up too. */
+  async cleanUp(text: string): Promise<void> {
+    await this.#connection.askAtLast(text);
+  }
+
+  /** Runs bookkeeping of its own transaction, after a cancel too, if the connection still allows it. */
+  async record(statement: string): Promise<void> {
+    await this.rollback();
+    const done = await this.#connection.askAtLast(
+      ["BEGIN READ WRITE", ...ENGINE_SCOPE, statement, "COMMIT"].join("; "),
+    );
+    if (!done) await this.rollback();
+  }
+
+  /** The reset that goes before a migration's SQL in the same message; empty when the session is reset already. */
+  async reset(): Promise<readonly Part[]> {
+    if (this.#standardStrings) return [this.#migrationReset()];
+    // The server would read the whole message with the setting that the last migration has left.
+    await this.enterMigration();
+    return [];
+  }
+
+  /**
+   * What makes a message fail that has gone beyond the deadline: the server limits each of its statements, not all
+   * together, and this process may be gone. For SQL of the engine's own.
+   */
+  timeLimit(): readonly Part[] {
+    return timeLimit(leftUntil(this.#setup.deadline));
+  }
+
+  /** Puts the session into the state in which every migration starts, whatever the one before did to it. */
+  async enterMigration(): Promise<void> {
+    await this.#run(this.#migrationReset());
+  }
+
+  #migrationReset(): Part {
+    return migrationReset(this.#setup.options, { ...this.#situation(), pid: this.pid });
+  }
+
+  /** Puts the session back into the state in which the engine's own SQL runs. */
+  async enterEngine(): Promise<void> {
+    await this.run(engineReset(this.#setup.options, this.#situation()));
+  }
+
+  /** From here on the server refuses whatever would write. */
+  async makeReadOnly(): Promise<void> {
+    this.#readOnly = true;
+    await this.run("SET default_transaction_read_only = on");
+  }
+
+  #situation(): Situation {
+    return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
+  }
+
+  /** Ends the session. The server connection of a pooler is left as it was: another client may get it. */
+  async end(): Promise<void> {
+    if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
+    if (this.#isPooled) await this.cleanUp(LAST_STATE);
+    await this.#connection.end();
+  }
+}
+
+/** Brings a new connection into its first state. @throws MigrationError `POOLER` before anything is set */
+async function prepare(client: pg.Client, setup: SessionOptions): Promise<SessionFacts> {
+  const state = { searchPath: ENGINE_PATH, leftMs: leftUntil(setup.deadline), readOnly: false };
+  const ask = async (onlyIn: number) => {
+    const text = firstSettings(setup.options, state, onlyIn);
+    const { rows } = await cuttingOnAbort(client, setup.signal, () => client.query<SessionFacts>(text));
+    return rows[0] ?? { pid: 0, clientPort: null, version: "0", known: null };
+  };
+  const facts = await ask(announcedPid(client) ?? 0);
+  if (facts.pid === announcedPid(client)) return facts;
+  await requireSessionPooling(setup, client, facts.pid);
+  return ask(facts.pid);
+}
+
+/** What a server tells of a setting, unasked. */
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+/** Whether a backslash in `'...'` is a backslash. */
+const STANDARD_STRINGS = "standard_conforming_strings";
+
+function majorOf(version: string): number {
+  return Math.floor(Number(version) / 10_000);
+}
+
+function tooOld(major: number): MigrationError {
+  return new MigrationError(
+    "SERVER_UNSUPPORTED",
+    `the server is Postgres ${major}; ${OLDEST_SERVER_MAJOR} or newer is needed`,
+    { hint: "Upgrade the server, or name another one." },
+  );
+}

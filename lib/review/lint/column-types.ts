@@ -1,0 +1,233 @@
+import type { ColumnDef, Node } from "libpg-query";
+import type { ConnectionSettings } from "../../engine/index.ts";
+import { connectTo } from "../catalog/index.ts";
+import { isSame, nameOf, type ObjectName, partsOf } from "./objects.ts";
+
+/** A column that a statement defines or whose default it sets. */
+export interface DefinedColumn {
+  readonly table: ObjectName;
+  /** True for ALTER TABLE … ADD COLUMN. */
+  readonly added: boolean;
+  readonly definition: ColumnDef;
+  readonly defaultValue: Node | undefined;
+}
+
+export function definedColumns(node: Node): DefinedColumn[] {
+  if ("CreateStmt" in node) {
+    const table = nameOf(node.CreateStmt.relation);
+    if (table === undefined) return [];
+    return (node.CreateStmt.tableElts ?? []).flatMap((item) =>
+      "ColumnDef" in item ? [column(table, false, item.ColumnDef)] : [],
+    );
+  }
+  if (!("AlterTableStmt" in node)) return [];
+  const table = nameOf(node.AlterTableStmt.relation);
+  if (table === undefined) return [];
+  return (node.AlterTableStmt.cmds ?? []).flatMap((cmd): DefinedColumn[] => {
+    if (!("AlterTableCmd" in cmd)) return [];
+    const { subtype, def, name } = cmd.AlterTableCmd;
+    if (subtype === "AT_AddColumn" && def !== undefined && "ColumnDef" in def)
+      return [column(table, true, def.ColumnDef)];
+    if (subtype !== "AT_ColumnDefault" || name === undefined) return [];
+    return [{ table, added: false, definition: { colname: name }, defaultValue: def }];
+  });
+}
+
+function column(table: ObjectName, added: boolean, definition: ColumnDef): DefinedColumn {
+  const defaultValue = constraintsOf(definition).find(
+    ({ contype }) => contype === "CONSTR_DEFAULT",
+  )?.raw_expr;
+  return { table, added, definition, defaultValue };
+}
+
+function constraintsOf({ constraints = [] }: ColumnDef) {
+  return constraints.flatMap((item) => ("Constraint" in item ? [item.Constraint] : []));
+}
+
+const SERIALS = ["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"];
+
+/** Whether each row gets a different value. Squawk reports volatile defaults, which do that too. */
+export function rewritesWhenAdded(definition: ColumnDef): boolean {
+  const type = (definition.typeName?.names ?? []).flatMap(partsOf).at(-1) ?? "";
+  if (SERIALS.includes(type)) return true;
+  return constraintsOf(definition).some(
+    ({ contype, generated_kind }) =>
+      contype === "CONSTR_IDENTITY" || (contype === "CONSTR_GENERATED" && generated_kind !== "v"),
+  );
+}
+
+const LOOKS_LIKE_CALL =
+  /^\s*(?:now(?:\s*\(\s*\))?|current_(?:timestamp|date|time)|localtime(?:stamp)?|(?:clock_timestamp|gen_random_uuid|uuid_generate_v\d\w*|random|uuidv[47])\s*\(\s*\)|nextval\s*\(.*\))\s*$/i;
+
+/** A quoted default that was meant to be evaluated for each row. */
+export function textTakenForCall(value: Node | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  if ("TypeCast" in value) return textTakenForCall(value.TypeCast.arg);
+  const text = "A_Const" in value ? value.A_Const.sval?.sval : undefined;
+  return text !== undefined && LOOKS_LIKE_CALL.test(text) ? text : undefined;
+}
+
+/** Stable functions return the same value for every row of a statement, so Postgres evaluates the default once. */
+const STABLE =
+  /^(?:now|transaction_timestamp|statement_timestamp|timezone|date_trunc|date_part|current_setting|to_timestamp|to_date|make_interval|make_date|lower|upper|concat|coalesce|jsonb?_build_(?:object|array)|to_jsonb?|array_fill|md5|length|txid_current|pg_current_xact_id|current_database|current_schema|version)$/;
+
+/** Whether an expression has the same value for every row. False if it calls an unknown function. */
+export function isStable(node: Node | undefined): boolean {
+  if (node === undefined) return true;
+  if ("A_Const" in node || "SQLValueFunction" in node) return true;
+  if ("TypeCast" in node) return isStable(node.TypeCast.arg);
+  if ("CollateClause" in node) return isStable(node.CollateClause.arg);
+  if ("A_Expr" in node) return isStable(node.A_Expr.lexpr) && isStable(node.A_Expr.rexpr);
+  if ("A_ArrayExpr" in node) return (node.A_ArrayExpr.elements ?? []).every(isStable);
+  if ("CoalesceExpr" in node) return (node.CoalesceExpr.args ?? []).every(isStable);
+  if (!("FuncCall" in node)) return false;
+  const name = (node.FuncCall.funcname ?? []).flatMap(partsOf).at(-1) ?? "";
+  return STABLE.test(name) && (node.FuncCall.args ?? []).every(isStable);
+}
+
+/** A type by its name on the server (`varchar`, `numeric`), with the numbers in its parentheses. */
+export interface ColumnType {
+  readonly name: string;
+  readonly modifiers: readonly number[];
+}
+
+/** A column of the database. */
+export interface KnownColumn {
+  readonly table: ObjectName;
+  readonly column: string;
+  readonly type: ColumnType;
+}
+
+/** The types of columns in the database, updated by each migration. */
+export class ColumnTypes {
+  readonly #columns: KnownColumn[];
+
+  constructor(columns: readonly KnownColumn[]) {
+    this.#columns = [...columns];
+  }
+
+  /** Whether a statement changes types of columns and all these changes are instant: no row is rewritten or read. */
+  onlyWidens(node: Node): boolean {
+    const changes = typeChanges(node);
+    return (
+      changes.length > 0 &&
+      changes.every(({ table, definition, column }) => {
+        const olds = this.#columns.filter((known) => known.column === column && isSame(known.table, table));
+        const next = typeOf(definition);
+        const isPlain = definition.collClause === undefined && isOnlyCast(definition.raw_default, column);
+        return (
+          isPlain && next !== undefined && olds.length > 0 && olds.every(({ type }) => isWider(next, type))
+        );
+      })
+    );
+  }
+
+  /** Records the types that a statement defines or changes. */
+  apply(node: Node): void {
+    for (const { table, definition } of definedColumns(node))
+      this.#set(table, definition.colname, definition);
+    for (const { table, definition, column } of typeChanges(node)) this.#set(table, column, definition);
+  }
+
+  #set(table: ObjectName, column: string | undefined, definition: ColumnDef): void {
+    const type = typeOf(definition);
+    if (column === undefined || type === undefined) return;
+    const others = this.#columns.filter((known) => known.column !== column || !isSame(known.table, table));
+    this.#columns.splice(0, this.#columns.length, ...others, { table, column, type });
+  }
+}
+
+export function changesTypes(node: Node): boolean {
+  return typeChanges(node).length > 0;
+}
+
+interface TypeChange {
+  readonly table: ObjectName;
+  readonly column: string;
+  readonly definition: ColumnDef;
+}
+
+function typeChanges(node: Node): TypeChange[] {
+  if (!("AlterTableStmt" in node)) return [];
+  const table = nameOf(node.AlterTableStmt.relation);
+  if (table === undefined) return [];
+  return (node.AlterTableStmt.cmds ?? []).flatMap((cmd): TypeChange[] => {
+    if (!("AlterTableCmd" in cmd) || cmd.AlterTableCmd.subtype !== "AT_AlterColumnType") return [];
+    const { name: column, def } = cmd.AlterTableCmd;
+    if (column === undefined || def === undefined || !("ColumnDef" in def)) return [];
+    return [{ table, column, definition: def.ColumnDef }];
+  });
+}
+
+function typeOf({ typeName }: ColumnDef): ColumnType | undefined {
+  const name = (typeName?.names ?? []).flatMap(partsOf).at(-1);
+  if (name === undefined || (typeName?.arrayBounds ?? []).length > 0) return undefined;
+  const modifiers = (typeName?.typmods ?? []).flatMap((item) =>
+    "A_Const" in item && item.A_Const.ival !== undefined ? [item.A_Const.ival.ival ?? 0] : [],
+  );
+  return { name, modifiers };
+}
+
+/** Whether USING only repeats the default conversion. */
+function isOnlyCast(using: Node | undefined, column: string): boolean {
+  if (using === undefined) return true;
+  if ("TypeCast" in using) return isOnlyCast(using.TypeCast.arg, column) && using.TypeCast.arg !== undefined;
+  return "ColumnRef" in using && (using.ColumnRef.fields ?? []).flatMap(partsOf).at(-1) === column;
+}
+
+const TEXTS = ["text", "varchar"];
+const WITH_PRECISION = ["varchar", "varbit", "timestamp", "timestamptz", "time", "timetz", "interval"];
+
+function isWider(next: ColumnType, old: ColumnType): boolean {
+  const [limit, ...rest] = next.modifiers;
+  const [oldLimit, ...oldRest] = old.modifiers;
+  if (TEXTS.includes(old.name) && TEXTS.includes(next.name) && limit === undefined) return true;
+  if (old.name === "cidr" && next.name === "inet") return true;
+  if (old.name !== next.name) return false;
+  if (limit === oldLimit && rest.join() === oldRest.join()) return true;
+  if (old.name === "numeric") {
+    if (limit === undefined) return true;
+    return oldLimit !== undefined && limit >= oldLimit && (rest[0] ?? 0) === (oldRest[0] ?? 0);
+  }
+  if (!WITH_PRECISION.includes(old.name)) return false;
+  return limit === undefined || (oldLimit !== undefined && limit >= oldLimit);
+}
+
+interface Row {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
+  readonly type: string;
+  readonly modifier: number;
+}
+
+const QUERY = `SELECT n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS table, a.attname::pg_catalog.text AS column,
+    t.typname::pg_catalog.text AS type, a.atttypmod AS modifier
+  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+  JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+  WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[]) AND a.attnum OPERATOR(pg_catalog.>) 0
+    AND NOT a.attisdropped AND n.nspname OPERATOR(pg_catalog.!~) '^(pg_|information_schema$)'`;
+
+/** The types of all columns of the database. */
+export async function readColumnTypes(connection: ConnectionSettings): Promise<KnownColumn[]> {
+  const client = await connectTo(connection);
+  try {
+    const { rows } = await client.query<Row>(QUERY);
+    return rows.map(({ schema, table, column, type, modifier }) => ({
+      table: { schema, name: table },
+      column,
+      type: { name: type, modifiers: modifiersOf(type, modifier) },
+    }));
+  } finally {
+    await client.end();
+  }
+}
+
+/** Decodes `atttypmod` like the output functions of the types. */
+function modifiersOf(type: string, modifier: number): number[] {
+  if (modifier < 0) return [];
+  if (type === "varchar" || type === "bpchar") return [modifier - 4];
+  if (type === "numeric") return [(modifier - 4) >>> 16, (modifier - 4) & 0xff_ff];
+  return type === "interval" ? [modifier & 0xff_ff] : [modifier];
+}

@@ -1,0 +1,210 @@
+import { type ForecastFailure, inRunningOrder } from "../../core/index.ts";
+import { maskSecrets } from "../../engine/index.ts";
+import { ColumnTypes, changesTypes } from "./column-types.ts";
+import { covers, type IgnoreComment } from "./ignore-comments.ts";
+import { fileOf, type LintedMigration, type LintRequest, readFiles, readMigration } from "./migration.ts";
+import { lineAndColumn, loadParser, type SqlStatement } from "./parsed-sql.ts";
+import type { AcceptedFinding, LintFinding, LintReport, RuleFinding, SqlPosition } from "./report.ts";
+import { applyRules, OWN_RULE_NAMES } from "./rules.ts";
+import { findSquawk } from "./squawk.ts";
+import { findBySquawk } from "./squawk-findings.ts";
+import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
+
+/**
+ * Checks the SQL that migrations would send with our own rules and those of squawk.
+ * @throws MigrationError `TOOL_MISSING` if squawk-cli or libpg-query is not installed
+ */
+export async function lintMigrations(request: LintRequest): Promise<LintReport> {
+  const { forecast, newestApplied, all } = request;
+  const program = findSquawk();
+  const parser = await loadParser();
+  const failures = await Promise.all(forecast.failures.map((failure) => describeFailure(request, failure)));
+  const migrations: LintedMigration[] = [];
+  for (const step of forecast.steps) migrations.push(await readMigration(parser, request, step));
+  const bySquawk = await findBySquawk(migrations, {
+    program,
+    postgresMajor: forecast.serverMajor,
+    instant: await findInstant(migrations, request.columnTypes),
+    signal: request.signal,
+  });
+  const results = migrations.map((migration) =>
+    judge(migration, [...applyRules(migration, { newestApplied }), ...(bySquawk.get(migration.name) ?? [])]),
+  );
+  const findings = inFolderOrder(request, [...results.flatMap((result) => result.findings), ...failures]);
+  return {
+    findings,
+    accepted: results.flatMap(({ accepted }) => accepted),
+    migrations: new Set([...forecast.steps, ...forecast.failures].map(({ migration }) => migration)).size,
+    ...(all ? { all: true } : {}),
+    ok: findings.every(({ severity }) => severity !== "error"),
+  };
+}
+
+interface Judgement {
+  readonly findings: readonly LintFinding[];
+  readonly accepted: readonly AcceptedFinding[];
+}
+
+function judge(migration: LintedMigration, reported: readonly RuleFinding[]): Judgement {
+  const located = withoutRepeats(reported).map((finding) => locate(migration, finding));
+  const { findings, accepted } = applyIgnoreComments(migration, located);
+  return { findings: findings.toSorted(inReadingOrder(migration)), accepted };
+}
+
+function inFolderOrder({ folder }: LintRequest, findings: readonly LintFinding[]): LintFinding[] {
+  const position = new Map(
+    inRunningOrder(folder.entries, ({ name }) => name).map(({ name }, index) => [name, index]),
+  );
+  return findings.toSorted((a, b) => (position.get(a.migration) ?? 0) - (position.get(b.migration) ?? 0));
+}
+
+/** `cannot-build`: the SQL of a migration is unknown if it throws while it is loaded or built. */
+async function describeFailure(
+  request: LintRequest,
+  { migration, direction, error }: ForecastFailure,
+): Promise<LintFinding> {
+  const entry = request.folder.entries.find(({ name }) => name === migration);
+  const [first] = entry === undefined ? [] : await readFiles(request, entry);
+  return {
+    rule: "cannot-build",
+    severity: "error",
+    migration,
+    direction,
+    file: first?.path ?? migration,
+    message: error.message,
+    help: error.details.hint ?? "Correct it; its SQL is judged when it can be built.",
+  };
+}
+
+/** Finds the statements that change types of columns without a rewrite. Reads the database only if one changes types. */
+async function findInstant(
+  migrations: readonly LintedMigration[],
+  readColumns: LintRequest["columnTypes"],
+): Promise<ReadonlySet<SqlStatement>> {
+  const statements = migrations.flatMap(({ up }) => up?.statements ?? []);
+  const instant = new Set<SqlStatement>();
+  if (!statements.some(({ node }) => changesTypes(node))) return instant;
+  const types = new ColumnTypes((await readColumns?.()) ?? []);
+  for (const statement of statements) {
+    if (types.onlyWidens(statement.node)) instant.add(statement);
+    types.apply(statement.node);
+  }
+  return instant;
+}
+
+/** `ddl-with-data` gives better advice than `update-every-row` about the same statement. */
+function withoutRepeats(findings: readonly RuleFinding[]): RuleFinding[] {
+  const withDdl = new Set(
+    findings.flatMap(({ rule, at }) => (rule === "ddl-with-data" ? [at?.statement] : [])),
+  );
+  return findings.filter(({ rule, at }) => rule !== "update-every-row" || !withDdl.has(at?.statement));
+}
+
+/** In the order of the files and their lines; findings without a line come first. */
+function inReadingOrder({ files }: LintedMigration) {
+  const rank = ({ file }: LintFinding): number => files.findIndex(({ path }) => path === file);
+  return (a: LintFinding, b: LintFinding): number =>
+    rank(a) - rank(b) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+}
+
+/** Adds the file, and the line if the file contains the SQL. */
+function locate(migration: LintedMigration, finding: RuleFinding): LintFinding {
+  const { rule, severity, direction, message, help, at } = finding;
+  const file = fileOf(migration, direction);
+  const offset = at === undefined ? undefined : offsetIn(file.text, at);
+  const statement = at?.statement === undefined ? undefined : maskSecrets(at.statement.text).trim();
+  return {
+    rule,
+    severity,
+    migration: migration.name,
+    direction,
+    file: file.path,
+    ...(offset === undefined ? {} : lineAndColumn(file.text, offset)),
+    ...(statement === undefined ? {} : { statement }),
+    message,
+    help,
+  };
+}
+
+/** Searches the file for the whole text that is sent, then for the statement. Either must occur exactly once. */
+function offsetIn(text: string, { step, offset, statement }: SqlPosition): number | undefined {
+  const ofStep = onlyIndexOf(text, withoutEnd(step));
+  if (ofStep !== undefined) return ofStep + offset - (step.length - step.trimStart().length);
+  if (statement === undefined) return undefined;
+  const { start, text: blanked } = statement;
+  const ofStatement = onlyIndexOf(text, step.slice(start, start + blanked.length));
+  return ofStatement === undefined ? undefined : ofStatement + offset - start;
+}
+
+/** The builder may have added a semicolon. */
+function withoutEnd(step: string): string {
+  return step.trim().replace(/\s*;$/, "");
+}
+
+function onlyIndexOf(text: string, part: string): number | undefined {
+  const first = text.indexOf(part);
+  return part === "" || first < 0 || text.includes(part, first + 1) ? undefined : first;
+}
+
+/** Removes the findings that comments of the migration answer, and reports comments that answer none. */
+function applyIgnoreComments(migration: LintedMigration, findings: readonly LintFinding[]): Judgement {
+  const { name, ignoreComments } = migration;
+  const withReason = ignoreComments.filter(({ reason }) => reason !== "");
+  const answerTo = (finding: LintFinding) =>
+    withReason.find((comment) => comment.rule === finding.rule && covers(comment, finding));
+  const left = findings.filter((finding) => answerTo(finding) === undefined);
+  const accepted = findings.flatMap((finding) => {
+    const answer = answerTo(finding);
+    return answer === undefined ? [] : [{ rule: finding.rule, migration: name, reason: answer.reason }];
+  });
+  const useless = ignoreComments.flatMap((comment) => {
+    const message = whyUseless(migration, comment, findings);
+    return message === undefined ? [] : [uselessIgnore(migration, comment, message)];
+  });
+  return { findings: [...left, ...useless], accepted };
+}
+
+function whyUseless(
+  migration: LintedMigration,
+  comment: IgnoreComment,
+  findings: readonly LintFinding[],
+): string | undefined {
+  const { rule, reason } = comment;
+  if (rule === "") return "it names no rule";
+  if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return `${rule} is not used: ${UNUSED_SQUAWK_RULES[rule]}`;
+  const isUsed = findings.some((finding) => finding.rule === rule && covers(comment, finding));
+  if (!isUsed && !Object.hasOwn(SQUAWK_RULES, rule) && !OWN_RULE_NAMES.includes(rule))
+    return `there is no rule ${rule}`;
+  if (reason === "") return "it gives no reason, and so it silences nothing";
+  return isUsed || mayApplyElsewhere(migration, rule, findings) ? undefined : `${rule} finds nothing here`;
+}
+
+/** A rule may apply on another database, or once all SQL can be read. */
+function mayApplyElsewhere(
+  { up, down }: LintedMigration,
+  rule: string,
+  findings: readonly LintFinding[],
+): boolean {
+  const isUnread = findings.some(
+    (finding) => finding.rule === "not-linted" || finding.rule === "syntax-error",
+  );
+  const isUnknown = up === null || down === "dynamic" || down === "unknown";
+  return isUnread || isUnknown || rule === "older-than-applied" || rule === "not-linted";
+}
+
+function uselessIgnore(
+  { name, files }: LintedMigration,
+  { file, line }: IgnoreComment,
+  message: string,
+): LintFinding {
+  return {
+    rule: "useless-ignore",
+    severity: "warning",
+    migration: name,
+    direction: files[0].path === file ? "up" : "down",
+    file,
+    line,
+    message: `this lint comment does nothing: ${message}`,
+    help: "Write `lint: ignore <rule>: <reason>`, or take the comment out.",
+  };
+}

@@ -1,0 +1,199 @@
+import type { Node } from "libpg-query";
+import { compareMigrations } from "../../core/index.ts";
+import { HOW_TO_DECLARE } from "../../engine/index.ts";
+import { ACCESS_RULES } from "./access-rules.ts";
+import { ddlWithData, downDropsData } from "./data-rules.ts";
+import { knownSql, type LintedMigration } from "./migration.ts";
+import { withCreatedBefore } from "./objects.ts";
+import { type Problem, positionOf, type RuleFinding } from "./report.ts";
+import { STATEMENT_RULES, type StatementRule } from "./statement-rules.ts";
+
+/** A rule about a migration as a whole, or about its down. */
+interface MigrationRule {
+  readonly name: string;
+  check(migration: LintedMigration, context: RuleContext): Problem[];
+}
+
+interface RuleContext {
+  /** Name of the newest applied migration. */
+  readonly newestApplied: string | null;
+}
+
+/** What squawk does not check, or not as well. */
+const MIGRATION_RULES: readonly MigrationRule[] = [
+  { name: "not-linted", check: notLinted },
+  { name: "syntax-error", check: syntaxError },
+  { name: "missing-down", check: missingDown },
+  { name: "older-than-applied", check: olderThanApplied },
+  { name: "concurrently-in-transaction", check: (migration) => refused(migration, concurrentWork) },
+  { name: "refused-in-transaction", check: (migration) => refused(migration, otherRefusedWork) },
+  { name: "ddl-with-data", check: ddlWithData },
+  { name: "down-drops-data", check: downDropsData },
+  { name: "empty-up", check: emptyUp },
+  { name: "empty-down", check: emptyDown },
+];
+
+const UP_RULES: readonly StatementRule[] = [...STATEMENT_RULES, ...ACCESS_RULES];
+
+export const OWN_RULE_NAMES: readonly string[] = [
+  "cannot-build",
+  ...[...MIGRATION_RULES, ...UP_RULES].map(({ name }) => name),
+  "useless-ignore",
+];
+
+export function applyRules(migration: LintedMigration, context: RuleContext): RuleFinding[] {
+  const ofMigration = MIGRATION_RULES.flatMap(({ name, check }) =>
+    check(migration, context).map((problem) => ({ rule: name, ...problem })),
+  );
+  const ofStatements = [...withCreatedBefore(migration.up?.statements ?? [])].flatMap(
+    ({ statement, created }) =>
+      UP_RULES.flatMap(({ name, severity, check }): RuleFinding[] => {
+        const advice = check(statement.node, created);
+        if (advice === undefined) return [];
+        return [{ rule: name, severity, direction: "up", ...advice, at: positionOf(statement) }];
+      }),
+  );
+  return [...ofMigration, ...ofStatements];
+}
+
+/** The SQL depends on what an earlier pending migration creates. */
+function notLinted({ up }: LintedMigration): Problem[] {
+  if (up !== null) return [];
+  return [
+    {
+      severity: "warning",
+      direction: "up",
+      message:
+        "its SQL is known only when the pending migrations before it have run: it asks the database while it is built",
+      help: "Apply those to a scratch database and lint against that one.",
+    },
+  ];
+}
+
+/** The parser of PostgreSQL rejects the SQL. The statements after the error are not checked. */
+function syntaxError(migration: LintedMigration): Problem[] {
+  return knownSql(migration).flatMap(({ direction, sql }): Problem[] => {
+    if (sql.syntaxError === null) return [];
+    const { step, offset, message } = sql.syntaxError;
+    const help = "Correct it; the rest of this migration is judged when it can be read.";
+    return [{ severity: "error", direction, message, help, at: { step, offset } }];
+  });
+}
+
+/** The migration cannot be undone, and the file gives no reason. */
+function missingDown({ down, kind }: LintedMigration): Problem[] {
+  if (down !== "missing") return [];
+  const add = {
+    module: "Export a function down(pgm) from it.",
+    sql: "Add a section with `-- Down Migration` above it.",
+    pair: "Add its .down.sql file.",
+  }[kind];
+  return [
+    {
+      severity: "error",
+      direction: "down",
+      message: "it has no down, and none can be inferred",
+      help: `${add} When it cannot be undone, say why: ${HOW_TO_DECLARE}.`,
+    },
+  ];
+}
+
+/** The migration would run after migrations that run after it on a new database. */
+function olderThanApplied({ name }: LintedMigration, { newestApplied }: RuleContext): Problem[] {
+  if (newestApplied === null || compareMigrations(name, newestApplied) > 0) return [];
+  return [
+    {
+      severity: "error",
+      direction: "up",
+      message: `its timestamp is older than that of ${newestApplied}, which is applied`,
+      help: "Rename the file: give it a newer timestamp. Else databases differ by the order in which it came to them.",
+    },
+  ];
+}
+
+/** The up sends nothing. A dynamic migration may have run queries while its SQL was built. */
+function emptyUp({ up, dynamic }: LintedMigration): Problem[] {
+  if (dynamic || up === null || up.syntaxError !== null || up.statements.length > 0) return [];
+  return [
+    {
+      severity: "warning",
+      direction: "up",
+      message: "it changes nothing: its up sends no SQL",
+      help: "Fill it in before it is applied, or delete the file.",
+    },
+  ];
+}
+
+/** The down sends nothing, so it undoes nothing. An empty up is reported by `empty-up` alone. */
+function emptyDown({ up, down, dynamic }: LintedMigration): Problem[] {
+  if (dynamic || up === null || up.syntaxError !== null || up.statements.length === 0) return [];
+  if (typeof down === "string" || down.syntaxError !== null || down.statements.length > 0) return [];
+  return [
+    {
+      severity: "warning",
+      direction: "down",
+      message: "its down does nothing, so that undoing it would only forget it",
+      help: 'Undo what the up did, or say why that cannot be done: export const irreversible = "the reason", in SQL the comment -- irreversible: the reason.',
+    },
+  ];
+}
+
+/** Statements, in either direction, that PostgreSQL rejects because the migration runs in a transaction. */
+function refused(migration: LintedMigration, workOf: (node: Node) => string | undefined): Problem[] {
+  const how =
+    migration.kind === "module"
+      ? "Call pgm.noTransaction() in it"
+      : "Make `-- migrate: no-transaction` its first line";
+  return knownSql(migration).flatMap(({ direction, sql }) => {
+    if (!sql.transactional) return [];
+    return sql.statements.flatMap((statement): Problem[] => {
+      const work = workOf(statement.node);
+      if (work === undefined) return [];
+      return [
+        {
+          severity: "error",
+          direction,
+          message: `${work} cannot run inside a transaction, and this migration runs in one`,
+          help: `${how}, and move what needs a transaction into another migration.`,
+          at: positionOf(statement),
+        },
+      ];
+    });
+  });
+}
+
+const REINDEX_OF_MANY = ["REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_SCHEMA"];
+
+function otherRefusedWork(node: Node): string | undefined {
+  if ("VacuumStmt" in node) return node.VacuumStmt.is_vacuumcmd ? "VACUUM" : undefined;
+  if ("CreatedbStmt" in node) return "CREATE DATABASE";
+  if ("DropdbStmt" in node) return "DROP DATABASE";
+  if ("CreateTableSpaceStmt" in node) return "CREATE TABLESPACE";
+  if ("DropTableSpaceStmt" in node) return "DROP TABLESPACE";
+  if ("AlterSystemStmt" in node) return "ALTER SYSTEM";
+  if ("ClusterStmt" in node)
+    return node.ClusterStmt.relation === undefined ? "CLUSTER of all tables" : undefined;
+  if ("DiscardStmt" in node) return node.DiscardStmt.target === "DISCARD_ALL" ? "DISCARD ALL" : undefined;
+  const isOfMany = "ReindexStmt" in node && REINDEX_OF_MANY.includes(node.ReindexStmt.kind ?? "");
+  return isOfMany ? "REINDEX of more than one table" : undefined;
+}
+
+function concurrentWork(node: Node): string | undefined {
+  if ("IndexStmt" in node) return node.IndexStmt.concurrent ? "CREATE INDEX CONCURRENTLY" : undefined;
+  if ("DropStmt" in node) return node.DropStmt.concurrent ? "DROP INDEX CONCURRENTLY" : undefined;
+  if ("ReindexStmt" in node) {
+    const isConcurrent = (node.ReindexStmt.params ?? []).some(
+      (param) => "DefElem" in param && param.DefElem.defname === "concurrently",
+    );
+    return isConcurrent && otherRefusedWork(node) === undefined ? "REINDEX CONCURRENTLY" : undefined;
+  }
+  if (!("AlterTableStmt" in node)) return undefined;
+  const detaches = (node.AlterTableStmt.cmds ?? []).some(
+    (cmd) =>
+      "AlterTableCmd" in cmd &&
+      cmd.AlterTableCmd.def !== undefined &&
+      "PartitionCmd" in cmd.AlterTableCmd.def &&
+      cmd.AlterTableCmd.def.PartitionCmd.concurrent === true,
+  );
+  return detaches ? "DETACH PARTITION CONCURRENTLY" : undefined;
+}

@@ -1,0 +1,126 @@
+import pg from "pg";
+import {
+  MigrationError,
+  type MigrationSource,
+  type MigratorOptions,
+  type Observer,
+  TOOL,
+} from "../../core/index.ts";
+import { closeClient, Migrator, splitStatements } from "../../engine/index.ts";
+import { type Catalog, connectTo, ownTablesOf, readCatalog, withTypedErrors } from "../catalog/index.ts";
+import { ScratchFence } from "./fence.ts";
+import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
+
+export interface TrialSetup {
+  readonly scratch: ScratchProvider;
+  readonly source: MigrationSource;
+  readonly options?: MigratorOptions | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Receives the events of the engine. */
+  readonly observe?: Observer | undefined;
+}
+
+/** A scratch database on which the engine runs migrations, and a second session that reads its catalogue. */
+export class TrialDatabase {
+  readonly database: ScratchDatabase;
+  readonly #client: pg.Client;
+  readonly #migrator: Migrator;
+  readonly #options: MigratorOptions;
+  readonly #fence: ScratchFence | undefined;
+
+  private constructor(database: ScratchDatabase, client: pg.Client, setup: TrialSetup) {
+    this.database = database;
+    this.#client = client;
+    this.#options = setup.options ?? {};
+    this.#fence = setup.scratch.fenced ? new ScratchFence() : undefined;
+    this.#migrator = new Migrator({
+      connection: database.connection,
+      source: setup.source,
+      provenance: { actor: "verify", origin: "cli", tool: TOOL },
+      options: this.#options,
+      ...(setup.signal === undefined ? {} : { signal: setup.signal }),
+      ...(this.#fence === undefined ? {} : { fence: this.#fence }),
+      ...(setup.observe === undefined ? {} : { observe: setup.observe }),
+    });
+  }
+
+  static async open(setup: TrialSetup): Promise<TrialDatabase> {
+    const database = await setup.scratch.create();
+    try {
+      const client = await connectTo(database.connection);
+      const trial = new TrialDatabase(database, client, setup);
+      await trial.#createSchemas();
+      return trial;
+    } catch (error) {
+      await database.drop();
+      throw error;
+    }
+  }
+
+  snapshot(): Promise<Catalog> {
+    return readCatalog(this.#client, { exclude: ownTablesOf(this.#options) });
+  }
+
+  async up(to: string): Promise<void> {
+    await this.#insideFence(() => this.#migrator.up({ to }));
+  }
+
+  async down(): Promise<void> {
+    await this.#insideFence(() => this.#migrator.down({ count: 1 }));
+  }
+
+  /** Retries, because a concurrent change of settings by another user also trips the fence. */
+  async #insideFence(run: () => Promise<unknown>): Promise<void> {
+    for (let triesLeft = 5; ; triesLeft -= 1) {
+      await this.#fence?.prepare(this.#client);
+      try {
+        await run();
+        return;
+      } catch (error) {
+        const isWhole = error instanceof MigrationError && error.details.partial === undefined;
+        if (triesLeft === 0 || !isWhole || !this.#fence?.mayBeCausedByOthers) throw error;
+      }
+    }
+  }
+
+  /** Why the last `up` or `down` was stopped; undefined if it changed only the scratch database. */
+  get refusal(): string | undefined {
+    return this.#fence?.reason;
+  }
+
+  /** Records migrations as applied without running them. */
+  async skip(to: string): Promise<void> {
+    await this.#migrator.up({ to }, "fake");
+  }
+
+  /** Whether the down of the last migration sends no statement. */
+  async downIsEmpty(): Promise<boolean> {
+    const { steps } = await this.#migrator.planDown({ count: 1 });
+    return steps.every(({ sql }) => sql?.every((text) => splitStatements(text).length === 0));
+  }
+
+  /** Ends the session and keeps the database. */
+  async keep(): Promise<void> {
+    await this.database.keep();
+    await this.#disconnect();
+  }
+
+  async #disconnect(): Promise<void> {
+    await closeClient(this.#client);
+  }
+
+  async discard(): Promise<void> {
+    await this.#disconnect();
+    await this.database.drop();
+  }
+
+  /** The schemas that exist before the first migration runs, so that they are not reported as its changes. */
+  async #createSchemas(): Promise<void> {
+    const { migrationsSchema = "public" } = ownTablesOf(this.#options);
+    for (const name of new Set([...(this.#options.schema ?? []), migrationsSchema])) {
+      if (name === "public") continue;
+      const text = `CREATE SCHEMA IF NOT EXISTS ${pg.escapeIdentifier(name)}`;
+      await withTypedErrors(`schema ${name} in the scratch database`, () => this.#client.query(text));
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { createServer, type Server, connect as tcpConnect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "@jest/globals";
+import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import { withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
+import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
+
+const MIGRATIONS = { "1_a.sql": "CREATE TABLE a ()" };
+
+function listen(server: Server, port = 0): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      if (address === null || typeof address === "string") reject(new Error("no port"));
+      else resolve(address.port);
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}
+
+/** What a server does with connections before it is itself again. */
+const UNWELL: Readonly<Record<string, () => Server>> = {
+  "refuses connections": () => createServer(),
+  "cuts connections": () => createServer((socket) => socket.destroy()),
+  "never answers": () => createServer((socket) => socket.on("error", () => {})),
+};
+
+/** A way to the server that opens after a while. */
+async function wayThatOpens(
+  target: ConnectionSettings,
+  kind: string,
+): Promise<{ readonly port: number; open(): Promise<void>; close(): Promise<void> }> {
+  const unwell = UNWELL[kind]?.() ?? createServer();
+  const port = await listen(unwell);
+  if (kind === "refuses connections") await close(unwell);
+  const well = createServer((client) => {
+    const upstream = tcpConnect({ host: target.host, port: target.port });
+    for (const socket of [client, upstream]) socket.on("error", () => socket.destroy());
+    client.pipe(upstream).pipe(client);
+  });
+  return {
+    port,
+    async open() {
+      if (unwell.listening) unwell.close();
+      await sleep(50);
+      await listen(well, port);
+    },
+    close: () => close(well),
+  };
+}
+
+describe("a database that cannot be reached at the moment", () => {
+  it.each(Object.keys(UNWELL))("is waited for while it %s [G20]", async (kind) => {
+    await withDatabase(async (db) => {
+      const way = await wayThatOpens(db.connection, kind);
+      const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
+      const options = { databaseWaitMs: 20_000, connectTimeoutMs: 500 };
+      const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), options);
+      const run = migrator.up();
+      await sleep(1_200);
+      await way.open();
+      await run;
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+      expect(migrator.events.filter(({ type }) => type === "server-starting")).not.toEqual([]);
+      await way.close();
+    });
+  });
+
+  it("fails at once where nothing was said about waiting", async () => {
+    await withDatabase(async (db) => {
+      const way = await wayThatOpens(db.connection, "refuses connections");
+      const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
+      const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS));
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "CONNECTION" });
+      expect(migrator.events).toEqual([]);
+    });
+  });
+
+  it("is waited for no longer than was said, nor than the deadline allows [G20]", async () => {
+    await withDatabase(async (db) => {
+      const way = await wayThatOpens(db.connection, "refuses connections");
+      const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
+      const limits = [
+        [{ databaseWaitMs: 1_000 }, {}],
+        [{ databaseWaitMs: 60_000 }, { deadline: Date.now() + 2_000 }],
+      ] as const;
+      for (const [options, setup] of limits) {
+        const startedAt = performance.now();
+        const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), options, setup);
+        expect(await failureOf(migrator.up())).toMatchObject({ code: "CONNECTION" });
+        expect(performance.now() - startedAt).toBeLessThan(5_000);
+      }
+    });
+  });
+
+  it("is not waited for when it answers that it is the wrong one", async () => {
+    await withDatabase(async (db) => {
+      const connection = { ...db.connection, database: "nowhere" };
+      const options = { databaseWaitMs: 60_000 };
+      const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), options);
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "DATABASE_NOT_FOUND" });
+      expect(migrator.events).toEqual([]);
+    });
+  });
+});

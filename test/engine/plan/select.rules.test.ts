@@ -1,0 +1,115 @@
+import { describe, expect, it } from "@jest/globals";
+import { selectDown, selectUp } from "../../../lib/engine/selection.ts";
+
+const known = ["1_a", "2_b", "3_c", "4_d"];
+
+describe("what up takes", () => {
+  it.each([
+    ["everything", {}, ["2_b", "4_d"]],
+    ["the first", { count: 1 }, ["2_b"]],
+    ["more than there is", { count: 9 }, ["2_b", "4_d"]],
+    ["as far as a pending name", { to: "2_b" }, ["2_b"]],
+    ["as far as an applied name", { to: "3_c" }, ["2_b"]],
+    ["as far as an applied name before all", { to: "1_a" }, []],
+  ])("%s", (_name, extent, expected) => {
+    expect(selectUp(["2_b", "4_d"], known, extent)).toEqual(expected);
+  });
+
+  it.each([
+    [{ count: 0 }, "from 1 up, not 0"],
+    [{ count: -1 }, "not -1"],
+    [{ count: 1.5 }, "not 1.5"],
+    [{ count: Number.NaN }, "not NaN"],
+    [{ to: "5_e" }, 'no migration named "5_e"'],
+    [{ count: 1, to: "2_b" }, "exclude each other"],
+    [{ count: 3 }, "the count is 3, but there is only 1 migration pending"],
+    [{ count: 20240101 }, "the count is 20240101, but there is only 1 migration pending"],
+    [{ count: 1707000000000 }, "the count is 1707000000000"],
+  ])("refuses %j", (extent, message) => {
+    expect(() => selectUp(["2_b"], known, extent)).toThrow(message);
+  });
+
+  it("names the migration that a number too large for a count begins", () => {
+    const names = ["1707000000000_a", "1708000000000_b"];
+    expect(() => selectUp(names, names, { count: 1707000000000 })).toThrow(
+      expect.objectContaining({
+        details: { hint: "Did you mean --to 1707000000000_a, which applies as far as that one?" },
+      }),
+    );
+  });
+});
+
+describe("what down takes", () => {
+  // 2_b came last although it sorts in the middle: down goes by what was done last.
+  const names = ["1_a", "3_c", "2_b"];
+  const applied = names.map((name) => ({
+    name,
+    run: name === "1_a" ? "first" : "second",
+    bundle: name === "2_b" ? null : "hash",
+  }));
+  it.each([
+    ["the last one", {}, ["2_b"]],
+    ["the last two, newest first", { count: 2 }, ["2_b", "3_c"]],
+    ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
+    ["nothing after the last", { to: "2_b" }, []],
+    ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
+    ["what a bundle applied", { bundle: { hash: "hash", isKept: () => false } }, ["3_c", "1_a"]],
+    [
+      "less what its successor has",
+      { bundle: { hash: "hash", isKept: (n: string) => n === "1_a" } },
+      ["3_c"],
+    ],
+    ["nothing of a bundle never heard of", { bundle: { hash: "other", isKept: () => false } }, []],
+  ])("%s", (_name, extent, expected) => {
+    expect(selectDown(applied, extent)).toEqual(expected);
+  });
+
+  it.each([
+    [{ count: 0 }],
+    [{ count: -1 }],
+    [{ to: "4_d" }],
+    [{ count: 1, to: "1_a" }],
+    [{ count: 1, batch: true }],
+    [{ to: "1_a", batch: true }],
+    [{ bundle: { hash: "hash", isKept: () => false }, count: 1 }],
+  ])("refuses %j", (extent) => {
+    expect(() => selectDown(applied, extent)).toThrow();
+  });
+
+  it.each([
+    [9, "the count is 9, but there are only 3 migrations applied", "Give a number that is not above it"],
+    [4, "the count is 4, but there are only 3 migrations applied", "Give a number that is not above it"],
+    [
+      1795891676541,
+      "the count is 1795891676541, but there are only 3",
+      "Did you mean --to 1795891676541_b, which undoes what was applied after that one?",
+    ],
+  ])("refuses the count %d, which is above what is applied", (count, message, hint) => {
+    const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
+    expect(() => selectDown(rows, { count })).toThrow(
+      expect.objectContaining({
+        code: "USAGE",
+        message: expect.stringContaining(message),
+        details: { hint: expect.stringContaining(hint) },
+      }),
+    );
+  });
+
+  it("finds nothing to undo in an empty database, whatever the count", () => {
+    expect(selectDown([], {})).toEqual([]);
+    expect(selectDown([], { count: 3 })).toEqual([]);
+  });
+
+  it("knows no batch of rows that plain node-pg-migrate wrote", () => {
+    expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow(
+      "not recorded which run",
+    );
+    expect(selectDown([], { batch: true })).toEqual([]);
+  });
+
+  it("suggests names that look alike", () => {
+    expect(() => selectDown(applied, { to: "3" })).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ hint: "Did you mean 3_c?" }) }),
+    );
+  });
+});

@@ -1,6 +1,0 @@
-import type { Failure } from "../../lib/migrator/connection/failure.ts";
-
-/** What a server says of a statement that it refuses. */
-export function failure(more: Partial<Failure>): Failure {
-  return { message: "refused", fromServer: true, ...more };
-}

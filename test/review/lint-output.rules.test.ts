@@ -1,0 +1,92 @@
+import { describe, expect, it } from "@jest/globals";
+import { createColors } from "picocolors";
+import { renderGithub, renderLint } from "../../lib/cli/output/lint-report.ts";
+import type { LintFinding, LintReport } from "../../lib/review/lint/index.ts";
+
+const FINDING: LintFinding = {
+  rule: "ban-drop-table",
+  severity: "warning",
+  migration: "1_a",
+  direction: "up",
+  file: "migrations/a,b:c%.sql",
+  line: 3,
+  column: 7,
+  message: "100% gone,\r\nreally: ::error::",
+  help: "Do not.",
+};
+const reportOf = (...findings: LintFinding[]): LintReport => ({
+  findings,
+  accepted: [],
+  migrations: 3,
+  ok: true,
+});
+
+describe("output", () => {
+  it("github: escapes what would end a value, a property or the line", () => {
+    expect(renderGithub(reportOf(FINDING))).toBe(
+      "::warning file=migrations/a%2Cb%3Ac%25.sql,line=3,col=7,title=ban-drop-table (1_a)::100%25 gone,%0D%0Areally: ::error::%0ADo not.\n",
+    );
+  });
+
+  it("github: without a line, the statement is in the text", () => {
+    const { line: _line, column: _column, ...rest } = FINDING;
+    const finding: LintFinding = {
+      ...rest,
+      severity: "error",
+      file: "m/1_a.ts",
+      message: "no",
+      statement: "DROP\nTABLE a",
+    };
+    expect(renderGithub(reportOf(finding))).toBe(
+      "::error file=m/1_a.ts,title=ban-drop-table (1_a)::no%0ADROP%0ATABLE a%0ADo not.\n",
+    );
+  });
+
+  it("text: by file, with what to write instead, wrapped to the width", () => {
+    const { line: _line, column: _column, ...rest } = FINDING;
+    const text = renderLint(
+      reportOf(
+        { ...FINDING, file: "m/1_a.sql", message: "It is gone." },
+        {
+          ...rest,
+          severity: "error",
+          file: "m/2_b.ts",
+          migration: "2_b",
+          message: "It is gone, and nobody who is still running was asked.",
+          statement: `DROP TABLE ${"a".repeat(60)}`,
+        },
+      ),
+      { width: 40, colors: createColors(false) },
+    );
+    expect(text).toBe(
+      [
+        "m/1_a.sql",
+        "  warning ban-drop-table at 3:7",
+        "    It is gone.",
+        "    > Do not.",
+        "",
+        "m/2_b.ts",
+        "  error ban-drop-table",
+        "    It is gone, and nobody who is still",
+        "    running was asked.",
+        `    | DROP TABLE ${"a".repeat(22)}…`,
+        "    > Do not.",
+        "",
+        "1 error and 1 warning in 3 pending migrations.",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("text: says when there is nothing", () => {
+    const options = { width: 80, colors: createColors(false) };
+    expect(renderLint(reportOf(), options)).toBe("No findings in 3 pending migrations.\n");
+    expect(renderLint({ ...reportOf(), migrations: 0 }, options)).toBe(
+      "No pending migrations: nothing to lint.\n",
+    );
+    const accepted = [{ rule: "ban-drop-table", migration: "1_a", reason: "gone" }];
+    expect(renderLint({ ...reportOf(), accepted, migrations: 1 }, options)).toBe(
+      "No findings in 1 pending migration. 1 finding answered in the files.\n",
+    );
+  });
+});
