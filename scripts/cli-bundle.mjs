@@ -10,7 +10,7 @@ const EXTERNAL = ["esbuild", "node-pg-migrate", "libpg-query", "pg-native", "pg-
 const engineApart = {
   name: "engine-apart",
   setup({ onResolve }) {
-    onResolve({ filter: /\/engine\.ts$/ }, ({ kind }) =>
+    onResolve({ filter: /\/node-pg-migrate\.ts$/ }, ({ kind }) =>
       kind === "dynamic-import" ? { path: "./engine.mjs", external: true } : undefined,
     );
   },
@@ -22,7 +22,7 @@ const engineApart = {
  */
 export function bundleCli(root, options) {
   const cli = join(root, "bin", "migrate.ts");
-  const engine = join(root, "lib", "migrator", "engine.ts");
+  const engine = join(root, "lib", "engine", "node-pg-migrate.ts");
   return build({
     entryPoints: { cli, engine },
     plugins: [engineApart, builtinModules],

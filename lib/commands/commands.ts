@@ -79,10 +79,10 @@ export const COMMANDS = {
     summary: "show the exact SQL that would run",
     access: "read",
     fields: {
-      count: optional(positive, "how many (default: all; of a down: 1)"),
-      down: optional(v.boolean(), "the SQL of down"),
-      to: optional(name, "as up or down take it"),
-      batch: optional(v.boolean(), "of a down: everything that the last run applied"),
+      count: optional(positive, "how many migrations (default: all; with `down`: 1)"),
+      down: optional(v.boolean(), "the SQL of `down`"),
+      to: optional(name, "as `up` or `down` take it"),
+      batch: optional(v.boolean(), "with `down`: everything that the last run applied"),
       from,
     },
     check: (input) => {

@@ -15,7 +15,7 @@ import {
 
 const pages = allPages();
 const runbook = readPage("docs/runbook.md");
-const source = sourceOf("lambda") + sourceOf("lib/engine");
+const source = sourceOf("lambda") + sourceOf("lib/engine") + sourceOf("lib/postgres");
 
 interface Shown {
   /** Status or Operate, where the command names the function. */

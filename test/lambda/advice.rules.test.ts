@@ -4,15 +4,19 @@ import { describe, expect, test } from "@jest/globals";
 import { adviseInLambda, findingsInLambda, hintInLambda } from "../../lambda/runtime/advice.ts";
 import { MigrationError } from "../../lib/core/index.ts";
 
-const ENGINE = join(import.meta.dirname, "..", "..", "lib", "migrator");
+const LIB = join(import.meta.dirname, "..", "..", "lib");
+/** The rooms whose hints reach an operator. */
+const ROOMS = ["engine", "postgres"].map((room) => join(LIB, room));
 
 /** Texts of the engine that name a flag of the command line. */
 function textsWithFlags(): string[] {
-  const files = readdirSync(ENGINE, { recursive: true, encoding: "utf8" }).filter((path) =>
-    path.endsWith(".ts"),
+  const files = ROOMS.flatMap((room) =>
+    readdirSync(room, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts"))
+      .map((path) => join(room, path)),
   );
   return files.flatMap((path) => {
-    const code = readFileSync(join(ENGINE, path), "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+    const code = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
     return [...code.matchAll(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
       .map(([text]) =>
         text
