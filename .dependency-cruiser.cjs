@@ -10,8 +10,8 @@ const room = (name, from, allowed) => ({
 });
 
 const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`);
-/** Rooms of `lib`. */
-const rooms = (...names) => names.map((name) => `^lib/${name}/`);
+/** The indexes of rooms of `lib`: a room is entered by no other file. */
+const rooms = (...names) => names.map((name) => `^lib/${name}/index\\.ts$`);
 
 const dev = "^node_modules/(typescript|jest|@jest|@swc|dependency-cruiser|testcontainers|fast-check)/";
 const REVIEW = ["lint", "verify", "catalog", "dump"].map((name) => `review/${name}`);
@@ -31,10 +31,7 @@ module.exports = {
     room("folder", "^lib/folder/", [...rooms("core"), ...npm("esbuild")]),
     room("asset", "^lib/asset/", [...rooms("core", "folder"), ...npm("esbuild")]),
     room("commands", "^lib/commands/", [...rooms("core", "engine"), ...npm("valibot")]),
-    room("embedded", "^lib/embedded/", [
-      ...rooms("core", "sql", "postgres", "engine"),
-      ...npm("pg", "valibot"),
-    ]),
+    room("embedded", "^lib/embedded/", [...rooms("core", "sql", "postgres"), ...npm("pg", "valibot")]),
     room("constructs", "^lib/constructs/", [
       ...rooms("core", "asset"),
       "^lambda/contract\\.ts$",
@@ -42,7 +39,7 @@ module.exports = {
     ]),
     room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
       "^lambda/",
-      ...rooms("core", "postgres", "engine", "commands"),
+      ...rooms("core", "sql", "postgres", "engine", "commands"),
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
     ]),
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
@@ -53,7 +50,7 @@ module.exports = {
     room("migrations", "^migrations/", npm("node-pg-migrate")),
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.
     room("bench", "^bench/", [
-      ...rooms("core", "postgres", "engine", "embedded"),
+      ...rooms("core", "sql", "postgres", "engine", "embedded"),
       ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
     ]),
     // The JavaScript files of the folder are also for what runs before anything is compiled.

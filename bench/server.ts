@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { generate } from "selfsigned";
 import { startLocal, stopLocal } from "../lib/embedded/index.ts";
-import { splitStatements } from "../lib/engine/index.ts";
+import { splitStatements } from "../lib/sql/index.ts";
 
 export interface Database {
   readonly host: string;

@@ -1,5 +1,5 @@
 import { type ErrorDetails, MigrationError } from "../../lib/core/index.ts";
-import { locate } from "../../lib/engine/index.ts";
+import { locate } from "../../lib/sql/index.ts";
 import type { OnRollback } from "../contract.ts";
 import { cut } from "../runtime/cut.ts";
 import type { Invocation } from "../runtime/invocation.ts";

@@ -1,5 +1,5 @@
 import type { Observer, RunEvent } from "../../lib/core/index.ts";
-import { describeSession } from "../../lib/engine/index.ts";
+import { describeSession } from "../../lib/postgres/index.ts";
 import type { Log, LogFields } from "./log.ts";
 
 /** Writes what a run tells into the log. SQL is not among it. */

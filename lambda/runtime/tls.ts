@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { MigrationError } from "../../lib/core/index.ts";
-import type { TlsSettings } from "../../lib/engine/index.ts";
+import type { TlsSettings } from "../../lib/postgres/index.ts";
 import { ASSET } from "../contract.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { errorCode, errorMessage, MigrationError } from "../core/index.ts";
-import { type ConnectionSettings, createClient } from "../engine/index.ts";
+import { type ConnectionSettings, createClient } from "../postgres/index.ts";
 import { RESET_HINT } from "./options.ts";
 
 const CONNECT_MS = 2_000;

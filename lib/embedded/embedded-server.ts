@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DATABASE_DEFAULTS, MigrationError } from "../core/index.ts";
-import type { ConnectionSettings } from "../engine/index.ts";
+import type { ConnectionSettings } from "../postgres/index.ts";
 import { findBinaries, runnableNative } from "./binaries.ts";
 import { createDatabase, waitForReply } from "./connect.ts";
 import { allData, deleteData, findData, isInProject, majorOf } from "./data-directory.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type FileHandle, open, readFile, rename, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { errorCode, MigrationError } from "../core/index.ts";
-import type { ConnectionSettings } from "../engine/index.ts";
+import type { ConnectionSettings } from "../postgres/index.ts";
 import { executable } from "./binaries.ts";
 import { waitForReply } from "./connect.ts";
 import { cannotRun } from "./initialise.ts";

@@ -1,5 +1,5 @@
 import { errorCode, MigrationError } from "../core/index.ts";
-import type { ConnectionSettings } from "../engine/index.ts";
+import type { ConnectionSettings } from "../postgres/index.ts";
 
 export interface LocalOptions {
   /** Project folder; its git-ignored folder `.local-postgres/` holds data, log and state. */

@@ -1,7 +1,6 @@
 import { type Direction, MigrationError } from "../core/index.ts";
-import type { Part } from "../postgres/message.ts";
-import { oneLine } from "../sql/mask.ts";
-import { splitStatements } from "../sql/split.ts";
+import type { Part } from "../postgres/index.ts";
+import { oneLine, splitStatements } from "../sql/index.ts";
 import { runBeside } from "./concurrent-index.ts";
 import { fenced } from "./fence.ts";
 import type { HistoryEntry } from "./history/write.ts";

@@ -1,7 +1,6 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
-import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
-import { isEmptySql } from "../sql/split.ts";
+import { DIGEST_VERSION, isEmptySql, sqlDigest } from "../sql/index.ts";
 import type { AppliedMigration } from "./history/read.ts";
 import type { MigrationCode } from "./load.ts";
 import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";

@@ -1,10 +1,7 @@
 import pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
-import { ENGINE_PATH } from "../postgres/session-settings.ts";
-import { isConcurrent } from "../sql/classify.ts";
-import { isKeyword, type Token } from "../sql/lexer.ts";
-import { statementTokens } from "../sql/split.ts";
+import { ENGINE_PATH, type Session } from "../postgres/index.ts";
+import { isConcurrent, isKeyword, statementTokens, type Token } from "../sql/index.ts";
 
 /**
  * Runs a statement outside a transaction. One that works beside others has no lock timeout: it would throw away what it

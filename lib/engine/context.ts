@@ -1,5 +1,5 @@
 import type { MigrationSource, Observer, Provenance, ResolvedOptions } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
+import type { Session } from "../postgres/index.ts";
 import type { Fence } from "./fence.ts";
 import type { Tables } from "./history/tables.ts";
 import type { LoadOptions } from "./load.ts";

@@ -8,7 +8,7 @@ import {
   type RunReport,
   type StatusReport,
 } from "../core/index.ts";
-import { sqlDigest } from "../sql/digest.ts";
+import { sqlDigest } from "../sql/index.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged, findRenamed } from "./compare.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { readAccepted, readFingerprint, readStored, type Stored } from "./history/read.ts";

@@ -1,9 +1,6 @@
 import { MigrationError } from "../core/index.ts";
-import { readFailure } from "../postgres/failure.ts";
-import { own, type Part } from "../postgres/message.ts";
-import type { Session } from "../postgres/session.ts";
-import { ENGINE_SCOPE } from "../postgres/session-settings.ts";
-import { transactionControl } from "../sql/classify.ts";
+import { ENGINE_SCOPE, own, type Part, readFailure, type Session } from "../postgres/index.ts";
+import { transactionControl } from "../sql/index.ts";
 
 /** Keeps migrations from changing anything outside of the database they run in, such as the roles of its server. */
 export interface Fence {

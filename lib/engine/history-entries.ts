@@ -1,8 +1,6 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
-import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
-import { maskSecrets } from "../sql/mask.ts";
-import { isEmptySql } from "../sql/split.ts";
+import { DIGEST_VERSION, isEmptySql, maskSecrets, sqlDigest } from "../sql/index.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import type { MigrationCode } from "./load.ts";
 import { type LoadOptions, PlainSql, readActions, runContained } from "./load.ts";

@@ -1,13 +1,5 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
-export { describeSession } from "../postgres/activity.ts";
-export { type ClientOptions, createClient } from "../postgres/client.ts";
-export { closeClient, openClient } from "../postgres/pooler.ts";
-export type { ConnectionSettings, TlsSettings } from "../postgres/settings.ts";
-export { type ExternalNames, findExternalEffect } from "../sql/external-effects.ts";
-export { type MaskedSql, maskQuoted, maskSecrets, maskSql } from "../sql/mask.ts";
-export { locate } from "../sql/position.ts";
-export { splitStatements } from "../sql/split.ts";
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./contain.ts";
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { errorAsJson, maskedPlan, resultAsJson } from "./json.ts";

@@ -1,5 +1,5 @@
 import type { MigrationError, PlanReport } from "../core/index.ts";
-import { maskSecrets } from "../sql/mask.ts";
+import { maskSecrets } from "../sql/index.ts";
 
 /** The one object that tells what a command did: what the CLI prints with `--json` and a Lambda answers. */
 export function resultAsJson(command: string, report: object) {

@@ -1,10 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
-import { concernsTransaction, firstTransactionControl, mayLeaveResidue } from "../sql/classify.ts";
-import { oneLine } from "../sql/mask.ts";
-import { splitStatements } from "../sql/split.ts";
+import type { Session } from "../postgres/index.ts";
+import {
+  concernsTransaction,
+  firstTransactionControl,
+  mayLeaveResidue,
+  oneLine,
+  splitStatements,
+} from "../sql/index.ts";
 import { runBeside } from "./concurrent-index.ts";
 import { type Fence, fenced } from "./fence.ts";
 import type { MigrationQuery, RunQuery } from "./queries.ts";

@@ -9,8 +9,8 @@ import {
   type RunCode,
   type SqlFile,
 } from "../core/index.ts";
-import { untilAborted } from "../postgres/cancel.ts";
-import { tokenize } from "../sql/lexer.ts";
+import { untilAborted } from "../postgres/index.ts";
+import { tokenize } from "../sql/index.ts";
 import { contain } from "./contain.ts";
 import type { Actions, BuiltSteps } from "./node-pg-migrate.ts";
 import { readHalf, readSections, type Section } from "./sections.ts";

@@ -1,8 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MIGRATION_LOCK_ID, MigrationError, type SessionInfo } from "../core/index.ts";
-import { describeSession, presentable, SESSION_COLUMNS, type SessionRow } from "../postgres/activity.ts";
-import { sharedBackend } from "../postgres/pooler.ts";
-import type { Session } from "../postgres/session.ts";
+import {
+  describeSession,
+  presentable,
+  SESSION_COLUMNS,
+  type Session,
+  type SessionRow,
+  sharedBackend,
+} from "../postgres/index.ts";
 import type { Context } from "./context.ts";
 
 /**

@@ -14,9 +14,7 @@ import {
   type SettleReport,
   type StatusReport,
 } from "../core/index.ts";
-import { withDeadline } from "../postgres/deadline.ts";
-import { Session } from "../postgres/session.ts";
-import type { ConnectionSettings } from "../postgres/settings.ts";
+import { type ConnectionSettings, Session, withDeadline } from "../postgres/index.ts";
 import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { describeState, readState } from "./database-state.ts";

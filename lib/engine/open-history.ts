@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { asOwnSql } from "../postgres/own-sql.ts";
+import { asOwnSql } from "../postgres/index.ts";
 import { type Context, loadOptions } from "./context.ts";
 import type { DatabaseState } from "./database-state.ts";
 import { ensureTables } from "./history/tables.ts";

@@ -1,6 +1,11 @@
 import { MigrationError } from "../core/index.ts";
-import { type TransactionControl, transactionControl } from "../sql/classify.ts";
-import { type Statement, statementTokens, visitStatements } from "../sql/split.ts";
+import {
+  type Statement,
+  statementTokens,
+  type TransactionControl,
+  transactionControl,
+  visitStatements,
+} from "../sql/index.ts";
 
 interface Control extends Statement {
   readonly kind: TransactionControl;

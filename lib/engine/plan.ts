@@ -5,9 +5,8 @@ import {
   MigrationError,
   type MigrationSource,
 } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
-import { sqlDigest } from "../sql/digest.ts";
-import { isEmptySql } from "../sql/split.ts";
+import type { Session } from "../postgres/index.ts";
+import { isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
 import { type AppliedMigration, readDownSql, type StoredDown } from "./history/read.ts";
 import type { Existing, Tables } from "./history/tables.ts";

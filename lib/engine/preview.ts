@@ -8,7 +8,7 @@ import {
   type MigrationSource,
   type PlanStep,
 } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
+import type { Session } from "../postgres/index.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { headOf, namesIn, readState } from "./database-state.ts";
 import { LiveDb } from "./live-db.ts";

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import type pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import { maskSecrets, oneLine } from "../sql/mask.ts";
+import { maskSecrets, oneLine } from "../sql/index.ts";
 import type { MigrationDb } from "./node-pg-migrate.ts";
 
 /** A query of a migration, as it is sent to the server. */

@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { type Direction, MigrationError } from "../core/index.ts";
-import { untilAborted } from "../postgres/cancel.ts";
-import { tokenize } from "../sql/lexer.ts";
+import { untilAborted } from "../postgres/index.ts";
+import { tokenize } from "../sql/index.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
 import { chooseRecipe, HOW_TO_DECLARE, type MigrationCode, PlainSql, type Recipe } from "./load.ts";
 import type { BuildRequest, BuiltSteps } from "./node-pg-migrate.ts";

@@ -1,7 +1,6 @@
 import { MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
-import { ENGINE_SCOPE } from "../postgres/session-settings.ts";
-import { DIGEST_VERSION, sqlDigest } from "../sql/digest.ts";
-import { maskSecrets } from "../sql/mask.ts";
+import { ENGINE_SCOPE } from "../postgres/index.ts";
+import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { type DatabaseState, headOf, knownNames, namesIn, readState } from "./database-state.ts";

@@ -1,5 +1,5 @@
 import type { Observer, ResolvedOptions } from "../core/index.ts";
-import type { Session } from "../postgres/session.ts";
+import type { Session } from "../postgres/index.ts";
 import type { Fence } from "./fence.ts";
 import type { Ledger } from "./history/write.ts";
 import type { HistoryEntries } from "./history-entries.ts";

@@ -1,8 +1,6 @@
 import type { ErrorDetails, MigrationError } from "../core/index.ts";
-import type { FailingStatement, Part } from "../postgres/message.ts";
-import { concernsTransaction } from "../sql/classify.ts";
-import { countLines } from "../sql/position.ts";
-import { type Statement, splitStatements } from "../sql/split.ts";
+import type { FailingStatement, Part } from "../postgres/index.ts";
+import { concernsTransaction, countLines, type Statement, splitStatements } from "../sql/index.ts";
 import { PlainSql, type SqlOrigin } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
 

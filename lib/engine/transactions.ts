@@ -1,7 +1,5 @@
 import { MigrationError, type TransactionMode } from "../core/index.ts";
-import { own, type Part } from "../postgres/message.ts";
-import type { Session } from "../postgres/session.ts";
-import { ENGINE_SCOPE } from "../postgres/session-settings.ts";
+import { ENGINE_SCOPE, own, type Part, type Session } from "../postgres/index.ts";
 import { type Fence, proofOf } from "./fence.ts";
 import { withAdvice } from "./sql-failure.ts";
 

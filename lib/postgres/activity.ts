@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { SessionInfo } from "../core/index.ts";
-import { maskSecrets } from "../sql/mask.ts";
+import { maskSecrets } from "../sql/index.ts";
 import { ENGINE_PATH } from "./session-settings.ts";
 
 /** Columns of `pg_stat_activity` (as `a`) that make a `SessionInfo`; to be asked for in the engine's search path. */

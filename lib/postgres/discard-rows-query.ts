@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import pg from "pg";
-import { chunksOf } from "../sql/literals.ts";
+import { chunksOf } from "../sql/index.ts";
 
 /**
  * A text of SQL whose rows nobody wants. The driver would keep what every statement of it answers; here statements are

@@ -1,6 +1,5 @@
 import type { MigrationError } from "../core/index.ts";
-import { codePointLength, codeUnitOffset } from "../sql/position.ts";
-import { isSelfContained, splitStatements } from "../sql/split.ts";
+import { codePointLength, codeUnitOffset, isSelfContained, splitStatements } from "../sql/index.ts";
 import type { Failure } from "./failure.ts";
 
 /** SQL that travels with other SQL in one message, and what it means when it fails. */

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
-import { maskText } from "../sql/mask.ts";
+import { maskText } from "../sql/index.ts";
 import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";

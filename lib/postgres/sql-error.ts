@@ -1,6 +1,5 @@
 import { type ErrorDetails, MigrationError } from "../core/index.ts";
-import { maskQuoted, maskSql } from "../sql/mask.ts";
-import { codePointLength, codeUnitOffset } from "../sql/position.ts";
+import { codePointLength, codeUnitOffset, maskQuoted, maskSql } from "../sql/index.ts";
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 

@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from "../../lib/engine/index.ts";
+import type { ConnectionSettings } from "../../lib/postgres/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 
 /** A migration of one table, up and down. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { MigrationError } from "../../lib/core/index.ts";
-import { closeClient, type Migrator, openClient } from "../../lib/engine/index.ts";
+import type { Migrator } from "../../lib/engine/index.ts";
+import { closeClient, openClient } from "../../lib/postgres/index.ts";
 import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";

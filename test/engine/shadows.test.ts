@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import pg from "pg";
-import { closeClient } from "../../lib/engine/index.ts";
+import { closeClient } from "../../lib/postgres/index.ts";
 import { connectTo } from "../../lib/review/catalog/index.ts";
 import { dumpSchema } from "../../lib/review/dump/index.ts";
 import { createDatabase, type TestDatabase, withDatabase } from "../support/database.ts";

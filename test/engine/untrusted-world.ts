@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { MigrationError, RunEvent } from "../../lib/core/index.ts";
-import type { ConnectionSettings } from "../../lib/engine/index.ts";
+import type { ConnectionSettings } from "../../lib/postgres/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 import { withRole } from "./hostile-world.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { type LocalServer, startLocal } from "../../lib/embedded/index.ts";
 import { isAlive } from "../../lib/embedded/postmaster.ts";
-import type { ConnectionSettings } from "../../lib/engine/index.ts";
+import type { ConnectionSettings } from "../../lib/postgres/index.ts";
 import { writeFolder } from "../support/folders.ts";
 import { ask, withProjects } from "../support/launcher.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";

@@ -3,7 +3,7 @@ import { resolve as resolvePath } from "node:path";
 import * as v from "valibot";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { resetLocal, startLocal, stopLocal } from "../../embedded/index.ts";
-import { type ConnectionSettings, closeClient } from "../../engine/index.ts";
+import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../../review/catalog/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
 import { JSON_FLAG } from "../flags.ts";

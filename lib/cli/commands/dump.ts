@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
 import { MigrationError } from "../../core/index.ts";
-import { closeClient, Migrator } from "../../engine/index.ts";
+import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
+import { closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf } from "../../review/catalog/index.ts";
 import { dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";

@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { type ErrorDetails, MigrationError } from "../../core/index.ts";
-import { locate } from "../../engine/index.ts";
+import { locate } from "../../sql/index.ts";
 import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
 import { describeChange } from "./changes.ts";

@@ -1,4 +1,4 @@
-import { locate } from "../../engine/index.ts";
+import { locate } from "../../sql/index.ts";
 import type { Colors } from "./printer.ts";
 import { visible } from "./visible.ts";
 import { cellsOf, takeColumns, widthOfCells } from "./width.ts";

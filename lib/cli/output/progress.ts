@@ -1,5 +1,5 @@
 import type { Observer, RunEvent } from "../../core/index.ts";
-import { describeSession } from "../../engine/index.ts";
+import { describeSession } from "../../postgres/index.ts";
 import { isTerminal, type Output, type World, widthOf } from "../world.ts";
 import { duration } from "./duration.ts";
 import { type Colors, colorsFor } from "./printer.ts";

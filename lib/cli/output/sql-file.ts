@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { maskSecrets } from "../../engine/index.ts";
+import { maskSecrets } from "../../sql/index.ts";
 
 /** A statement in the file it came from, so that line numbers are those of the file. */
 export interface FoundStatement {

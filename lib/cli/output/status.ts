@@ -1,5 +1,5 @@
 import type { MigrationState, MigrationStatus, StatusReport } from "../../core/index.ts";
-import { describeSession } from "../../engine/index.ts";
+import { describeSession } from "../../postgres/index.ts";
 import { commandLine } from "../world.ts";
 import { printFindings } from "./findings.ts";
 import type { Colors, Printer } from "./printer.ts";

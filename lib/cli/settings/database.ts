@@ -1,5 +1,5 @@
 import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../engine/index.ts";
+import type { ConnectionSettings } from "../../postgres/index.ts";
 import { isLoopback, readHost, readPort } from "./address.ts";
 import { readTls } from "./tls.ts";
 import { type Address, readUrl } from "./url.ts";

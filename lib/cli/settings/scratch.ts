@@ -1,5 +1,5 @@
 import { MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../engine/index.ts";
+import type { ConnectionSettings } from "../../postgres/index.ts";
 import { type ScratchProvider, scratchOn, shadowAt } from "../../review/verify/index.ts";
 import type { World } from "../world.ts";
 import { isLoopback } from "./address.ts";

@@ -1,6 +1,6 @@
 import { createConnection } from "node:net";
 import { errorCode } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../engine/index.ts";
+import type { ConnectionSettings } from "../../postgres/index.ts";
 import type { World } from "../world.ts";
 import { readDatabaseSettings } from "./database.ts";
 import { readVariables, type Variables } from "./variables.ts";

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { MigrationError } from "../../core/index.ts";
-import type { TlsSettings } from "../../engine/index.ts";
+import type { TlsSettings } from "../../postgres/index.ts";
 import type { SslMode } from "./url-parameters.ts";
 
 export interface TlsContext {

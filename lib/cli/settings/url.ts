@@ -1,5 +1,5 @@
 import { DATABASE_DEFAULTS } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../engine/index.ts";
+import type { ConnectionSettings } from "../../postgres/index.ts";
 import { isLoopback, readHost, readPort } from "./address.ts";
 import { bad, readUrlParameters, type UrlParameters } from "./url-parameters.ts";
 

@@ -1,7 +1,7 @@
 import pg from "pg";
 import type { HistoryFilter, HistoryRow } from "../../core/index.ts";
-import type { Session } from "../../postgres/session.ts";
-import { splitStatements } from "../../sql/split.ts";
+import type { Session } from "../../postgres/index.ts";
+import { splitStatements } from "../../sql/index.ts";
 import { type Identity, readSame } from "./guard.ts";
 import type { Existing, Tables } from "./tables.ts";
 

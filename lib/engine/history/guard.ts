@@ -1,7 +1,6 @@
 import type { QueryResultRow } from "pg";
 import pg from "pg";
-import type { Session } from "../../postgres/session.ts";
-import { ANOTHER_TABLE } from "../../postgres/sql-error.ts";
+import { ANOTHER_TABLE, type Session } from "../../postgres/index.ts";
 
 /** Quoted, schema-qualified names of the engine's two tables. */
 export interface TableNames {

@@ -1,4 +1,4 @@
-import type { Session } from "../../postgres/session.ts";
+import type { Session } from "../../postgres/index.ts";
 import type { AppliedBy } from "../selection.ts";
 import { statementsOf } from "./entries.ts";
 import { lockTables, readSame, textArray } from "./guard.ts";

@@ -1,7 +1,6 @@
 import pg from "pg";
 import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
-import { asOwnSql } from "../../postgres/own-sql.ts";
-import type { Session } from "../../postgres/session.ts";
+import { asOwnSql, type Session } from "../../postgres/index.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
 import { requireOrdinary, type TableFacts, tableFacts } from "./trust.ts";
 import { takeBack } from "./writers.ts";

@@ -1,7 +1,6 @@
 import pg from "pg";
 import { MigrationError } from "../../core/index.ts";
-import type { Session } from "../../postgres/session.ts";
-import { ANOTHER_TABLE } from "../../postgres/sql-error.ts";
+import { ANOTHER_TABLE, type Session } from "../../postgres/index.ts";
 import type { TableNames } from "./guard.ts";
 
 /** What the catalogue says of one of the engine's tables. Statements in it would put right what is wrong. */

@@ -1,5 +1,5 @@
 import { type Direction, type HistoryAction, type Provenance, requireStorable } from "../../core/index.ts";
-import { quoteJson, quoteLiteral } from "../../sql/literals.ts";
+import { quoteJson, quoteLiteral } from "../../sql/index.ts";
 import { type Identity, sameTables } from "./guard.ts";
 import type { Tables } from "./tables.ts";
 

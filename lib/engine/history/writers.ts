@@ -1,6 +1,6 @@
 import pg from "pg";
 import { MigrationError, type Observer } from "../../core/index.ts";
-import type { Session } from "../../postgres/session.ts";
+import type { Session } from "../../postgres/index.ts";
 import type { TableNames } from "./guard.ts";
 
 /** What one role (or `PUBLIC`) may do to one of the engine's tables, or to the sequence of its ids, besides reading. */

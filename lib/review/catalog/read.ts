@@ -1,6 +1,6 @@
 import pg from "pg";
 import { errorCode, MigrationError, type MigratorOptions, TOOL } from "../../core/index.ts";
-import { type ConnectionSettings, openClient } from "../../engine/index.ts";
+import { type ConnectionSettings, openClient } from "../../postgres/index.ts";
 import type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./catalog.ts";
 import {
   addressOf,

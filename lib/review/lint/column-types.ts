@@ -1,5 +1,5 @@
 import type { ColumnDef, Node } from "libpg-query";
-import type { ConnectionSettings } from "../../engine/index.ts";
+import type { ConnectionSettings } from "../../postgres/index.ts";
 import { connectTo } from "../catalog/index.ts";
 import { isSame, nameOf, type ObjectName, partsOf } from "./objects.ts";
 

@@ -1,5 +1,5 @@
 import { type ForecastFailure, inRunningOrder } from "../../core/index.ts";
-import { maskSecrets } from "../../engine/index.ts";
+import { maskSecrets } from "../../sql/index.ts";
 import { ColumnTypes, changesTypes } from "./column-types.ts";
 import { covers, type IgnoreComment } from "./ignore-comments.ts";
 import { fileOf, type LintedMigration, type LintRequest, readFiles, readMigration } from "./migration.ts";

@@ -1,6 +1,6 @@
 import type { Node } from "libpg-query";
 import { errorCode, MigrationError } from "../../core/index.ts";
-import { maskQuoted } from "../../engine/index.ts";
+import { maskQuoted } from "../../sql/index.ts";
 
 /**
  * The version of squawk-cli that the rules were tested with. Hints name it because newer releases lack binaries for

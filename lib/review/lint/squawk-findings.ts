@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { type MaskedSql, maskSql } from "../../engine/index.ts";
+import { type MaskedSql, maskSql } from "../../sql/index.ts";
 import { definedColumns, isStable } from "./column-types.ts";
 import type { LintedMigration } from "./migration.ts";
 import {

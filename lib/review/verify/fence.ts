@@ -1,6 +1,7 @@
 import pg from "pg";
 import { MigrationError } from "../../core/index.ts";
-import { type ExternalNames, FENCE_STATE, type Fence, findExternalEffect } from "../../engine/index.ts";
+import { FENCE_STATE, type Fence } from "../../engine/index.ts";
+import { type ExternalNames, findExternalEffect } from "../../sql/index.ts";
 
 const SETTINGS = "settings or comments of roles or databases";
 

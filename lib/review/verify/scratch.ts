@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { errorCode, MigrationError } from "../../core/index.ts";
-import { type ConnectionSettings, closeClient } from "../../engine/index.ts";
+import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import {
   type Catalog,
   connectTo,

@@ -6,7 +6,9 @@ import {
   type Observer,
   TOOL,
 } from "../../core/index.ts";
-import { closeClient, Migrator, splitStatements } from "../../engine/index.ts";
+import { Migrator } from "../../engine/index.ts";
+import { closeClient } from "../../postgres/index.ts";
+import { splitStatements } from "../../sql/index.ts";
 import { type Catalog, connectTo, ownTablesOf, readCatalog, withTypedErrors } from "../catalog/index.ts";
 import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
