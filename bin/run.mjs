@@ -10,7 +10,7 @@ import { privateCache, safeCache } from "../lib/folder/safe-cache.mjs";
 
 const program = fileURLToPath(import.meta.url);
 const root = dirname(dirname(program));
-const folders = ["bin", "lib/folder", "lib/cli", "lib/commands", "lib/core", "lib/engine", "scripts"];
+const folders = ["bin", "lib", "scripts"];
 
 /**
  * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:
