@@ -1,7 +1,13 @@
 import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
-import { dirname, extname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { errorCode, errorMessage, MigrationError, property } from "../core/index.ts";
-import { classifyFileName, MIGRATION_EXTENSIONS, nameProblem, numericPrefix } from "./file-names.ts";
+import {
+  classifyFileName,
+  extensionOf,
+  MIGRATION_EXTENSIONS,
+  nameProblem,
+  numericPrefix,
+} from "./file-names.ts";
 import { ignoreRule } from "./listing.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
 
@@ -80,7 +86,7 @@ function stemProblem(stem: string): readonly [message: string, hint: string] | u
 }
 
 function migrationExtension(stem: string): string | undefined {
-  const extension = extname(stem);
+  const extension = extensionOf(stem);
   return MIGRATION_EXTENSIONS.includes(extension.toLowerCase()) ? extension : undefined;
 }
 

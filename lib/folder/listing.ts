@@ -9,7 +9,7 @@ import {
   MigrationError,
   problemLines,
 } from "../core/index.ts";
-import { classifyFileName, type NamedFile } from "./file-names.ts";
+import { classifyFileName, type MigrationFile } from "./file-names.ts";
 
 export interface FolderListing {
   /** Absolute path of the folder. */
@@ -28,24 +28,24 @@ export interface ReadFolderOptions {
 }
 
 /**
- * Lists a folder's migrations by their file names; opens none of them.
- * @throws MigrationError with every problem that was found: files that look like migrations and cannot be, and
- * names that two migrations would share.
+ * Lists a folder's migrations by their file names; opens no file.
+ * @throws MigrationError with every problem: files that look like migrations but cannot be, and names that two
+ * migrations would share.
  */
 export async function readFolder(dir: string, options: ReadFolderOptions = {}): Promise<FolderListing> {
   const folder = resolve(dir);
-  const ignored = ignoreRule(options.ignorePattern);
+  const isIgnored = ignoreRule(options.ignorePattern);
   const problems: FileProblem[] = [];
-  const files: NamedFile[] = [];
+  const files: MigrationFile[] = [];
   for (const dirent of readEntries(folder)) {
-    if (ignored(dirent.name)) continue;
-    const found = classifyFileName(dirent.name);
-    if (found.kind === "ignored" || !(dirent.isFile() || leadsToFile(folder, dirent))) continue;
-    if (found.kind === "problem") problems.push(found.problem);
-    else files.push(found);
+    if (isIgnored(dirent.name)) continue;
+    const file = classifyFileName(dirent.name);
+    if (file.kind === "ignored" || !(dirent.isFile() || linksToFile(folder, dirent))) continue;
+    if (file.kind === "problem") problems.push(file.problem);
+    else files.push(file);
   }
-  const entries = toEntries(files, problems);
-  problems.push(...sameButForCase(files.map(({ name }) => name)));
+  const entries = [...groupByName(files).values()].flatMap((group) => toMigration(group, problems));
+  problems.push(...equalExceptCase(files.map(({ name }) => name)));
   if (problems.length > 0) throw refusal(folder, problems);
   return { dir: folder, entries: inRunningOrder(entries, ({ fileName }) => fileName) };
 }
@@ -70,8 +70,8 @@ function readEntries(folder: string): Dirent[] {
   }
 }
 
-/** Symbolic links count as what they lead to, as for node-pg-migrate; a broken one fails when it is loaded. */
-function leadsToFile(folder: string, dirent: Dirent): boolean {
+/** As in node-pg-migrate, a link counts as its target; a broken one fails when it is loaded. */
+function linksToFile(folder: string, dirent: Dirent): boolean {
   if (!dirent.isSymbolicLink()) return false;
   try {
     return statSync(join(folder, dirent.name)).isFile();
@@ -80,7 +80,7 @@ function leadsToFile(folder: string, dirent: Dirent): boolean {
   }
 }
 
-/** Which file names a pattern leaves out. */
+/** Whether a pattern excludes a file name. */
 export function ignoreRule(pattern: string | undefined): (fileName: string) => boolean {
   if (pattern === undefined || pattern === "") return () => false;
   try {
@@ -95,8 +95,8 @@ export function ignoreRule(pattern: string | undefined): (fileName: string) => b
   }
 }
 
-function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly NamedFile[]> {
-  const groups = new Map<string, NamedFile[]>();
+function groupByName(files: readonly MigrationFile[]): ReadonlyMap<string, readonly MigrationFile[]> {
+  const groups = new Map<string, MigrationFile[]>();
   for (const file of files) {
     const group = groups.get(file.name);
     if (group === undefined) groups.set(file.name, [file]);
@@ -105,26 +105,13 @@ function groupByName(files: readonly NamedFile[]): ReadonlyMap<string, readonly 
   return groups;
 }
 
-function toEntries(files: readonly NamedFile[], problems: FileProblem[]): Migration[] {
-  const alone = new Map<string, Migration>();
-  for (const { fileName, name, role } of files) {
-    if (role === "module" || role === "sql")
-      alone.set(name, { name, fileName, files: [fileName], kind: role });
-  }
-  if (alone.size === files.length) return [...alone.values()];
-  return [...groupByName(files).values()].flatMap((group) => toEntry(group, alone, problems));
-}
-
-/** Makes one migration of the files that share a name; reports why where they cannot be one. */
-function toEntry(
-  group: readonly NamedFile[],
-  alone: ReadonlyMap<string, Migration>,
-  problems: FileProblem[],
-): Migration[] {
+/** The migration of the files that share a name; adds a problem where they cannot be one. */
+function toMigration(group: readonly MigrationFile[], problems: FileProblem[]): Migration[] {
   const [first, second] = group;
   if (first === undefined) return [];
-  const whole = alone.get(first.name);
-  if (second === undefined && whole !== undefined) return [whole];
+  const { name, fileName, role } = first;
+  if (second === undefined && (role === "module" || role === "sql"))
+    return [{ name, fileName, files: [fileName], kind: role }];
   const ups = group.filter((file) => file.role === "up");
   const downs = group.filter((file) => file.role === "down");
   const [up] = ups;
@@ -135,17 +122,17 @@ function toEntry(
   }
   if (up === undefined) {
     problems.push({
-      file: first.fileName,
+      file: fileName,
       message: "is a down file without its up file",
-      hint: `add ${first.name}.up.sql, or remove it`,
+      hint: `add ${name}.up.sql, or remove it`,
     });
     return [];
   }
   const files = down === undefined ? [up.fileName] : [up.fileName, down.fileName];
-  return [{ name: up.name, fileName: `${up.name}.sql`, files, kind: "pair" }];
+  return [{ name, fileName: `${name}.sql`, files, kind: "pair" }];
 }
 
-function sharedName(group: readonly NamedFile[]): FileProblem {
+function sharedName(group: readonly MigrationFile[]): FileProblem {
   const files = group.map((file) => file.fileName).toSorted();
   return {
     file: files.join(", "),
@@ -154,21 +141,19 @@ function sharedName(group: readonly NamedFile[]): FileProblem {
   };
 }
 
-/** Without capitals and letters beyond ASCII no two names are the same but for those. */
-const MAY_FOLD = /[A-Z\u{80}-\u{10ffff}]/u;
-
 /** Two such names are one file on macOS and Windows: a checkout there would lose one of them. */
-function sameButForCase(names: readonly string[]): FileProblem[] {
-  if (!MAY_FOLD.test(names.join(""))) return [];
-  const folded = new Map<string, Set<string>>();
+function equalExceptCase(names: readonly string[]): FileProblem[] {
+  const groups = new Map<string, Set<string>>();
   for (const name of names) {
     const key = name.normalize("NFC").toLowerCase();
-    folded.set(key, (folded.get(key) ?? new Set()).add(name));
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, new Set([name]));
+    else group.add(name);
   }
-  return [...folded.values()]
-    .filter((same) => same.size > 1)
-    .map((same) => ({
-      file: [...same].toSorted().join(", "),
+  return [...groups.values()]
+    .filter((group) => group.size > 1)
+    .map((group) => ({
+      file: [...group].toSorted().join(", "),
       message: "differ only by upper and lower case, or by how accents are encoded",
       hint: "rename all but one: macOS and Windows cannot tell them apart",
     }));

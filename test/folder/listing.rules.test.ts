@@ -60,16 +60,6 @@ describe("what is listed", () => {
     expect((await readFolder(folderOf())).entries).toEqual([]);
   });
 
-  test.each(["1_a.ts", "0001_a-B.js", "1234567890123456_a.sql", "1_a.up.sql", "1_a.down.sql"])(
-    "%s is what it would be with a space in its name",
-    (file) => {
-      // Usual names are classified on a shorter way.
-      const unusual = classifyFileName(file.replace("_a", "_ a"));
-      expect(unusual).toMatchObject({ kind: "migration" });
-      expect(classifyFileName(file)).toEqual(JSON.parse(JSON.stringify(unusual).replaceAll("_ a", "_a")));
-    },
-  );
-
   test("by number, a date of 17 digits being its milliseconds", async () => {
     const { entries } = await readFolder(folderOf("1704067200001_c.ts", "20240101000000000_b.ts", "9_a.ts"));
     expect(entries.map(({ name }) => name)).toEqual(["9_a", "20240101000000000_b", "1704067200001_c"]);
