@@ -1,5 +1,5 @@
-// Runs bin/migrate.ts from source on every supported Node: compiled once with esbuild, and again when a source
-// file is newer. A loader that compiles on the fly would cost every command a quarter of a second.
+// Runs bin/migrate.ts from source: compiles it with esbuild, and again when a source file is newer. A loader that
+// compiles each file when it is imported would cost every command a quarter of a second.
 import "../scripts/check-node.mjs";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
@@ -13,8 +13,8 @@ const root = dirname(dirname(program));
 const folders = ["bin", "lib", "scripts"];
 
 /**
- * Newest change below a folder; folders count too, because deleting a file changes only its folder. Walked by hand:
- * Node's own recursive reading takes three times as long.
+ * Time of the newest change below a folder, changes of folders included: deleting a file changes only its folder. Not
+ * with `readdirSync(…, { recursive: true })`, which takes three times as long.
  */
 function newestBelow(folder) {
   const times = readdirSync(folder, { withFileTypes: true }).map((entry) => {
@@ -30,14 +30,13 @@ function newestSource() {
 }
 
 /**
- * The folder for compiled code: in node_modules where that can be written and is safe. It cannot where, for example,
- * an image was built as root and runs as another user; then it is a private folder, from which packages are found
- * through a link.
+ * The folder for compiled code: in node_modules if it is writable and no other user can write there. Otherwise (an image
+ * that was built as root and runs as another user) a private folder with a link to node_modules, to resolve packages.
  */
 function cacheFolder() {
   const modules = join(root, "node_modules");
-  const beside = safeCache(modules, program);
-  if (beside !== undefined) return join(beside, "cli");
+  const besidePackages = safeCache(modules, program);
+  if (besidePackages !== undefined) return join(besidePackages, "cli");
   const checkout = createHash("sha256").update(root).digest("hex").slice(0, 16);
   const cache = join(privateCache(), `cli-${checkout}`);
   mkdirSync(cache, { recursive: true, mode: 0o700 });
@@ -61,20 +60,20 @@ async function compile(cache, outdir) {
     write: false,
     logLevel: "error",
   });
-  // Made aside and moved into place whole: several commands may start at once.
-  const aside = `${outdir}.${process.pid}`;
-  mkdirSync(aside, { recursive: true, mode: 0o700 });
+  // Written to a draft and renamed, because several commands may start at once.
+  const draft = `${outdir}.${process.pid}`;
+  mkdirSync(draft, { recursive: true, mode: 0o700 });
   for (const { path, contents } of outputFiles)
-    writeFileSync(join(aside, basename(path)), contents, { mode: 0o600 });
+    writeFileSync(join(draft, basename(path)), contents, { mode: 0o600 });
   try {
-    renameSync(aside, outdir);
+    renameSync(draft, outdir);
   } catch {
-    rmSync(aside, { recursive: true, force: true });
+    rmSync(draft, { recursive: true, force: true });
   }
   sweep(cache);
 }
 
-/** Old versions go; those of the last hour may still be running. */
+/** Removes old versions. Commands may still run one that was compiled in the last hour. */
 function sweep(cache) {
   for (const name of readdirSync(cache)) {
     if (name === "node_modules") continue;
@@ -89,7 +88,7 @@ async function start() {
   const outdir = join(cache, newestSource().toFixed(0));
   const entry = join(outdir, "cli.mjs");
   if (!statSync(entry, { throwIfNoEntry: false })) await compile(cache, outdir);
-  // Node 22 and newer keep what they have compiled, packages included.
+  // Node 22 and newer cache V8 code, that of packages included.
   if (module.enableCompileCache) module.enableCompileCache(join(cache, "..", "node"));
   await import(pathToFileURL(entry).href);
 }

@@ -1,4 +1,4 @@
-// The licences of packages whose code is inside our files: whoever gets those gets these.
+// The licences of the packages that are bundled into the published files.
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 

@@ -12,13 +12,13 @@ import { ignoreRule } from "./listing.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
 
 export interface CreateMigrationOptions {
-  /** Made if it is not there. */
+  /** Created if missing. */
   readonly dir: string;
   /** What the migration does, in words: "add user table" becomes add-user-table. */
   readonly name: string;
   /** @default "ts" */
   readonly language?: MigrationLanguage;
-  /** Files that are no migrations, as `readFolder` takes it. */
+  /** As in `ReadFolderOptions`. */
   readonly ignorePattern?: string;
   /** @default - the current time */
   readonly now?: Date;
@@ -32,10 +32,9 @@ export interface CreatedMigration {
 }
 
 /**
- * Writes a new migration from a template. Its number is the time in milliseconds, or a date of 14 digits where the
- * newest migration has one; or one more than that of the newest, where a colleague's clock was ahead. It always sorts
- * last.
- * @throws MigrationError "USAGE" where a file of that name could not be loaded or not be written.
+ * Writes a new migration from a template. Its number is the time in milliseconds, or a date of 14 digits if the newest
+ * migration has one, but always greater than the newest migration's: a colleague's clock may have been ahead.
+ * @throws MigrationError `USAGE` for a name that a migration cannot have, `FILE_SYSTEM` if the file cannot be written.
  */
 export async function createMigration(options: CreateMigrationOptions): Promise<CreatedMigration> {
   const { language = "ts", now = new Date() } = options;
@@ -45,7 +44,6 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
     await mkdir(dir, { recursive: true });
     const name = `${nextPrefix(await migrationFiles(dir, options.ignorePattern), now)}_${stem}`;
     const file = join(dir, `${name}.${language}`);
-    // Never over a file that someone made in this moment.
     await writeNew(file, migrationTemplate(language, await typesPackage(dir)));
     return { file, name };
   } catch (cause) {
@@ -53,21 +51,20 @@ export async function createMigration(options: CreateMigrationOptions): Promise<
   }
 }
 
-/** Digits of a number and its underscore, up to a UTC date of 17. */
+/** As long as the longest number, a UTC date of 17 digits, with its underscore. */
 const PREFIX = "0".repeat(17).concat("_");
-/** Most file systems take 255 bytes, with the extension. */
-const LONGEST_FILE_NAME = 255 - ".sql".length;
+/** Most file systems allow 255 bytes, extension included. */
+const MAX_FILE_NAME = 255 - ".sql".length;
 
 /**
- * The words of a migration as its file name has them, the number aside: spaces and underscores become
- * dashes, as in node-pg-migrate.
- * @throws MigrationError "USAGE" for what could not be loaded afterwards, or not be checked out on Windows.
+ * The name of a migration without its number: spaces and underscores become dashes, as in node-pg-migrate.
+ * @throws MigrationError `USAGE` for a name that could not be loaded later, or not be checked out on Windows.
  */
 function migrationStem(words: string): string {
   const stem = words.trim().replace(/[ _]+/g, "-");
-  const wrong = stemProblem(stem);
-  if (wrong === undefined) return stem;
-  const [message, hint] = wrong;
+  const problem = stemProblem(stem);
+  if (problem === undefined) return stem;
+  const [message, hint] = problem;
   throw new MigrationError("USAGE", `migration name ${JSON.stringify(words)} ${message}`, { hint });
 }
 
@@ -80,8 +77,7 @@ function stemProblem(stem: string): readonly [message: string, hint: string] | u
   const ending = /\.(?:d|up|down)$/i.exec(stem)?.[0] ?? migrationExtension(stem);
   if (ending !== undefined)
     return [`ends with "${ending}", which has a meaning of its own`, "leave the ending out"];
-  if (Buffer.byteLength(PREFIX + stem) > LONGEST_FILE_NAME)
-    return ["is too long for a file name", "shorten it"];
+  if (Buffer.byteLength(PREFIX + stem) > MAX_FILE_NAME) return ["is too long for a file name", "shorten it"];
   return nameProblem(stem);
 }
 
@@ -90,7 +86,7 @@ function migrationExtension(stem: string): string | undefined {
   return MIGRATION_EXTENSIONS.includes(extension.toLowerCase()) ? extension : undefined;
 }
 
-/** A full disk must not leave an empty migration behind. */
+/** Never overwrites a file; removes the new one if it cannot be written whole (a full disk). */
 async function writeNew(file: string, text: string): Promise<void> {
   const handle = await open(file, "wx");
   try {
@@ -104,10 +100,9 @@ async function writeNew(file: string, text: string): Promise<void> {
 }
 
 /**
- * The package that a new file imports its types from: node-pg-migrate where a project depends on it, so that they are
- * the same as in its other files; else this package, whose copy of them every compiler finds. An installer that keeps
- * `node_modules` strict hides packages that a project does not name itself, and node-pg-migrate's own types are for
- * ES modules only.
+ * The package that a new file imports its types from: node-pg-migrate if the project depends on it, as its other
+ * migrations do; else this package, whose copy of the types every compiler finds. A strict `node_modules` hides packages
+ * that the project does not depend on directly, and node-pg-migrate's own types are for ES modules only.
  */
 async function typesPackage(dir: string): Promise<string> {
   if (await dependsOnEngine(join(dir, "package.json"))) return "node-pg-migrate";
@@ -122,7 +117,7 @@ async function dependsOnEngine(manifest: string): Promise<boolean> {
       (group) => property(property(content, group), "node-pg-migrate") !== undefined,
     );
   } catch {
-    // Missing or broken: npm says so, this command need not.
+    // Missing or broken: npm reports that.
     return false;
   }
 }
@@ -140,7 +135,7 @@ const SECONDS = /^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d
 function nextPrefix(fileNames: readonly string[], now: Date): number {
   const used = fileNames.map((fileName) => ({ fileName, prefix: numericPrefix(fileName) }));
   const newest = used.reduce((a, b) => (b.prefix > a.prefix ? b : a), { fileName: "", prefix: -1 });
-  // Where the newest has such a date, only another one sorts behind it and says the right year.
+  // After such a date, only another date sorts last and shows the right year.
   const time = SECONDS.test(newest.fileName) ? inSeconds(now) : now.valueOf();
   const prefix = Math.max(time, newest.prefix + 1);
   if (Number.isSafeInteger(prefix)) return prefix;

@@ -80,7 +80,7 @@ const SQL = `-- The section "Up Migration" makes a change to the database, "Down
 -- DROP TABLE users;
 `;
 
-/** What a new migration starts with: a short guide, and nothing that would run. Its types come from `typesPackage`. */
+/** The text of a new migration: a short guide, and nothing that would run. For `typesPackage` see `createMigration`. */
 export function migrationTemplate(language: MigrationLanguage, typesPackage: string): string {
   return textOf(language).replaceAll(TYPES, typesPackage);
 }
