@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sweep, writeAtomically } from "./cache-dir.ts";
-import type { FileStat, FileStats } from "./file-stats.ts";
+import type { FileStats } from "./file-stats.ts";
 
 /** What is known of a migration without loading it. */
 export interface MigrationDigest {
@@ -13,13 +13,13 @@ export interface MigrationDigest {
   readonly refersToItself: boolean;
 }
 
-/** A digest with the files it depends on, by absolute path or name in the folder: valid while none of them changes. */
+/** Valid while the files it depends on have these versions, by absolute path or name in the folder. */
 export interface CachedDigest extends MigrationDigest {
-  readonly files: Readonly<Record<string, FileStat>>;
+  readonly files: Readonly<Record<string, string>>;
 }
 
 /** Raised when the same files would have another digest, or when the format changes. */
-const VERSION = 6;
+const VERSION = 7;
 const UNUSED_AFTER_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Digests of one folder's migrations, kept in one file. An unreadable file counts as empty; `save` replaces it. */
@@ -59,12 +59,7 @@ export class DigestCache {
 }
 
 function isUnchanged(files: CachedDigest["files"], stats: FileStats): boolean {
-  for (const path in files) {
-    const now = stats.of(path);
-    const then = files[path];
-    if (now?.mtimeMs !== then?.mtimeMs || now?.ctimeMs !== then?.ctimeMs || now?.size !== then?.size)
-      return false;
-  }
+  for (const path in files) if (stats.versionOf(path) !== files[path]) return false;
   return true;
 }
 
@@ -86,14 +81,13 @@ function isCachedDigest(value: unknown): value is CachedDigest {
     digest.length === 64 &&
     typeof shorthands === "boolean" &&
     typeof refersToItself === "boolean" &&
-    isRecord(files, isFileStat) &&
+    isRecord(files, isString) &&
     Object.keys(files).length > 0
   );
 }
 
-function isFileStat(value: unknown): value is FileStat {
-  if (!isRecord(value)) return false;
-  return [value["mtimeMs"], value["ctimeMs"], value["size"]].every((number) => typeof number === "number");
+function isString(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 function isRecord<T = unknown>(

@@ -67,7 +67,7 @@ async function computeDigests(
       digest: digestOf(dir, files),
       shorthands: own.some(({ shorthands }) => shorthands),
       refersToItself: files.some((file) => file.refersToItself),
-      files: statsOf([...files.map(({ path }) => path), ...resolvers, ...folders], stats),
+      files: versionsOf([...files.map(({ path }) => path), ...resolvers, ...folders], stats),
     });
   }
   return digests;
@@ -84,10 +84,8 @@ function readMentioned(dir: string, code: readonly FileInfo[], reader: FileReade
 }
 
 /** A missing file is never settled, so a digest that depends on one is not cached. */
-function statsOf(paths: readonly string[], stats: FileStats): CachedDigest["files"] {
-  return Object.fromEntries(
-    paths.map((path) => [path, stats.of(path) ?? { mtimeMs: 0, ctimeMs: 0, size: 0 }]),
-  );
+function versionsOf(paths: readonly string[], stats: FileStats): CachedDigest["files"] {
+  return Object.fromEntries(paths.map((path) => [path, stats.versionOf(path) ?? "missing"]));
 }
 
 /** A file that is added to a folder that is imported from may change what the import resolves to. */

@@ -49,7 +49,7 @@ export function fileReader(dir: string, stats: FileStats): FileReader {
   const infos = new Map<string, FileInfo>();
   const read = (path: string, inspect: (text: string) => Partial<FileInfo>): FileInfo => {
     // The stat is taken before the text is read, so that a later change shows.
-    const file = stats.of(path) === undefined ? undefined : readText(absolutePath(dir, path));
+    const file = stats.versionOf(path) === undefined ? undefined : readText(absolutePath(dir, path));
     if (file === undefined) return { ...NO_INFO, path };
     return { ...NO_INFO, path, digest: textDigest(file.text, file.encoding), ...inspect(file.text) };
   };

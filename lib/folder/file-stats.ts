@@ -4,11 +4,9 @@ import { sep } from "node:path";
 /** As in git: within one tick of the clock a file may change twice and keep its time and size. */
 const RACY_MS = 2_000;
 
-/** Changes whenever the file's content does. */
-export interface FileStat {
+interface FileStat {
   readonly mtimeMs: number;
-  readonly ctimeMs: number;
-  readonly size: number;
+  readonly version: string;
 }
 
 /** Stats of files, each read once however many migrations import it. Paths are absolute or names in the folder. */
@@ -21,19 +19,20 @@ export class FileStats {
     this.#dir = dir;
   }
 
-  /** Undefined where there is no such file. */
-  of(path: string): FileStat | undefined {
-    const known = this.#stats.get(path);
-    if (known !== undefined || this.#stats.has(path)) return known;
-    const stat = readStat(absolutePath(this.#dir, path));
-    this.#stats.set(path, stat);
-    return stat;
+  /** A text that changes whenever the file does; undefined where there is no such file. */
+  versionOf(path: string): string | undefined {
+    return this.#statOf(path)?.version;
   }
 
-  /** Whether the last change is long enough ago for the stat to identify the content. */
+  /** Whether the last change is long enough ago for the version to identify the content. */
   isSettled(path: string): boolean {
-    const stat = this.of(path);
+    const stat = this.#statOf(path);
     return stat !== undefined && stat.mtimeMs < this.#settledBefore;
+  }
+
+  #statOf(path: string): FileStat | undefined {
+    if (!this.#stats.has(path)) this.#stats.set(path, readStat(absolutePath(this.#dir, path)));
+    return this.#stats.get(path);
   }
 }
 
@@ -46,7 +45,7 @@ export function absolutePath(dir: string, path: string): string {
 function readStat(path: string): FileStat | undefined {
   try {
     const { mtimeMs, ctimeMs, size } = statSync(path);
-    return { mtimeMs, ctimeMs, size };
+    return { mtimeMs, version: `${mtimeMs} ${ctimeMs} ${size}` };
   } catch {
     return undefined;
   }
