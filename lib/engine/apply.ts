@@ -5,9 +5,9 @@ import { runBeside } from "./concurrent-index.ts";
 import { fenced } from "./fence.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import { isCleanRefusal, LiveDb } from "./live-db.ts";
-import type { BuiltSteps } from "./node-pg-migrate.ts";
+import type { RenderedSql } from "./node-pg-migrate.ts";
 import type { PlannedMigration } from "./plan.ts";
-import { buildWithDatabase } from "./render.ts";
+import { renderWithDatabase } from "./render.ts";
 import { Retries } from "./retries.ts";
 import type { RunContext } from "./run-context.ts";
 import { Whereabouts, withAdvice } from "./sql-failure.ts";
@@ -21,27 +21,26 @@ import {
 /** Runs one migration and records it. The caller rolls back on failure. */
 export async function applyMigration(run: RunContext, planned: PlannedMigration): Promise<void> {
   const attempt = new Attempt(run, planned);
-  const { built } = planned;
-  if (built.kind === "static" && built.transactional)
-    return attempt.inTransaction(built, await run.session.reset());
+  const { rendered } = planned;
+  if (rendered.kind === "static" && rendered.transactional)
+    return attempt.inTransaction(rendered, await run.session.reset());
   await run.session.enterMigration();
-  if (built.kind === "static") return attempt.statementByStatement(built);
-  const known = await attempt.build();
-  await (known.transactional ? attempt.inTransaction(known) : attempt.statementByStatement(known));
+  const sql = rendered.kind === "static" ? rendered : await attempt.render();
+  await (sql.transactional ? attempt.inTransaction(sql) : attempt.outsideTransaction(sql));
 }
 
 /** Records a migration without running it. */
 export async function recordMigration(run: RunContext, planned: PlannedMigration): Promise<void> {
-  await new Attempt(run, planned).fake();
+  await new Attempt(run, planned).recordOnly();
 }
 
-/** One try at one migration. */
+/** One attempt to apply or undo one migration. */
 export class Attempt {
   readonly #run: RunContext;
   readonly #planned: PlannedMigration;
   readonly #startedAt = performance.now();
-  #noTransactionRecorded = false;
-  /** Queries through `pgm.db` that were made while it was built. */
+  #isStartRecorded = false;
+  /** Number of queries through `pgm.db` while the migration was rendered. They count as statements. */
   #queries = 0;
 
   constructor(run: RunContext, planned: PlannedMigration) {
@@ -49,47 +48,48 @@ export class Attempt {
     this.#planned = planned;
   }
 
-  /** Builds a migration whose SQL depends on the database. */
-  async build(): Promise<BuiltSteps> {
+  /** Renders a migration whose SQL depends on the database. */
+  async render(): Promise<RenderedSql> {
     const { transactions, session } = this.#run;
     const live: LiveDb = new LiveDb(session, {
       fence: this.#run.fence,
       begin: () => transactions.begin(),
-      leaveTransaction: () => this.#startNoTransaction(live.completed),
+      leaveTransaction: () => this.#recordStart(live.completed),
     });
     try {
-      const built = await buildWithDatabase(this.#planned.context, this.#planned.direction, live.run);
+      const rendered = await renderWithDatabase(this.#planned.code, this.#planned.direction, live.run);
       if (live.endedTransaction !== undefined) throw live.endedTransaction;
       this.#queries = live.completed;
-      return built;
+      return rendered;
     } catch (error) {
       const cause = error instanceof MigrationError ? error.cause : error;
       const refused = live.typedError(cause);
       const typed = refused === undefined ? error : withAdvice(refused, undefined);
-      if (live.endedTransaction !== undefined) throw await this.#stopUnrecorded(live.endedTransaction);
-      if (!this.#noTransactionRecorded) throw typed;
-      throw await this.#stopHalfWay({ done: live.completed }, live.mayHaveLeft, typed);
+      if (live.endedTransaction !== undefined)
+        throw await this.#recordEndedTransaction(live.endedTransaction);
+      if (!this.#isStartRecorded) throw typed;
+      throw await this.#recordPartial({ done: live.completed }, live.mayHaveLeft, typed);
     }
   }
 
-  /** @param reset of the session, in the same message */
-  async inTransaction(built: BuiltSteps, reset: readonly Part[] = []): Promise<void> {
-    for (const text of built.steps) this.#run.fence?.inspect(text);
-    const where = new Whereabouts(this.#planned, built.steps, this.#queries);
-    const steps = built.steps.map(
+  /** @param reset of the session, sent in the same message */
+  async inTransaction(rendered: RenderedSql, reset: readonly Part[] = []): Promise<void> {
+    for (const text of rendered.steps) this.#run.fence?.inspect(text);
+    const where = new Whereabouts(this.#planned, rendered.steps, this.#queries);
+    const steps = rendered.steps.map(
       (text, step): Part => ({ text, by: "migration", meaning: where.meaning(step) }),
     );
-    const record = await this.#bookkeeping(this.#planned.direction, true);
+    const record = await this.#recordOf(this.#planned.direction, true);
     try {
-      await this.#run.transactions.run({ ...this.#work(built.steps), reset, steps, record });
+      await this.#run.transactions.run({ ...this.#work(rendered.steps), reset, steps, record });
     } catch (error) {
-      throw isEndedTransaction(error) ? await this.#stopUnrecorded(error) : error;
+      throw isEndedTransaction(error) ? await this.#recordEndedTransaction(error) : error;
     }
   }
 
-  /** Only the record of it, no SQL. */
-  async fake(): Promise<void> {
-    const [reset, record] = [await this.#run.session.reset(), await this.#bookkeeping("fake", true)];
+  /** Records the migration without running its SQL. */
+  async recordOnly(): Promise<void> {
+    const [reset, record] = [await this.#run.session.reset(), await this.#recordOf("fake", true)];
     await this.#run.transactions.run({ ...this.#work([]), reset, steps: [], record });
   }
 
@@ -100,49 +100,61 @@ export class Attempt {
   }
 
   /**
-   * Outside a transaction what is done stays done, so each statement is recorded as soon as it is. A transaction that
-   * the migration opens itself counts when it ends.
-   * @param resumed how far an earlier try has come, and what is recorded together with the end
+   * Runs the migration statement by statement. Without a transaction a finished statement stays, so each is recorded at
+   * once. Statements in a transaction that the migration opens itself are recorded when that transaction ends.
+   * @param resumed where an earlier attempt has stopped
    */
-  async statementByStatement(built: BuiltSteps, resumed?: Resumed): Promise<void> {
-    const { session, ledger, transactions } = this.#run;
-    const { name, direction } = this.#planned;
+  async outsideTransaction(sql: RenderedSql, resumed?: Resumed): Promise<void> {
+    for (const text of sql.steps) this.#run.fence?.inspect(text);
     const skip = resumed?.statement ?? 0;
-    for (const text of built.steps) this.#run.fence?.inspect(text);
-    await this.#startNoTransaction(skip);
-    const where = new Whereabouts(this.#planned, built.steps, this.#queries);
-    const statements = built.steps.flatMap((text, step) =>
+    await this.#recordStart(skip);
+    const where = new Whereabouts(this.#planned, sql.steps, this.#queries);
+    const statements = sql.steps.flatMap((text, step) =>
       splitStatements(text).map((one) => ({ text: one.text, meaning: where.meaning(step, one.start) })),
     );
-    let recorded = this.#queries + skip;
-    let last: string | undefined;
-    let finishing = false;
+    const reached: Reached = { done: this.#queries + skip, total: this.#queries + statements.length };
     try {
-      for (const [index, { text, meaning }] of statements.entries()) {
-        if (index < skip) continue;
-        last = text;
-        await this.#runStatement(text, meaning);
-        if (session.transactionStatus !== "I") continue;
-        const done = this.#queries + index + 1;
-        await session.run(inEngineTransaction(ledger.advance(name, { state: "started", statement: done })));
-        recorded = done;
-        last = undefined;
-      }
-      if (session.transactionStatus !== "I") throw endedTransaction(name);
-      const end = { state: "finished", statement: recorded, durationMs: this.#elapsed() } as const;
-      finishing = true;
-      await session.run(
-        inEngineTransaction(ledger.finish(name, direction, end), ...(resumed?.records ?? [])),
-      );
+      await this.#runStatements(statements, skip, reached);
     } catch (error) {
-      if (finishing && !session.usable) {
-        transactions.markUnknown(name);
-        throw error;
-      }
-      // Of a try before this one nobody knows whether the statement that it stopped at took effect.
-      const clean = resumed === undefined && last !== undefined && isCleanRefusal(error, last);
-      const total = this.#queries + statements.length;
-      throw await this.#stopHalfWay({ done: recorded, total }, recorded > 0 || !clean, error);
+      const { unrecorded } = reached;
+      // In a resumed migration, the statement at which the earlier attempt stopped may have taken effect.
+      const isClean = resumed === undefined && unrecorded !== undefined && isCleanRefusal(error, unrecorded);
+      throw await this.#recordPartial(reached, reached.done > 0 || !isClean, error);
+    }
+    await this.#recordEnd(reached, resumed?.records ?? []);
+  }
+
+  async #runStatements(
+    statements: readonly Pick<Part, "text" | "meaning">[],
+    skip: number,
+    reached: Reached,
+  ): Promise<void> {
+    const { session, ledger } = this.#run;
+    const { name } = this.#planned;
+    for (const [index, { text, meaning }] of statements.entries()) {
+      if (index < skip) continue;
+      reached.unrecorded = text;
+      await this.#runStatement(text, meaning);
+      if (session.transactionStatus !== "I") continue;
+      const done = this.#queries + index + 1;
+      await session.run(inEngineTransaction(ledger.advance(name, { state: "started", statement: done })));
+      reached.done = done;
+      reached.unrecorded = undefined;
+    }
+    if (session.transactionStatus !== "I") throw endedTransaction(name);
+  }
+
+  /** @param records statements of the engine for the same transaction */
+  async #recordEnd(reached: Reached, records: readonly string[]): Promise<void> {
+    const { session, ledger, transactions } = this.#run;
+    const { name, direction } = this.#planned;
+    const end = { state: "finished", statement: reached.done, durationMs: this.#elapsed() } as const;
+    try {
+      await session.run(inEngineTransaction(ledger.finish(name, direction, end), ...records));
+    } catch (error) {
+      if (session.usable) throw await this.#recordPartial(reached, true, error);
+      transactions.markUnknown(name);
+      throw error;
     }
     transactions.markCommitted(name);
   }
@@ -160,7 +172,7 @@ export class Attempt {
     }
   }
 
-  async #bookkeeping(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
+  async #recordOf(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
     const { ledger } = this.#run;
     const entry = await this.#entry(transactional);
     const durationMs = { before: this.#elapsed() };
@@ -175,25 +187,28 @@ export class Attempt {
     return { ...(await this.#run.entries.of(this.#planned)), noTransaction };
   }
 
-  /** Records that the migration runs outside a transaction, together with what it did inside one before it said so. */
-  async #startNoTransaction(done = 0): Promise<void> {
+  /** Records that the migration runs outside a transaction, and commits what it did in one before. */
+  async #recordStart(done = 0): Promise<void> {
     const { session, ledger, transactions } = this.#run;
-    if (this.#noTransactionRecorded) return;
+    if (this.#isStartRecorded) return;
     const { name: migration, direction: action } = this.#planned;
     const entry = await this.#entry(false);
     const row = ledger.record({ ...entry, action, state: "started", statement: done });
     try {
       await transactions.commitWith(migration, row);
     } catch (error) {
-      if (isEndedTransaction(error)) throw await this.#stopUnrecorded(error);
+      if (isEndedTransaction(error)) throw await this.#recordEndedTransaction(error);
       if (!session.usable) transactions.markUnknown(migration);
       throw error;
     }
-    this.#noTransactionRecorded = true;
+    this.#isStartRecorded = true;
   }
 
-  /** @param mayHaveLeft whether anything of the migration may be there; a lost connection tells nothing */
-  async #stopHalfWay({ done, total }: Reached, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
+  /**
+   * Records that the migration is partial.
+   * @param mayHaveLeft whether anything of the migration may have stayed in the database; false leaves it pending
+   */
+  async #recordPartial({ done, total }: Reached, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
     const { session, ledger } = this.#run;
     if (!(error instanceof MigrationError)) return error;
     const { name, direction } = this.#planned;
@@ -207,8 +222,8 @@ export class Attempt {
     );
   }
 
-  /** The transaction was ended under our feet: what the migration did may be committed, and has no record yet. */
-  async #stopUnrecorded(error: MigrationError): Promise<MigrationError> {
+  /** Records that the migration has ended its transaction: what it did may be committed, and has no record yet. */
+  async #recordEndedTransaction(error: MigrationError): Promise<MigrationError> {
     const { session, ledger, transactions } = this.#run;
     const { name: migration, direction: action } = this.#planned;
     await transactions.rollbackEndedBy(migration);
@@ -222,10 +237,13 @@ export class Attempt {
   }
 }
 
+/** How far a migration without a transaction has come, in statements. */
 interface Reached {
-  readonly done: number;
-  /** Undefined when the database had not answered yet what they are. */
+  done: number;
+  /** Undefined while the migration is rendered. */
   readonly total?: number;
+  /** The statement that was started and is not recorded as done. */
+  unrecorded?: string | undefined;
 }
 
 function goOn(name: string, done: number): string {
@@ -238,13 +256,13 @@ function byHand(name: string, direction: Direction): string {
   return `Finish it by hand, or take back what it did; then \`resolve ${name}\` with ${outcomes}.`;
 }
 
-/** A migration that stopped half-way, taken up again. */
+/** Where an earlier attempt at a migration has stopped. */
 export interface Resumed {
-  /** Number of statements that an earlier try has finished. */
+  /** Number of statements that it has finished. */
   readonly statement: number;
-  /** Statements of the engine's own for the transaction that records the end. */
+  /** Statements of the engine that are added to the transaction that records the end. */
   readonly records: readonly string[];
 }
 
-/** Of the SQL that a server shows to those who ask. */
+/** Characters of SQL in the title of a message. */
 const SHOWN_SQL = 300;

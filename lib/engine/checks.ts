@@ -49,7 +49,7 @@ export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
     finding("MISSING", inState("missing"), MISSING_TEXT),
     finding("ORDER", others(outOfOrder(classified)), ORDER_TEXT),
   ];
-  // What is applied under another name would be applied again.
+  // A renamed migration would be applied again.
   const twice = renamedFinding(renamed);
   const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
   const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
@@ -112,7 +112,7 @@ async function describeChanges(
   return { changes, redo: order.length - oldest };
 }
 
-/** A mistyped schema has no record of migrations: without a word about it, all of them would just seem pending. */
+/** A mistyped schema holds no records of migrations. Without this refusal all migrations would seem pending. */
 function missingSchema({ classified, missingSchemas: [schema] }: CheckedState): Finding | undefined {
   if (schema === undefined || classified.every(({ state }) => state !== "pending")) return undefined;
   return {

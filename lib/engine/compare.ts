@@ -6,21 +6,21 @@ import type { MigrationCode } from "./load.ts";
 import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";
 import { renderUp } from "./render.ts";
 
-/** SQL of changed migrations as it is now; undefined where it is not known. */
+/** The present SQL of changed migrations; undefined for SQL that is not known. */
 export type ChangedMigrations = ReadonlyMap<string, readonly string[] | undefined>;
 
 export type Digests = ReadonlyMap<string, string>;
 
 /**
- * Digests of all files; undefined when there is one that has none. The turn it waits lets a query go out first that
- * the server can work on meanwhile.
+ * Digests of all files; undefined when a file cannot be read. Waits one turn of the event loop, so that a query is sent
+ * first and the server works on it in the meantime.
  */
 export async function digestAll(source: MigrationSource): Promise<Digests | undefined> {
   await afterSending();
   return source.digests(source.entries.map(({ name }) => name)).catch(() => undefined);
 }
 
-/** Digests of the files of applied migrations: what is wrong with another one shows when it is to run. */
+/** Digests of the files of applied migrations. A pending file that cannot be read fails when it is planned. */
 export function digestApplied(
   source: MigrationSource,
   applied: readonly AppliedMigration[],
@@ -31,9 +31,9 @@ export function digestApplied(
 }
 
 /**
- * The applied migrations whose SQL is not what was applied, with the SQL as it is now. Files are compared by digest;
- * only one that differs is loaded, and then its SQL decides: comments, white space and line endings do not count.
- * Where no SQL was recorded, because that would have run the code of an applied migration, the text decides.
+ * The applied migrations whose SQL differs from what was applied. Files are compared by digest; only a file that differs
+ * is loaded, and then its SQL decides: comments, white space and line endings do not count. Where no SQL was recorded,
+ * because code of an applied migration would have run for it, the text of the file decides.
  */
 export async function findChanged(
   source: MigrationSource,
@@ -59,8 +59,8 @@ export async function findChanged(
 }
 
 /**
- * Modules that may use a shorthand of a file that differs: all after it. Their own files say nothing of it, so that
- * their SQL has to be compared.
+ * Modules that may use a shorthand of a file that differs: all modules after it. Their own files do not show that, so
+ * their SQL must be compared.
  */
 async function usingShorthandsOf(
   source: MigrationSource,
@@ -80,16 +80,16 @@ async function usingShorthandsOf(
   return new Set(later.map(({ name }) => name));
 }
 
-/** Undefined for a file that cannot be built any more: that is a change too, and must not hide the others. */
+/** Undefined for a file that can no longer be rendered: that is a change too, and must not hide other changes. */
 async function currentSql(
   source: MigrationSource,
   name: string,
   options: LoadOptions,
-): Promise<{ context: MigrationCode; steps: readonly string[] } | "dynamic" | undefined> {
+): Promise<{ code: MigrationCode; steps: readonly string[] } | "dynamic" | undefined> {
   try {
-    const context = (await loadCode(source, [name], { ...options, warn: () => {} })).get(name);
-    const steps = context && (await renderUp(context));
-    return context === undefined || steps === undefined ? "dynamic" : { context, steps };
+    const code = (await loadCode(source, [name], { ...options, warn: () => {} })).get(name);
+    const steps = code && (await renderUp(code));
+    return code === undefined || steps === undefined ? "dynamic" : { code, steps };
   } catch (error) {
     if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
     throw error;
@@ -104,18 +104,18 @@ function isComparable(migration: AppliedMigration): boolean {
 /** Whether a second build gives the same SQL: random values and the time of day differ from build to build. */
 async function isReproducible(
   source: MigrationSource,
-  { context, steps }: { readonly context: MigrationCode; readonly steps: readonly string[] },
+  { code, steps }: { readonly code: MigrationCode; readonly steps: readonly string[] },
 ): Promise<boolean> {
-  const again = await renderUp(await reloadCode(source, context));
+  const again = await renderUp(await reloadCode(source, code));
   return again !== undefined && sqlDigest(again) === sqlDigest(steps);
 }
 
-/** New names by the old ones. */
+/** New names by old names. */
 export type Renames = ReadonlyMap<string, string>;
 
 /**
- * Applied migrations whose file is there under another name, as a pending one: their SQL is the same, and no other's.
- * Asks the files only when one is gone and one is pending. Files that cannot be built are passed over.
+ * Finds applied migrations whose file was renamed: a pending migration has the same SQL, and no other one does. Reads
+ * files only when one is missing and one is pending. Files that cannot be rendered are ignored.
  */
 export async function findRenamed(
   source: MigrationSource,
@@ -123,9 +123,9 @@ export async function findRenamed(
   options: LoadOptions,
 ): Promise<Renames> {
   const present = new Set(source.entries.map(({ name }) => name));
-  const known = new Set(applied.map(({ name }) => name));
+  const appliedNames = new Set(applied.map(({ name }) => name));
   const gone = applied.filter((m) => !present.has(m.name) && m.sqlDigest !== null);
-  const pending = [...present].filter((name) => !known.has(name));
+  const pending = [...present].filter((name) => !appliedNames.has(name));
   if (gone.length === 0 || pending.length === 0) return new Map();
   const digests = new Map<string, string[]>();
   for (const [name, digest] of await digestPending(source, pending, options))
@@ -146,15 +146,15 @@ async function digestPending(
 ): Promise<ReadonlyMap<string, string>> {
   const digests = new Map<string, string>();
   const quiet = { ...options, warn: () => {} };
-  const contexts = await passingOver(() => loadCode(source, names, quiet));
-  for (const [name, context] of contexts ?? new Map<string, MigrationCode>()) {
-    const steps = await passingOver(() => renderUp(context));
+  const codes = await ignoringBroken(() => loadCode(source, names, quiet));
+  for (const [name, code] of codes ?? new Map<string, MigrationCode>()) {
+    const steps = await ignoringBroken(() => renderUp(code));
     if (steps !== undefined && !isEmptySql(steps)) digests.set(name, sqlDigest(steps));
   }
   return digests;
 }
 
-async function passingOver<T>(work: () => Promise<T>): Promise<T | undefined> {
+async function ignoringBroken<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {

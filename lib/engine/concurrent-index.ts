@@ -4,9 +4,9 @@ import { ENGINE_PATH, type Session } from "../postgres/index.ts";
 import { isConcurrent, isKeyword, statementTokens, type Token } from "../sql/index.ts";
 
 /**
- * Runs a statement outside a transaction. One that works beside others has no lock timeout: it would throw away what it
- * has done because of somebody's old transaction. Of an index that it builds, nothing invalid is left behind, neither of
- * this try nor of one before it.
+ * Runs a statement outside a transaction. A concurrent statement has no lock timeout: giving up because of an old
+ * transaction would throw finished work away. When it builds an index, invalid indexes of this attempt and of earlier
+ * ones are dropped.
  */
 export async function runBeside<T>(session: Session, statement: string, run: () => Promise<T>): Promise<T> {
   if (session.transactionStatus !== "I" || !isConcurrent(statement)) return run();
@@ -14,7 +14,7 @@ export async function runBeside<T>(session: Session, statement: string, run: () 
   return withoutLockTimeout(session, () => (index === undefined ? run() : build(session, index, run)));
 }
 
-/** A limit that the migration has set itself stays. */
+/** A lock timeout that the migration has set itself stays in force. */
 async function withoutLockTimeout<T>(session: Session, work: () => Promise<T>): Promise<T> {
   const usual = String(session.lockTimeoutMs);
   const [row] = await inCatalog<{ setting: string }>(
@@ -30,7 +30,7 @@ async function withoutLockTimeout<T>(session: Session, work: () => Promise<T>): 
   }
 }
 
-/** How often an index is built that others leave invalid meanwhile. */
+/** Attempts to build an index that other sessions leave invalid at the same time. */
 const MOST_TRIES = 3;
 
 async function build<T>(session: Session, index: ConcurrentIndex, run: () => Promise<T>): Promise<T> {
@@ -41,19 +41,19 @@ async function build<T>(session: Session, index: ConcurrentIndex, run: () => Pro
     for (const { oid } of await findInvalid(session, table, index.name))
       await dropAbandoned(session, table, oid);
     const result = await run();
-    // With IF NOT EXISTS the server has skipped what was there, which somebody else may have tried to build until now.
+    // With IF NOT EXISTS the server skips an index that another session may have failed to build in the meantime.
     if (!index.ifNotExists || (await findInvalid(session, table, index.name)).length === 0) return result;
   }
   throw new MigrationError(
     "MIGRATION",
-    `index ${index.name} on ${table.name} is invalid: nobody can use it`,
+    `index ${index.name} on ${table.name} is invalid: no query can use it`,
     {
-      hint: `Somebody else builds it again and again. Wait for them, or run DROP INDEX CONCURRENTLY ${index.name};`,
+      hint: `Another session builds it again and again. Wait for it, or run DROP INDEX CONCURRENTLY ${index.name};`,
     },
   );
 }
 
-/** The server invents another name with each try. */
+/** For an index without a name, the server chooses a new name with each attempt. */
 async function buildUnnamed<T>(session: Session, table: TableName, run: () => Promise<T>): Promise<T> {
   const before = await inCatalog<{ oid: number }>(
     session,
@@ -71,7 +71,7 @@ async function buildUnnamed<T>(session: Session, table: TableName, run: () => Pr
   return result;
 }
 
-/** The indexes of a table, with all that makes two of them the same but for the number that the server adds to a name. */
+/** A query for the indexes of a table. Their definition leaves out the number that the server adds to a name. */
 function definitions({ oid }: TableName): string {
   return `SELECT i.indexrelid, i.indisvalid, pg_catalog.concat_ws(' ', pg_catalog.regexp_replace(c.relname, '[0-9]+$', ''),
             i.indisunique, i.indnkeyatts, i.indkey, i.indcollation, i.indclass, i.indoption, c.relam,
@@ -86,7 +86,7 @@ interface TableName {
   readonly name: string;
 }
 
-/** Where the migration looks for it: without operators, which others could have put there. */
+/** Finds the table in the migration's search path. The query has no operators, because other roles could have defined them. */
 async function findTable(session: Session, { table }: ConcurrentIndex): Promise<TableName | undefined> {
   const parts = table.map((part) => `pg_catalog.quote_ident(${asRead(part)})`).join(", '.', ");
   const [found] = await session.rows<{ oid: number | null }>(
@@ -102,17 +102,17 @@ async function findTable(session: Session, { table }: ConcurrentIndex): Promise<
 }
 
 /**
- * An identifier as the server reads it, as an expression: in small letters, cut to 63 bytes, without quotes and escapes.
- * Nobody else knows how it does that.
+ * An expression for an identifier as the server reads it: folded to lower case, cut to 63 bytes, without quotes and
+ * escapes. Only the server knows these rules exactly.
  */
 function asRead(identifier: string): string {
   return `(SELECT pg_catalog.json_object_keys(pg_catalog.row_to_json(part)) FROM (SELECT 1 AS ${identifier}) AS part)`;
 }
 
-/** Begins the name of an abandoned index that is about to be dropped. */
+/** Prefix of the name of an invalid index that is about to be dropped. */
 const ABANDONED = "cdk_pg_migrate_abandoned_";
 
-/** Invalid indexes of the table with that name, and those that were about to be dropped. */
+/** Invalid indexes of the table: those with this name, and those that an earlier attempt has renamed to drop them. */
 function findInvalid(session: Session, table: TableName, name: string): Promise<{ oid: number }[]> {
   return inCatalog(
     session,
@@ -123,9 +123,9 @@ function findInvalid(session: Session, table: TableName, name: string): Promise<
 }
 
 /**
- * Drops an index if it is still invalid once nobody builds it any more. Who builds an index of a table holds a lock that
- * only one session can have, until it is done: with that lock the catalogue tells for certain. The lock cannot be kept
- * while the index is dropped without keeping readers waiting, so that it first gets a name that nobody will touch.
+ * Drops an index if it is still invalid after every build of it has ended. A session that builds an index holds a lock
+ * on its table that only one session can hold: under this lock the catalog is certain. The lock cannot be kept while the
+ * index is dropped, because readers would have to wait, so the index first gets a name that no other session uses.
  */
 async function dropAbandoned(session: Session, table: TableName, oid: number): Promise<void> {
   const schema = await lockAndRename(session, table, oid);
@@ -168,16 +168,16 @@ async function waitForLastCommit(session: Session, oid: number): Promise<void> {
   while ((await session.rows(isChanging)).length > 0);
 }
 
-/** One query where no operator or function of somebody else is found. */
+/** Runs a query in a search path in which other roles cannot define operators or functions. */
 function inCatalog<Row extends pg.QueryResultRow>(session: Session, query: string): Promise<Row[]> {
   return session.lastRows<Row>(`SET LOCAL search_path = ${ENGINE_PATH}; ${query}`);
 }
 
-/** A `CREATE INDEX CONCURRENTLY`; its names as they are written. */
+/** A `CREATE INDEX CONCURRENTLY`. Names are as written in the SQL. */
 interface ConcurrentIndex {
-  /** Without one the server invents a name. */
+  /** Absent when the server is to choose a name. */
   readonly name: string | undefined;
-  /** The parts of a name that may be qualified. */
+  /** The parts of the name: schema and table, or the table alone. */
   readonly table: readonly string[];
   readonly ifNotExists: boolean;
 }
@@ -212,7 +212,7 @@ class Words {
     return found;
   }
 
-  /** An identifier, or several joined by dots; empty where there is none. */
+  /** The parts of a qualified name; empty if there is no identifier at this place. */
   name(): string[] {
     const parts: string[] = [];
     for (;;) {
@@ -225,7 +225,7 @@ class Words {
     }
   }
 
-  /** What follows U&"..." to name another escape character than the backslash. */
+  /** The UESCAPE clause after U&"...". */
   #escape(): string {
     const string = this.#tokens[this.#at + 1];
     return this.take("uescape") && string !== undefined

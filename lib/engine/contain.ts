@@ -4,31 +4,31 @@ import { types } from "node:util";
 import { MigrationError } from "../core/index.ts";
 import type { Refusal } from "./process-guard.ts";
 
-/** What code of a migration is doing: its file is being loaded, or one of its functions is being built. */
+/** Why code of a migration runs: its file is loaded, or one of its functions is called. */
 export type Activity = "load" | "up" | "down";
 
 export interface ContainedCode {
   /** Undefined for code that several migrations share. */
   readonly migration: string | undefined;
   readonly activity: Activity;
-  /** Whether what it prints is dropped: nobody asked for this call. */
+  /** Whether its output is dropped, because it is called for the record only. */
   readonly silent?: boolean;
 }
 
 interface Running extends ContainedCode {
-  /** The first thing it did that it must not do. Kept, because its own code may catch the error. */
+  /** The first forbidden thing that it did. Kept, because the migration may catch the error. */
   refused: MigrationError | undefined;
   /** Called once, with the first refusal. */
   onRefused: () => void;
   ended: boolean;
   silenced: boolean;
-  /** How many pieces of output it has written. */
+  /** Number of writes to stdout and stderr. */
   written: number;
 }
 
 const current = new AsyncLocalStorage<Running | undefined>();
 
-/** Pieces of output that each activity of each migration has shown already. */
+/** Number of writes that each activity of each migration has already shown. */
 const shown = new Map<string, number>();
 
 let beforeFirstCode: (() => void) | undefined;
@@ -39,10 +39,10 @@ export function onFirstMigrationCode(listener: () => void): void {
 }
 
 /**
- * Runs code of a migration. Everything that it starts, timers included, can neither open a connection, start a
- * process or a thread, nor end this process; what it prints goes to stderr, once, although it may run several times.
- * Code of other contexts of this process is never affected.
- * @throws MigrationError `MIGRATION` for what it must not do, even if its own code has caught that
+ * Runs code of a migration. Neither that code nor anything it starts, timers included, can open a connection, start a
+ * process or a thread, or end this process. Its output goes to stderr, once, although the code may run several times.
+ * Other code of this process is not affected.
+ * @throws MigrationError `MIGRATION` for what it must not do, even if the migration has caught the error
  */
 export async function contain<T>(code: ContainedCode, work: () => Promise<T>): Promise<T> {
   const { guardProcess } = await import("./process-guard.ts");
@@ -58,8 +58,8 @@ export async function contain<T>(code: ContainedCode, work: () => Promise<T>): P
   beforeFirstCode?.();
   beforeFirstCode = undefined;
   const result = current.run(running, work);
-  await settledOrRefused(running, result);
-  // Node reports unhandled rejections at the end of a turn: they belong to this code, and stop it.
+  await waitForEndOrRefusal(running, result);
+  // Node reports unhandled rejections at the end of a turn of the event loop: those of this code must fail it.
   if (code.activity !== "load") await nextTurn();
   running.ended = true;
   if (running.refused !== undefined) throw running.refused;
@@ -68,8 +68,8 @@ export async function contain<T>(code: ContainedCode, work: () => Promise<T>): P
 
 const GRACE_MS = 1000;
 
-/** Code that has caught a refusal may wait for ever for an answer of the connection that it did not get. */
-async function settledOrRefused(running: Running, result: Promise<unknown>): Promise<void> {
+/** Waits for the code, but not for ever: after a refusal that it has caught, it may wait for a connection that it cannot open. */
+async function waitForEndOrRefusal(running: Running, result: Promise<unknown>): Promise<void> {
   let grace: NodeJS.Timeout | undefined;
   const refused = new Promise<void>((resolve) => {
     running.onRefused = () => {
@@ -90,12 +90,12 @@ function keepRefusal(running: Running, error: MigrationError): MigrationError {
   return error;
 }
 
-/** Runs the engine's own work in the middle of a migration's code: the session must not be taken for one of theirs. */
+/** Runs work of the engine that a migration's code has called: the engine's session is allowed to use its connection. */
 export function outsideContainment<T>(work: () => T): T {
   return current.run(undefined, work);
 }
 
-/** Drops what the running code prints from here on: it will be called again, and this time was not the real one. */
+/** Drops the output of the running code from here on, because it will be called again. */
 export function silenceContained(): void {
   const running = current.getStore();
   if (running !== undefined) running.silenced = true;
@@ -103,14 +103,11 @@ export function silenceContained(): void {
 
 export interface StrayError {
   readonly error: MigrationError;
-  /** False where the build that is under way throws it. */
+  /** False when the running migration fails with it. */
   readonly fatal: boolean;
 }
 
-/**
- * An error that nothing has caught, as the error of the migration whose code it comes from. Undefined where it comes
- * from no migration.
- */
+/** Turns an uncaught error into the error of the migration whose code it comes from; undefined when it comes from none. */
 export function strayError(error: unknown): StrayError | undefined {
   const running = current.getStore();
   if (error instanceof MigrationError) return settle(running, error);
@@ -139,7 +136,7 @@ function named({ migration }: ContainedCode): { migration?: string } {
   return migration === undefined ? {} : { migration };
 }
 
-/** Throws where a migration's code runs. */
+/** Throws if a migration's code runs. */
 function refuse({ what, hint }: Refusal, caller: (...args: never[]) => unknown): void {
   const running = current.getStore();
   if (running === undefined) return;
@@ -156,7 +153,7 @@ function refuse({ what, hint }: Refusal, caller: (...args: never[]) => unknown):
 
 const DEEP = 100;
 
-/** The first place in the stack, below `caller`, that is neither Node's, nor a package's, nor the engine's own. */
+/** The first place in the stack below `caller` that is neither in Node, nor in a package, nor in the engine. */
 function placeBelow(caller: (...args: never[]) => unknown, error: Error): string | undefined {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = DEEP;
@@ -177,7 +174,7 @@ function isForeign(file: string): boolean {
   );
 }
 
-/** What becomes of a piece of output: `undefined` where no migration writes it. */
+/** Whether a write is shown; undefined when no migration writes. */
 function mayPrint(): boolean | undefined {
   const running = current.getStore();
   if (running === undefined) return undefined;

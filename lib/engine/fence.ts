@@ -2,32 +2,32 @@ import { MigrationError } from "../core/index.ts";
 import { ENGINE_SCOPE, own, type Part, readFailure, type Session } from "../postgres/index.ts";
 import { transactionControl } from "../sql/index.ts";
 
-/** Keeps migrations from changing anything outside of the database they run in, such as the roles of its server. */
+/** Keeps migrations from changing anything outside their database, such as the roles of the server. */
 export interface Fence {
   /** @throws MigrationError for SQL that must not be sent */
   inspect(sql: string): void;
-  /** SQL that raises `FENCE_STATE` in a transaction that has changed something outside of its database. */
+  /** SQL that raises `FENCE_STATE` in a transaction that has changed something outside its database. */
   readonly proof: string;
-  /** The error for a migration that does what it must not. */
+  /** The error for a migration that the fence stops. */
   refusal(what: string): MigrationError;
 }
 
-/** SQLSTATE that the proof raises; its message says what was changed. */
+/** SQLSTATE of the error that the proof raises. Its message names what was changed. */
 export const FENCE_STATE = "CPM01";
 
-/** Goes before COMMIT: when it fails, the transaction is rolled back. */
+/** The check before COMMIT. When it fails, the transaction is rolled back. */
 export function proofOf(fence: Fence | undefined): readonly Part[] {
   if (fence === undefined) return [];
   const meaning = (error: MigrationError): MigrationError =>
     error.details.sqlstate === FENCE_STATE ? fence.refusal(error.message) : error;
-  // Deferred triggers would run after it.
+  // Deferred triggers would otherwise run after the check.
   const statements = ["SET CONSTRAINTS ALL IMMEDIATE", ...ENGINE_SCOPE, fence.proof];
   return [{ ...own(statements.join("; ")), meaning }];
 }
 
 /**
- * Runs a statement of a migration that has no transaction. With a fence it gets one all the same, so that the
- * proof can stop it, unless Postgres insists on none: such statements are those that `inspect` knows by name.
+ * Runs a statement of a migration without a transaction. With a fence it runs in one nevertheless, so that the check can
+ * roll it back, unless Postgres refuses that: `inspect` knows such statements by name.
  */
 export async function fenced<T>(
   session: Session,

@@ -7,30 +7,30 @@ import { type LoadOptions, PlainSql, readActions, runContained } from "./load.ts
 import type { PlannedMigration } from "./plan.ts";
 import { renderDown, renderUp } from "./render.ts";
 
-/** What the history keeps of a file: digests, what it sent, and the SQL to undo. */
+/** What the history keeps of a migration: digests, the SQL that was sent, and the SQL to undo it. */
 export type DescribedFile = Pick<HistoryEntry, "migration"> &
   Pick<Partial<HistoryEntry>, "digestVersion" | "sourceDigest" | "sqlDigest" | "upSql" | "downSql" | "note">;
 
 /**
- * Describes one migration that is being applied. Without steps (they depend on the database) it has no SQL digest: it
- * can never be called changed.
+ * Describes one migration that is being applied. Without steps, because they depend on the database, it has no SQL
+ * digest and is never reported as changed.
  */
 export async function describeFile(
-  context: MigrationCode,
+  code: MigrationCode,
   steps: readonly string[] | undefined,
   sourceDigest: string | undefined,
 ): Promise<DescribedFile> {
-  const down = await renderDown(context);
+  const down = await renderDown(code);
   return {
-    migration: context.name,
+    migration: code.name,
     digestVersion: DIGEST_VERSION,
     ...(sourceDigest === undefined ? {} : { sourceDigest }),
     ...(steps === undefined ? {} : { sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) }),
-    ...("sql" in down ? { downSql: down.sql } : noDown(context, down.missing)),
+    ...("sql" in down ? { downSql: down.sql } : noDown(code, down.missing)),
   };
 }
 
-/** The migration is applied all the same: undoing it is for later, and for its file. */
+/** The migration is applied although its undo SQL cannot be recorded: `down` can use its file. */
 function noDown({ name, warn }: MigrationCode, reason: string | undefined): { note?: string } {
   if (reason === undefined) return {};
   warn(`the SQL to undo ${name} cannot be recorded, so that down will need its file: ${reason}`);
@@ -38,9 +38,9 @@ function noDown({ name, warn }: MigrationCode, reason: string | undefined): { no
 }
 
 /**
- * Describes the files of migrations that are applied already, or count as applied, without running any of their code:
- * to call `down` for the record may do for real what it does, where it has a connection of its own. SQL files are
- * read; of a module only the text is known (no SQL digest, no digest version). A file that cannot be read is left out.
+ * Describes the files of migrations that already count as applied. Runs none of their code, because calling `down` only
+ * to record it can have effects. SQL files are read; a module is described by its text alone (no SQL digest, no digest
+ * version). A file that cannot be read is left out.
  */
 export async function recordFiles(
   source: MigrationSource,
@@ -79,7 +79,7 @@ function isSqlFile({ entries }: MigrationSource, name: string): boolean {
   return entries.some((entry) => entry.name === name && /\.sql$/i.test(entry.fileName));
 }
 
-/** Undefined for one that is no migration any more: its text is on record, and nothing has to run. */
+/** Undefined for a file that is no valid migration any more: its text is recorded, and it does not have to run. */
 async function describeSqlFile(
   source: MigrationSource,
   name: string,
@@ -90,15 +90,15 @@ async function describeSqlFile(
     if (loaded === undefined || loaded.kind === "module") return undefined;
     const actions = readActions(loaded);
     if (!(actions.up instanceof PlainSql)) return undefined;
-    const context: MigrationCode = { name, actions, shorthands: {}, ...options };
-    return await describeFile(context, await renderUp(context), undefined);
+    const code: MigrationCode = { name, actions, shorthands: {}, ...options };
+    return await describeFile(code, await renderUp(code), undefined);
   } catch (error) {
     if (error instanceof MigrationError && error.code === "MIGRATION") return undefined;
     throw error;
   }
 }
 
-/** What the history keeps of each migration's file. That of the next is made while the server has the one before. */
+/** Describes the migrations of a run, each while the server works on the one before it. */
 export class HistoryEntries {
   readonly #ahead = new Map<PlannedMigration, Promise<DescribedFile>>();
   #last: Promise<unknown> = Promise.resolve();
@@ -107,22 +107,22 @@ export class HistoryEntries {
     return this.#ahead.get(planned) ?? describe(planned);
   }
 
-  /** Call when the migration before it is under way. One after the other: the code of migrations runs for it. */
+  /** Call while the migration before it runs. One by one, because code of migrations is called. */
   prepare(planned: PlannedMigration | undefined): void {
     if (planned?.direction !== "up" || this.#ahead.has(planned)) return;
     const file = Promise.all([afterSending(), this.#last]).then(() => describe(planned));
-    // Who asks for it is told; nobody does when the one before fails.
+    // `of` reports the error; after a failure of the migration before it, `of` is not called.
     this.#last = file.catch(() => {});
     this.#ahead.set(planned, file);
   }
 }
 
-async function describe({ name, context, built, sourceDigest }: PlannedMigration): Promise<DescribedFile> {
-  const steps = built.kind === "static" ? built.steps : undefined;
-  const described = await describeFile(context, steps, sourceDigest);
+async function describe({ name, code, rendered, sourceDigest }: PlannedMigration): Promise<DescribedFile> {
+  const steps = rendered.kind === "static" ? rendered.steps : undefined;
+  const described = await describeFile(code, steps, sourceDigest);
   const { downSql } = described;
   if (downSql !== undefined && isEmptySql(downSql) && !isEmptySql(steps ?? ["SELECT 1"]))
-    context.warn(
+    code.warn(
       `the down of ${name} is empty: it would leave all that up does, and forget that it was applied`,
     );
   return described;

@@ -14,30 +14,30 @@ import { type Fence, fenced } from "./fence.ts";
 import type { MigrationQuery, RunQuery } from "./queries.ts";
 
 export interface LiveDbHooks {
-  /** Before a query that belongs into the migration's transaction. */
+  /** Called before a query inside the migration's transaction. */
   readonly begin: () => Promise<void>;
-  /** Before a query of a migration that has asked to run without one. */
+  /** Called before a query of a migration that called `pgm.noTransaction()`. */
   readonly leaveTransaction: () => Promise<void>;
   readonly fence?: Fence | undefined;
 }
 
 /**
- * `pgm.db` while a dynamic migration is built. Its queries run where the migration's SQL will run. Inside a
- * transaction each has a savepoint, because a migration may catch a failed query and go on; it sees the driver's
- * own error, as under node-pg-migrate.
+ * Runs the queries of `pgm.db` while a dynamic migration is rendered, in the transaction of the migration. Each has a
+ * savepoint, because a migration may catch a failed query and continue. As under node-pg-migrate, the migration gets
+ * the driver's error.
  */
 export class LiveDb {
   readonly #session: Session;
   readonly #hooks: LiveDbHooks;
   readonly #typed = new WeakMap<object, MigrationError>();
-  /** Nobody can guess it, so that a savepoint of this name is proof that the transaction is still the same. */
+  /** A random name, so that a savepoint of this name proves that the transaction is still the same. */
   readonly #savepoint = `cdk_pg_migrate_${randomBytes(8).toString("hex")}`;
   /** When the transaction began, which differs from one transaction to the next. */
   #transactionStart: string | undefined;
   #ended: MigrationError | undefined;
   #completed = 0;
   #mayHaveLeft = false;
-  // One after the other: they share the savepoint, and one connection has room for one statement.
+  // Queries run one by one: they share the savepoint and the connection.
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(session: Session, hooks: LiveDbHooks) {
@@ -45,7 +45,7 @@ export class LiveDb {
     this.#hooks = hooks;
   }
 
-  /** For a migration; the function tells whether it still wants a transaction. */
+  /** @param usesTransaction false once the migration has called `pgm.noTransaction()` */
   readonly run = (usesTransaction: () => boolean): RunQuery => {
     return (query) => {
       const next = this.#queue.then(() => this.#perform(usesTransaction(), query));
@@ -54,22 +54,22 @@ export class LiveDb {
     };
   };
 
-  /** Queries that succeeded. */
+  /** Number of queries that succeeded. */
   get completed(): number {
     return this.#completed;
   }
 
-  /** Whether anything may have stayed of queries outside a transaction; what was written inside counts once it is left. */
+  /** Whether queries may have changed the database for good. Inside a transaction they do once it is committed. */
   get mayHaveLeft(): boolean {
     return this.#completed > 0 || this.#mayHaveLeft;
   }
 
-  /** The error for a migration that has ended its transaction nevertheless: its work is committed, without a record. */
+  /** The error for a migration that has ended its transaction: its work may be committed, without a record. */
   get endedTransaction(): MigrationError | undefined {
     return this.#ended;
   }
 
-  /** The typed error behind what a query of the migration threw, when it is that. */
+  /** The typed error for a driver's error that a query of the migration threw. */
   typedError(error: unknown): MigrationError | undefined {
     return typeof error === "object" && error !== null ? this.#typed.get(error) : undefined;
   }
@@ -104,7 +104,7 @@ export class LiveDb {
     try {
       await this.#session.run(`SAVEPOINT ${this.#savepoint}`);
     } catch (error) {
-      // The transaction has failed in SQL that had no savepoint, and the migration has not rolled back to its own.
+      // SQL without a savepoint has failed, and the migration did not roll back to a savepoint that it made itself.
       throw this.#asDriverError(error);
     }
     try {
@@ -119,9 +119,9 @@ export class LiveDb {
     }
   }
 
-  /** Without a savepoint, as under node-pg-migrate: when it fails, the migration has to roll back to one of its own. */
+  /** Runs without a savepoint, as under node-pg-migrate: after a failure the migration must roll back to its own one. */
   async #bare(query: MigrationQuery): Promise<pg.QueryResult> {
-    // How it is isolated has to come before any query.
+    // SET TRANSACTION must come before any query.
     if (!/^\s*set\b/i.test(query.text)) this.#transactionStart ??= await this.#readStart();
     const asked = await this.#session.queryMigration(query).then(
       (result) => ({ result }),
@@ -144,7 +144,7 @@ export class LiveDb {
     return row?.start;
   }
 
-  /** The savepoint is only there while the transaction is the one that it was made in. */
+  /** Fails when the transaction has ended, because the savepoint ended with it. */
   async #still(text: string): Promise<void> {
     try {
       await this.#session.run(text);
@@ -189,8 +189,8 @@ function refuseTransactionControl(text: string): void {
 const OUTSIDE = "Call pgm.noTransaction() first: then the migration is in charge of its transactions.";
 
 /**
- * Whether SQL outside a transaction was refused without having done anything: it is atomic, or the server refused it
- * before it began to run.
+ * Whether SQL that failed outside a transaction has changed nothing: it is atomic, or the server refused it before it
+ * began to run.
  */
 export function isCleanRefusal(error: unknown, sql: string): boolean {
   if (!(error instanceof MigrationError)) return false;
@@ -201,8 +201,8 @@ export function isCleanRefusal(error: unknown, sql: string): boolean {
 }
 
 /**
- * Syntax, names, rights, what is not supported or not possible there: the server says so before a statement starts to
- * work. The same codes may come out of code that the statement runs, which has a context.
+ * Errors of syntax, names, rights and features are found before a statement begins to run. The same codes can come from
+ * code that the statement calls; those have a context.
  */
 function isRefusedBeforeItRuns({ details: { sqlstate = "", context } }: MigrationError): boolean {
   return context === undefined && /^(42|3F|3D|0A|25)/.test(sqlstate);

@@ -12,13 +12,13 @@ import {
 import { untilAborted } from "../postgres/index.ts";
 import { tokenize } from "../sql/index.ts";
 import { contain } from "./contain.ts";
-import type { Actions, BuiltSteps } from "./node-pg-migrate.ts";
+import type { Actions, RenderedSql } from "./node-pg-migrate.ts";
 import { readHalf, readSections, type Section } from "./sections.ts";
 
 export interface LoadOptions {
   readonly decamelize: boolean;
   readonly warn: (message: string) => void;
-  /** Told while code of migrations is called. */
+  /** Called while code of migrations runs. */
   readonly observe?: Observer | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,8 +34,8 @@ export interface MigrationCode extends LoadOptions {
 }
 
 /**
- * Loads the named migrations, and those whose shorthands they may use. Column shorthands add up in running order:
- * a migration sees its own and those of all before it, applied or not.
+ * Loads the named migrations and those whose shorthands they may use. Column shorthands accumulate in running order:
+ * a migration sees its own and those of all migrations before it, applied or not.
  */
 export async function loadCode(
   source: MigrationSource,
@@ -47,26 +47,26 @@ export async function loadCode(
   const sharing = new Set(await source.shorthandNames());
   const loading = source.load([...new Set([...names, ...sharing])], runContained);
   const loaded = await untilAborted(loading, options.signal);
-  const contexts = new Map<string, MigrationCode>();
+  const codes = new Map<string, MigrationCode>();
   let shorthands: Actions["shorthands"] = {};
   for (const { name } of inOrder(source)) {
     const migration = loaded.get(name);
     if (migration === undefined) continue;
     const actions = readActions(migration);
     shorthands = { ...shorthands, ...actions.shorthands };
-    if (wanted.has(name)) contexts.set(name, { name, actions, shorthands, ...options });
+    if (wanted.has(name)) codes.set(name, { name, actions, shorthands, ...options });
   }
-  return contexts;
+  return codes;
 }
 
-/** The context of one migration evaluated anew, in the place of the given one. */
-export async function reloadCode(source: MigrationSource, context: MigrationCode): Promise<MigrationCode> {
-  const loaded: LoadedMigration = await source.reload(context.name, runContained);
+/** The code of a migration, evaluated again. */
+export async function reloadCode(source: MigrationSource, code: MigrationCode): Promise<MigrationCode> {
+  const loaded: LoadedMigration = await source.reload(code.name, runContained);
   const actions = readActions(loaded);
-  return { ...context, actions, shorthands: { ...context.shorthands, ...actions.shorthands } };
+  return { ...code, actions, shorthands: { ...code.shorthands, ...actions.shorthands } };
 }
 
-/** Statements of a migration that stand outside its functions run when it is loaded. */
+/** Contains the code of a module that runs when the module is loaded. */
 export const runContained: RunCode = (migration, code) => contain({ migration, activity: "load" }, code);
 
 export function inOrder(source: MigrationSource): MigrationSource["entries"] {
@@ -75,24 +75,24 @@ export function inOrder(source: MigrationSource): MigrationSource["entries"] {
 
 export type Action = (...args: unknown[]) => unknown;
 
-/** How one direction of a migration is to be built. */
-export interface Recipe {
+/** How one direction of a migration is to be rendered. */
+export interface ChosenAction {
   readonly action: Action;
   readonly mode: "direct" | "inferred";
 }
 
-/** The parts of a file that SQL was taken from. */
+/** The parts of a file that hold the SQL. */
 export interface SqlOrigin extends Pick<Section, "ranges"> {
-  /** Name of the file, without the folder. */
+  /** File name without the folder. */
   readonly file: string;
   readonly text: string;
 }
 
-/** SQL that is known as it is: nothing has to be called for it, and node-pg-migrate need not be loaded. */
-export class PlainSql implements BuiltSteps {
+/** SQL as text: no code has to run to render it, and node-pg-migrate is not loaded for it. */
+export class PlainSql implements RenderedSql {
   readonly steps: readonly string[];
   readonly transactional: boolean;
-  /** Where the SQL comes from; undefined when it was stored. */
+  /** The file of the SQL; undefined for SQL from the history. */
   readonly origin: SqlOrigin | undefined;
 
   constructor(texts: readonly string[], transactional: boolean, origin?: SqlOrigin) {
@@ -102,12 +102,12 @@ export class PlainSql implements BuiltSteps {
   }
 }
 
-/** As node-pg-migrate ends what it is given. */
+/** Ends with a semicolon, as node-pg-migrate ends its SQL. */
 function terminated(text: string): string {
   return text.trimEnd().endsWith(";") ? text : `${text};`;
 }
 
-/** Takes up, down and shorthands out of what was loaded. */
+/** Reads `up`, `down` and `shorthands` of a loaded migration. */
 export function readActions(loaded: LoadedMigration): Actions {
   const actions = exportedActions(loaded);
   const reason = irreversibleReason(loaded);
@@ -146,10 +146,10 @@ function moduleActions(exported: unknown): Actions {
 }
 
 /**
- * How to build one direction. A migration without `down` is undone by the reverse of its `up`.
- * @throws MigrationError `IRREVERSIBLE` for one that has no way down, `MIGRATION` when there is nothing to call
+ * Chooses what to call for one direction. A migration without `down` is undone by the reverse of its `up`.
+ * @throws MigrationError `IRREVERSIBLE` for one that cannot be undone, `MIGRATION` when there is nothing to call
  */
-export function chooseRecipe(name: string, actions: Actions, direction: Direction): Recipe | PlainSql {
+export function chooseAction(name: string, actions: Actions, direction: Direction): ChosenAction | PlainSql {
   const inferred = direction === "down" && actions.down === undefined;
   const action = inferred || direction === "up" ? actions.up : actions.down;
   if (action instanceof PlainSql) return action;
@@ -176,9 +176,9 @@ function isAction(value: unknown): value is Action {
   return typeof value === "function";
 }
 
-/** The down of a migration that has none. */
+/** Stands in place of `down` in a migration that cannot be undone. */
 export class NoWayDown {
-  /** Why, as its file says; undefined when it says nothing. */
+  /** The reason in the file; undefined when it gives none. */
   readonly reason: string | undefined;
 
   constructor(reason?: string) {
@@ -186,13 +186,13 @@ export class NoWayDown {
   }
 }
 
-/** How a file says that it cannot be undone, for hints. */
+/** How a file declares that it cannot be undone, for hints. */
 export const HOW_TO_DECLARE =
   'export const irreversible = "the reason", in SQL the comment -- irreversible: the reason';
 
 /**
- * Why a migration says that it cannot be undone: `export const irreversible = "…"`, in SQL `-- irreversible: …`.
- * `export const down = false` says the same without a reason.
+ * The reason why a migration cannot be undone: `export const irreversible = "…"`, in SQL `-- irreversible: …`.
+ * `export const down = false` declares the same without a reason.
  */
 export function irreversibleReason(loaded: LoadedMigration): string | undefined {
   if (loaded.kind === "module") return exportedReason(loaded.exports);

@@ -27,7 +27,7 @@ export async function withMigrationLock<T>(context: Context, work: () => Promise
 async function acquire({ session, options, observe, signal }: Context): Promise<void> {
   const waitMs = options.lockWaitMs;
   const giveUpAt = performance.now() + waitMs;
-  let told: number | null | undefined;
+  let reported: number | null | undefined;
   for (;;) {
     const [row] = await session.rows<{ outcome: "elsewhere" | "acquired" | "held" }>(take(session.pid));
     if (row?.outcome === "acquired") return;
@@ -35,18 +35,18 @@ async function acquire({ session, options, observe, signal }: Context): Promise<
     const holder = await findHolder(session);
     const leftMs = giveUpAt - performance.now();
     if (leftMs <= 0) throw lockHeld(holder, waitMs);
-    if (told !== (holder?.pid ?? null)) observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
-    told = holder?.pid ?? null;
-    // Jitter, so that many waiters do not ask in step.
+    if (reported !== (holder?.pid ?? null)) observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
+    reported = holder?.pid ?? null;
+    // Jitter, so that many waiting runs do not poll at the same time.
     await sleep(Math.min(leftMs, 100 + Math.random() * 200), undefined, { signal }).catch(() => {});
   }
 }
 
-/** The lock is held twice, so that it can be tested without letting it go. */
+/** The lock is taken twice, so that a test can release one hold and keep the lock. */
 const LOCK = `pg_catalog.pg_try_advisory_lock(${MIGRATION_LOCK_ID})`;
 /**
- * Advisory locks are re-entrant: when this server connection holds the lock already, it is that of another run which a
- * pooler sends over the same server connection.
+ * Advisory locks are re-entrant. When this server connection already holds the lock, another run holds it, and a pooler
+ * sends both runs over the same server connection.
  */
 function take(pid: number): string {
   const heldHere = `EXISTS (SELECT FROM ${HOLDERS} AND l.pid = ${pid})`;
@@ -64,7 +64,7 @@ const HOLDERS = `pg_catalog.pg_locks AS l
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
     AND ((l.classid::bigint << 32) | l.objid::bigint) = ${MIGRATION_LOCK_ID}`;
 
-/** Who holds the lock; null when it was let go in the meantime. */
+/** The lock holder; null when the lock is free. */
 export async function findHolder(session: Session): Promise<SessionInfo | null> {
   const [holder] = await session.rows<SessionRow>(
     `SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a

@@ -2,23 +2,23 @@ import type { Direction } from "../core/index.ts";
 
 /** A comment of a SQL file. */
 export interface Note {
-  /** With its dashes, or between its slashes and stars. */
+  /** With its dashes, or with its slashes and stars. */
   readonly text: string;
-  /** Nothing stands before it on its line. */
+  /** Whether it begins its line. */
   readonly alone: boolean;
 }
 
-/** What a comment says to the engine. */
+/** What a comment means to the engine. */
 export type Meaning =
   | { readonly kind: "marker"; readonly direction: Direction }
-  /** It begins as a marker does, which is one to plain node-pg-migrate. */
+  /** It begins like a marker, so that plain node-pg-migrate takes it for one. */
   | { readonly kind: "similar"; readonly direction: Direction }
   | { readonly kind: "no-transaction" }
-  /** Refused where a statement that follows would be applied. */
+  /** Refused if a statement follows that would be applied. */
   | { readonly kind: "misspelled"; readonly message: string; readonly hint: string }
   | { readonly kind: "refused"; readonly message: string; readonly hint: string };
 
-/** Undefined for a comment that is only a comment. */
+/** Undefined for a comment without a meaning to the engine. */
 export function meaningOf({ text, alone }: Note): Meaning | undefined {
   if (text.startsWith("/*")) return ofBlock(text);
   const bare = text.replace(/^[-\s]+|[-\s]+$/g, "");
@@ -39,7 +39,7 @@ function directionOf(pattern: RegExp, text: string): Direction | undefined {
   return word.toLowerCase() === "up" ? "up" : "down";
 }
 
-/** Line by line: what is commented out in a block is not known to be meant so. */
+/** Checks a block comment line by line. A marker in it is refused, because it may have been commented out by accident. */
 function ofBlock(text: string): Meaning | undefined {
   const lines = text.replace(/^\/\*+|\*+\/$/g, "").split(/\r\n|\r|\n/);
   for (const line of lines) {
@@ -76,7 +76,7 @@ const TOOLS: readonly (readonly [tool: string, pattern: RegExp])[] = [
   ["Atlas", /^--\s*atlas\s*:/i],
 ];
 
-/** What other tools cut or steer a file by would do nothing here: the whole file would run, its way back too. */
+/** Markers of other tools. They have no effect here: the whole file would run, its SQL to undo included. */
 function foreignMarker(text: string): Meaning | undefined {
   const tool = TOOLS.find(([, pattern]) => pattern.test(text))?.[0];
   if (tool === undefined) return undefined;
@@ -89,7 +89,7 @@ function foreignMarker(text: string): Meaning | undefined {
 const TRANSACTION_OFF =
   /\b(?:no|without|disable|skip)[-_ ]?trans?a?c\w*|\btransaction\s*[:=]\s*(?:false|off|no|none)\b/i;
 
-/** A comment that can be meant for nobody else. A sentence is left alone, and what is quoted. */
+/** A comment that can only be a misspelled marker. Sentences and quotations are ignored. */
 function misspelled(bare: string): Meaning | undefined {
   if (/^["'`]/.test(bare)) return undefined;
   const isShort = bare.split(/\s+/).length <= 3 || /^migrat\w*\s*:/i.test(bare);

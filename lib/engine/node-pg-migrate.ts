@@ -1,50 +1,50 @@
 /**
- * The one file that knows node-pg-migrate. It is used for what it is best at, turning a migration's calls into
- * SQL; connections, locks, transactions and bookkeeping are ours. Every behaviour relied on here has a contract
- * test that compares with the library's own runner.
+ * The adapter to node-pg-migrate, and the only file that imports it. The library turns the calls of a migration into SQL;
+ * connections, locks, transactions and records are the engine's. Each behaviour that this file relies on has a contract
+ * test that compares with the library's runner.
  */
 
 import { types } from "node:util";
 import { type ColumnDefinitions, MigrationBuilder } from "node-pg-migrate";
 
-/** What a migration may export, already taken out of its module or SQL file. */
+/** The exports of a migration, read from its module or SQL file. */
 export interface Actions {
   readonly up: unknown;
-  /** Absent: the reverse of `up` is inferred. A `NoWayDown`: it cannot be undone. */
+  /** Absent: the reverse of `up` is inferred. A `NoWayDown`: the migration cannot be undone. */
   readonly down: unknown;
   readonly shorthands: Shorthands;
 }
 
 export type Shorthands = ColumnDefinitions;
 
-/** The database as a migration sees it through `pgm.db` while it is being built. */
+/** `pgm.db`: the database as a migration sees it. */
 export interface MigrationDb {
-  /** Takes what `pg` takes: text or an object, values, a callback. */
+  /** Takes the arguments of `pg`: text or an object, values, a callback. */
   readonly query: (...args: readonly unknown[]) => Promise<unknown>;
   readonly select: (...args: readonly unknown[]) => Promise<unknown>;
 }
 
-export interface BuildRequest {
+export interface CollectRequest {
   readonly action: (...args: unknown[]) => unknown;
-  /** Collect the reverse of each call in place of the call. */
+  /** `inferred` collects the reverse of each call. */
   readonly mode: "direct" | "inferred";
   readonly shorthands: Shorthands;
   readonly decamelize: boolean;
-  /** Makes the `pgm.db`; the function it is given tells whether the migration still wants a transaction. */
+  /** Makes `pgm.db`. @param usesTransaction false once the migration has called `pgm.noTransaction()` */
   readonly db: (usesTransaction: () => boolean) => MigrationDb;
   readonly warn: (message: string) => void;
-  /** Makes the error for a call of `pgm` after the action has returned, when its SQL was taken already. */
+  /** Makes the error for a call of `pgm` after the action has returned, when the SQL is already collected. */
   readonly tooLate: (call: string, called: (...args: never) => unknown) => Error;
 }
 
-export interface BuiltSteps {
+export interface RenderedSql {
   /** SQL texts in running order; one text may hold several statements. */
   readonly steps: readonly string[];
   readonly transactional: boolean;
 }
 
 /** Collects the SQL of one direction of one migration. Errors of the migration's own code pass through. */
-export async function buildSteps(request: BuildRequest): Promise<BuiltSteps> {
+export async function collectSql(request: CollectRequest): Promise<RenderedSql> {
   const { warn } = request;
   const logger = { debug: quiet, info: quiet, warn, error: warn };
   let usesTransaction = () => true;
@@ -52,24 +52,24 @@ export async function buildSteps(request: BuildRequest): Promise<BuiltSteps> {
   const pgm = new MigrationBuilder(unused, request.shorthands, request.decamelize, logger);
   usesTransaction = () => pgm.isUsingTransaction();
   if (request.mode === "inferred") pgm.enableReverseMode();
-  const handed = handedOut(pgm, request.mode === "inferred" ? undefined : db, request.tooLate);
-  await perform(request.action, handed.pgm);
-  handed.close();
+  const handle = guarded(pgm, request.mode === "inferred" ? undefined : db, request.tooLate);
+  await perform(request.action, handle.pgm);
+  handle.close();
   return { steps: pgm.getSqlSteps(), transactional: pgm.isUsingTransaction() };
 }
 
-/** In reverse mode the library refuses queries before it would ask for one; otherwise `pgm.db` is ours. */
+/** Never called: in reverse mode the library refuses queries, and otherwise `pgm.db` is the engine's. */
 const unused = { query: refuse, select: refuse };
 
 function refuse(): Promise<never> {
   return Promise.reject(new Error("pgm.db is not there"));
 }
 
-/** The builder as the migration sees it: with our `db`, and of no use once it is closed. */
-function handedOut(
+/** The builder for the migration: with the engine's `db`, and refusing calls once it is closed. */
+function guarded(
   builder: MigrationBuilder,
   db: MigrationDb | undefined,
-  tooLate: BuildRequest["tooLate"],
+  tooLate: CollectRequest["tooLate"],
 ): { readonly pgm: MigrationBuilder; readonly close: () => void } {
   let closed = false;
   const pgm: MigrationBuilder = new Proxy(builder, {
@@ -93,10 +93,10 @@ function handedOut(
   };
 }
 
-/** One for all: with functions of its own in each logger, V8 keeps every builder until a full collection. */
+/** Shared: with separate functions for each logger, V8 keeps every builder in memory until a full collection. */
 const quiet = (): void => {};
 
-/** Message of the library's refusal to reverse a call, as opposed to an error of the migration's own code. */
+/** Whether an error is the library's refusal to reverse a call, and not an error of the migration. */
 export function isNotReversible(error: unknown): boolean {
   return (
     types.isNativeError(error) && error.message.startsWith("Impossible to automatically infer down migration")
@@ -104,8 +104,8 @@ export function isNotReversible(error: unknown): boolean {
 }
 
 /**
- * A function with two parameters is in callback style. The library ignores what the callback is given and waits
- * for ever when the function throws later; an error passed to the callback, or a rejection, fails the migration here.
+ * Calls the action. One with two parameters takes a callback: an error passed to it, or a rejection, fails the migration.
+ * (The library ignores such an error, and waits for ever after a later throw.)
  */
 async function perform(action: (...args: unknown[]) => unknown, pgm: MigrationBuilder): Promise<void> {
   if (action.length !== 2) {

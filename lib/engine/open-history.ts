@@ -4,7 +4,7 @@ import { type Context, loadOptions } from "./context.ts";
 import type { DatabaseState } from "./database-state.ts";
 import { ensureTables } from "./history/tables.ts";
 import { Ledger } from "./history/write.ts";
-import { takeBackRights } from "./history/writers.ts";
+import { revokeRights } from "./history/writers.ts";
 import { recordFiles } from "./history-entries.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function openHistory(
   const ledger = new Ledger(tables, provenance, randomUUID(), stored.newestRunOn);
   const rows = await takeOver(context, takenOver, ledger);
   return asOwnSql("the tables of the engine cannot be made", async () => {
-    if (existing.applied || existing.history) await takeBackRights(session, tables, observe);
+    if (existing.applied || existing.history) await revokeRights(session, tables, observe);
     return ledger.on(await ensureTables(session, tables, existing, rows));
   });
 }

@@ -10,21 +10,20 @@ import {
 interface Control extends Statement {
   readonly kind: TransactionControl;
   readonly step: number;
-  /** Among the statements of all steps, from 0. */
+  /** Index among the statements of all steps. */
   readonly index: number;
 }
 
-/** Nearly no migration has one of these words; the rest is not worth cutting into statements. */
-const WORTH_A_LOOK = /\b(begin|start|commit|end|rollback|abort|prepare)\b/i;
+/** SQL without any of these words is not split into statements. */
+const CONTROL_WORDS = /\b(begin|start|commit|end|rollback|abort|prepare)\b/i;
 
 /**
- * Takes a BEGIN … COMMIT that encloses a whole migration off: files written for psql have it, and the engine opens
- * the transaction itself.
- * @throws MigrationError `MIGRATION` for any other transaction control: half of the migration would stay when it
- * fails, and no record would say so
+ * Removes a BEGIN … COMMIT that encloses a whole migration, as files for psql have it: the engine opens the transaction.
+ * @throws MigrationError `MIGRATION` for any other transaction control: after a failure a part of the migration would
+ * stay without a record
  */
 export function withoutOwnTransaction(name: string, steps: readonly string[]): readonly string[] {
-  if (!steps.some((step) => WORTH_A_LOOK.test(step))) return steps;
+  if (!steps.some((step) => CONTROL_WORDS.test(step))) return steps;
   const { controls, count } = readControls(steps);
   const [begin, commit] = [controls[0], controls.at(-1)];
   if (begin === undefined || commit === undefined) return steps;
@@ -44,7 +43,7 @@ export function withoutOwnTransaction(name: string, steps: readonly string[]): r
   );
 }
 
-/** @returns `count`: the number of all statements */
+/** @returns `count`: the number of statements */
 function readControls(steps: readonly string[]): { controls: readonly Control[]; count: number } {
   const controls: Control[] = [];
   let count = 0;
@@ -58,7 +57,7 @@ function readControls(steps: readonly string[]): { controls: readonly Control[];
   return { controls, count };
 }
 
-/** Whether it says nothing about the transaction but that it begins, or that it is committed. */
+/** Whether it is a plain BEGIN or COMMIT, without options. */
 function isBare(statement: string): boolean {
   const words = statementTokens(statement)[0] ?? [];
   const [first, second] = words.map(({ start, end }) => statement.slice(start, end).toLowerCase());
@@ -78,7 +77,7 @@ function saysMore(name: string, statement: string): MigrationError {
   );
 }
 
-/** Blanks, so that positions in the rest stay those of the file. The semicolon stays: an empty statement. */
+/** Replaces statements by spaces, so that positions in the rest stay those of the file. The semicolon stays, as an empty statement. */
 function blank(step: string, controls: readonly Control[]): string {
   return controls.reduce(
     (text, { start, end }) => text.slice(0, start) + " ".repeat(end - start) + text.slice(end),

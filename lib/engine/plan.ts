@@ -14,12 +14,12 @@ import { requireTrustedHistory } from "./history/trust.ts";
 import { requireNoOtherWriters } from "./history/writers.ts";
 import type { MigrationCode } from "./load.ts";
 import { type LoadOptions, loadCode, NoWayDown, PlainSql } from "./load.ts";
-import { type Built, buildOrIrreversible, buildWithoutDatabase } from "./render.ts";
+import { type Rendered, renderOrIrreversible, renderWithoutDatabase } from "./render.ts";
 import { asksForNoTransaction } from "./sections.ts";
 
 /**
- * Loads and builds the named migrations before any of them runs, in the order given: what cannot be loaded or
- * built is known while nothing has happened yet.
+ * Loads and renders the named migrations, in this order, before any of them runs: one that cannot be loaded or rendered
+ * fails the run while nothing has happened yet.
  * @throws MigrationError `MIGRATION`
  */
 export async function planUp(
@@ -27,30 +27,30 @@ export async function planUp(
   names: readonly string[],
   options: LoadOptions,
 ): Promise<PlannedMigration[]> {
-  // Before they are loaded: of a file that is edited meanwhile the next run knows that it is not what was applied.
+  // Before loading: if a file is edited in between, the next run notices that it is not what was applied.
   const digests = await source.digests(names);
-  const contexts = await loadCode(source, names, options);
+  const codes = await loadCode(source, names, options);
   const planned: PlannedMigration[] = [];
   for (const name of names) {
-    const context = contexts.get(name);
-    if (context === undefined)
+    const code = codes.get(name);
+    if (code === undefined)
       throw new MigrationError("MISSING", `there is no file of migration ${name}`, { migration: name });
-    const built = await buildWithoutDatabase(context, "up");
-    if (built.kind === "static" && isEmptySql(built.steps))
+    const rendered = await renderWithoutDatabase(code, "up");
+    if (rendered.kind === "static" && isEmptySql(rendered.steps))
       options.warn(`${name} is empty: it has no SQL to apply, and counts as applied all the same`);
-    planned.push({ name, direction: "up", context, built, source: "file", sourceDigest: digests.get(name) });
+    planned.push({ name, direction: "up", code, rendered, source: "file", sourceDigest: digests.get(name) });
   }
   return planned;
 }
 
-/** Plans to forget migrations: their records go, and no SQL runs. */
+/** Plans to forget migrations: their records are deleted, and no SQL runs. */
 export function planForget(names: readonly string[], options: LoadOptions): PlannedMigration[] {
   const actions = { up: undefined, down: undefined, shorthands: {} };
   return names.map((name) => ({
     name,
     direction: "down",
-    context: { name, actions, shorthands: {}, ...options },
-    built: { kind: "static", steps: [], transactional: true },
+    code: { name, actions, shorthands: {}, ...options },
+    rendered: { kind: "static", steps: [], transactional: true },
     source: "file",
   }));
 }
@@ -62,8 +62,8 @@ export interface DownRequest extends DownChoice {
 }
 
 /**
- * Decides for every migration, before any is undone, where its SQL comes from: its file when that agrees with the
- * history, the SQL stored when it was applied when there is no file.
+ * Decides for every migration, before any of them is undone, where its SQL comes from: the file when it agrees with the
+ * history; when there is no file, the SQL that was stored when it was applied.
  * @throws MigrationError `MISSING`, `IRREVERSIBLE`, `CHANGED`, `UNTRUSTED_HISTORY`, `MIGRATION`
  */
 export async function planDown(
@@ -77,7 +77,7 @@ export async function planDown(
   if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);
-  const contexts = await loadCode(
+  const codes = await loadCode(
     source,
     names.filter((name) => present.has(name)),
     options,
@@ -86,11 +86,11 @@ export async function planDown(
   const planned: PlannedMigration[] = [];
   for (const name of names) {
     planned.push(
-      await planOne(name, { file: contexts.get(name), stored: stored.get(name), choice: request, options }),
+      await planOne(name, { file: codes.get(name), stored: stored.get(name), choice: request, options }),
     );
   }
-  for (const { name, built } of planned) {
-    if (built.kind === "static" && isEmptySql(built.steps))
+  for (const { name, rendered } of planned) {
+    if (rendered.kind === "static" && isEmptySql(rendered.steps))
       options.warn(`the SQL to undo ${name} is empty: nothing is undone but the record of it`);
   }
   if (planned.some((one) => one.source === "history")) await requireTrustedHistory(session, tables);
@@ -105,7 +105,7 @@ interface Offers {
 }
 
 async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<PlannedMigration> {
-  const fromFile = file === undefined ? "absent" : await buildOrIrreversible(file);
+  const fromFile = file === undefined ? "absent" : await renderOrIrreversible(file);
   const facts: DownFacts = {
     file: typeof fromFile === "string" ? fromFile : fromFile.kind,
     history: stored === undefined ? "none" : stored.current ? "stored" : "superseded",
@@ -125,21 +125,21 @@ async function planOne(name: string, { file, stored, choice, options }: Offers):
     });
   }
   if (decision.source === "file" && file !== undefined && typeof fromFile === "object") {
-    return { name, direction: "down", context: file, built: fromFile, source: "file" };
+    return { name, direction: "down", code: file, rendered: fromFile, source: "file" };
   }
   if (decision.preferred)
     options.warn(`the down of ${name} was changed: what was recorded when it was applied undoes it`);
-  const context = storedContext(name, stored?.steps ?? [], options);
+  const code = storedContext(name, stored?.steps ?? [], options);
   return {
     name,
     direction: "down",
-    context,
-    built: await buildWithoutDatabase(context, "down"),
+    code,
+    rendered: await renderWithoutDatabase(code, "down"),
     source: "history",
   };
 }
 
-/** Stored SQL takes the way of a file. */
+/** Stored SQL is rendered like the SQL of a file. */
 function storedContext(name: string, steps: readonly string[], options: LoadOptions): MigrationCode {
   const down = new PlainSql(steps, !asksForNoTransaction(steps[0] ?? ""));
   return { name, actions: { up: undefined, down, shorthands: {} }, shorthands: {}, ...options };
@@ -168,30 +168,30 @@ async function refuseRenamed(
   }
 }
 
-/** What either side has to offer for undoing one migration. */
+/** What file and history have for undoing one migration. */
 export interface DownFacts {
-  /** `absent`: no such file; `irreversible`: it has no way down. */
+  /** `absent`: there is no file; `irreversible`: the file says that it cannot be undone. */
   readonly file: "absent" | "irreversible" | "dynamic" | "static";
   /** `superseded`: stored before a `repair` accepted the file as it is now. */
   readonly history: "none" | "stored" | "superseded";
-  /** Whether the two give the same SQL; of no meaning unless both have some. */
+  /** Whether both have the same SQL. Has no meaning unless both have SQL. */
   readonly agree: boolean;
 }
 
 export type DownDecision =
-  /** `preferred`: the two disagree, and this one was taken because the caller prefers it. */
+  /** `preferred`: the two disagree, and the caller prefers this one. */
   | { readonly source: DownSource; readonly preferred?: true }
   | { readonly refusal: ErrorCode; readonly reason: string; readonly hint: string };
 
-/** How a disagreement is settled. */
+/** How a disagreement of file and history is decided. */
 export interface DownChoice {
-  /** By a person: this one, or none. */
+  /** The source that a person has chosen. */
   readonly from?: DownSource | undefined;
-  /** Take what was recorded where the file disagrees with it. */
+  /** Take the history where the file disagrees with it. */
   readonly preferHistory?: boolean | undefined;
 }
 
-/** Decides for one migration. A disagreement is for a person to settle, unless a caller prefers the history. */
+/** Decides for one migration. A disagreement is refused unless a person has chosen or the caller prefers the history. */
 export function decideDown(facts: DownFacts, { from, preferHistory }: DownChoice): DownDecision {
   const decision = decideByFacts(facts, from);
   const disagree = "refusal" in decision && decision.refusal === "CHANGED";
@@ -239,14 +239,14 @@ const DISAGREE = {
   hint: "`down --from history` undoes what was applied, as it was recorded; `down --from file` runs the down of the file as it is now. `plan --down` with either of them shows its SQL.",
 } as const;
 
-/** One migration that a run will do, with the SQL it will send if that can be known beforehand. */
+/** One migration of a run, with its SQL unless that depends on the database. */
 export interface PlannedMigration {
   readonly name: string;
   readonly direction: Direction;
-  readonly context: MigrationCode;
-  readonly built: Built;
-  /** Where the SQL comes from: its file, or what was stored when it was applied. */
+  readonly code: MigrationCode;
+  readonly rendered: Rendered;
+  /** Where the SQL comes from: the file, or the history. */
   readonly source: DownSource;
-  /** Digest of its files, for the history. */
+  /** Digest of the files, for the history. */
   readonly sourceDigest?: string | undefined;
 }

@@ -14,14 +14,14 @@ import { headOf, namesIn, readState } from "./database-state.ts";
 import { LiveDb } from "./live-db.ts";
 import type { MigrationCode } from "./load.ts";
 import { inOrder, type LoadOptions, loadCode, NoWayDown } from "./load.ts";
-import type { BuiltSteps } from "./node-pg-migrate.ts";
+import type { RenderedSql } from "./node-pg-migrate.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { isNotAwaited } from "./queries.ts";
-import { buildOrIrreversible, buildWithDatabase, buildWithoutDatabase } from "./render.ts";
+import { renderOrIrreversible, renderWithDatabase, renderWithoutDatabase } from "./render.ts";
 
 /**
- * What the planned migrations would send. The session must be read-only: a dynamic migration is built against the
- * database as it is now, and may not change it.
+ * Shows what the planned migrations would send. The session must be read-only: a dynamic migration is rendered against
+ * the database as it is now, and may not change it.
  */
 export async function previewMigrations(
   session: Session,
@@ -29,13 +29,13 @@ export async function previewMigrations(
 ): Promise<PlanStep[]> {
   const previews: PlanStep[] = [];
   for (const next of planned) {
-    const dynamic = next.built.kind === "dynamic";
-    const built = next.built.kind === "static" ? next.built : await buildReadOnly(session, next);
+    const dynamic = next.rendered.kind === "dynamic";
+    const rendered = next.rendered.kind === "static" ? next.rendered : await renderReadOnly(session, next);
     previews.push({
       migration: next.name,
       direction: next.direction,
-      sql: built?.steps ?? null,
-      transactional: built?.transactional ?? null,
+      sql: rendered?.steps ?? null,
+      transactional: rendered?.transactional ?? null,
       dynamic,
       source: next.source,
     });
@@ -43,13 +43,13 @@ export async function previewMigrations(
   return previews;
 }
 
-/** Undefined when the migration cannot be built yet: it reads what an earlier one creates, or writes while building. */
-async function buildReadOnly(session: Session, planned: PlannedMigration): Promise<BuiltSteps | undefined> {
+/** Undefined when the migration cannot be rendered yet: it reads what an earlier one creates, or writes. */
+async function renderReadOnly(session: Session, planned: PlannedMigration): Promise<RenderedSql | undefined> {
   const live = new LiveDb(session, { begin: async () => {}, leaveTransaction: async () => {} });
   await session.enterMigration();
   await session.run("BEGIN READ ONLY");
   try {
-    return await buildWithDatabase(planned.context, planned.direction, () => live.run(() => true));
+    return await renderWithDatabase(planned.code, planned.direction, () => live.run(() => true));
   } catch (error) {
     if (isNotAwaited(error)) throw error;
     if (error instanceof MigrationError && (error.code === "SQL" || error.code === "MIGRATION"))
@@ -61,13 +61,13 @@ async function buildReadOnly(session: Session, planned: PlannedMigration): Promi
 }
 
 export interface ForecastOptions {
-  /** Applied migrations too. @default - only what is pending */
+  /** Whether applied migrations are included. @default - only pending ones */
   readonly all?: boolean;
 }
 
 /**
- * What the pending migrations would send, and how each would be undone: everything a reviewer wants to see. One that
- * cannot be loaded or built does not keep the others from being seen.
+ * Shows what the pending migrations would send and how each would be undone. A migration that cannot be loaded or
+ * rendered is a failure in the result and does not hide the others.
  */
 export async function forecast(context: Context, options: ForecastOptions = {}): Promise<Forecast> {
   const { session, source } = context;
@@ -86,33 +86,33 @@ export async function forecast(context: Context, options: ForecastOptions = {}):
   const contexts = await loadEach(source, names, loadOptions(context), noting);
   const downs = new Map<string, DownForecast>();
   const steps: PlanStep[] = [];
-  for (const [name, context] of contexts) {
+  for (const [name, code] of contexts) {
     const step = await noting(name, "up", async () => {
-      const built = await buildWithoutDatabase(context, "up");
-      return previewMigrations(session, [{ name, direction: "up", context, built, source: "file" }]);
+      const rendered = await renderWithoutDatabase(code, "up");
+      return previewMigrations(session, [{ name, direction: "up", code, rendered, source: "file" }]);
     });
     if (step === undefined) continue;
     steps.push(...step);
-    const down = await noting(name, "down", () => forecastDown(context));
+    const down = await noting(name, "down", () => forecastDown(code));
     if (down !== undefined) downs.set(name, down);
   }
   return { steps, downs, failures, head: headOf(state), serverMajor: session.serverMajor };
 }
 
-async function forecastDown(context: MigrationCode): Promise<DownForecast> {
-  const built = await buildOrIrreversible(context);
-  if (built === "irreversible") {
-    const { down } = context.actions;
+async function forecastDown(code: MigrationCode): Promise<DownForecast> {
+  const rendered = await renderOrIrreversible(code);
+  if (rendered === "irreversible") {
+    const { down } = code.actions;
     const reason = down instanceof NoWayDown ? down.reason : undefined;
     return { kind: "irreversible", ...(reason === undefined ? {} : { reason }) };
   }
-  if (built.kind === "dynamic") return { kind: "dynamic" };
-  return { kind: "static", sql: built.steps, transactional: built.transactional };
+  if (rendered.kind === "dynamic") return { kind: "dynamic" };
+  return { kind: "static", sql: rendered.steps, transactional: rendered.transactional };
 }
 
 type Noting = <T>(migration: string, direction: Direction, work: () => Promise<T>) => Promise<T | undefined>;
 
-/** All at once, which is quick; where one of them cannot be loaded, one by one. */
+/** Loads all migrations at once, which is fast; one by one when one of them cannot be loaded. */
 async function loadEach(
   source: MigrationSource,
   names: readonly string[],
@@ -128,8 +128,8 @@ async function loadEach(
   const loadable = new Set<string>();
   const alone: MigrationSource = { ...source, shorthandNames: async () => [] };
   for (const name of new Set([...names, ...sharing])) {
-    const context = await noting(name, "up", () => loadCode(alone, [name], options));
-    if (context !== undefined) loadable.add(name);
+    const code = await noting(name, "up", () => loadCode(alone, [name], options));
+    if (code !== undefined) loadable.add(name);
   }
   const shared = sharing.filter((name) => loadable.has(name));
   return loadCode(

@@ -6,7 +6,7 @@ import workerThreads from "node:worker_threads";
 
 /** What code of a migration must not do. */
 export interface Refusal {
-  /** As it goes on after "migration x". */
+  /** Continues the sentence "migration x …". */
   readonly what: string;
   readonly hint: string;
 }
@@ -14,18 +14,17 @@ export interface Refusal {
 type Callable = (...args: never[]) => unknown;
 
 export interface Guard {
-  /** Throws where a migration's code runs; `caller` is the function that it called. */
+  /** Throws if a migration's code runs. @param caller the function that the code called */
   refuse(refusal: Refusal, caller: Callable): void;
-  /** Whether a migration's code may print now; undefined where no migration's code runs. */
+  /** Whether a write of a migration's code is shown; undefined if none runs. */
   mayPrint(): boolean | undefined;
 }
 
 let installed = false;
 
 /**
- * Puts the guard into the few functions of Node through which all connections, processes, threads and exits go. They
- * stay in place for the life of the process, because a timer of a migration may fire at any time; where no migration's
- * code runs, they cost one look.
+ * Installs the guard in the functions of Node through which all connections, processes, threads and exits go. It stays
+ * for the life of the process, because a timer of a migration may fire at any time, and lets all other code pass.
  */
 export function guardProcess(guard: Guard): void {
   if (installed) return;
@@ -35,7 +34,7 @@ export function guardProcess(guard: Guard): void {
   guardBindings(guard);
   guardEnd(guard);
   guardOutput(guard);
-  // What was imported by name before has the guarded functions from here on.
+  // Modules that have imported these functions by name get the guarded ones.
   syncBuiltinESMExports();
 }
 
@@ -48,18 +47,18 @@ function guardConnections(guard: Guard): void {
     hint: OWN_SESSION,
   });
   guardConnect((args, self) => guard.refuse(connection(targetOf(args)), self));
-  // A connection that was opened before, by a pool or an agent.
+  // Also for a connection that was opened earlier, for example by a pool or an agent.
   before(net.Socket.prototype, "write", (_args, self, socket) => {
     if (socket === process.stdout || socket === process.stderr) return;
     guard.refuse({ what: "uses a connection of its own", hint: OWN_SESSION }, self);
   });
   for (const name of ["connect", "send", "bind"])
     before(dgram.Socket.prototype, name, (_args, self) => guard.refuse(connection(" (UDP)"), self));
-  // Called here, its place in the migration is still in the stack.
+  // Checked here, because the place in the migration is still in the stack.
   before(globalThis, "fetch", ([url], self) => guard.refuse(connection(` (${originOf(url)})`), self));
 }
 
-/** The socket fails as it would without a network: a client whose socket threw would wait for ever for its events. */
+/** The socket fails with an event, as without a network: a client would wait for ever after a throw. */
 function guardConnect(check: (args: readonly unknown[], self: Callable) => void): void {
   const original: unknown = Reflect.get(net.Socket.prototype, "connect");
   if (typeof original !== "function") return;
@@ -121,7 +120,7 @@ function guardEnd(guard: Guard): void {
   });
 }
 
-/** stdout is for results: one of them is the JSON that a program reads. */
+/** Sends output of migrations to stderr: stdout is for results, which a program may parse as JSON. */
 function guardOutput({ mayPrint }: Guard): void {
   const toStderr = process.stderr.write.bind(process.stderr);
   for (const stream of [process.stdout, process.stderr]) {
@@ -139,7 +138,7 @@ function guardOutput({ mayPrint }: Guard): void {
   }
 }
 
-/** The command has something to print when the migration's code is done. */
+/** Keeps a migration from closing the streams, which the command still needs. */
 function keepOpen(stream: NodeJS.WriteStream, mayPrint: Guard["mayPrint"]): void {
   for (const name of ["end", "destroy"] as const) {
     const original = stream[name];
@@ -155,7 +154,7 @@ function keepOpen(stream: NodeJS.WriteStream, mayPrint: Guard["mayPrint"]): void
   }
 }
 
-/** Has `check` called before a method; what it throws is thrown in the method's place. */
+/** Calls `check` before a method. An error of the check is thrown in place of the call. */
 function before(
   holder: object,
   name: string,
@@ -172,7 +171,7 @@ function before(
   Reflect.set(holder, name, replacement);
 }
 
-/** Where a socket is to connect, as far as it is said: `(port, host)`, `(path)`, `(options)`, or Node's own list of them. */
+/** The target of a socket: from `(port, host)`, `(path)`, `(options)`, or Node's internal list of them. */
 function targetOf([first, second]: readonly unknown[]): string {
   const given: unknown = Array.isArray(first) ? first[0] : first;
   if (typeof given === "object" && given !== null) {
@@ -183,7 +182,7 @@ function targetOf([first, second]: readonly unknown[]): string {
   return ` (${typeof second === "string" ? second : "localhost"}:${given})`;
 }
 
-/** Without what may be secret in it. */
+/** The origin of a URL, without its secrets. */
 function originOf(url: unknown): string {
   const text = typeof url === "object" && url !== null ? (Reflect.get(url, "url") ?? url) : url;
   return URL.canParse(String(text)) ? new URL(String(text)).origin : "fetch";

@@ -4,25 +4,25 @@ import { MigrationError } from "../core/index.ts";
 import { maskSecrets, oneLine } from "../sql/index.ts";
 import type { MigrationDb } from "./node-pg-migrate.ts";
 
-/** A query of a migration, as it is sent to the server. */
+/** A query of a migration as it is sent to the server. */
 export type MigrationQuery = pg.QueryConfig<unknown[]> & { readonly rowMode?: string };
 
-/** Runs a query for a migration, after all that were made before it. */
+/** Runs a query for a migration after all its earlier queries. */
 export type RunQuery = (query: MigrationQuery) => Promise<pg.QueryResult>;
 
-/** A promise that the migration was given, and what became of it. */
+/** A promise that the migration got, and its state. */
 interface Held {
   readonly text: string;
   readonly site: Error;
-  /** Whether the migration does something with the result, or with the failure. */
+  /** Whether the migration uses the result or the failure. */
   awaited: boolean;
   settled: boolean;
   failure: unknown;
 }
 
 /**
- * `pgm.db` of one migration. It knows of each promise that it gave away whether the migration waits for it: a query
- * that nobody waits for may fail unnoticed, or run after the migration is over.
+ * `pgm.db` of one migration. It tracks whether the migration awaits each query: a query that is not awaited may fail
+ * unnoticed, or run after the migration has ended.
  */
 export class MigrationQueries implements MigrationDb {
   readonly #migration: string;
@@ -30,7 +30,7 @@ export class MigrationQueries implements MigrationDb {
   readonly #held: Held[] = [];
   readonly #work: Promise<unknown>[] = [];
   readonly #callbackFailures: unknown[] = [];
-  /** Texts of named queries: pg accepts a name alone for one that it has seen. */
+  /** Texts of named queries: for a known query pg accepts the name alone. */
   readonly #named = new Map<string, string>();
   #over = false;
 
@@ -46,8 +46,8 @@ export class MigrationQueries implements MigrationDb {
     this.#start(args, callSite("select", this.select), ({ rows }) => rows);
 
   /**
-   * Call when the migration's function has returned. Waits for what is under way.
-   * @throws MigrationError `MIGRATION` for a query that the migration did not wait for
+   * Call when the migration's function has returned. Waits for running queries.
+   * @throws MigrationError `MIGRATION` for a query that was not awaited
    */
   async finish(): Promise<void> {
     const missed = this.#held.find(({ awaited, settled }) => !awaited || !settled);
@@ -56,7 +56,7 @@ export class MigrationQueries implements MigrationDb {
     if (this.#callbackFailures.length > 0) throw this.#callbackFailures[0];
   }
 
-  /** From now on no query is accepted. Waits for what is under way. */
+  /** Refuses further queries, and waits for running ones. */
   async close(): Promise<void> {
     this.#over = true;
     for (let work = this.#work.pop(); work !== undefined; work = this.#work.pop()) await work.catch(() => {});
@@ -68,7 +68,7 @@ export class MigrationQueries implements MigrationDb {
     const result = this.#perform(given, isCallback(second) ? undefined : second, site).then(pick);
     const held = { text: textOf(given) ?? "", site, awaited: false, settled: false, failure: undefined };
     if (callback === undefined) return this.#hold(result, held);
-    // A failed query is the callback's business; an error of the callback itself fails the migration.
+    // The callback handles a failed query; an error of the callback itself fails the migration.
     this.#watch(result, { ...held, awaited: true });
     const called = result.then(
       (value) => callback(undefined, value),
@@ -90,11 +90,11 @@ export class MigrationQueries implements MigrationDb {
       held.settled = true;
       held.failure = failure;
     };
-    // With a listener of ours, a rejection that the migration does not listen to does not end the process.
+    // With this listener, a rejection that the migration does not handle does not end the process.
     this.#work.push(promise.then(() => ended(), ended));
   }
 
-  /** The promise as the migration gets it. `await` listens for both outcomes; what only `then` gets can still be missed. */
+  /** Wraps the promise for the migration. `await` handles both outcomes; a chain with `then` alone can still miss a failure. */
   #hold(promise: Promise<unknown>, held: Held): Promise<unknown> {
     this.#watch(promise, held);
     const chained = (next: Promise<unknown>) =>
@@ -119,7 +119,7 @@ export class MigrationQueries implements MigrationDb {
     });
   }
 
-  /** What is checked must be what is sent: an object of the migration's could answer differently each time. */
+  /** Copies the query, so that what is checked is what is sent: a getter could return different text each time. */
   #read(given: unknown, values: unknown): MigrationQuery {
     const option = (key: string): unknown =>
       typeof given === "object" && given !== null ? Reflect.get(given, key) : undefined;
@@ -151,7 +151,7 @@ function isTypes(value: unknown): value is pg.CustomTypesConfig {
   return typeof value === "object" && value !== null && isCallback(Reflect.get(value, "getTypeParser"));
 }
 
-/** Whether an error is about a query that was not awaited: a defect of the migration, whatever the database holds. */
+/** Whether an error is about a query that was not awaited, which is a defect of the migration on any database. */
 export function isNotAwaited(error: unknown): boolean {
   return error instanceof MigrationError && defects.has(error);
 }
@@ -203,14 +203,14 @@ function at(site: Error): string {
   return place === undefined ? "" : ` (${place})`;
 }
 
-/** An error that nobody throws: its stack begins where the function that is given was called. */
+/** An error that is not thrown; its stack begins where `called` was called. */
 export function callSite(message: string, called: (...args: never) => unknown): Error {
   const site = new Error(message);
   Error.captureStackTrace(site, called);
   return site;
 }
 
-/** The first place of a stack, as `file:line`, without the folder. Undefined when it names no file. */
+/** The first place of a stack as `file:line`, without the folder; undefined when the stack names no file. */
 export function placeOf({ stack = "" }: Error): string | undefined {
   const [, file, line] = /^ +at .*?((?:file:\/\/)?(?:\/|[A-Z]:[\\/])[^()]*):(\d+):\d+\)?$/m.exec(stack) ?? [];
   return file === undefined ? undefined : `${basename(file.replaceAll("\\", "/"))}:${line}`;

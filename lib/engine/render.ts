@@ -3,89 +3,89 @@ import { type Direction, MigrationError } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
 import { tokenize } from "../sql/index.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
-import { chooseRecipe, HOW_TO_DECLARE, type MigrationCode, PlainSql, type Recipe } from "./load.ts";
-import type { BuildRequest, BuiltSteps } from "./node-pg-migrate.ts";
+import { chooseAction, HOW_TO_DECLARE, type MigrationCode, PlainSql, type ChosenAction } from "./load.ts";
+import type { CollectRequest, RenderedSql } from "./node-pg-migrate.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { callSite, MigrationQueries, placeOf, type RunQuery } from "./queries.ts";
 import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
-/** SQL that is known before anything runs, or the fact that it depends on what the database answers. */
-export type Built = ({ readonly kind: "static" } & BuiltSteps) | { readonly kind: "dynamic" };
+/** SQL that is known before the run, or the fact that it depends on answers of the database. */
+export type Rendered = ({ readonly kind: "static" } & RenderedSql) | { readonly kind: "dynamic" };
 
-/** Loading node-pg-migrate costs a tenth of a second, which a run with nothing to build does not pay. */
-const loadEngine = () => import("./node-pg-migrate.ts");
+/** Loaded on demand: node-pg-migrate takes a tenth of a second, and SQL files do not need it. */
+const loadAdapter = () => import("./node-pg-migrate.ts");
 
 /**
- * Builds without a database. A migration that asks `pgm.db` is dynamic, whatever else it does: its query is never
- * answered, so that none of its code after that runs, and no failure of ours reaches it.
+ * Renders without a database. A migration that queries `pgm.db` is dynamic: the query is never answered, so that no code
+ * after it runs.
  * @throws MigrationError `IRREVERSIBLE`, or `MIGRATION` for an error of the migration's own code
  */
-export async function buildWithoutDatabase(context: MigrationCode, direction: Direction): Promise<Built> {
-  const recipe = chooseRecipe(context.name, context.actions, direction);
-  if (recipe instanceof PlainSql) return { kind: "static", ...checked(context.name, recipe) };
-  let asked = false;
-  let tellAsked = (): void => {};
-  const whenAsked = new Promise<void>((resolve) => {
-    tellAsked = resolve;
+export async function renderWithoutDatabase(code: MigrationCode, direction: Direction): Promise<Rendered> {
+  const chosen = chooseAction(code.name, code.actions, direction);
+  if (chosen instanceof PlainSql) return { kind: "static", ...checked(code.name, chosen) };
+  let isDynamic = false;
+  let notifyQuery = (): void => {};
+  const firstQuery = new Promise<void>((resolve) => {
+    notifyQuery = resolve;
   });
   const query = (): Promise<never> => {
-    asked = true;
-    // What follows is built again with a database.
+    isDynamic = true;
+    // The migration will be called again with a database.
     silenceContained();
-    tellAsked();
+    notifyQuery();
     return new Promise(() => {});
   };
-  const told = { migration: context.name, direction };
-  context.observe?.({ type: "building", ...told });
+  const event = { migration: code.name, direction };
+  code.observe?.({ type: "building", ...event });
   try {
-    const request = { ...recipe, ...context, db: () => ({ query, select: query }) };
-    const built = await Promise.race([build(context, direction, request), whenAsked]);
-    return asked || built === undefined ? { kind: "dynamic" } : { kind: "static", ...built };
+    const request = { ...chosen, ...code, db: () => ({ query, select: query }) };
+    const rendered = await Promise.race([build(code, direction, request), firstQuery]);
+    return isDynamic || rendered === undefined ? { kind: "dynamic" } : { kind: "static", ...rendered };
   } catch (error) {
-    if (asked) return { kind: "dynamic" };
-    throw await buildError(context, recipe, direction, error);
+    if (isDynamic) return { kind: "dynamic" };
+    throw await renderError(code, chosen, direction, error);
   } finally {
-    context.observe?.({ type: "built", ...told });
+    code.observe?.({ type: "built", ...event });
   }
 }
 
-/** The SQL to undo by the file, or the fact that the file has no way down. */
-export async function buildOrIrreversible(context: MigrationCode): Promise<Built | "irreversible"> {
+/** The SQL to undo with the file, or the fact that the file cannot be undone. */
+export async function renderOrIrreversible(code: MigrationCode): Promise<Rendered | "irreversible"> {
   try {
-    return await buildWithoutDatabase(context, "down");
+    return await renderWithoutDatabase(code, "down");
   } catch (error) {
     if (error instanceof MigrationError && error.code === "IRREVERSIBLE") return "irreversible";
     throw error;
   }
 }
 
-/** Builds a dynamic migration against the given database. Errors of its queries pass through as they are. */
-export async function buildWithDatabase(
-  context: MigrationCode,
+/** Renders a dynamic migration against the database. Errors of its queries pass through unchanged. */
+export async function renderWithDatabase(
+  code: MigrationCode,
   direction: Direction,
   run: (usesTransaction: () => boolean) => RunQuery,
-): Promise<BuiltSteps> {
-  const recipe = chooseRecipe(context.name, context.actions, direction);
-  if (recipe instanceof PlainSql) return checked(context.name, recipe);
+): Promise<RenderedSql> {
+  const chosen = chooseAction(code.name, code.actions, direction);
+  if (chosen instanceof PlainSql) return checked(code.name, chosen);
   let queries: MigrationQueries | undefined;
   const db = (usesTransaction: () => boolean): MigrationQueries => {
     const send = run(usesTransaction);
-    queries = new MigrationQueries(context.name, (query) => outsideContainment(() => send(query)));
+    queries = new MigrationQueries(code.name, (query) => outsideContainment(() => send(query)));
     return queries;
   };
   try {
-    return await build(context, direction, { ...recipe, ...context, db }, async () => queries?.finish());
+    return await build(code, direction, { ...chosen, ...code, db }, async () => queries?.finish());
   } catch (error) {
-    // What is still under way must not run into the clean-up, or be committed with the record of the failure.
+    // Queries that still run must not disturb the clean-up, or be committed with the record of the failure.
     await queries?.close();
-    throw await buildError(context, recipe, direction, error);
+    throw await renderError(code, chosen, direction, error);
   }
 }
 
 /** The SQL of `up`; undefined when it cannot be known without a database. */
-export async function renderUp(context: MigrationCode): Promise<readonly string[] | undefined> {
-  const built = await buildWithoutDatabase(context, "up");
-  return built.kind === "static" ? built.steps : undefined;
+export async function renderUp(code: MigrationCode): Promise<readonly string[] | undefined> {
+  const rendered = await renderWithoutDatabase(code, "up");
+  return rendered.kind === "static" ? rendered.steps : undefined;
 }
 
 /** SQL for the history that would undo a migration, or why there is none. */
@@ -93,17 +93,18 @@ export type RenderedDown = { readonly sql: readonly string[] } | { readonly miss
 
 /**
  * The SQL that would undo this migration, for the history. SQL that must run outside a transaction says so in its
- * first line, as a file would. A migration that cannot be undone, or only with a database, has none for a good reason.
+ * first line, as in a file. There is none, and no reason is missing, when the migration cannot be undone or its `down`
+ * depends on the database.
  */
-export async function renderDown(context: MigrationCode): Promise<RenderedDown> {
+export async function renderDown(code: MigrationCode): Promise<RenderedDown> {
   try {
-    const built = await buildWithoutDatabase(
-      { ...context, warn: () => {}, observe: undefined, silent: true },
+    const rendered = await renderWithoutDatabase(
+      { ...code, warn: () => {}, observe: undefined, silent: true },
       "down",
     );
-    if (built.kind === "dynamic") return { missing: undefined };
-    const marked = built.transactional || asksForNoTransaction(built.steps[0] ?? "");
-    return { sql: marked ? built.steps : [NO_TRANSACTION, ...built.steps] };
+    if (rendered.kind === "dynamic") return { missing: undefined };
+    const marked = rendered.transactional || asksForNoTransaction(rendered.steps[0] ?? "");
+    return { sql: marked ? rendered.steps : [NO_TRANSACTION, ...rendered.steps] };
   } catch (error) {
     if (!(error instanceof MigrationError) || error.code === "IRREVERSIBLE") return { missing: undefined };
     if (error.code === "CANCELLED" || error.code === "DEADLINE") throw error;
@@ -111,26 +112,26 @@ export async function renderDown(context: MigrationCode): Promise<RenderedDown> 
   }
 }
 
-/** @param finish done when the function of the migration has returned */
+/** @param finish called when the function of the migration has returned */
 async function build(
-  context: MigrationCode,
+  code: MigrationCode,
   direction: Direction,
-  { warn, ...request }: Omit<BuildRequest, "tooLate">,
+  { warn, ...request }: Omit<CollectRequest, "tooLate">,
   finish: () => Promise<void> = async () => {},
-): Promise<BuiltSteps> {
-  const { buildSteps } = await loadEngine();
-  const code = { migration: context.name, activity: direction, silent: context.silent ?? false };
-  const building = contain(code, async () => {
-    const built = await buildSteps({
+): Promise<RenderedSql> {
+  const { collectSql } = await loadAdapter();
+  const contained = { migration: code.name, activity: direction, silent: code.silent ?? false };
+  const building = contain(contained, async () => {
+    const rendered = await collectSql({
       ...request,
-      // What the engine does for a migration is none of the migration's own code.
+      // The observer of the engine is not code of the migration.
       warn: (message) => outsideContainment(() => warn(message)),
-      tooLate: (call, called) => calledTooLate(context.name, call, callSite(call, called)),
+      tooLate: (call, called) => calledTooLate(code.name, call, callSite(call, called)),
     });
     await finish();
-    return built;
+    return rendered;
   });
-  return checked(context.name, await untilAborted(building, context.signal));
+  return checked(code.name, await untilAborted(building, code.signal));
 }
 
 function calledTooLate(migration: string, call: string, site: Error): MigrationError {
@@ -148,9 +149,9 @@ function calledTooLate(migration: string, call: string, site: Error): MigrationE
 }
 
 /** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
-function checked(name: string, { steps: given, transactional }: BuiltSteps): BuiltSteps {
-  // The driver replaces half a surrogate pair; the record must say what was sent.
-  const sent = given.map((step) => (/\p{Surrogate}/u.test(step) ? Buffer.from(step).toString() : step));
+function checked(name: string, { steps: unchecked, transactional }: RenderedSql): RenderedSql {
+  // The driver replaces half a surrogate pair; the history must hold what was sent.
+  const sent = unchecked.map((step) => (/\p{Surrogate}/u.test(step) ? Buffer.from(step).toString() : step));
   const steps = transactional ? withoutOwnTransaction(name, sent) : sent;
   if (!transactional && steps.some((step) => READS_ESCAPES.test(step)) && steps.some(hasPlainBackslash))
     throw readsEscapes(name);
@@ -161,7 +162,7 @@ function checked(name: string, { steps: given, transactional }: BuiltSteps): Bui
   });
 }
 
-/** What makes a backslash in a plain literal mean more than itself. */
+/** A setting under which a backslash in a plain literal is an escape. */
 const READS_ESCAPES = /standard_conforming_strings['"]?\s*(?:=|\bto\b|,)\s*'?(?:off|false|no|0)\b/i;
 
 function hasPlainBackslash(sql: string): boolean {
@@ -170,7 +171,7 @@ function hasPlainBackslash(sql: string): boolean {
   );
 }
 
-/** Statement by statement the SQL is cut by us, before the server has heard of the setting. */
+/** Without a transaction, the engine splits the SQL before the server knows the setting. */
 function readsEscapes(migration: string): MigrationError {
   return new MigrationError(
     "MIGRATION",
@@ -182,22 +183,22 @@ function readsEscapes(migration: string): MigrationError {
   );
 }
 
-async function buildError(
-  context: MigrationCode,
-  recipe: Recipe,
+async function renderError(
+  code: MigrationCode,
+  chosen: ChosenAction,
   direction: Direction,
   error: unknown,
 ): Promise<MigrationError> {
   if (error instanceof MigrationError) {
-    return error.details.migration === undefined ? error.with({ migration: context.name }) : error;
+    return error.details.migration === undefined ? error.with({ migration: code.name }) : error;
   }
-  const { isNotReversible } = await loadEngine();
-  if (recipe.mode === "inferred" && isNotReversible(error)) {
+  const { isNotReversible } = await loadAdapter();
+  if (chosen.mode === "inferred" && isNotReversible(error)) {
     return new MigrationError(
       "IRREVERSIBLE",
-      `migration ${context.name} has no down, and none can be inferred`,
+      `migration ${code.name} has no down, and none can be inferred`,
       {
-        migration: context.name,
+        migration: code.name,
         cause: error,
         hint: `Export a down function from it, or say why it cannot be undone: ${HOW_TO_DECLARE}.`,
       },
@@ -206,9 +207,9 @@ async function buildError(
   const message = types.isNativeError(error) ? error.message : String(error);
   return new MigrationError(
     "MIGRATION",
-    `${direction} of migration ${context.name} threw an error: ${message}`,
+    `${direction} of migration ${code.name} threw an error: ${message}`,
     {
-      migration: context.name,
+      migration: code.name,
       cause: error,
     },
   );

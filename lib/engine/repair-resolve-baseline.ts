@@ -13,12 +13,12 @@ import { openHistory } from "./open-history.ts";
 import { planUp } from "./plan.ts";
 import { openRun } from "./run.ts";
 
-/** What became of a migration that stopped half-way, or what is to become of it. */
+/** How a partial migration is resolved. */
 export type Outcome = "retry" | "applied" | "reverted";
 
 /**
- * Accepts changed files, whose present SQL counts as what was applied, and new names of files with the same SQL. Names
- * none: all of them.
+ * Accepts changed files and renamed files: their present SQL and names count as what was applied.
+ * @param names only these; none means all
  */
 export async function repair(
   context: Context,
@@ -49,7 +49,7 @@ export async function repair(
   });
 }
 
-/** What is recorded of migrations that were renamed: it holds under the new name. */
+/** The recorded SQL of renamed migrations, which holds for their new names. */
 async function readStoredSql(
   { session, tables }: Context,
   { stored: { applied }, renamed, existing }: DatabaseState,
@@ -72,14 +72,14 @@ async function readStoredSql(
   };
 }
 
-/** To compare it, its `up` was built already: the next comparison can be of the SQL again. */
+/** The SQL of a changed file, rendered when the state was read, so that the next comparison can use SQL again. */
 function builtSql(state: DatabaseState, { migration }: DescribedFile): Partial<DescribedFile> {
   const steps = state.changed.get(migration);
   if (steps === undefined) return {};
   return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
 }
 
-/** Declares a database that was made otherwise to be at a migration: it and all before it count as applied. */
+/** Declares that a database is at a migration: that one and all before it count as applied. Runs no SQL. */
 export async function baseline(context: Context, to?: string, note?: string): Promise<SettleReport> {
   const why = reason(note);
   return withMigrationLock(context, async () => {
@@ -104,7 +104,7 @@ function asFarAs(known: readonly string[], to: string | undefined): readonly str
   throw new MigrationError("USAGE", `there is no migration named "${to}" to be at`);
 }
 
-/** Settles a migration that stopped half-way: goes on after its last finished statement, or records how it ended. */
+/** Resolves a partial migration: continues after its last finished statement, or records how it ended. */
 export async function resolve(
   context: Context,
   name: string,
@@ -133,7 +133,7 @@ export async function resolve(
   });
 }
 
-/** Head once a migration is settled. */
+/** The head after a migration is resolved. */
 function headIf({ stored, classified }: DatabaseState, name: string, isApplied: boolean): string | null {
   const applied = new Set(stored.applied.map((one) => one.name));
   if (isApplied) applied.add(name);
@@ -141,7 +141,7 @@ function headIf({ stored, classified }: DatabaseState, name: string, isApplied: 
   return classified.findLast((one) => applied.has(one.name))?.name ?? null;
 }
 
-/** Where the record says already how it ended, only the decision is noted. */
+/** When the record agrees with the decision, only the decision is recorded. */
 function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to: boolean }): string {
   if (applied.from === applied.to) return ledger.record(row);
   return applied.to ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
@@ -160,17 +160,17 @@ async function retry(
   const { name, statement } = partial;
   const [planned] = await planUp(source, [name], loadOptions(context));
   const recorded = await readStoppedSql(session, tables, existing.identity, name);
-  if (planned?.built.kind !== "static" || planned.built.transactional || recorded?.statements === null) {
+  if (planned?.rendered.kind !== "static" || planned.rendered.transactional || recorded?.statements === null) {
     throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
       migration: name,
       hint: "Finish it by hand, then resolve it as --applied or --reverted.",
     });
   }
-  requireSameBeginning({ name, done: statement, steps: planned.built.steps, recorded });
+  requireSameBeginning({ name, done: statement, steps: planned.rendered.steps, recorded });
   const run = openRun(context, ledger);
   try {
     await session.enterMigration();
-    await new Attempt(run, planned).statementByStatement(planned.built, {
+    await new Attempt(run, planned).outsideTransaction(planned.rendered, {
       statement,
       records: [resolved],
     });
@@ -234,7 +234,7 @@ function retryOfDown(name: string): MigrationError {
   });
 }
 
-/** A migration that stopped half-way, and its file as it is now. */
+/** A partial migration and its file as it is now. */
 export interface Stopped {
   readonly name: string;
   /** Number of statements that finished. */
@@ -244,7 +244,7 @@ export interface Stopped {
 }
 
 /**
- * Statements are skipped by their number: those that have run must still be the first of the file.
+ * Finished statements are skipped by their number, so they must still be the first ones of the file.
  * @throws MigrationError `CHANGED` when they are not
  */
 export function requireSameBeginning({ name, done, steps, recorded }: Stopped): void {
@@ -260,7 +260,7 @@ export function requireSameBeginning({ name, done, steps, recorded }: Stopped): 
   });
 }
 
-/** How many asterisks a mask has differs between versions of this tool. */
+/** The number of asterisks in a mask differs between versions of this tool. */
 function digest(statements: readonly string[]): string {
   return sqlDigest(statements.map((text) => text.replace(/\*{3,}/g, "***")));
 }

@@ -4,7 +4,7 @@ import type { RunContext } from "./run-context.ts";
 
 const LONGEST_DELAY_MS = 30_000;
 
-/** Counts the tries of one run after lock timeouts. Progress gives the full number of tries back. */
+/** Counts the retries of one run after lock timeouts. The count starts again when another migration fails. */
 export class Retries {
   readonly #run: RunContext;
   #attempt = 1;
@@ -14,17 +14,17 @@ export class Retries {
     this.#run = run;
   }
 
-  /** Waits before the next try. @throws the error itself when it is not about a lock, or tries are used up */
+  /** Waits before the next attempt. @throws the error itself if it is no lock timeout, or no retries are left */
   async wait(error: unknown, failed: { readonly name: string }): Promise<void> {
     const { lockRetries, lockRetryDelayMs } = this.#run.options;
     if (!(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT") throw error;
-    // Outside a transaction the statement was tried again already, and the migration is half-done.
+    // Outside a transaction the statement was already retried, and the migration is partial.
     if (error.details.partial !== undefined) throw error;
     if (this.#migration !== failed.name) this.#attempt = 1;
     this.#migration = failed.name;
     if (this.#attempt > lockRetries) throw error;
     const doubled = Math.min(LONGEST_DELAY_MS, lockRetryDelayMs * 2 ** (this.#attempt - 1));
-    // Jitter, so that two runs that stand in each other's way do not meet again.
+    // Jitter, so that two runs that block each other do not retry at the same time.
     const waitMs = Math.round(doubled * (0.5 + Math.random()));
     this.#attempt += 1;
     const { observe, signal } = this.#run;
@@ -40,7 +40,7 @@ export class Retries {
   }
 }
 
-/** Who blocks was told when it was seen. */
+/** The blocking sessions were reported when they were found. */
 function withoutBlockers({ message, details: { blockers = [] } }: MigrationError): string {
   return message.replace(`; blocked by ${blockers.join("; ")}`, "");
 }

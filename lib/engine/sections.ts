@@ -14,7 +14,7 @@ export interface Section {
   /** Without its marker. */
   readonly text: string;
   readonly transactional: boolean;
-  /** Where its statements stand in the file, in UTF-16 code units. */
+  /** Positions of its statements in the file, in UTF-16 code units. */
   readonly ranges: readonly Range[];
 }
 
@@ -23,21 +23,20 @@ export interface Range {
   readonly end: number;
 }
 
-/** As the first line of SQL: run its statements one by one, outside a transaction. */
+/** First line of SQL that runs outside a transaction. */
 export const NO_TRANSACTION = "-- migrate: no-transaction";
 
-/** Whether stored SQL says in its first line that it runs outside a transaction. */
+/** Whether stored SQL declares in its first line that it runs outside a transaction. */
 export function asksForNoTransaction(sql: string): boolean {
   const [firstLine = ""] = sql.split(/\r?\n/, 1);
   return /^\uFEFF?--\s*migrate:\s*no-transaction\s*$/i.test(firstLine);
 }
 
 /**
- * Cuts a SQL file at its markers. What stands outside of the down section is the up direction, also what stands
- * before the first marker. node-pg-migrate would leave that out, and without an up marker it would run the down
- * section as a part of up.
- * @throws MigrationError `MIGRATION` where a comment may be meant as a marker and is none: a statement would be lost,
- * or run in the wrong direction
+ * Splits a SQL file at its markers. Everything outside the down section belongs to up, also statements before the first
+ * marker. (node-pg-migrate ignores those, and without an up marker it runs the down section as a part of up.)
+ * @throws MigrationError `MIGRATION` for a comment that looks like a marker and is none: a statement would be lost, or
+ * run in the wrong direction
  */
 export function readSections(file: SqlFile): Sections {
   const { markers, outside } = readMarkers(file);
@@ -64,7 +63,7 @@ export function readSections(file: SqlFile): Sections {
 }
 
 /**
- * One file of a pair, whose name says its direction.
+ * Reads one file of a pair, whose name tells its direction.
  * @throws MigrationError `MIGRATION` as `readSections`, and for a section of the other direction
  */
 export function readHalf(file: SqlFile, direction: Direction): Section {
@@ -98,17 +97,17 @@ interface Marker {
 
 interface Markers {
   readonly markers: readonly Marker[];
-  /** What runs outside a transaction: everything, or one direction. */
+  /** What runs outside a transaction: the file, or one direction. */
   readonly outside: ReadonlySet<Direction | "file">;
 }
 
-/** Nearly no file has more of these than its two markers; one without any is not cut into tokens. */
-const WORTH_READING =
+/** Words that markers contain. A file without any of them is not split into tokens. */
+const MARKER_WORDS =
   /migrat|goose|rollback|revert|undo|trans|liquibase|changeset|rambler|drop below|flyway|atlas|down|ups/i;
 
 function readMarkers(file: SqlFile): Markers {
   const reader = new MarkerReader(file);
-  if (!WORTH_READING.test(file.text)) return reader;
+  if (!MARKER_WORDS.test(file.text)) return reader;
   scan(file.text, (token) => {
     if (token.kind === "comment") reader.comment(token.start, token.end);
     else if (!isMark(file.text, token, ";")) reader.statement();
@@ -117,18 +116,18 @@ function readMarkers(file: SqlFile): Markers {
   return reader;
 }
 
-/** Goes through the comments of a file, and knows in which section it is. */
+/** Reads the comments of a file in order, and tracks the section that they are in. */
 class MarkerReader implements Markers {
   readonly markers: Marker[] = [];
   readonly outside = new Set<Direction | "file">();
   readonly #file: SqlFile;
   #section: Direction | "file" = "file";
-  /** Whether the section, and whether the file, has had a statement. */
+  /** Whether a statement was read in the section, and in the file. */
   #hasStatement = false;
   #anyStatement = false;
-  /** A comment that begins as the down marker does: it is one when no statement comes after it. */
+  /** A comment that begins like the down marker. It counts as the marker if no statement follows. */
   #doubtful: Marker | undefined;
-  /** What to refuse when a statement of `up` comes next. */
+  /** The error to throw if a statement of `up` follows. */
   #refusal: MigrationError | undefined;
 
   constructor(file: SqlFile) {
@@ -178,7 +177,7 @@ class MarkerReader implements Markers {
     this.#hasStatement = false;
   }
 
-  /** Plain node-pg-migrate takes it for a marker unless there was one; here it is none where that makes no difference. */
+  /** A comment that begins like a marker, which plain node-pg-migrate takes for one. Refused if that makes a difference. */
   #similar(direction: Direction, start: number, end: number): void {
     if (this.#section === direction) return;
     if (direction === "up" && this.#section === "file" && !this.#anyStatement) return;

@@ -1,26 +1,26 @@
 import { MigrationError } from "../core/index.ts";
 
-/** How much of what could run shall run: a number of migrations, or everything as far as a name. */
+/** How many migrations a run takes: a number, or all up to a name. */
 export interface Extent {
   /** At least 1. */
   readonly count?: number;
   readonly to?: string;
 }
 
-/** How much a `down` undoes: as for `up`, everything that the last run applied, or what a bundle has brought. */
+/** How many migrations a `down` takes: as `up`, or the batch of the last run, or those that a release has applied. */
 export interface DownExtent extends Extent {
   readonly batch?: boolean;
   readonly bundle?: BundleExtent;
 }
 
-/** What one compiled bundle has applied; what the bundle that takes its place still holds stays. */
+/** The migrations that one release has applied, except those that the release after it keeps. */
 export interface BundleExtent {
-  /** Hash of its manifest, as the history has it. */
+  /** Hash of its manifest, as in the history. */
   readonly hash: string;
   readonly isKept: (name: string) => boolean;
 }
 
-/** An applied migration, with what applied it as far as is recorded. */
+/** An applied migration with the run and the release that applied it, as far as they are recorded. */
 export interface AppliedBy {
   readonly name: string;
   readonly run: string | null;
@@ -28,8 +28,8 @@ export interface AppliedBy {
 }
 
 /**
- * Pending names an `up` takes: all, the first `count`, or all as far as and including `to`.
- * @throws MigrationError `USAGE`, also for a count that can only be the number of a migration
+ * The pending migrations that an `up` takes: all, the first `count`, or all up to and including `to`.
+ * @throws MigrationError `USAGE`, also for a count that must be meant as the number of a migration
  */
 export function selectUp(pending: readonly string[], known: readonly string[], extent: Extent): string[] {
   requireOne(extent);
@@ -42,15 +42,15 @@ export function selectUp(pending: readonly string[], known: readonly string[], e
 }
 
 /**
- * Applied names a `down` takes, newest first: the last one, the last `count`, all that were applied after `to`
- * (which itself stays), all that the last run applied, or all that a bundle did. `rows` are in the order of application.
+ * The applied migrations that a `down` takes, newest first: the last one, the last `count`, all that were applied after
+ * `to`, the batch of the last run, or those of a release. `rows` are in the order of application.
  * @throws MigrationError `USAGE`, also for a count above what is applied
  */
 export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): string[] {
   requireOne(extent);
   const applied = rows.map(({ name }) => name);
   if (extent.batch) return lastBatch(rows).reverse();
-  if (extent.bundle !== undefined) return broughtBy(rows, extent.bundle).reverse();
+  if (extent.bundle !== undefined) return appliedByRelease(rows, extent.bundle).reverse();
   if (extent.count !== undefined) return applied.slice(-requireDownCount(extent.count, applied)).reverse();
   if (extent.to === undefined) return applied.slice(-1).reverse();
   const target = applied.indexOf(extent.to);
@@ -58,7 +58,7 @@ export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): stri
   return applied.slice(target + 1).reverse();
 }
 
-function broughtBy(rows: readonly AppliedBy[], { hash, isKept }: BundleExtent): string[] {
+function appliedByRelease(rows: readonly AppliedBy[], { hash, isKept }: BundleExtent): string[] {
   return rows.flatMap(({ name, bundle }) => (bundle === hash && !isKept(name) ? [name] : []));
 }
 
@@ -92,10 +92,10 @@ function requireCount(count: number): number {
   );
 }
 
-/** No folder has so many migrations: such a number is the timestamp of one. */
+/** No folder has so many migrations: such a number is the timestamp of a migration. */
 const LEAST_TIMESTAMP = 10_000_000;
 
-/** More than is pending means "all", unless the number is one that a migration begins with. */
+/** A count above the number of pending migrations means all, unless a migration begins with that number. */
 function requireUpCount(count: number, pending: readonly string[], known: readonly string[]): number {
   requireCount(count);
   if (count <= pending.length) return count;
@@ -104,7 +104,7 @@ function requireUpCount(count: number, pending: readonly string[], known: readon
   throw notACount(count, amountOf(pending, "pending"), meant, "applies as far as that one");
 }
 
-/** Undoing more than was meant destroys data, so a count must be one that can be meant. Where nothing is applied, nothing can be lost. */
+/** A count above the number of applied migrations is refused, because undoing more than was meant destroys data. */
 function requireDownCount(count: number, applied: readonly string[]): number {
   requireCount(count);
   if (count <= applied.length || applied.length === 0) return count;

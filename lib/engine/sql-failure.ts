@@ -4,20 +4,20 @@ import { concernsTransaction, countLines, type Statement, splitStatements } from
 import { PlainSql, type SqlOrigin } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
 
-/** Names the statement of a migration that failed: its number, and where it stands in the file. */
+/** Finds the failed statement of a migration: its number and its line in the file. */
 export class Whereabouts {
   readonly #planned: PlannedMigration;
   readonly #steps: readonly string[];
   readonly #queries: number;
 
-  /** @param queries made through `pgm.db` before, which count as statements */
+  /** @param queries number of earlier queries through `pgm.db`, which count as statements */
   constructor(planned: PlannedMigration, steps: readonly string[], queries: number) {
     this.#planned = planned;
     this.#queries = queries;
     this.#steps = steps;
   }
 
-  /** For SQL that is a step, or stands in it from that offset on. */
+  /** Explains a failure of a step, or of the part of it that begins at `from`. */
   meaning(step: number, from = 0): NonNullable<Part["meaning"]> {
     return (error, failing) => {
       const all = this.#steps.flatMap((text) => splitStatements(text));
@@ -40,12 +40,12 @@ export class Whereabouts {
     index: number,
     { start, at }: FailingStatement,
   ): Pick<ErrorDetails, "file" | "line"> {
-    const { context, direction } = this.#planned;
-    const action = context.actions[direction];
+    const { code, direction } = this.#planned;
+    const action = code.actions[direction];
     if (!(action instanceof PlainSql) || action.origin === undefined) return {};
     const { file, text } = action.origin;
     const inFile = statementsIn(action.origin);
-    // An enclosing BEGIN is in the file only.
+    // An enclosing BEGIN was removed from the steps.
     const left = inFile[0]?.text === all[0]?.text ? 0 : 1;
     const found = inFile[index + left];
     return found === undefined ? {} : { file, line: countLines(text.slice(0, found.start + at - start)) };
@@ -63,7 +63,7 @@ function statementsIn({ text, ranges }: SqlOrigin): Statement[] {
   );
 }
 
-/** What a person can do about SQL that the server refuses, by SQLSTATE: the words of the server are in its language. */
+/** What to do about SQL that the server refuses, by SQLSTATE, because the server's messages are translated. */
 type Advice = string | ((statement: string) => string | undefined);
 
 const EXISTS =
@@ -110,7 +110,7 @@ const ADVICE: Readonly<Record<string, Advice>> = {
   "57014": (statement) =>
     isCopyFromStdin(statement)
       ? COPY_DATA
-      : "It ran into a time limit (statement_timeout), or somebody cancelled it. Run again, with a higher limit or when less is going on.",
+      : "It ran into a time limit (statement_timeout), or it was cancelled. Run again, with a higher limit or when less is going on.",
   "53100": "The server's disk is full: make room, then run again.",
   "53200":
     "The server is out of memory, or of room for locks: do it in smaller migrations, or raise max_locks_per_transaction.",
@@ -123,8 +123,8 @@ const PSQL =
   "What begins with a backslash is a command of psql (\\i, \\copy, \\connect, \\restrict): the server does not know it. Take the line out.";
 
 /**
- * The failure of a migration's SQL with what can be done about it.
- * @param previous the statement before the one that failed
+ * Adds what to do to an error of a migration's SQL.
+ * @param previous the statement before the failed one
  */
 export function withAdvice(error: MigrationError, previous: string | undefined): MigrationError {
   if (error.code !== "SQL") return error;
@@ -139,7 +139,7 @@ function adviceOn({ details }: MigrationError, previous: string | undefined): st
     const at = position === undefined ? "" : [...statement].slice(position - 1).join("");
     return at.startsWith("\\") ? PSQL : undefined;
   }
-  // Code that ran inside of the statement: what the statement itself is tells nothing.
+  // Also for code that the statement called: then the kind of the statement has no meaning.
   const advice = ADVICE[sqlstate];
   return typeof advice === "function" ? advice(statement) : advice;
 }

@@ -20,7 +20,7 @@ import {
 } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
 import { listTables } from "./history/tables.ts";
-import { takeBackRights } from "./history/writers.ts";
+import { revokeRights } from "./history/writers.ts";
 import { withMigrationLock } from "./lock.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./open-history.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
@@ -185,7 +185,7 @@ async function reportAfter(
   const own = await session
     .enterEngine()
     // A migration may have granted all on all tables.
-    .then(() => takeBackRights(session, tables, observe))
+    .then(() => revokeRights(session, tables, observe))
     .then(() => listTables(session, tables))
     .catch(() => null);
   return {

@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DownForecast, MigrationError, type PlanStep } from "../../lib/core/index.ts";
 import { loadCode, type MigrationCode, NoWayDown } from "../../lib/engine/load.ts";
-import { buildWithoutDatabase } from "../../lib/engine/render.ts";
+import { renderWithoutDatabase } from "../../lib/engine/render.ts";
 import { openFolder } from "../../lib/folder/index.ts";
 import { type LintReport, lintMigrations } from "../../lib/review/lint/index.ts";
 import { writeFolder } from "../support/folders.ts";
@@ -41,7 +41,7 @@ export function lintFiles(
 }
 
 async function planned(context: MigrationCode): Promise<PlanStep> {
-  const built = await buildWithoutDatabase(context, "up");
+  const built = await renderWithoutDatabase(context, "up");
   const isStatic = built.kind === "static";
   return {
     migration: context.name,
@@ -55,7 +55,7 @@ async function planned(context: MigrationCode): Promise<PlanStep> {
 
 async function forecast(context: MigrationCode): Promise<DownForecast> {
   try {
-    const built = await buildWithoutDatabase(context, "down");
+    const built = await renderWithoutDatabase(context, "down");
     if (built.kind === "dynamic") return { kind: "dynamic" };
     return { kind: "static", sql: built.steps, transactional: built.transactional };
   } catch (error) {

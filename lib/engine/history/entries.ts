@@ -32,7 +32,7 @@ export async function readHistory(
   );
 }
 
-/** What was recorded of the SQL of a migration when it began outside a transaction. */
+/** The SQL of a migration as recorded when it began outside a transaction. */
 export interface StoppedSql {
   readonly sqlDigest: string | null;
   readonly digestVersion: number | null;
@@ -40,7 +40,7 @@ export interface StoppedSql {
   readonly statements: readonly string[] | null;
 }
 
-/** Of a migration that stopped half-way: the SQL that it was running. */
+/** Reads the recorded SQL of a partial migration. */
 export async function readStoppedSql(
   session: Session,
   tables: Tables,

@@ -8,21 +8,21 @@ export interface TableNames {
   readonly history: string;
 }
 
-/** The oids of the engine's tables that were looked at and found in order; null for one that does not exist. */
+/** The oids of the engine's tables that were checked; null for one that does not exist. */
 export interface Identity {
   readonly applied: number | null;
   readonly history: number | null;
 }
 
-/** `read` keeps everybody from exchanging or changing the tables; `write` keeps everybody from adding triggers too. */
+/** `read` keeps other sessions from replacing or altering the tables; `write` keeps them from adding triggers too. */
 export type Use = "read" | "write";
 
 const LOCK_MODE = { read: "ACCESS SHARE", write: "ROW EXCLUSIVE" } as const;
 
 /**
- * Statements that lock the tables and fail unless they are those that were looked at, still without rules, triggers and
- * row security. SQL after them in the same transaction reads or writes what was looked at, and nothing else: it is only
- * then that the server looks up its names. To be run in the engine's scope.
+ * Statements that lock the tables and fail unless these are the checked ones, still without rules, triggers and row
+ * security. The server resolves the names in later SQL of the transaction only then, so that SQL reads and writes the
+ * checked tables. Run them in the engine's scope.
  */
 export function sameTables(tables: TableNames, identity: Identity, use: Use): readonly string[] {
   const found = [
@@ -45,7 +45,7 @@ export function sameTables(tables: TableNames, identity: Identity, use: Use): re
   ];
 }
 
-/** Keeps others from changing these tables until the end of the transaction. */
+/** Keeps other sessions from changing these tables until the end of the transaction. */
 export function lockTables(names: readonly string[], use: Use): string {
   return `LOCK TABLE ${names.map((name) => `ONLY ${name}`).join(", ")} IN ${LOCK_MODE[use]} MODE`;
 }

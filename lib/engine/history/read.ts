@@ -5,10 +5,10 @@ import { lockTables, readSame, textArray } from "./guard.ts";
 import type { Existing, Tables } from "./tables.ts";
 import { ordinaryTables } from "./trust.ts";
 
-/** One row of the table of applied migrations, with what history knows of it. */
+/** One row of the table of applied migrations, with its digests from the history. */
 export interface AppliedMigration {
   readonly name: string;
-  /** When it was applied, as the table has it (UTC for rows written by this engine), ISO 8601 without a zone. */
+  /** When it was applied, as in the table (UTC for rows written by this engine), ISO 8601 without a zone. */
   readonly appliedAt: string;
   /** Digests recorded when it was applied; null for migrations that plain node-pg-migrate applied. */
   readonly sourceDigest: string | null;
@@ -16,30 +16,30 @@ export interface AppliedMigration {
   readonly digestVersion: number | null;
 }
 
-/** A no-transaction migration that stopped half-way. */
+/** A migration that has stopped outside a transaction. */
 export interface PartialMigration {
   readonly name: string;
   readonly direction: "up" | "down";
   /** Number of statements that finished. */
   readonly statement: number;
-  /** Number of statements that it has; null where that is not on record. */
+  /** Number of its statements; null when it is not recorded. */
   readonly statements: number | null;
   readonly errorCode: string | null;
   readonly at: string;
 }
 
-/** What the database says, read without a lock. */
+/** What the tables hold. */
 export interface Stored {
   /** In the order of application. */
   readonly applied: readonly AppliedMigration[];
   readonly partial: readonly PartialMigration[];
-  /** The latest `run_on`, which need not be that of the last row; null when nothing is applied. */
+  /** The latest `run_on`, which need not be in the last row; null when nothing is applied. */
   readonly newestRunOn: string | null;
 }
 
 /**
- * One value over the names of what is applied and the digests of its files; null while a migration is partial. One
- * message without any other question before it.
+ * Reads one value over the names of the applied migrations and the digests of their files; null while a migration is
+ * partial. Checks and reads the tables in one message.
  * @throws MigrationError `SQL` or `UNTRUSTED_HISTORY` unless both tables exist and are ordinary
  */
 export async function readFingerprint(session: Session, tables: Tables): Promise<string | null> {
@@ -55,7 +55,7 @@ export async function readFingerprint(session: Session, tables: Tables): Promise
   return row?.fingerprint ?? null;
 }
 
-/** One row for all: the driver takes longer for a thousand rows than the server. */
+/** Reads everything as one row, because the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
   if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
   const [found] = await readSame<{ applied: AppliedMigration[]; partial: PartialRow[] }>(
@@ -80,24 +80,25 @@ function countStatements({ steps, ...partial }: PartialRow): PartialMigration {
   return { ...partial, statements: steps === null ? null : statementsOf(steps).length };
 }
 
-/** What a query gives, in the order of its column `id`, which stays out of it. */
+/** The rows of a query as one JSON list, ordered by the column `id`, which is left out. */
 function asList(query: string): string {
   return `(SELECT COALESCE(pg_catalog.json_agg(pg_catalog.to_jsonb(found) - 'id' ORDER BY found.id), '[]')
            FROM (${query}) AS found)`;
 }
 
 /**
- * The table of applied migrations, each row with where its history begins. A row of the history belongs to the row of
- * applied migrations whose name and id it has: plain node-pg-migrate may have undone and applied a migration again since.
+ * The table of applied migrations, each row with the beginning of its history. A row of the history belongs to the
+ * applied migration with the same name and id, because plain node-pg-migrate may have undone a migration and applied it
+ * again.
  *
- * The ids start again when the table is dropped and recreated while the history stays. So only the rows since the latest
- * one that records the migration as applied or taken over count (`since`), and none when the time of that row
- * contradicts `run_on` (`stale`). Both times are taken in one statement, with two exceptions:
+ * The ids start again when the table is dropped and recreated while the history stays. So only rows since the latest
+ * record of the migration as applied or taken over count (`since`), and none if the time of that record contradicts
+ * `run_on` (`stale`). Both times are taken in one statement, with two exceptions:
  * - A migration without a transaction writes its row when it starts, and gets its `run_on` when it ends.
  * - The `run_on` of a migration that was taken over is local time, which may be ahead of UTC.
  *
- * A `run_on` that repeats the one of an earlier row is no contradiction (see `Ledger.recordApplied`), provided that the
- * history of that row is older and counts itself: node-pg-migrate writes one time for a whole transaction.
+ * A `run_on` equal to that of an earlier row is no contradiction (see `Ledger.recordApplied`), provided that the history
+ * of that row is older and counts: node-pg-migrate writes one time for a whole transaction.
  */
 function selectWithOrigin({ applied, history }: Tables): string {
   const at = "pg_catalog.timezone('UTC', at)";
@@ -125,8 +126,8 @@ const ABOUT_M =
   "migration = m.name AND applied_id = m.id AND state = 'finished' AND id >= COALESCE(m.since, 0) AND m.stale IS NOT TRUE";
 
 /**
- * Ordered by `id`, the order of insertion. `run_on` is local time of whoever wrote it, so that a laptop and a
- * server in different zones would disagree about which migration came last.
+ * Applied migrations, ordered by `id`, the order of insertion. `run_on` is the local time of its writer, so that a laptop
+ * and a server in different zones would disagree about which migration came last.
  */
 function selectApplied(tables: Tables, existing: Pick<Existing, "history">): string {
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
@@ -142,7 +143,7 @@ function selectApplied(tables: Tables, existing: Pick<Existing, "history">): str
           ) AS h ON true`;
 }
 
-/** A stop is settled by any later row of the same migration. `statement` is null when nothing was left behind. */
+/** Partial migrations. Any later row of the same migration resolves it. `statement` is null when nothing has stayed. */
 function selectPartial(tables: Tables): string {
   return `SELECT h.id, h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
                  CASE WHEN h.action = 'up' THEN h.up_sql END AS steps,
@@ -153,20 +154,20 @@ function selectPartial(tables: Tables): string {
                             WHERE later.migration = h.migration AND later.id > h.id)`;
 }
 
-/** node-pg-migrate's table has no unique name: a name that is there twice counts where it came last. */
+/** node-pg-migrate's table has no unique name: of two rows with the same name, the last one counts. */
 function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigration[] {
   const last = new Map(applied.map((row, index) => [row.name, index]));
   return applied.filter((row, index) => last.get(row.name) === index);
 }
 
-/** SQL stored for undoing one migration. */
+/** The recorded SQL to undo one migration. */
 export interface StoredDown {
   readonly steps: readonly string[];
-  /** False where a `repair` has accepted another file since: it undoes what was applied, which the file need not. */
+  /** False when a later `repair` has accepted another file: this SQL undoes what was applied, and the file may differ. */
   readonly current: boolean;
 }
 
-/** SQL stored for undoing these migrations, of those that have some. */
+/** Reads the recorded SQL to undo these migrations. Migrations without such SQL are left out. */
 export async function readDownSql(
   session: Session,
   tables: Tables,
@@ -189,7 +190,7 @@ export async function readDownSql(
   return new Map(found.map(({ name, ...stored }) => [name, stored]));
 }
 
-/** SQL that these migrations sent when they were applied, passwords masked, of those of which it is known. */
+/** Reads the SQL, secrets masked, that these migrations sent when they were applied. Unknown SQL is left out. */
 export async function readUpSql(
   session: Session,
   tables: Tables,
@@ -211,7 +212,7 @@ export async function readUpSql(
   return new Map(rows.map(({ name, steps }) => [name, steps]));
 }
 
-/** The applied migrations, in the order of application, each with what applied it as far as is recorded. */
+/** Reads the applied migrations in the order of application, with the run and the release that applied each. */
 export function readOrigins(session: Session, tables: Tables, existing: Existing): Promise<AppliedBy[]> {
   return readSame<AppliedBy>(
     session,
@@ -225,14 +226,14 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
   );
 }
 
-/** Digests of one migration as it is now. */
+/** Digests of the present files of one migration. */
 export interface PresentDigests {
   readonly name: string;
   readonly sql: string | null;
   readonly source: string | null;
 }
 
-/** Those of these migrations that are now as was recorded for them as they are applied now, lately or earlier. */
+/** The migrations whose present digests equal any record of their present application. */
 export async function readAccepted(
   session: Session,
   tables: Tables,

@@ -3,22 +3,22 @@ import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
 import { asOwnSql, type Session } from "../../postgres/index.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
 import { requireOrdinary, type TableFacts, tableFacts } from "./trust.ts";
-import { takeBack } from "./writers.ts";
+import { revokeDefaults } from "./writers.ts";
 
 /** The engine's two tables, and the options that name them. */
 export interface Tables extends TableNames {
   readonly options: ResolvedOptions;
 }
 
-/** Which of the engine's objects exist. */
+/** Which of the engine's tables and schemas exist. */
 export interface Existing {
   readonly applied: boolean;
   readonly history: boolean;
   /** Names of configured schemas that do not exist. */
   readonly missingSchemas: readonly string[];
-  /** Whether the configured schemas hold anything of the users' own; what extensions brought does not count. */
+  /** Whether the configured schemas hold tables or views other than those of extensions. */
   readonly occupied: boolean;
-  /** Which relations these are. */
+  /** Their oids. */
   readonly identity: Identity;
 }
 
@@ -31,7 +31,7 @@ export function nameTables(options: ResolvedOptions): Tables {
   };
 }
 
-/** Does work that reads the tables; where the server refuses that, the hint says which right is missing. */
+/** Does work that reads the tables. If the server refuses it, the hint names the missing right. */
 export function asReading<T>({ applied, history, options }: Tables, work: () => Promise<T>): Promise<T> {
   const schema = pg.escapeIdentifier(options.migrationsSchema);
   return asOwnSql(
@@ -42,8 +42,8 @@ export function asReading<T>({ applied, history, options }: Tables, work: () => 
 }
 
 /**
- * Looks at what is in the place of the engine's tables, before anything reads them.
- * @throws MigrationError `UNTRUSTED_HISTORY` when that is not an ordinary table of somebody trusted
+ * Finds and checks the engine's tables before anything reads them.
+ * @throws MigrationError `UNTRUSTED_HISTORY` for one that is no ordinary table of a trusted owner
  */
 export async function findTables(session: Session, tables: Tables): Promise<Existing> {
   const schemas = [...new Set([...tables.options.schema, tables.options.migrationsSchema])];
@@ -83,9 +83,9 @@ export const missingSchemaMessage = (schema: string): string => `schema "${schem
 export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
 
 /**
- * Creates what is missing, and writes the first rows with it, in one transaction. Call with the migration lock held.
- * @returns which tables these are now
- * @throws MigrationError `USAGE` when a schema is missing and `createSchema` is off
+ * Creates missing tables and writes the first rows in one transaction. Call with the migration lock held.
+ * @returns the oids of the tables
+ * @throws MigrationError `SCHEMA_NOT_FOUND` when a schema is missing and `createSchema` is off
  */
 export async function ensureTables(
   session: Session,
@@ -106,7 +106,7 @@ export async function ensureTables(
   return (await findTables(session, tables)).identity;
 }
 
-/** The users' own tables in the configured schemas; outside the first schema with its name. */
+/** Lists the users' tables in the configured schemas, qualified outside the first schema. */
 export async function listTables(session: Session, { applied, history, options }: Tables): Promise<string[]> {
   const rows = await session.rows<{ name: string }>(
     `SELECT CASE WHEN n.nspname = $4 THEN '' ELSE pg_catalog.quote_ident(n.nspname) || '.' END || pg_catalog.quote_ident(c.relname) AS name
@@ -120,17 +120,17 @@ export async function listTables(session: Session, { applied, history, options }
   return rows.map((row) => row.name);
 }
 
-/** The table exactly as node-pg-migrate makes it. Default privileges of the schema may let others read it, no more. */
+/** The table exactly as node-pg-migrate makes it. Default privileges may let other roles read it, but not write it. */
 function createApplied({ applied }: Tables): string[] {
   return [
     `CREATE TABLE ${applied} (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)`,
-    takeBack(applied, "writing"),
+    revokeDefaults(applied, "writing"),
   ];
 }
 
 /**
- * The shape is for ever; `format` tells a later version what it reads. Stored down SQL is executed by whoever
- * rolls back, so nobody else may write here: default privileges of the schema are taken away again.
+ * The shape never changes; `format` tells a later version what it reads. Recorded down SQL is executed with the rights of
+ * the role that migrates, so no other role may write here: rights from default privileges are revoked.
  */
 function createHistory(tables: Tables): string[] {
   const { history } = tables;
@@ -164,6 +164,6 @@ function createHistory(tables: Tables): string[] {
     `CREATE INDEX ON ${history} (migration, id)`,
     `CREATE INDEX ON ${history} (applied_id, id) WHERE applied_id IS NOT NULL`,
     `CREATE INDEX ON ${history} (id) WHERE no_transaction AND state <> 'finished'`,
-    takeBack(history, "everything"),
+    revokeDefaults(history, "everything"),
   ];
 }

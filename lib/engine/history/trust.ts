@@ -3,7 +3,7 @@ import { MigrationError } from "../../core/index.ts";
 import { ANOTHER_TABLE, type Session } from "../../postgres/index.ts";
 import type { TableNames } from "./guard.ts";
 
-/** What the catalogue says of one of the engine's tables. Statements in it would put right what is wrong. */
+/** Facts from the catalog about one of the engine's tables. Statements in it would correct what is wrong. */
 export interface TableFacts {
   readonly oid: number;
   /** Qualified and quoted. */
@@ -19,16 +19,16 @@ export interface TableFacts {
   readonly policies: readonly string[];
   readonly isFiltered: boolean;
   readonly inheritance: readonly string[];
-  /** Columns with a type that is not the server's own, each with that type. */
+  /** Columns whose type is not built in, each with its type. */
   readonly types: readonly string[];
-  /** What its defaults, constraints and indexes call, or are, that cannot be trusted. */
+  /** Untrusted code in defaults, constraints and indexes. */
   readonly code: readonly string[];
 }
 
 /**
- * An owner is trusted who could do the same anyway: the user, a role of theirs, a superuser, the owner of the database
- * or of the schema. (A superuser counts as a member of every role; that is no sign of trust.) Who only reads, and could
- * not write, such as a role for monitoring, need not know the owner.
+ * An owner is trusted if it has such power anyway: the user, a role of the user, a superuser, the owner of the database or
+ * of the schema. (A superuser is a member of every role, which is no sign of trust.) For a read-only user without the
+ * right to write, such as a role for monitoring, every owner is trusted.
  */
 const OWNER_TRUSTED = `(
   pg_catalog.pg_get_userbyid(c.relowner) = current_user
@@ -40,18 +40,18 @@ const OWNER_TRUSTED = `(
   OR (pg_catalog.current_setting('transaction_read_only') = 'on'
       AND NOT pg_catalog.has_table_privilege(c.oid, 'INSERT')))`;
 
-/** Oids below are given out before the first user connects. */
+/** Lower oids belong to objects of the server itself. */
 const FIRST_USER_OID = 16384;
 
-/** What a row goes through when it is written, apart from triggers: the catalogue and the oid of each. */
+/** The objects that a written row passes, apart from triggers: catalog and oid of each. */
 const WRITTEN_THROUGH = `
   SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass AS classid, oid AS objid FROM pg_catalog.pg_attrdef WHERE adrelid = c.oid
   UNION ALL SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, oid FROM pg_catalog.pg_constraint WHERE conrelid = c.oid
   UNION ALL SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid`;
 
 /**
- * Expressions that the engine's and node-pg-migrate's tables have, as the server writes them. Of an owner who is neither
- * the user nor a superuser no others are trusted: functions of the server's own run SQL, too.
+ * Expressions in the tables of the engine and of node-pg-migrate, as the server prints them. If the owner is neither the
+ * user nor a superuser, no other expressions are trusted: built-in functions can run SQL, too.
  */
 const USUAL_DEFAULT = String.raw`^(nextval\('[^']+'::regclass\)|(pg_catalog\.)?(now|clock_timestamp)\(\)|CURRENT_TIMESTAMP|true|false|-?\d+|'[^']*'::[a-z ]+)$`;
 const USUAL_CHECK = String.raw`^CHECK \(\((jsonb_typeof\(\w+\) = 'array'::text|\w+ = ANY \(ARRAY\[('\w+'::text(, )?)+\]\))\)\)$`;
@@ -114,8 +114,8 @@ export function ordinaryTables(tables: TableNames): string {
 }
 
 /**
- * Refuses a relation in the place of one of the engine's tables that would run somebody else's code when it is read or
- * written: with the rights of whoever migrates, which may be a superuser's.
+ * Refuses a relation in place of one of the engine's tables if reading or writing it would run code of another role with
+ * the rights of the role that migrates, which may be a superuser.
  * @throws MigrationError `UNTRUSTED_HISTORY`
  */
 export function requireOrdinary(tables: readonly TableFacts[]): void {
@@ -165,7 +165,7 @@ function problemOf(table: TableFacts): Problem | undefined {
   return undefined;
 }
 
-/** What `relkind` stands for, and how it is dropped. */
+/** The meaning of `relkind`, and the command to drop such a relation. */
 const KINDS: Readonly<Record<string, readonly [noun: string, command: string]>> = {
   v: ["a view", "DROP VIEW"],
   m: ["a materialized view", "DROP MATERIALIZED VIEW"],
@@ -187,9 +187,9 @@ interface Trust {
 }
 
 /**
- * Stored SQL is executed with the rights of whoever rolls back, so it is only as good as the table it comes from: a
- * table of the current user that nobody else but superusers may write: by a grant to anybody, or as somebody who can log
- * in and has such a role.
+ * Recorded SQL is executed with the rights of the role that migrates, so it is only as safe as its table. The table must
+ * belong to the current user, and only superusers may write it besides: no role may have a grant, and no role with a
+ * login may be a member of one that has.
  * @throws MigrationError `UNTRUSTED_HISTORY`
  */
 export async function requireTrustedHistory(session: Session, tables: TableNames): Promise<void> {

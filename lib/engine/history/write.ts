@@ -8,40 +8,39 @@ export interface HistoryEntry {
   readonly migration: string;
   readonly action: HistoryAction;
   readonly state: "started" | "finished" | "failed";
-  /** No-transaction only: number of statements finished; absent when nothing was left behind. */
+  /** Outside a transaction: number of finished statements; absent when nothing has stayed. */
   readonly statement?: number;
   readonly sourceDigest?: string;
   readonly sqlDigest?: string;
   readonly digestVersion?: number;
-  /** What was sent, passwords masked: for people who ask what has changed since. */
+  /** The SQL that was sent, secrets masked, to show later what has changed. */
   readonly upSql?: readonly string[];
-  /** What would undo it, to be executed. */
+  /** The SQL that would undo it, to be executed. */
   readonly downSql?: readonly string[];
   readonly noTransaction?: boolean;
   readonly errorCode?: string;
   readonly durationMs?: number | Duration;
-  /** A person's reason, for what only a person can decide. */
+  /** A person's reason for a decision. */
   readonly note?: string;
 }
 
-/** Of a migration whose record travels with its SQL: only the server knows how long that took. */
+/** The duration of a migration that is recorded in the same message as its SQL: the server adds its own time. */
 export interface Duration {
   /** Milliseconds before the message was sent. */
   readonly before: number;
 }
 
-/** How far a no-transaction migration has come. */
+/** How far a migration without a transaction has come. */
 export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
   readonly durationMs?: number;
 }
 
 /**
- * Writes both tables as SQL text with literals: the two rows and the COMMIT travel in one message, so that there
- * is no moment in which one of them exists without the other.
+ * Writes both tables. All methods return SQL with literals, so that the rows and the COMMIT go to the server in one message.
  */
 export class Ledger {
   readonly #tables: Tables;
-  /** What all rows of a run have in common. */
+  /** The columns that all rows of a run share. */
   readonly #common: readonly Column[];
   readonly #newestRunOn: string | null;
   readonly #provenance: Provenance;
@@ -49,19 +48,19 @@ export class Ledger {
   /** Goes before each write: see `sameTables`. */
   #guard = "";
 
-  /** Its statements are for the transaction that makes the tables; for later ones see `on`. */
+  /** For statements in the transaction that makes the tables; for later ones see `on`. */
   constructor(tables: Tables, provenance: Provenance, run: string, newestRunOn: string | null) {
     const { actor, origin, revision, bundle, tool } = provenance;
     requireStorable("the revision of the run", revision);
     this.#tables = tables;
-    // Read once: the revision may be a question to git.
+    // Read once, because reading the revision may start git.
     this.#provenance = { actor, origin, revision, bundle, tool };
     this.#common = columnsOf({ run, actor, origin, revision, bundle, tool });
     this.#newestRunOn = newestRunOn;
     this.run = run;
   }
 
-  /** The same, for tables that were looked at: each of its statements fails where it would write to others. */
+  /** A ledger for checked tables: each of its statements fails if it would write to other tables. */
   on(identity: Identity): Ledger {
     const ledger = new Ledger(this.#tables, this.#provenance, this.run, this.#newestRunOn);
     ledger.#guard = sameTables(this.#tables, identity, "write")
@@ -71,9 +70,9 @@ export class Ledger {
   }
 
   /**
-   * Counts a migration as applied: its row and the history's, which points to it, in one statement. `run_on` never
-   * goes back behind the rows that are there: plain node-pg-migrate orders by it, and an adopted table may hold
-   * local times from a zone ahead of UTC.
+   * Records a migration as applied: one statement writes its row and the row of the history, which points to it. `run_on`
+   * is never older than that of earlier rows: plain node-pg-migrate orders by it, and an adopted table may hold local
+   * times from a zone ahead of UTC.
    */
   recordApplied(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
@@ -83,18 +82,18 @@ export class Ledger {
     );
   }
 
-  /** Counts a migration as not applied any more. */
+  /** Records a migration as no longer applied. */
   recordUnapplied(entry: HistoryEntry): string {
     return `${this.#guard}${this.#deleteApplied(entry.migration)}; ${this.#insert(entry)}`;
   }
 
-  /** Counts what is applied under one name as applied under another. */
+  /** Changes the name of an applied migration. */
   renameApplied(before: string, now: string): string {
     const name = quoteLiteral(now);
     return `${this.#guard}UPDATE ONLY ${this.#tables.applied} SET name = ${name} WHERE name = ${quoteLiteral(before)}`;
   }
 
-  /** A row about a migration that is applied and stays so. */
+  /** Adds a row to the history of an applied migration. */
   recordAbout(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     const { applied, history } = this.#tables;
@@ -122,7 +121,7 @@ export class Ledger {
     return `INSERT INTO ${this.#tables.history} (${names}) VALUES (${values})`;
   }
 
-  /** As `record`, unless this run has a row for the migration: a no-transaction one keeps the statement it reached. */
+  /** As `record`, unless this run already has a row for the migration, which holds the statement that it reached. */
   recordFailure(entry: HistoryEntry): string {
     const [names, values] = this.#columns(entry);
     const { history } = this.#tables;
@@ -155,7 +154,7 @@ export class Ledger {
     return [listed(given.map(([name]) => name)), listed(given.map(([, value]) => value))];
   }
 
-  /** Moves this run's unfinished row of a no-transaction migration on. */
+  /** Updates this run's unfinished row of a migration without a transaction. */
   advance(migration: string, change: Progress): string {
     return this.#guard + this.#update(migration, change);
   }
@@ -164,7 +163,7 @@ export class Ledger {
     return `UPDATE ONLY ${this.#tables.history} SET ${this.#changes(change)} WHERE ${this.#ownStarted(migration)}`;
   }
 
-  /** As `advance`, at the end of the migration: it counts as applied, or not any more. */
+  /** As `advance`, at the end of the migration: records it as applied, or as no longer applied. */
   finish(migration: string, direction: Direction, change: Progress): string {
     const { history } = this.#tables;
     const where = this.#ownStarted(migration);
@@ -192,7 +191,7 @@ export class Ledger {
 
 type Column = readonly [name: string, literal: string];
 
-/** What a column can be given; a list is JSON. */
+/** A value for a column; a list becomes JSON. */
 type Value = string | number | boolean | readonly string[];
 
 function columnsOf(values: Readonly<Record<string, Value | undefined>>): Column[] {
@@ -205,12 +204,12 @@ function literalOf(value: Value): string {
   return typeof value === "object" ? quoteJson(value) : quoteLiteral(String(value));
 }
 
-/** Separated by commas. Unlike `join`, it does not copy the SQL of a large migration. */
+/** Joins with commas. Unlike `join`, this does not copy the SQL of a large migration. */
 function listed(values: readonly string[]): string {
   return values.reduce((list, value) => `${list}, ${value}`);
 }
 
-/** `statement_timestamp()` is when the server was given the message. */
+/** `statement_timestamp()` is the time at which the server received the message. */
 function sinceMessage({ before }: Duration): string {
   return `${Math.round(before)} + 1000 * pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())`;
 }

@@ -3,17 +3,17 @@ import { MigrationError, type Observer } from "../../core/index.ts";
 import type { Session } from "../../postgres/index.ts";
 import type { TableNames } from "./guard.ts";
 
-/** What one role (or `PUBLIC`) may do to one of the engine's tables, or to the sequence of its ids, besides reading. */
+/** Rights of one role (or `PUBLIC`) to change one of the engine's tables, or the sequence of its ids. */
 interface Grant {
   readonly grantee: string;
-  /** The statement that takes it back. */
+  /** The statement that revokes them. */
   readonly revoke: string;
   readonly mayRevoke: boolean;
 }
 
 /**
- * Rights of roles that are neither the owner nor the user nor superusers. Who is no owner may need a right of a role of
- * theirs. Of a sequence only `UPDATE` counts: with it ids, which tell the order of application, can be set.
+ * Finds the rights of roles other than the owner, the user and superusers. A user who is not the owner may need the right
+ * of one of its roles. Of a sequence only `UPDATE` counts: it allows to set ids, which are the order of application.
  */
 function findGrants(session: Session, { applied, history }: TableNames): Promise<Grant[]> {
   return session.rows<Grant>(
@@ -47,8 +47,8 @@ function findGrants(session: Session, { applied, history }: TableNames): Promise
 const OIDS = "pg_catalog.to_regclass($1)::pg_catalog.oid, pg_catalog.to_regclass($2)::pg_catalog.oid";
 
 /**
- * Refuses to undo where others may write the tables: they could choose what is undone, and with which SQL.
- * @throws MigrationError `UNTRUSTED_HISTORY` with the statements that take those rights back
+ * Refuses to undo while other roles may write the tables: they could choose what is undone, and with which SQL.
+ * @throws MigrationError `UNTRUSTED_HISTORY` with the statements that revoke those rights
  */
 export async function requireNoOtherWriters(session: Session, tables: TableNames): Promise<void> {
   const grants = await findGrants(session, tables);
@@ -61,10 +61,10 @@ export async function requireNoOtherWriters(session: Session, tables: TableNames
 }
 
 /**
- * Takes back what others may do to the tables besides reading. `GRANT ... ON ALL TABLES` gives such rights to whoever
- * works with the tables of the same schema; with them one can run code as whoever migrates, or make migrations run again.
+ * Revokes rights of other roles to change the tables. `GRANT ... ON ALL TABLES` gives such rights to roles that work with
+ * the schema; they allow to run code as the role that migrates, or to make migrations run again.
  */
-export async function takeBackRights(session: Session, tables: TableNames, observe: Observer): Promise<void> {
+export async function revokeRights(session: Session, tables: TableNames, observe: Observer): Promise<void> {
   const grants = await findGrants(session, tables);
   if (grants.length === 0) return;
   const who = granteesOf(grants);
@@ -85,8 +85,8 @@ function statementsOf(grants: readonly Grant[]): string {
   return grants.map(({ revoke }) => revoke).join("; ");
 }
 
-/** One statement that takes rights to a new table, which default privileges have given, back from all but its owner. */
-export function takeBack(name: string, what: "writing" | "everything"): string {
+/** One statement that revokes the rights to a new table that default privileges have given to other roles. */
+export function revokeDefaults(name: string, what: "writing" | "everything"): string {
   const table = pg.escapeLiteral(name);
   const body = `DECLARE object record;
     BEGIN
