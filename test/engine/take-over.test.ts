@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { MigrationError } from "../../lib/core/index.ts";
 import { openFolder } from "../../lib/folder/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
@@ -72,7 +73,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
         ...(await openFolder(dir)),
         digests: async (names: readonly string[]) => {
           if (names.includes("2_b"))
-            throw Object.assign(new Error("2_b cannot be read"), { code: "MIGRATION" });
+            throw new MigrationError("MIGRATION", "2_b cannot be read");
           return new Map(names.map((name) => [name, "0".repeat(64)]));
         },
       };
