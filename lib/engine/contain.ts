@@ -170,7 +170,8 @@ function placeBelow(caller: (...args: never[]) => unknown, error: Error): string
 
 function isForeign(file: string): boolean {
   return (
-    /[\\/]node_modules[\\/]|[\\/]lib[\\/]migrator[\\/]/.test(file) || file.endsWith(import.meta.filename)
+    /[\\/]node_modules[\\/]|[\\/]lib[\\/](?:engine|postgres)[\\/]/.test(file) ||
+    file.endsWith(import.meta.filename)
   );
 }
 

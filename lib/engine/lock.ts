@@ -35,7 +35,8 @@ async function acquire({ session, options, observe, signal }: Context): Promise<
     const holder = await findHolder(session);
     const leftMs = giveUpAt - performance.now();
     if (leftMs <= 0) throw lockHeld(holder, waitMs);
-    if (reported !== (holder?.pid ?? null)) observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
+    if (reported !== (holder?.pid ?? null))
+      observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
     reported = holder?.pid ?? null;
     // Jitter, so that many waiting runs do not poll at the same time.
     await sleep(Math.min(leftMs, 100 + Math.random() * 200), undefined, { signal }).catch(() => {});

@@ -3,7 +3,7 @@ import { type Direction, MigrationError } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
 import { tokenize } from "../sql/index.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
-import { chooseAction, HOW_TO_DECLARE, type MigrationCode, PlainSql, type ChosenAction } from "./load.ts";
+import { type ChosenAction, chooseAction, HOW_TO_DECLARE, type MigrationCode, PlainSql } from "./load.ts";
 import type { CollectRequest, RenderedSql } from "./node-pg-migrate.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { callSite, MigrationQueries, placeOf, type RunQuery } from "./queries.ts";

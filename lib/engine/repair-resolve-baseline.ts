@@ -160,7 +160,11 @@ async function retry(
   const { name, statement } = partial;
   const [planned] = await planUp(source, [name], loadOptions(context));
   const recorded = await readStoppedSql(session, tables, existing.identity, name);
-  if (planned?.rendered.kind !== "static" || planned.rendered.transactional || recorded?.statements === null) {
+  if (
+    planned?.rendered.kind !== "static" ||
+    planned.rendered.transactional ||
+    recorded?.statements === null
+  ) {
     throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
       migration: name,
       hint: "Finish it by hand, then resolve it as --applied or --reverted.",

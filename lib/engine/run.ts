@@ -106,7 +106,8 @@ class Progress {
    */
   retryable(error: unknown): PlannedMigration {
     const first = this.next ?? this.current;
-    if (first === undefined || (first.rendered.kind === "static" && !first.rendered.transactional)) throw error;
+    if (first === undefined || (first.rendered.kind === "static" && !first.rendered.transactional))
+      throw error;
     return first;
   }
 }

@@ -3,7 +3,7 @@ import type { SessionInfo } from "../core/index.ts";
 import { maskSecrets } from "../sql/index.ts";
 import { ENGINE_PATH } from "./session-settings.ts";
 
-/** Columns of `pg_stat_activity` (as `a`) that make a `SessionInfo`; to be asked for in the engine's search path. */
+/** Columns of `pg_stat_activity` (as `a`) for a `SessionInfo`. Query them in the engine's search path. */
 export const SESSION_COLUMNS = `a.pid, a.usename AS "user", a.application_name AS application,
   pg_catalog.host(a.client_addr) AS client, a.state, a.query,
   (extract(epoch FROM pg_catalog.clock_timestamp() - COALESCE(a.xact_start, a.query_start)) * 1000)::bigint::float8 AS "sinceMs"`;
@@ -14,32 +14,32 @@ const SHOWN_QUERY = 200;
 export type SessionRow = Omit<SessionInfo, "migration">;
 
 /**
- * A session as it may be shown: what it runs is cut short, and its passwords are masked. Of a session of this engine the
- * title of its message is shown, and not the SQL around the migration's.
+ * A session as it may be shown: its query is cut short, and secrets in it are masked. For a session of this engine, the
+ * title of its message is shown in place of the SQL around the migration.
  */
 export function presentable(session: SessionRow): SessionInfo {
   const { query, application, state } = session;
-  const isOurs = application?.startsWith("cdk-pg-migrate") ?? false;
-  const [, migration = null, sql = null] = (isOurs && TITLE.exec(query ?? "")) || [];
-  const text = migration === null ? (isOurs && state !== "active" ? null : query) : sql;
+  const isEngine = application?.startsWith("cdk-pg-migrate") ?? false;
+  const [, migration = null, sql = null] = (isEngine && TITLE.exec(query ?? "")) || [];
+  const text = migration === null ? (isEngine && state !== "active" ? null : query) : sql;
   return { ...session, query: text === null ? null : shorten(text), migration };
 }
 
-/** The comment that begins the message of a migration: its name, then its SQL. */
+/** The comment at the beginning of the message of a migration: its name, then its SQL. */
 const TITLE = /^\/\* (.+?)(?:: (.*?))? \*\/\n/s;
 
 function shorten(query: string): string {
   return maskSecrets(query).replace(/\s+/g, " ").trim().slice(0, SHOWN_QUERY);
 }
 
-/** The sessions that `pid` waits for. */
+/** Finds the sessions that block `pid`. */
 export async function findBlockers(client: pg.Client, pid: number): Promise<SessionInfo[]> {
   const answer = await client.query<SessionRow>(
     `SET LOCAL search_path = ${ENGINE_PATH};
      SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
      WHERE a.pid = ANY (pg_catalog.pg_blocking_pids(${Math.trunc(pid)})) ORDER BY a.pid`,
   );
-  // The driver answers several statements with a list of results.
+  // For several statements the driver returns a list of results.
   return ([answer].flat().at(-1)?.rows ?? []).map(presentable);
 }
 

@@ -7,22 +7,22 @@ import { endClient } from "./connect.ts";
 export interface BlockerWatchSetup {
   readonly connect: (signal: AbortSignal) => Promise<pg.Client>;
   readonly pid: number;
-  /** Milliseconds after which a statement is looked at, and between looks. */
+  /** Milliseconds between two checks. */
   readonly intervalMs: number;
   readonly onBlocked: (blockers: readonly SessionInfo[]) => void;
 }
 
 /**
- * Looks, over a second connection made only when it is needed, at who keeps a statement waiting. Once a statement
- * has given up, the server no longer knows.
+ * Finds out which sessions block a running statement, over a second connection that is made on demand. After a lock
+ * timeout the server no longer knows them.
  */
 export class BlockerWatch {
   readonly #setup: BlockerWatchSetup;
   readonly #ended = new AbortController();
   #client: Promise<pg.Client> | undefined;
-  /** The look that is under way. */
-  #looking: Promise<void> | undefined;
-  /** When the next look makes sense, after one that failed. */
+  /** The running check. */
+  #checking: Promise<void> | undefined;
+  /** Time of the next check after a failed one. */
   #notBefore = 0;
   #seen: readonly SessionInfo[] = [];
 
@@ -30,48 +30,48 @@ export class BlockerWatch {
     this.#setup = setup;
   }
 
-  /** Watches while `work` is under way. */
+  /** Watches while `work` runs. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#seen = [];
-    const timer = setInterval(() => this.#start(), this.#setup.intervalMs);
+    const timer = setInterval(() => this.#startCheck(), this.#setup.intervalMs);
     try {
       return await work();
     } finally {
       clearInterval(timer);
-      // A look that is under way may name the blocker; one that gets no answer is not worth waiting for.
-      if (this.#looking !== undefined)
-        await Promise.race([this.#looking, sleep(500, undefined, { ref: false })]);
+      // A running check may still find the blocker. It is not awaited for long.
+      if (this.#checking !== undefined)
+        await Promise.race([this.#checking, sleep(500, undefined, { ref: false })]);
     }
   }
 
-  /** Who blocked the last statement that was watched, as far as was seen. */
+  /** The sessions that were found to block the last statement. */
   get blockers(): readonly SessionInfo[] {
     return this.#seen;
   }
 
-  /** Gives up what is under way: on a network that is gone, a connection attempt takes as long as it may. */
+  /** Aborts a running attempt to connect, and ends the connection. */
   async end(): Promise<void> {
     this.#ended.abort();
     await this.#client?.then(endClient).catch(() => {});
   }
 
-  /** One look at a time. */
-  #start(): void {
-    if (this.#looking !== undefined || performance.now() < this.#notBefore) return;
-    this.#looking = this.#look().finally(() => {
-      this.#looking = undefined;
+  /** Starts a check unless one is running. */
+  #startCheck(): void {
+    if (this.#checking !== undefined || performance.now() < this.#notBefore) return;
+    this.#checking = this.#check().finally(() => {
+      this.#checking = undefined;
     });
   }
 
-  /** Knowing who blocks is a courtesy: a server without a connection to spare must not fail the run. */
-  async #look(): Promise<void> {
+  /** A failed check must not fail the run, for example when the server has no connection left. */
+  async #check(): Promise<void> {
     try {
       this.#client ??= this.#setup.connect(this.#ended.signal);
-      const found = await findBlockers(await this.#client, this.#setup.pid);
-      if (found.length === 0) return;
+      const blockers = await findBlockers(await this.#client, this.#setup.pid);
+      if (blockers.length === 0) return;
       const known = new Set(this.#seen.map(({ pid }) => pid));
-      this.#seen = found;
-      if (found.some(({ pid }) => !known.has(pid))) this.#setup.onBlocked(found);
+      this.#seen = blockers;
+      if (blockers.some(({ pid }) => !known.has(pid))) this.#setup.onBlocked(blockers);
     } catch {
       const failed = this.#client;
       this.#client = undefined;
@@ -81,5 +81,5 @@ export class BlockerWatch {
   }
 }
 
-/** After a look that failed. */
+/** Milliseconds between a failed check and the next one. */
 const PAUSE_MS = 5_000;

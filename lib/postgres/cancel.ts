@@ -1,6 +1,6 @@
 import { MigrationError } from "../core/index.ts";
 
-/** Why an aborted signal was aborted: by a person, or because time is up (`DEADLINE`, see `withDeadline`). */
+/** The error for an aborted signal: `CANCELLED`, or `DEADLINE` (see `withDeadline`). */
 export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError {
   const reason: unknown = signal.reason;
   if (reason instanceof MigrationError) return reason.with(cause === undefined ? {} : { cause });
@@ -8,7 +8,7 @@ export function cancelled(signal: AbortSignal, cause?: unknown): MigrationError 
   return new MigrationError("CANCELLED", `cancelled${why}`, cause === undefined ? {} : { cause });
 }
 
-/** Waits for `work` until the signal fires: code of a migration may take its time, or never end. */
+/** Waits for `work` until the signal fires: code of a migration may never end. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
@@ -19,17 +19,17 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Milliseconds for a statement to end after it was cancelled; a dead connection never tells. */
+/** Milliseconds for a statement to end after it was cancelled: a dead connection gives no answer. */
 const GRACE_MS = 3_000;
 
 export interface CancelHooks {
-  /** Asks the server to stop the statement, until that is given up. */
+  /** Asks the server to cancel the statement. @param givenUp aborts the attempt */
   readonly cancel: (givenUp: AbortSignal) => Promise<void>;
-  /** Ends the connection, when asking did not help. */
+  /** Ends the connection if the statement was not cancelled in time. */
   readonly cut: () => void;
 }
 
-/** Cancels a query once if the signal fires while it is under way. */
+/** Cancels a running query when the signal fires. */
 export class CancelOnAbort {
   readonly #signal: AbortSignal | undefined;
   readonly #listener: () => void;
@@ -49,7 +49,7 @@ export class CancelOnAbort {
     signal?.addEventListener("abort", this.#listener, { once: true });
   }
 
-  /** A cancel that was sent must have arrived before the session is used again: it would hit the next statement. */
+  /** Waits until a cancel request has arrived: it would otherwise cancel the next statement of the session. */
   async settled(): Promise<void> {
     this.#signal?.removeEventListener("abort", this.#listener);
     clearTimeout(this.#grace);

@@ -3,17 +3,17 @@ import { MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, type TlsSettings, whereOf } from "./settings.ts";
 
 export interface ClientOptions {
-  /** Shown in `pg_stat_activity`: this is how a waiter learns who holds a lock. */
+  /** Shown in `pg_stat_activity`, where a waiting run finds the lock holder. */
   readonly applicationName: string;
   /** Milliseconds for the connection attempt. */
   readonly connectTimeoutMs: number;
-  /** Milliseconds after which a query without an answer fails. Default: it is waited for. */
+  /** Milliseconds after which a query without an answer fails. @default - no limit */
   readonly queryTimeoutMs?: number | undefined;
 }
 
 /**
- * A client whose every field is ours. pg fills what is empty from `PG*` variables and a password file, so that a
- * forgotten variable could send a migration to another database: nothing is left empty here.
+ * Creates a client with every field set. pg fills empty fields from `PG*` variables and a password file: a forgotten
+ * variable could send a migration to another database.
  */
 export function createClient(settings: ConnectionSettings, options: ClientOptions): pg.Client {
   const client = new pg.Client({
@@ -21,7 +21,7 @@ export function createClient(settings: ConnectionSettings, options: ClientOption
     port: settings.port,
     database: settings.database,
     user: settings.user,
-    // A function, because pg takes an empty string for "look elsewhere".
+    // A function, because for an empty string pg reads the password from elsewhere.
     password: () => settings.password,
     ssl: tlsOptions(settings.tls),
     sslnegotiation: "postgres",
@@ -51,8 +51,8 @@ function tlsOptions(tls: TlsSettings): pg.ClientConfig["ssl"] {
 }
 
 /**
- * Without TLS the password goes to nobody who asks for it in a way in which it can be read or guessed. Any process may
- * listen on a port of this machine, so that a loopback address is no exception.
+ * Refuses to send the password without TLS in a form in which it can be read or guessed. A loopback address is no
+ * exception, because any process may listen on a port of this machine.
  */
 function refuseToExposePassword(client: pg.Client, settings: ConnectionSettings): void {
   const refuse = (exposure: string) => () =>
@@ -71,8 +71,8 @@ function refuseToExposePassword(client: pg.Client, settings: ConnectionSettings)
 }
 
 /**
- * With SCRAM a server proves that it knows the password too. The driver checks the proof when it comes; a server that
- * says "welcome" without one is refused here.
+ * With SCRAM the server proves that it knows the password, too. The driver checks the proof if it comes; this refuses a
+ * server that accepts the login without a proof.
  */
 function requireServerProof(client: pg.Client, settings: ConnectionSettings): void {
   let missing = false;
@@ -102,7 +102,7 @@ function noPassword(settings: ConnectionSettings): MigrationError {
   );
 }
 
-/** Called before the driver's own listener: with its socket closed, that one has nothing left to write to. */
+/** Fails the connection before the driver's listener runs: the socket is closed, so that the driver sends nothing. */
 function giveUp(client: pg.Client, error: MigrationError): void {
   client.connection.emit("error", error);
   client.connection.stream.destroy();

@@ -11,15 +11,15 @@ export interface SessionOptions {
   readonly options: ResolvedOptions;
   readonly applicationName: string;
   readonly observe: Observer;
-  /** Cancels the running statement, and refuses the next. */
+  /** Cancels the running statement, and refuses the next one. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for a query of a helping connection; the run's own has no such limit. */
+  /** Milliseconds for a query of a helper connection. The connection of the run has no such limit. */
   readonly queryTimeoutMs?: number;
-  /** Milliseconds since the epoch; statements are limited to what is left until then. */
+  /** Milliseconds since the epoch. No statement runs longer. */
   readonly deadline?: number | undefined;
 }
 
-/** Connects; waits, within bounds, for a server that is starting or that cannot be reached at the moment. */
+/** Connects. Retries, within bounds, while the server is starting or cannot be reached. */
 export async function connect(setup: SessionOptions): Promise<pg.Client> {
   const { connection, options, observe, signal } = setup;
   const startedAt = performance.now();
@@ -41,18 +41,18 @@ export async function connect(setup: SessionOptions): Promise<pg.Client> {
 
 const STARTING_PAUSE_MS = 250;
 
-/** Grows, so that a server that restarts is found soon and one that is stopped is not hammered. */
+/** Milliseconds before the next attempt. They grow, so that a restarted server is found soon and a stopped one is not flooded. */
 function pauseAfter(attempt: number): number {
   return Math.min(250 * 2 ** (attempt - 1), 3_000);
 }
 
-/** Milliseconds to go on trying after this error. */
+/** Milliseconds for retries after this error. */
 function patience(error: unknown, { startingWaitMs, databaseWaitMs }: ResolvedOptions): number {
   if (isStarting(error)) return Math.max(startingWaitMs, databaseWaitMs);
   return isOutOfReach(error) ? databaseWaitMs : 0;
 }
 
-/** One try. An abort ends it at once: a host that does not answer would keep the user waiting. */
+/** Makes one attempt. An abort ends it at once, also when the host does not answer. */
 export async function connectOnce(setup: SessionOptions): Promise<pg.Client> {
   const { connection, options, applicationName, queryTimeoutMs } = setup;
   const { connectTimeoutMs = options.connectTimeoutMs } = connection;
@@ -67,14 +67,14 @@ export async function connectOnce(setup: SessionOptions): Promise<pg.Client> {
 }
 
 /**
- * A second connection, for looking and cancelling: what it asks is answered soon or not at all.
+ * Makes a second connection, for short queries and cancel requests.
  * @param signal ends the attempt to connect
  */
 export function connectHelper(setup: SessionOptions, signal: AbortSignal): Promise<pg.Client> {
   return connectOnce({ ...setup, signal, queryTimeoutMs: 5_000 });
 }
 
-/** Does `work`, and cuts the connection when the user has had enough of it. */
+/** Does `work`, and cuts the connection when the signal fires. */
 export async function cuttingOnAbort<T>(
   client: pg.Client,
   signal: AbortSignal | undefined,
@@ -90,14 +90,14 @@ export async function cuttingOnAbort<T>(
   }
 }
 
-/** Ends the connection at once: what waits for an answer fails, and the server rolls back when it notices. */
+/** Ends the connection at once: running queries fail, and the server rolls back when it notices. */
 export function cutConnection(client: pg.Client): void {
   client.connection.stream.destroy();
 }
 
 const GOODBYE_MS = 1_000;
 
-/** Says goodbye, and does not wait for an answer that may never come. */
+/** Ends the connection in order, or cuts it after a second. */
 export async function endClient(client: pg.Client): Promise<void> {
   const timer = setTimeout(() => cutConnection(client), GOODBYE_MS);
   await client.end().catch(() => {});

@@ -9,7 +9,7 @@ import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 import { shownOf, sqlError } from "./sql-error.ts";
 
-/** A connection on which one thing is asked at a time, can be cancelled, and fails with a typed error. */
+/** A connection that sends one message at a time. Messages can be cancelled, and fail with typed errors. */
 export class Connection {
   readonly #client: pg.Client;
   readonly #pid: number;
@@ -17,7 +17,7 @@ export class Connection {
   readonly #watch: BlockerWatch;
   #lost = false;
 
-  /** @param pid of the server's process */
+  /** @param pid of the server process */
   constructor(client: pg.Client, pid: number, setup: SessionOptions) {
     this.#client = client;
     this.#pid = pid;
@@ -30,14 +30,14 @@ export class Connection {
     });
   }
 
-  /** False once the connection was lost: nothing can be rolled back or unlocked any more, and need not be. */
+  /** False once the connection is lost. The server then rolls back and releases locks by itself. */
   get usable(): boolean {
     return !this.#lost;
   }
 
   /**
-   * Sends something and waits for the answer.
-   * @param placeOf the SQL that a failure is about
+   * Sends a message and waits for the answer.
+   * @param placeOf finds the SQL that failed
    * @throws MigrationError `SQL`, `LOCK_TIMEOUT`, `CONNECTION` when the connection is lost, `CANCELLED`, `DEADLINE`
    */
   async ask<T>(send: (client: pg.Client) => Promise<T>, placeOf: (failure: Failure) => Place): Promise<T> {
@@ -57,8 +57,8 @@ export class Connection {
   }
 
   /**
-   * One of the last queries of a session, after a cancel too: a server that does not answer must not keep the user
-   * waiting. False when it failed.
+   * Sends one of the last queries of a session, also after a cancel. Waits a few seconds at most.
+   * @returns false when it failed
    */
   async askAtLast(text: string): Promise<boolean> {
     if (!this.usable) return false;
@@ -89,7 +89,7 @@ export class Connection {
     await endClient(this.#client);
   }
 
-  /** The server's limit and our timer end at the same moment, and either may be first. */
+  /** The server's limit and the timer of this process end at the same moment, and either may be first. */
   #isTimeUp(): boolean {
     const left = leftUntil(this.#setup.deadline);
     return left !== undefined && left < 100;
@@ -107,7 +107,7 @@ export class Connection {
         "CONNECTION",
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
-          // The engine's own would show what it stores.
+          // Not for SQL of the engine, which holds recorded SQL.
           ...shownOf(place),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",
@@ -119,15 +119,15 @@ export class Connection {
   }
 
   /**
-   * Whether the connection is still there after an error. Codes do not tell: any code can be raised by SQL, and the
-   * severity is written in the language of the server.
+   * Whether the connection has survived an error. Codes do not tell, because SQL can raise any code, and the severity is
+   * in the language of the server.
    */
   async #survived({ fromServer, code = "" }: Failure): Promise<boolean> {
     if (!fromServer) return false;
     return /^(08|57P|25P03)/.test(code) ? this.askAtLast("") : true;
   }
 
-  /** Asks the server, over a second connection, to cancel; cuts the connection when that cannot be asked. */
+  /** Cancels the statement over a second connection; cuts the connection if that fails. */
   async #cancelStatement(givenUp: AbortSignal): Promise<void> {
     try {
       const helper = await connectHelper(this.#setup, givenUp);

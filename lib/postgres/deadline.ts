@@ -3,14 +3,14 @@ import { MigrationError } from "../core/index.ts";
 export interface Deadline {
   /** Aborted by the user's signal, or when time is up. */
   readonly signal: AbortSignal | undefined;
-  /** Forgets the deadline. */
+  /** Stops the timer. */
   clear(): void;
 }
 
-/** The longest delay a timer takes; a deadline beyond that is none. */
+/** The longest delay of a timer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** One signal for both reasons to stop. @param at milliseconds since the epoch; absent: no deadline */
+/** Joins the signal and the deadline in one signal. @param at milliseconds since the epoch; undefined: no deadline */
 export function withDeadline(signal: AbortSignal | undefined, at: number | undefined): Deadline {
   if (at === undefined) return { signal, clear: () => {} };
   const timeUp = new AbortController();
@@ -22,7 +22,7 @@ export function withDeadline(signal: AbortSignal | undefined, at: number | undef
   return { signal: AbortSignal.any(signals), clear: () => clearTimeout(timer) };
 }
 
-/** The error for a run that has used up its time. */
+/** The error for a run whose deadline has passed. */
 export function timeIsUp(): MigrationError {
   return new MigrationError("DEADLINE", "the time for this run is up", {
     hint: "Run again: it goes on where this run stopped. A single statement that needs longer needs a run with more time.",

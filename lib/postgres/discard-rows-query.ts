@@ -3,21 +3,20 @@ import pg from "pg";
 import { chunksOf } from "../sql/index.ts";
 
 /**
- * A text of SQL whose rows nobody wants. The driver would keep what every statement of it answers; here statements are
- * only counted, because that tells which one an error is about. The driver would also encode the whole text at once;
- * here it is encoded as fast as it is sent, so that a large one is not in memory a second time.
+ * A query whose rows are discarded. Completed statements are counted, which tells which one has failed. Unlike the driver's
+ * queries, it neither keeps results nor encodes the whole text at once: a large text is in memory only once.
  */
-export class Script extends pg.Query {
+export class DiscardRowsQuery extends pg.Query {
   readonly #texts: readonly string[];
   #completed = 0;
 
-  /** @param texts that are one when they are put together */
+  /** @param texts pieces of one SQL text */
   constructor(texts: readonly string[]) {
     super("");
     this.#texts = texts;
   }
 
-  /** Statements that were completed. */
+  /** Number of completed statements. */
   get completed(): number {
     return this.#completed;
   }
@@ -29,7 +28,7 @@ export class Script extends pg.Query {
     await done;
   }
 
-  // What the driver calls.
+  // The driver calls the following methods.
 
   override readonly submit = ({ stream }: pg.Connection): void => {
     const buffers = encoded(this.#texts);
@@ -55,7 +54,7 @@ export class Script extends pg.Query {
   }
 }
 
-/** The message "Query" of the protocol: its letter, its length without the letter, and a text that ends with a zero. */
+/** The message "Query" of the protocol: a letter, the length without that letter, and the text with a zero at its end. */
 function* encoded(texts: readonly string[]): Generator<Buffer, undefined> {
   const terminated = [...texts, "\0"];
   const header = Buffer.from("Q\0\0\0\0");

@@ -1,7 +1,7 @@
 import { type ErrorCode, MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, whereOf } from "./settings.ts";
 
-/** What pg and Node tell about an error, read without trusting its class (test sandboxes have classes of their own). */
+/** The fields of an error of pg or Node, read without its class, because test sandboxes have other classes. */
 export interface Failure {
   readonly message: string;
   /** A SQLSTATE, or Node's error code such as `ECONNREFUSED`. */
@@ -9,12 +9,12 @@ export interface Failure {
   readonly fromServer: boolean;
   readonly detail?: string;
   readonly hint?: string;
-  /** Where the server was: which functions called which. */
+  /** The call stack in the server. */
   readonly context?: string;
-  /** Name of the server's function that reported it, in every language the same. */
+  /** Name of the function in the server that reported it, the same in every language. */
   readonly routine?: string;
   readonly position?: number;
-  /** SQL that the server ran by itself, such as the body of a function, and the position in it. */
+  /** SQL that the server ran inside the statement, such as the body of a function, and the position in it. */
   readonly inner?: { readonly query: string; readonly position: number };
 }
 
@@ -63,8 +63,8 @@ const TRANSIENT_STATES = ["57P01", "57P02", "53300"];
 const TRANSIENT_CODES = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)$/;
 
 /**
- * True for what a server gives while it fails over, restarts or resumes: within a minute or two it is there again. A
- * name that does not exist, and what the server refuses for good, are not among it.
+ * True for errors of a server that fails over, restarts or resumes and will be back within minutes; false for a host name
+ * that does not exist, and for refusals of the server.
  */
 export function isOutOfReach(error: unknown): boolean {
   const { code = "", message, fromServer } = readFailure(error);
@@ -72,7 +72,7 @@ export function isOutOfReach(error: unknown): boolean {
   return TRANSIENT_CODES.test(code) || /timeout|terminated unexpectedly/i.test(message);
 }
 
-/** No packet finds its way there. */
+/** Node's codes for a host without a network path. */
 const UNREACHABLE = ["ENETUNREACH", "EHOSTUNREACH", "ENETDOWN", "EHOSTDOWN", "EADDRNOTAVAIL"];
 
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA/;
@@ -134,8 +134,8 @@ function refusedByServer(failure: Failure, settings: ConnectionSettings): Diagno
 }
 
 /**
- * Whether `pg_hba.conf` lets nobody in who connects like this. The text is in the server's language; its function says
- * it too, and a role that is missing or may not log in is refused by another one.
+ * Whether `pg_hba.conf` has no rule for such a connection. The message is in the language of the server, so the name of
+ * the server's function is checked too: it differs for a role that does not exist or may not log in.
  */
 function hasNoRule({ code, message, routine }: Failure): boolean {
   if (code !== "28000") return false;

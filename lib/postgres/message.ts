@@ -2,17 +2,17 @@ import type { MigrationError } from "../core/index.ts";
 import { codePointLength, codeUnitOffset, isSelfContained, splitStatements } from "../sql/index.ts";
 import type { Failure } from "./failure.ts";
 
-/** SQL that travels with other SQL in one message, and what it means when it fails. */
+/** SQL that is sent with other SQL in one message, and how its failure is explained. */
 export interface Part {
   /** Several statements, or one, with or without a semicolon after the last. */
   readonly text: string;
-  /** Who wrote it. What a migration has need not be complete in itself. */
+  /** Its author. SQL of a migration need not be complete, for example when a quote is not closed. */
   readonly by: "engine" | "migration";
-  /** What a refusal of this part is to its user. Default: the refusal of its SQL. */
+  /** Explains a failure of this part. @default - the error of the SQL */
   readonly meaning?: (error: MigrationError, failing: FailingStatement | undefined) => MigrationError;
 }
 
-/** The SQL that failed, and where in it. */
+/** The SQL that failed, and the place in it. */
 export interface Place extends Part {
   readonly position: number | undefined;
   readonly failing: FailingStatement | undefined;
@@ -20,11 +20,11 @@ export interface Place extends Part {
 
 /** One statement of a text. Offsets are UTF-16 code units in the text. */
 export interface FailingStatement {
-  /** From 0. */
+  /** Index from 0. */
   readonly index: number;
   readonly start: number;
   readonly end: number;
-  /** Where in it the error is: its beginning, when the server does not say. */
+  /** Position of the error: the beginning of the statement if the server gives none. */
   readonly at: number;
 }
 
@@ -35,8 +35,8 @@ export function placeIn(part: Part, failure: Failure, completed: number | undefi
 }
 
 /**
- * The statement that failed. The server's own position tells it; one in a body of code may be in the statement that
- * defined the code, and not in the one that ran it.
+ * Finds the failed statement by the position in the error. (A position inside a body of code may belong to the statement
+ * that defined the code, and not to the one that ran it.)
  */
 function failingIn(
   text: string,
@@ -57,14 +57,14 @@ function failingIn(
   const found = index === undefined ? undefined : statements[index];
   if (index === undefined || found === undefined) return undefined;
   const { start } = found;
-  // Comments around a statement are no part of it, unless the error is in one, such as one that nothing closes.
+  // Comments around a statement are no part of it, unless the error is in one, for example in one that is not closed.
   const rest = statements[index + 1]?.start ?? text.length;
   const end = isTold && offset > found.end ? rest : found.end;
   const isInside = offset !== undefined && offset >= start && (isTold || offset <= end);
   return { index, start, end, at: isInside ? Math.min(offset, end) : start };
 }
 
-/** A part of the engine's own. */
+/** A part with SQL of the engine. */
 export function own(text: string): Part {
   return { text, by: "engine" };
 }
@@ -72,11 +72,11 @@ export function own(text: string): Part {
 const BETWEEN = "\n;\n";
 
 /**
- * Several parts as one text, which is one round trip. The server reads it as a whole before it runs any of it, and
- * runs nothing after a statement that fails: no part is ever run without those before it.
+ * Several parts as one text, which take one round trip. The server parses the whole text before it runs any of it, and
+ * stops at a statement that fails: no part runs without those before it.
  */
 export class Message {
-  /** The whole, in pieces: put together, a large migration and its record would be in memory once more. */
+  /** Pieces of the text. Joining them would copy a large migration and its record in memory. */
   readonly texts: readonly string[];
   readonly #parts: readonly { readonly part: Part; readonly start: number }[];
 
@@ -96,9 +96,9 @@ export class Message {
   }
 
   /**
-   * Where the server refused it. Before anything is completed, it has read the whole, and tells a position in it. Later
-   * the number of completed statements tells the part; a position may then be one in SQL of the server's own.
-   * @param completed number of statements
+   * Finds the place of a failure. While no statement is completed, the position counts in the whole text. Later the number
+   * of completed statements tells the part, and a position may be in SQL that the server ran inside the statement.
+   * @param completed number of completed statements
    */
   placeOf(failure: Failure, completed: number): Place {
     const { position, ...rest } = failure;
@@ -110,7 +110,7 @@ export class Message {
     return part.text === at?.text ? inPart(at) : placeIn(part, rest, before);
   }
 
-  /** The part that comes after so many statements, and how many of them are its own. */
+  /** The part after so many statements, and the number of completed statements in it. */
   #after(completed: number): readonly [part: Part, own: number] {
     let left = completed;
     for (const { part } of this.#parts) {
@@ -121,7 +121,7 @@ export class Message {
     return [this.#parts.at(-1)?.part ?? own(this.text), left];
   }
 
-  /** @param position counts characters, from 1; what stands between two parts belongs to the one before it */
+  /** @param position counts characters from 1. Text between two parts belongs to the first one. */
   #at(position: number): Part & { readonly position: number } {
     const { text } = this;
     const offset = codeUnitOffset(text, position - 1);
@@ -133,7 +133,7 @@ export class Message {
   }
 }
 
-/** The position in a body of code, where a text holds that body once. */
+/** The position of an error in a body of code, if the text contains that body exactly once. */
 export function innerPosition(text: string, { inner }: Failure): number | undefined {
   if (inner === undefined) return undefined;
   const start = text.indexOf(inner.query);
@@ -142,27 +142,27 @@ export function innerPosition(text: string, { inner }: Failure): number | undefi
 }
 
 /**
- * As few messages as can be. A part that is not complete in itself, such as one with a quote that nothing closes, ends
- * its message: what follows would become a part of it, and the server's complaint would be about that. So does one that
- * may change how the server reads the next.
+ * Puts parts together in as few messages as possible. A part that is not complete, for example with a quote that is not
+ * closed, ends its message: the next part would become a part of it. So does one that may change how the server reads the
+ * next part.
  */
 export function messagesOf(title: string, parts: readonly Part[]): Message[] {
   const messages: Part[][] = [[]];
   for (const part of parts) {
     messages.at(-1)?.push(part);
-    if (part.by === "migration" && !leavesTheRestAsItIs(part.text)) messages.push([]);
+    if (part.by === "migration" && !isIndependent(part.text)) messages.push([]);
   }
   return messages.filter((group) => group.length > 0).map((group) => new Message(title, group));
 }
 
-/** Whether the server reads what follows this text in a message as it would read it alone. */
-function leavesTheRestAsItIs(text: string): boolean {
+/** Whether the server reads text after this one in a message as it would read it alone. */
+function isIndependent(text: string): boolean {
   return !CHANGES_READING.test(text) && isSelfContained(text);
 }
 
 const CHANGES_READING = /standard_conforming_strings|backslash_quote/i;
 
-/** A server shows the beginning of what it runs: to whoever looks, this tells what it is about. */
+/** A title for `pg_stat_activity`, which shows the beginning of a message. */
 function comment(title: string): string {
   return title === "" ? "" : `/* ${title.replace(/\*(?=\/)|\/(?=\*)/g, " ")} */\n`;
 }

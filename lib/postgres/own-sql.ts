@@ -1,8 +1,8 @@
 import { MigrationError } from "../core/index.ts";
 
 /**
- * Does work with SQL of the engine's own. Where that is refused, people want to know what was attempted and which
- * right is missing; the text of the statement tells them nothing.
+ * Does work with SQL of the engine. An error says what was attempted and which right is missing, and does not show the
+ * statement.
  * @param rights what to do when the user lacks a right
  */
 export async function asOwnSql<T>(
@@ -31,7 +31,7 @@ function adviceFor(sqlstate: string | undefined, rights: string): string | undef
   if (sqlstate === "25006")
     return "The server or this database is read-only (a replica?): connect to one that is not.";
   if (sqlstate === "42703" || sqlstate === "42809") {
-    return "Is the table of that name somebody else's? --migrations-table names another one.";
+    return "Does a table of that name belong to another tool? --migrations-table names another one.";
   }
   return undefined;
 }

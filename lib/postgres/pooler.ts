@@ -8,15 +8,15 @@ import { ENGINE_PATH, type SessionFacts } from "./session-settings.ts";
 import type { ConnectionSettings } from "./settings.ts";
 
 /**
- * The process id that a server names while a client logs in, the same as `pg_backend_pid()` on a direct connection.
- * A pooler logs clients in itself, and names a number of its own.
+ * The process id that the server sends at login. On a direct connection it equals `pg_backend_pid()`; a pooler handles
+ * the login itself, and usually sends another number.
  */
 export function announcedPid(client: pg.Client): number | undefined {
   const pid: unknown = Reflect.get(client, "processID");
   return typeof pid === "number" ? pid : undefined;
 }
 
-/** Whether no pooler stands between: the server's other end of the connection is this process. Address translation hides that. */
+/** Whether the connection ends in this process for the server, too. False through a pooler or an address translation. */
 export function isDirect(client: pg.Client, { pid, clientPort }: SessionFacts): boolean {
   const localPort: unknown = Reflect.get(client.connection.stream, "localPort");
   return pid === announcedPid(client) && clientPort === localPort;
@@ -27,8 +27,8 @@ export function isDirect(client: pg.Client, { pid, clientPort }: SessionFacts): 
  * pooling). Advisory locks and settings belong to the server connection: through such a pooler two runs would both hold
  * the migration lock, and other clients would meet this run's settings.
  *
- * A second client tells: with session pooling it never meets the server connection of the first one, which stays
- * connected meanwhile.
+ * A second client finds out: with session pooling it never gets the server connection of the first one, which stays
+ * connected.
  * @param pid of the server connection that answered the first statement
  * @throws MigrationError `POOLER`
  */
@@ -49,7 +49,7 @@ export async function requireSessionPooling(
   }
 }
 
-/** Other clients of the pool may come between two questions and hide what is asked for. */
+/** Attempts, because other clients of the pool can hide the result of one. */
 const ROUNDS = 5;
 
 interface Pair {
@@ -59,23 +59,23 @@ interface Pair {
 }
 
 /**
- * - `shared`: the two clients met the same server connection, or the first one met several
- * - `reserved`: the first one has a server connection to itself
- * - `unlike`: they met different ones this time
+ * - `shared`: both clients got the same server connection, or the first client got several
+ * - `reserved`: the first client has a server connection to itself
+ * - `unlike`: they got different ones in this round
  */
 type Comparison = "shared" | "reserved" | "unlike";
 
 async function compare({ signal }: SessionOptions, { client, second, pid }: Pair): Promise<Comparison> {
   const first = () => cuttingOnAbort(client, signal, () => backendPid(client));
-  // Twice in a row: a pool that hands out its two connections by turns would give each client always the same one.
+  // Twice in a row: a pool that hands out two connections in turn would always give each client the same one.
   if ((await first()) !== pid || (await first()) !== pid) return "shared";
-  // Statement pooling may end a client's connection for reasons of its own.
+  // Statement pooling may end the second client's connection.
   const other = cuttingOnAbort(second, signal, () => backendPid(second)).catch(() => pid);
   const judge = (met: number | undefined) => (met === pid ? "shared" : "unlike");
   const met = await soon(other, ANSWER_MS);
   if (met !== undefined) return judge(met);
-  // A pool without a free server connection keeps the second client waiting. When the first one is answered before it,
-  // the first one has a server connection to itself.
+  // A pool without a free server connection lets the second client wait. If the first client gets its answer earlier, it
+  // has a server connection to itself.
   if ((await first()) !== pid) return "shared";
   const late = await soon(other, GRACE_MS);
   return late === undefined ? "reserved" : judge(late);
@@ -101,7 +101,7 @@ async function connectSecond(setup: SessionOptions): Promise<pg.Client> {
   }
 }
 
-/** In a statement of its own, which a pooler may send to any of its server connections. */
+/** A separate statement, which a pooler may send to any of its server connections. */
 async function backendPid(client: pg.Client): Promise<number | undefined> {
   const { rows } = await client.query<{ pid: number }>("SELECT pg_catalog.pg_backend_pid() AS pid");
   return rows[0]?.pid;
@@ -120,8 +120,8 @@ const HINT =
   "Connect to the server directly, or through a pool in session mode (PgBouncer: pool_mode = session; hosted databases have another host or port for it). Migrations need a server connection of their own for the lock and the settings.";
 
 /**
- * A connection of its own beside the engine's, made in the same way and refused for the same reasons, on which no
- * operator or function of somebody else is found. End it with `closeClient`.
+ * Opens another connection beside the session of the engine, in the same way and with the same refusals. Its search path
+ * holds only built-in operators and functions. End it with `closeClient`.
  * @param signal ends the connection at once
  * @throws MigrationError with a connection code
  */
@@ -143,7 +143,7 @@ export async function openClient(
   }
 }
 
-/** Ends such a connection; what it has set, prepared and made does not stay in a pool. */
+/** Ends such a connection, and resets it for a pool. */
 export async function closeClient(client: pg.Client): Promise<void> {
   await client.query("DISCARD ALL").catch(() => {});
   await endClient(client);

@@ -4,9 +4,9 @@ import { own, type Part } from "./message.ts";
 import { sharedBackend } from "./pooler.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./session-settings.ts";
 
-/** What a session is at the moment, beyond its options. */
+/** The state of a session beyond its options. */
 export interface Situation extends Omit<SessionState, "searchPath"> {
-  /** Settings that the server has. */
+  /** Names of the settings that the server has. */
   readonly known: readonly string[];
 }
 
@@ -24,17 +24,17 @@ export function migrationReset(
   return { ...own(resetWith([...lock, ...settings])), meaning: orLockLost };
 }
 
-/** Puts a session back into the state in which the engine's own SQL runs. */
+/** Puts a session back into the state for SQL of the engine. */
 export function engineReset(options: ResolvedOptions, situation: Situation): string {
   return resetWith(settingsAgain(options, { ...situation, searchPath: ENGINE_PATH }, situation.known));
 }
 
-/** The functions are qualified: in between, the search path is the one of the role or the database. */
+/** Functions in it must be qualified: until it has run, the search path is that of the role or the database. */
 function resetWith(settings: readonly string[]): string {
   return [...LEAVE_STATE, `SELECT ${settings.join(", ")}`].join("; ");
 }
 
-/** What a migration may leave in its session. `RESET ALL` leaves the role alone. */
+/** Removes what a migration may leave in its session. `RESET ALL` does not reset the role. */
 const LEAVE_STATE = [
   "RESET SESSION AUTHORIZATION",
   "RESET ROLE",
@@ -62,7 +62,7 @@ function requireLock(id: number, pid: number): string {
   );
 }
 
-/** Fails, in a message that holds more, once it has taken longer than there was time. The server's clock alone counts. */
+/** Fails when its message has taken longer than the time that was left. Only the clock of the server counts. */
 export function timeLimit(leftMs: number | undefined): readonly Part[] {
   if (leftMs === undefined) return [];
   const taken = "pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()";

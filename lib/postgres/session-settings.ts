@@ -1,16 +1,16 @@
 import pg from "pg";
 import type { ResolvedOptions } from "../core/index.ts";
 
-/** Where the engine's own SQL looks for names: nowhere that anybody else may put an object. */
+/** The search path for SQL of the engine: no other role can define objects in it. */
 export const ENGINE_PATH = "pg_catalog, pg_temp";
 
 /**
- * For the engine's own SQL inside a migration's transaction: as the user who connected, whatever role the migration
- * has taken, and where no operator or function of somebody else is found. Undone when the transaction ends.
+ * Statements before SQL of the engine inside a migration's transaction: it runs as the user who connected, whatever role
+ * the migration has set, and in the engine's search path. They hold until the transaction ends.
  */
 export const ENGINE_SCOPE = [
   "SET LOCAL SESSION AUTHORIZATION DEFAULT",
-  // Not NONE: the user may have a role of their own from ALTER ROLE … SET role.
+  // Not NONE: the user may have a default role from ALTER ROLE … SET role.
   "SET LOCAL role TO DEFAULT",
   `SET LOCAL search_path = ${ENGINE_PATH}`,
 ] as const;
@@ -33,10 +33,10 @@ function quotedWhereNeeded(schema: string): string {
 }
 
 /**
- * What every migration may count on. With a deadline no statement may run beyond it, even when this process is gone;
- * that all of a message do not, is tested before its COMMIT.
+ * The settings that every migration can rely on. With a deadline no statement runs beyond it, even if this process is
+ * gone; the duration of a whole message is checked before its COMMIT.
  */
-function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly<Record<string, string>> {
+function sessionSettings(options: ResolvedOptions, state: SessionState): Readonly<Record<string, string>> {
   return {
     TimeZone: "UTC",
     search_path: state.searchPath,
@@ -44,14 +44,14 @@ function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly
     lock_timeout: String(options.lockTimeoutMs),
     statement_timeout: String(cap(options.statementTimeoutMs, state.leftMs)),
     ...(state.readOnly ? { [READ_ONLY]: "on" } : {}),
-    // A client that stalls between two statements must not hold its locks for ever.
+    // A client that stalls between two statements must not keep its locks for ever.
     idle_in_transaction_session_timeout: "300000",
-    // A role's own limits are made for short queries: loading many migrations may take longer between two statements.
+    // Limits of a role are made for short queries, and loading many migrations takes time between two statements.
     idle_session_timeout: "0",
     transaction_timeout: "0",
-    // A killed client's statement would otherwise run on, and hold its locks, with nobody to wait for it.
+    // The statement of a killed client would otherwise continue, and keep its locks.
     client_connection_check_interval: "2000",
-    // A client that vanished while it was being answered would hold the migration lock for a quarter of an hour.
+    // A client that vanishes during an answer would otherwise hold the migration lock for a quarter of an hour.
     tcp_user_timeout: "30000",
     tcp_keepalives_idle: "15",
     tcp_keepalives_interval: "5",
@@ -59,25 +59,25 @@ function wantedSettings(options: ResolvedOptions, state: SessionState): Readonly
   };
 }
 
-/** What the first statement of a session answers. */
+/** The answer to the first statement of a session. */
 export interface SessionFacts {
   readonly pid: number;
   /** The TCP port of its client, as the server sees it; null for a Unix socket. */
   readonly clientPort: number | null;
-  /** Text, because a database may have a cast of its own from text to integer. */
+  /** Text, because a database may define its own cast from text to integer. */
   readonly version: string;
   /** Names of the settings that this server has; null when nothing was set. */
   readonly known: readonly string[] | null;
 }
 
 /**
- * One statement that puts a new session into its state, and tells who we are. Settings that a server does not have are
- * left out by asking `pg_settings`. Until it has run, the search path is whatever somebody has set for the role or the
- * database: its operators are qualified. `client_connection_check_interval` exists but cannot be set on Windows servers.
- * @param onlyIn process id of the server connection to change: nothing is set in another one
+ * One statement that sets up a new session and returns its facts. `pg_settings` leaves out settings that the server does
+ * not have. Until the statement has run, the search path is that of the role or the database, so its operators are
+ * qualified. `client_connection_check_interval` exists on Windows servers but cannot be set there.
+ * @param onlyIn process id of the server connection to set up: in another one nothing is set
  */
 export function firstSettings(options: ResolvedOptions, state: SessionState, onlyIn: number): string {
-  const values = Object.entries(wantedSettings(options, state))
+  const values = Object.entries(sessionSettings(options, state))
     .map(([name, value]) => `(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)})`)
     .join(", ");
   return (
@@ -99,15 +99,15 @@ export function settingsAgain(
   state: SessionState,
   known: readonly string[],
 ): readonly string[] {
-  return Object.entries(wantedSettings(options, state))
+  return Object.entries(sessionSettings(options, state))
     .filter(([name]) => known.includes(name) || name === READ_ONLY)
     .map(([name, value]) => `pg_catalog.set_config('${name}', ${pg.escapeLiteral(value)}, false)`);
 }
 
-/** Every server has it; a session that was opened to write was not asked for it. */
+/** Every server has it. It is not among the settings of a session that was opened to write. */
 const READ_ONLY = "default_transaction_read_only";
 
-/** The lower of a timeout (0: none) and the time that is left. */
+/** The lower one of a timeout (0: none) and the time that is left. */
 function cap(timeoutMs: number, leftMs: number | undefined): number {
   if (leftMs === undefined) return timeoutMs;
   const left = Math.max(1, Math.ceil(leftMs));

@@ -5,14 +5,14 @@ import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
 import { leftUntil } from "./deadline.ts";
-import { Script } from "./discard-rows-query.ts";
+import { DiscardRowsQuery } from "./discard-rows-query.ts";
 import { connectionError } from "./failure.ts";
 import { messagesOf, own, type Part, placeIn } from "./message.ts";
 import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
 import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./session-settings.ts";
 
-/** One prepared connection. All SQL of a run goes through it, one message at a time. */
+/** The session of a run: all its SQL goes through one connection, one message at a time. */
 export class Session {
   readonly pid: number;
   readonly serverMajor: number;
@@ -37,7 +37,7 @@ export class Session {
   }
 
   /**
-   * Connects and prepares. Waits, within bounds, for a server that is starting.
+   * Connects and sets up the session. Waits, within bounds, for a server that is starting.
    * @throws MigrationError with a connection code
    */
   static async open(setup: SessionOptions): Promise<Session> {
@@ -56,7 +56,7 @@ export class Session {
     }
   }
 
-  /** False once the connection was lost: nothing can be rolled back or unlocked any more, and need not be. */
+  /** False once the connection is lost. The server then rolls back and releases locks by itself. */
   get usable(): boolean {
     return this.#connection.usable;
   }
@@ -67,28 +67,28 @@ export class Session {
   }
 
   /**
-   * Runs SQL of the engine's own as it is (several statements in one text are one round trip). Its errors do not show the
-   * SQL: that holds what the engine stores, such as the SQL to undo a migration.
+   * Runs SQL of the engine (several statements in one text take one round trip). Its errors do not show the SQL, which
+   * holds recorded SQL.
    * @throws MigrationError `SQL`, `CONNECTION` when the session is lost, `CANCELLED`
    */
   async run(text: string): Promise<void> {
     await this.#run(own(text));
   }
 
-  /** As `run`, for SQL of a migration, which errors show. */
+  /** As `run`, for SQL of a migration: errors show it. */
   async runMigration(text: string, meaning?: Part["meaning"]): Promise<void> {
     await this.#run({ text, by: "migration", ...(meaning === undefined ? {} : { meaning }) });
   }
 
   async #run(part: Part): Promise<void> {
-    const script = new Script([part.text]);
+    const query = new DiscardRowsQuery([part.text]);
     await this.#connection.ask(
-      (client) => script.sendTo(client),
-      (failure) => placeIn(part, failure, script.completed),
+      (client) => query.sendTo(client),
+      (failure) => placeIn(part, failure, query.completed),
     );
   }
 
-  /** Runs one query of the engine's own and returns its rows. */
+  /** Runs one query of the engine and returns its rows. */
   async rows<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> {
     const { rows } = await this.#connection.ask(
       (client) => client.query<Row>(text, values),
@@ -97,17 +97,17 @@ export class Session {
     return rows;
   }
 
-  /** Runs several statements of the engine's own as one message, and returns the rows of the last one. */
+  /** Runs several statements of the engine as one message, and returns the rows of the last one. */
   async lastRows<Row extends pg.QueryResultRow>(text: string): Promise<Row[]> {
     const answer = await this.#connection.ask(
       (client) => client.query<Row>(text),
       (failure) => placeIn(own(text), failure, undefined),
     );
-    // The driver answers several statements with a list of results.
+    // For several statements the driver returns a list of results.
     return [answer].flat().at(-1)?.rows ?? [];
   }
 
-  /** Milliseconds after which a statement gives up waiting for a lock, where its migration has not said otherwise. */
+  /** The lock timeout of migrations that do not set their own one, in milliseconds. */
   get lockTimeoutMs(): number {
     return this.#setup.options.lockTimeoutMs;
   }
@@ -133,32 +133,32 @@ export class Session {
   }
 
   /**
-   * Runs parts that belong together, as one message where that is possible: when one fails, none after it runs.
-   * @param title shown to whoever asks the server what this session does
+   * Runs parts as one message where that is possible. When a part fails, none after it runs.
+   * @param title shown by `pg_stat_activity`
    */
   async runTogether(title: string, parts: readonly Part[]): Promise<void> {
     for (const message of messagesOf(title, parts)) {
-      const script = new Script(message.texts);
+      const query = new DiscardRowsQuery(message.texts);
       await this.#connection.ask(
-        (client) => script.sendTo(client),
-        (failure) => message.placeOf(failure, script.completed),
+        (client) => query.sendTo(client),
+        (failure) => message.placeOf(failure, query.completed),
       );
     }
   }
 
-  /** Rolls back what is open, even after a cancel. */
+  /** Rolls back an open transaction, also after a cancel. */
   async rollback(): Promise<void> {
-    // An error comes before the word that its transaction is still open; an answer to nothing comes after it.
+    // The driver reports an error before it knows the transaction status: an empty query waits for that.
     if (this.transactionStatus === "I") await this.#connection.askAtLast("");
     if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
   }
 
-  /** Runs clean-up SQL even after a cancel; a failure is of no consequence, because ending the session cleans up too. */
+  /** Runs clean-up SQL, also after a cancel. Its failure is ignored, because the end of the session cleans up too. */
   async cleanUp(text: string): Promise<void> {
     await this.#connection.askAtLast(text);
   }
 
-  /** Runs bookkeeping of its own transaction, after a cancel too, if the connection still allows it. */
+  /** Writes a record in a separate transaction, also after a cancel, if the connection is still usable. */
   async record(statement: string): Promise<void> {
     await this.rollback();
     const done = await this.#connection.askAtLast(
@@ -176,14 +176,14 @@ export class Session {
   }
 
   /**
-   * What makes a message fail that has gone beyond the deadline: the server limits each of its statements, not all
-   * together, and this process may be gone. For SQL of the engine's own.
+   * Fails a message that has run beyond the deadline: the server limits each of its statements, but not the sum, and this
+   * process may be gone.
    */
   timeLimit(): readonly Part[] {
     return timeLimit(leftUntil(this.#setup.deadline));
   }
 
-  /** Puts the session into the state in which every migration starts, whatever the one before did to it. */
+  /** Puts the session into the state in which every migration starts. */
   async enterMigration(): Promise<void> {
     await this.#run(this.#migrationReset());
   }
@@ -192,12 +192,12 @@ export class Session {
     return migrationReset(this.#setup.options, { ...this.#situation(), pid: this.pid });
   }
 
-  /** Puts the session back into the state in which the engine's own SQL runs. */
+  /** Puts the session back into the state for SQL of the engine. */
   async enterEngine(): Promise<void> {
     await this.run(engineReset(this.#setup.options, this.#situation()));
   }
 
-  /** From here on the server refuses whatever would write. */
+  /** From here on the server refuses statements that write. */
   async makeReadOnly(): Promise<void> {
     this.#readOnly = true;
     await this.run("SET default_transaction_read_only = on");
@@ -207,7 +207,7 @@ export class Session {
     return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
   }
 
-  /** Ends the session. The server connection of a pooler is left as it was: another client may get it. */
+  /** Ends the session. The server connection of a pooler is reset, because another client may get it. */
   async end(): Promise<void> {
     if (this.transactionStatus !== "I") await this.cleanUp("ROLLBACK");
     if (this.#isPooled) await this.cleanUp(LAST_STATE);
@@ -215,7 +215,7 @@ export class Session {
   }
 }
 
-/** Brings a new connection into its first state. @throws MigrationError `POOLER` before anything is set */
+/** Sets up a new connection. @throws MigrationError `POOLER` before anything is set */
 async function prepare(client: pg.Client, setup: SessionOptions): Promise<SessionFacts> {
   const state = { searchPath: ENGINE_PATH, leftMs: leftUntil(setup.deadline), readOnly: false };
   const ask = async (onlyIn: number) => {
@@ -229,7 +229,7 @@ async function prepare(client: pg.Client, setup: SessionOptions): Promise<Sessio
   return ask(facts.pid);
 }
 
-/** What a server tells of a setting, unasked. */
+/** A changed setting, as the server reports it. */
 interface ParameterStatus {
   readonly parameterName: string;
   readonly parameterValue: string;

@@ -1,4 +1,4 @@
-/** How the connection is protected. `verify-full` checks the certificate and the host name; there is no mode between. */
+/** How the connection is protected. `verify-full` checks the certificate and the host name; there is no weaker mode with TLS. */
 export type TlsSettings =
   | { readonly mode: "disable" }
   | {
@@ -7,7 +7,7 @@ export type TlsSettings =
       readonly ca?: readonly string[];
     };
 
-/** Where and as whom to connect. Nothing is read from `PG*` variables or a password file. */
+/** Address and user of a connection. Nothing is read from `PG*` variables or a password file. */
 export interface ConnectionSettings {
   readonly host: string;
   readonly port: number;
@@ -19,7 +19,7 @@ export interface ConnectionSettings {
   readonly connectTimeoutMs?: number;
 }
 
-/** Names everything but the password. */
+/** Describes the connection without its password. */
 export function whereOf({ user, host, port, database }: ConnectionSettings): string {
   return `${user}@${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
 }

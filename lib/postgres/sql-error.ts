@@ -3,15 +3,15 @@ import { codePointLength, codeUnitOffset, maskQuoted, maskSql } from "../sql/ind
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 
-/** A setting that nobody has. The engine asks for it where its tables are not those that it has looked at. */
+/** A setting that does not exist. Reading it raises the error for tables other than the checked ones. */
 export const ANOTHER_TABLE = "cdk_pg_migrate.another_table";
 
 /**
- * The typed error for a statement that the server refused. Passwords in it are masked. Of the engine's own SQL nothing
- * is shown, and of the server's words only those that cannot hold what the engine stores.
+ * The typed error for a statement that the server refused. Secrets in it are masked. SQL of the engine is not shown, and
+ * neither are details in which the server may quote recorded SQL.
  */
 export function sqlError(error: unknown, place: Place, blockers: readonly string[]): MigrationError {
-  if (place.by === "engine") forgetRow(error);
+  if (place.by === "engine") removeRow(error);
   const { message, code, detail, hint, context, fromServer } = readFailure(error);
   const masked = (text: string): string => maskQuoted(text, place.text);
   const isLock = code === "55P03" || code === "40P01";
@@ -25,7 +25,8 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
     ...(hint === undefined ? {} : { hint: masked(hint) }),
     ...(context === undefined ? {} : { context: masked(context).slice(0, LONGEST_CONTEXT) }),
   };
-  if (place.by === "engine" && code === "42704" && message.includes(ANOTHER_TABLE)) return exchanged(error);
+  if (place.by === "engine" && code === "42704" && message.includes(ANOTHER_TABLE))
+    return tablesReplaced(error);
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
@@ -35,7 +36,7 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
   });
 }
 
-function exchanged(cause: unknown): MigrationError {
+function tablesReplaced(cause: unknown): MigrationError {
   return new MigrationError(
     "UNTRUSTED_HISTORY",
     "the tables of the engine were exchanged, or got triggers, rules or row security, while they were in use",
@@ -43,18 +44,18 @@ function exchanged(cause: unknown): MigrationError {
   );
 }
 
-/** These name a key of the users' tables that a deferred constraint is about; others quote a row or value to be stored. */
+/** Errors of deferred constraints, which quote a key of the users' tables. Other errors may quote a row of the history. */
 const ABOUT_KEY = /^23(503|505|P01)$/;
 
-/** `DETAIL: Failing row contains (...)` and `CONTEXT: JSON data, line 1: ...` quote what the engine stores. */
-function forgetRow(error: unknown): void {
+/** Removes `DETAIL: Failing row contains (...)` and `CONTEXT: JSON data, line 1: ...`, which quote recorded SQL. */
+function removeRow(error: unknown): void {
   if (typeof error !== "object" || error === null) return;
   if (ABOUT_KEY.test(readFailure(error).code ?? "")) return;
   for (const key of ["detail", "where", "internalQuery"])
     if (Reflect.has(error, key)) Reflect.set(error, key, undefined);
 }
 
-/** The statement that failed as it may be shown, and the position in that. The engine's own is not shown. */
+/** The failed statement as it may be shown, and the position in it. SQL of the engine is not shown. */
 export function shownOf({
   text,
   by,
@@ -66,7 +67,7 @@ export function shownOf({
   const statement = text.slice(start, end);
   const offset = position === undefined ? undefined : codeUnitOffset(text, position - 1) - start;
   const masked = maskSql(statement);
-  // One outside is in the body of a function that another statement has made: the context names it.
+  // A position outside the statement is in the body of a function, which the context names.
   if (offset === undefined || offset < 0 || offset > statement.length)
     return excerptOf(masked.text, undefined);
   const shown = masked.toMasked(Math.min(offset, statement.length));
@@ -74,10 +75,10 @@ export function shownOf({
 }
 
 const LONGEST_STATEMENT = 20_000;
-/** A function that calls itself gives a line for each call. */
+/** A recursive function adds a line for each call. */
 const LONGEST_CONTEXT = 2_000;
 
-/** A statement of megabytes is cut to what is around the error. */
+/** Cuts a statement of megabytes to the part around the error. */
 function excerptOf(text: string, position: number | undefined): Pick<ErrorDetails, "statement" | "position"> {
   const at = (offset: number) => (position === undefined ? {} : { position: position - offset });
   if (text.length <= LONGEST_STATEMENT) return { statement: text, ...at(0) };
@@ -86,7 +87,7 @@ function excerptOf(text: string, position: number | undefined): Pick<ErrorDetail
   return { statement: start + LONGEST_STATEMENT < text.length ? `${cut}…` : cut, ...at(start) };
 }
 
-/** The driver's error goes along as the cause, and whoever prints a cause prints all of it. */
+/** Masks secrets in the driver's error, which is the cause and may be printed. */
 function maskRaw(error: unknown, masked: (text: string) => string): void {
   if (typeof error !== "object" || error === null) return;
   for (const key of ["message", "detail", "hint", "where", "internalQuery", "stack"]) {

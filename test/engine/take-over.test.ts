@@ -72,8 +72,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
       const source = {
         ...(await openFolder(dir)),
         digests: async (names: readonly string[]) => {
-          if (names.includes("2_b"))
-            throw new MigrationError("MIGRATION", "2_b cannot be read");
+          if (names.includes("2_b")) throw new MigrationError("MIGRATION", "2_b cannot be read");
           return new Map(names.map((name) => [name, "0".repeat(64)]));
         },
       };

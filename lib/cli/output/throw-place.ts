@@ -17,8 +17,9 @@ export function placeOfThrow({ code, details }: MigrationError, cwd: string): st
   return undefined;
 }
 
-/** Calls of `pgm` go through the engine before they reach node-pg-migrate. A project may have a `lib/engine` too. */
-const ENGINE = /[\\/]lib[\\/]migrator[\\/](?:engine\.ts$|(?:build|run|connection)[\\/])/;
+/** Calls of `pgm` go through these files before they reach node-pg-migrate. A project may have a `lib/engine` too. */
+const ENGINE =
+  /[\\/]lib[\\/](?:engine[\\/](?:contain|load|node-pg-migrate|queries|live-db|render)|postgres[\\/][\w-]+)\.ts$/;
 
 /** The stack of the first error in the chain of causes. */
 function stackOf(error: unknown): string {
