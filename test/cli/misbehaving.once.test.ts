@@ -8,7 +8,7 @@ import {
   COMMAND,
   environmentOf,
   jsonOf,
-  runCommand,
+  runInOwnProcess,
   startCommand,
   startProgram,
   until,
@@ -19,7 +19,7 @@ const up = (statements: string, head = ""): string =>
   `${head}\nexport async function up(pgm: any) {\n${statements}\npgm.sql("CREATE TABLE a ()");\n}\nexport const down = (pgm: any) => { pgm.sql("DROP TABLE a"); };`;
 
 const runUp = (db: TestDatabase, text: string, ...args: string[]) =>
-  runCommand(writeProject({ "1_a.ts": text }), ["up", ...args], environmentOf(db.connection));
+  runInOwnProcess(writeProject({ "1_a.ts": text }), ["up", ...args], environmentOf(db.connection));
 
 const count = (text: string, part: string): number => text.split(part).length - 1;
 
@@ -42,7 +42,7 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
   ])("goes to stderr once while %s leaves stdout to one JSON object", (command) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": up(PRINTS, 'console.log("loaded");') });
-      const outcome = await runCommand(project, [command, "--json"], environmentOf(db.connection));
+      const outcome = await runInOwnProcess(project, [command, "--json"], environmentOf(db.connection));
       expect(jsonOf(outcome)).toMatchObject({ ok: true });
       for (const text of ["printed", "told", "written", "complained", "loaded", "(index)"])
         expect([text, count(outcome.stderr, text)]).toEqual([text, 1]);
@@ -176,8 +176,8 @@ describe("a command ends", () => {
       withDatabase(async (db) => {
         const project = writeProject({ "1_a.ts": up(LEFTOVERS, `${NET} setInterval(() => {}, 1000);`) });
         const env = environmentOf(db.connection);
-        if (command === "down") await runCommand(project, ["up"], env);
-        expect((await runCommand(project, [command], env)).code).toBe(0);
+        if (command === "down") await runInOwnProcess(project, ["up"], env);
+        expect((await runInOwnProcess(project, [command], env)).code).toBe(0);
       }),
   );
 

@@ -104,17 +104,12 @@ describe("verify on a server that others use", () => {
     () =>
       withRole(async (db, role) => {
         const before = await shared(db, role);
-        const wrong: string[] = [];
-        for (const [file, text] of Object.entries(ways(role, db.name))) {
-          const after = "CREATE TABLE next ();\n-- Down Migration\nDROP TABLE next;";
-          const report = await verify(db, writeFolder({ [file]: text, "2_next.sql": after }));
-          const [first, second] = statuses(report);
-          const isRight = first?.endsWith(" unchecked") && second === "2_next reversible";
-          if (!isRight || report.ok)
-            wrong.push(`${first}, ${second}: ${JSON.stringify(report.migrations[0])}`);
-          expect([file, await shared(db, role)]).toEqual([file, before]);
-        }
-        expect(wrong).toEqual([]);
+        const after = "CREATE TABLE next ();\n-- Down Migration\nDROP TABLE next;";
+        const report = await verify(db, writeFolder({ ...ways(role, db.name), "2_next.sql": after }));
+        const checked = statuses(report).filter((line) => !line.endsWith(" unchecked"));
+        expect(checked).toEqual(["2_next reversible"]);
+        expect(report.ok).toBe(false);
+        expect(await shared(db, role)).toEqual(before);
       }),
     180_000,
   );
