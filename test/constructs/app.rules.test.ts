@@ -12,19 +12,19 @@ function stackOf(context: Readonly<Record<string, string>>): Stack {
   return stack;
 }
 
-describe("the app", () => {
-  test("protects the stack of prod from being deleted, and that of dev not", () => {
+describe("the app of this repository", () => {
+  test("termination protection is on for the prod stack and off for the dev stack", () => {
     expect(stackOf({ env: "prod" }).terminationProtection).toBe(true);
     expect(stackOf({ env: "dev" }).terminationProtection).toBe(false);
   });
 
-  test("has every alarm tell the topic that the context names", () => {
+  test("every alarm notifies the topic named in the context", () => {
     const alarms = resourcesOf(stackOf({ env: "prod", alarmTopic: TOPIC }), "AWS::CloudWatch::Alarm");
     expect(alarms.length).toBeGreaterThan(0);
     for (const { Properties } of alarms) expect(Properties["AlarmActions"]).toEqual([TOPIC]);
   });
 
-  test("has alarms that tell nobody without one", () => {
+  test("the alarms notify nobody without a topic in the context", () => {
     for (const { Properties } of resourcesOf(stackOf({ env: "prod" }), "AWS::CloudWatch::Alarm")) {
       expect(Properties).not.toHaveProperty("AlarmActions");
     }
@@ -32,7 +32,7 @@ describe("the app", () => {
 });
 
 describe("the properties of the custom resource", () => {
-  test("say the secret and the network, so that a change of one is tried by the deploy that makes it", () => {
+  test("the custom resource has the secret and the network, so that a deploy that changes one tests the new value", () => {
     const [resource] = resourcesOf(stackOf({}), "Custom::PostgresMigrations");
     expect(resource?.Properties).toMatchObject({ Secret: expect.anything(), Network: expect.any(Array) });
   });

@@ -42,7 +42,7 @@ function runbookFunction(): string {
 
 const commands = printedCommands();
 
-describe.each([...commands, ["the function of the runbook", runbookFunction()]])("%s", (_name, command) => {
+describe.each([...commands, ["of the runbook", runbookFunction()]])("the command %s", (_name, command) => {
   const folder = writeFolder({ "log.txt": "earlier\n" });
   writeFileSync(join(folder, "aws"), FAKE_AWS);
   chmodSync(join(folder, "aws"), 0o755);
@@ -54,7 +54,7 @@ describe.each([...commands, ["the function of the runbook", runbookFunction()]])
       stdio: ["ignore", "pipe", "ignore"],
     });
 
-  test("prints the answer alone, and leaves what it is redirected to whole", () => {
+  test("the printed command outputs only the answer and does not damage the file that it is redirected to", () => {
     expect(shell(command)).toBe(ANSWER);
     shell(`${command} > one.json`);
     expect(readFileSync(join(folder, "one.json"), "utf8")).toBe(ANSWER);
@@ -63,7 +63,7 @@ describe.each([...commands, ["the function of the runbook", runbookFunction()]])
   });
 });
 
-test("the command that undoes migrations has no confirmation filled in, the one that applies them has", () => {
+test("the printed command has the confirmation filled in for applying migrations, but not for undoing them", () => {
   expect(commands.get("DownCommand")).toContain('"confirm":"<DatabaseName>"');
   expect(commands.get("UpCommand")).toContain('"confirm":"aws_framework"');
 });

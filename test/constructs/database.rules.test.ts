@@ -51,11 +51,11 @@ describe.each([
     stack = stackWith({ profile });
   });
 
-  test("has what its profile decides", () => {
+  test("the instance has the settings of its profile", () => {
     expect(only(stack, INSTANCE).Properties).toMatchObject(decided);
   });
 
-  test("has what every database has", () => {
+  test("the instance has the settings that both profiles share", () => {
     const instance = only(stack, INSTANCE);
     expect(instance.Properties).toMatchObject({
       Engine: "postgres",
@@ -78,7 +78,7 @@ describe.each([
     });
   });
 
-  test("has a generated password that only Secrets Manager knows", () => {
+  test("the password is generated and stays in Secrets Manager", () => {
     const secret = only(stack, "AWS::SecretsManager::Secret");
     expect(secret.Properties).toMatchObject({
       GenerateSecretString: {
@@ -92,7 +92,7 @@ describe.each([
     expect(resourcesOf(stack, "AWS::SecretsManager::SecretTargetAttachment")).toHaveLength(1);
   });
 
-  test("makes a VPC without a way in or out, and a closed endpoint in it", () => {
+  test("the new VPC has no route in or out, and its endpoint allows nobody in", () => {
     const types = resourcesOf(stack).map(({ Type }) => Type);
     expect(types.filter((type) => type === "AWS::EC2::Subnet")).toHaveLength(2);
     expect(types).not.toContain("AWS::EC2::InternetGateway");
@@ -109,7 +109,7 @@ describe.each([
   });
 });
 
-test("a given VPC is used as it is, the isolated subnets first", () => {
+test("a given VPC is used unchanged, and its isolated subnets are preferred", () => {
   const stack = newStack();
   const vpc = makeVpc(stack, {
     subnetConfiguration: [
@@ -127,7 +127,7 @@ test("a given VPC is used as it is, the isolated subnets first", () => {
   expect(subnets).not.toMatch(/Public|Private/);
 });
 
-test("props have the last word over the profile, and instanceProps over the props", () => {
+test("props override the profile, and instanceProps override the props", () => {
   const stack = stackWith({
     profile: "prod",
     databaseName: "app",
@@ -172,7 +172,7 @@ test("props have the last word over the profile, and instanceProps over the prop
   });
 });
 
-test("a retained instance keeps what it cannot do without, and a first create that fails leaves nothing", () => {
+test("a retained instance keeps the resources that it needs, and a failed first deploy leaves none of them", () => {
   const stack = stackWith({ profile: "prod", removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE });
   const retained = resourcesOf(stack).filter(
     ({ DeletionPolicy }) => DeletionPolicy === "RetainExceptOnCreate",
@@ -197,7 +197,7 @@ test.each([
   expect(() => stackWith({ databaseName })).toThrow(message);
 });
 
-test("a profile that does not exist is refused", () => {
+test("an unknown profile is refused", () => {
   const profile: unknown = "staging";
   expect(() => Reflect.construct(PostgresDatabase, [newStack(), "Database", { profile }])).toThrow(
     'Stack/Database: profile must be "dev" or "prod", not "staging"',

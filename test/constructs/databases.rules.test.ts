@@ -28,7 +28,7 @@ function importedInstance(stack: Stack, securityGroups = [importedGroup(stack)])
   });
 }
 
-test("an imported instance, with a secret known by its ARN", () => {
+test("an imported instance is reached through its security group, with a secret given by its ARN", () => {
   const stack = newStack();
   addMigrations(stack, {
     vpc: makeVpc(stack),
@@ -51,7 +51,7 @@ test("an imported instance, with a secret known by its ARN", () => {
   });
 });
 
-test("an imported instance whose security groups nobody knows", () => {
+test("an imported instance without security groups is reached at any address on its port", () => {
   const stack = newStack();
   addMigrations(stack, {
     vpc: makeVpc(stack),
@@ -65,7 +65,7 @@ test("an imported instance whose security groups nobody knows", () => {
   ]);
 });
 
-test("CDK's instance, in another stack: name and secret are its own, the rules are ours", () => {
+test("an instance in another stack brings its name and secret, and the rules are made in the stack of the migrations", () => {
   const app = newApp();
   const theirs = new Stack(app, "Theirs");
   const vpc = makeVpc(theirs);
@@ -82,7 +82,7 @@ test("CDK's instance, in another stack: name and secret are its own, the rules a
   expect(only(stack, "Custom::PostgresMigrations").DependsOn).toContain(id);
 });
 
-test("a cluster: its writer", () => {
+test("the functions connect to the writer of a cluster and wait for its instances", () => {
   const stack = newStack();
   const vpc = makeVpc(stack);
   const database = new rds.DatabaseCluster(stack, "Cluster", {
@@ -101,7 +101,7 @@ test("a cluster: its writer", () => {
   expect(DependsOn).toEqual(expect.arrayContaining([id, only(stack, "AWS::RDS::DBInstance").id]));
 });
 
-test("a plain endpoint with certificates of its own", async () => {
+test("a plain endpoint is reached at its address only, with the given certificates in the asset", async () => {
   const stack = newStack();
   const { cert: ca } = await makeAuthority();
   addMigrations(stack, {

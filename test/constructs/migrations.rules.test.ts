@@ -29,7 +29,7 @@ beforeAll(() => {
   migrations = addMigrations(stack, { database });
 });
 
-test("three functions run on one asset, all alike", () => {
+test("the three functions have the same asset, runtime, memory and timeout", () => {
   const functions = ours(stack);
   expect(functions.map(({ Properties }) => Properties["Handler"])).toEqual([
     "on-deploy.handler",
@@ -48,7 +48,7 @@ test("three functions run on one asset, all alike", () => {
   }
 });
 
-test("nothing has a fixed name, and no concurrency is taken from the account", () => {
+test("no resource has a fixed name, and no function reserves concurrency", () => {
   const names = resourcesOf(stack).flatMap(({ Properties = {} }) =>
     Object.keys(Properties).filter((key) =>
       /^(Function|Role|LogGroup|Alarm|Group|Secret|DBInstance|Policy)(Name|Identifier)$/.test(key),
@@ -62,7 +62,7 @@ test("nothing has a fixed name, and no concurrency is taken from the account", (
   }
 });
 
-test("the environment tells each function what it needs, and nothing secret", () => {
+test("the environment of each function has what it needs and no secret", () => {
   const { id: attachment } = only(stack, "AWS::SecretsManager::SecretTargetAttachment");
   const { id: instance } = only(stack, "AWS::RDS::DBInstance");
   const common = {
@@ -82,7 +82,7 @@ test("the environment tells each function what it needs, and nothing secret", ()
   expect(functions).not.toMatch(/resolve:secretsmanager|SecretString|password/i);
 });
 
-test("the functions may reach the database and the endpoint, and nothing else", () => {
+test("the security group of the functions allows only the database and the endpoint", () => {
   const rules = resourcesOf(stack, "AWS::EC2::SecurityGroupEgress").map(({ Properties }) => Properties);
   expect(rules.map(({ Description, IpProtocol }) => [Description, IpProtocol])).toEqual([
     ["Postgres migrations", "tcp"],
@@ -96,7 +96,7 @@ test("the functions may reach the database and the endpoint, and nothing else", 
   expect(JSON.stringify(resourcesOf(stack))).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
 });
 
-test("each may read the secret; only the function in front of it may call the deploy function", () => {
+test("each function may read the secret, and only the stack event function may invoke the deploy function", () => {
   const statements = resourcesOf(stack, "AWS::IAM::Policy").flatMap(
     ({ Properties }) => Properties["PolicyDocument"].Statement,
   );
@@ -128,7 +128,7 @@ test("each may read the secret; only the function in front of it may call the de
   ]);
 });
 
-test("the status function may have a secret of its own, and then reads no other", () => {
+test("a status function with its own secret may read no other secret", () => {
   const scope = newStack();
   const statusSecret = importedSecret(scope);
   addMigrations(scope, { database: new PostgresDatabase(scope, "Database"), statusSecret });
@@ -142,7 +142,7 @@ test("the status function may have a secret of its own, and then reads no other"
   expect(resources).toEqual([SECRET_ARN]);
 });
 
-test("the endpoint serves this account alone", () => {
+test("the endpoint serves only the account of the stack", () => {
   const [statement] = only(stack, "AWS::EC2::VPCEndpoint").Properties["PolicyDocument"].Statement;
   expect(statement).toMatchObject({
     Effect: "Allow",
@@ -150,7 +150,7 @@ test("the endpoint serves this account alone", () => {
   });
 });
 
-test("the custom resource waits for the database and for the whole way to it", () => {
+test("the custom resource waits for the database and for every rule on the route to it", () => {
   const { DependsOn = [] } = only(stack, CUSTOM);
   const byId = new Map(resourcesOf(stack).map(({ id, Type }) => [id, Type]));
   expect(DependsOn.map((id) => byId.get(id)).toSorted()).toEqual([
@@ -165,7 +165,7 @@ test("the custom resource waits for the database and for the whole way to it", (
   ]);
 });
 
-test("the custom resource says what a deploy would run", () => {
+test("the properties of the custom resource tell what a deploy would run", () => {
   expect(only(stack, CUSTOM).Properties).toEqual({
     ServiceToken: { "Fn::GetAtt": [expect.stringContaining("frameworkonEvent"), "Arn"] },
     ServiceTimeout: "960",
@@ -198,7 +198,7 @@ test("the custom resource says what a deploy would run", () => {
   ]);
 });
 
-test("what answers CloudFormation, and what asks it, is outside the VPC and outlives the deploy function", () => {
+test("the functions that talk to CloudFormation run outside the VPC and longer than the deploy function", () => {
   const timeouts = ["framework.onEvent", "on-stack-event.handler", "on-deploy.handler"].map((handler) => {
     const { Properties } = functionOf(stack, handler);
     expect("VpcConfig" in Properties).toBe(handler === "on-deploy.handler");
@@ -208,7 +208,7 @@ test("what answers CloudFormation, and what asks it, is outside the VPC and outl
   expect(resourcesOf(stack, "AWS::StepFunctions::StateMachine")).toHaveLength(0);
 });
 
-test("the deploy function and the one in front of it write to one log", () => {
+test("the stack event function and the deploy function share a log group", () => {
   const [front, deploy] = ["on-stack-event.handler", "on-deploy.handler"].map(
     (handler) => functionOf(stack, handler).Properties["LoggingConfig"].LogGroup,
   );
@@ -216,7 +216,7 @@ test("the deploy function and the one in front of it write to one log", () => {
 });
 
 test.each([[[]], [["Other"]], [["Other/*"]]])(
-  "a migration that does not compile stops no command about other stacks: %j",
+  "a migration that does not compile does not stop a command for other stacks: %j",
   (stacks) => {
     const context = { ...CONTEXT, "aws:cdk:bundling-stacks": stacks };
     const scope = new Stack(newApp({ context }), "Stack");
@@ -226,7 +226,7 @@ test.each([[[]], [["Other"]], [["Other/*"]]])(
   },
 );
 
-test("a migration that does not compile stops a command about its stack", () => {
+test("a migration that does not compile stops a command for its own stack", () => {
   const context = { ...CONTEXT, "aws:cdk:bundling-stacks": ["Stack"] };
   const scope = new Stack(newApp({ context }), "Stack");
   const migrationsDir = writeFolder({ "1_broken.ts": "export const = ;" });
@@ -234,7 +234,7 @@ test("a migration that does not compile stops a command about its stack", () => 
   expect(() => addMigrations(scope, { database, migrationsDir })).toThrow(/1_broken/);
 });
 
-test("every function has a log group of its own that stays, and a failed command is not repeated", () => {
+test("log groups are retained for a year, and Lambda does not repeat a failed command", () => {
   const groups = resourcesOf(stack, "AWS::Logs::LogGroup");
   expect(groups).toHaveLength(4);
   for (const { DeletionPolicy, Properties } of groups) {
@@ -248,7 +248,7 @@ test("every function has a log group of its own that stays, and a failed command
   expect(retries).toMatchObject([{ MaximumRetryAttempts: 0 }, { MaximumRetryAttempts: 0 }]);
 });
 
-test("one failure raises one alarm, which tells nobody unless there is a topic", () => {
+test("a failure raises one alarm, which notifies nobody without a topic", () => {
   const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
   expect(alarms.map(({ Metrics, Threshold }) => [Metrics[0].Expression, Threshold])).toEqual([
     ["FILL(failed, 0) + FILL(errors, 0)", 1],

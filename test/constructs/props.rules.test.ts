@@ -18,7 +18,7 @@ import {
 
 const CUSTOM = "Custom::PostgresMigrations";
 
-test("every prop arrives where it belongs", () => {
+test("every prop reaches the resources that it configures", () => {
   const stack = newStack();
   const topic = new sns.Topic(stack, "Topic");
   const waiting = new sns.Topic(stack, "Waiting");
@@ -82,7 +82,7 @@ test("every prop arrives where it belongs", () => {
   ]);
 });
 
-test("of very many migrations, the newest are named", () => {
+test("only the newest names of very many migrations become properties", () => {
   const stack = newStack();
   const names = Array.from({ length: 30 }, (_, index) => `${1000 + index}_${"long-name-".repeat(12)}`);
   addMigrations(stack, {
@@ -95,7 +95,7 @@ test("of very many migrations, the newest are named", () => {
   expect(Buffer.byteLength(Newest.join(""))).toBeLessThanOrEqual(2_000);
 });
 
-test("the folder's place does not matter: the same files give the same template", () => {
+test("the same files in another folder give the same template", () => {
   const [first, second] = [0, 1].map(() => {
     const stack = newStack();
     addMigrations(stack, {
@@ -107,7 +107,7 @@ test("the folder's place does not matter: the same files give the same template"
   expect(first).toEqual(second);
 });
 
-test("a key of the user's own encrypts storage, secret and insights, and the functions may use it", () => {
+test("a given key encrypts storage, secret and Performance Insights, and the functions may decrypt with it", () => {
   const stack = newStack();
   const encryptionKey = new kms.Key(stack, "Key");
   const database = new PostgresDatabase(stack, "Database", { profile: "prod", encryptionKey });
@@ -131,7 +131,7 @@ test("a key of the user's own encrypts storage, secret and insights, and the fun
   );
 });
 
-test("an app without feature flags can use them too", () => {
+test("an app without CDK feature flags can use both constructs", () => {
   const stack = new Stack(newApp({ context: {} }), "Stack");
   addMigrations(stack, { database: new PostgresDatabase(stack, "Database") });
   expect(only(stack, CUSTOM).Properties["Head"]).toBe("2_two");

@@ -37,11 +37,11 @@ function refusal(wrong: (stack: Stack) => object): string {
   return NOTHING;
 }
 
-test("the right props are not refused", () => {
+test("valid props are accepted", () => {
   expect(refusal(() => ({}))).toBe(NOTHING);
 });
 
-test("the endpoint of a proxy of the same app is refused: its name is not known yet", () => {
+test("the endpoint of a proxy in the same app is refused although its host name is a token", () => {
   const said = refusal((stack) => {
     const vpc = makeVpc(new Construct(stack, "Proxied"));
     const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17 });
@@ -53,10 +53,10 @@ test("the endpoint of a proxy of the same app is refused: its name is not known 
   expect(said).toMatch(/RDS Proxy/);
 });
 
-describe("a server that only reads is refused", () => {
+describe("read-only servers", () => {
   const engine = rds.DatabaseInstanceEngine.postgres({ version: rds.PostgresEngineVersion.VER_17 });
 
-  test("a read replica of an instance", () => {
+  test("a read replica of an instance is refused", () => {
     const said = refusal((stack) => {
       const vpc = makeVpc(new Construct(stack, "Replicated"));
       const sourceDatabaseInstance = new rds.DatabaseInstance(stack, "Instance", { engine, vpc });
@@ -67,7 +67,7 @@ describe("a server that only reads is refused", () => {
     expect(said).toMatch(/read replica.*the instance it replicates/);
   });
 
-  test("the readers of a cluster, of the same app and by their name", () => {
+  test("the reader endpoint of a cluster is refused as a token and by its host name", () => {
     const said = refusal((stack) => {
       const aurora = rds.AuroraPostgresEngineVersion.VER_17_4;
       const cluster = new rds.DatabaseCluster(stack, "Cluster", {
@@ -94,7 +94,7 @@ describe("two constructs on one database", () => {
   test.each([
     ["the same table", {}, {}],
     ["the same table, once by its default", { migrationsSchema: "public" }, { schema: ["public", "app"] }],
-  ])("are refused when both keep their records in %s", (_, one, other) => {
+  ])("two constructs on one database are refused if they use %s", (_, one, other) => {
     expect(both(one, other)).toThrow(/^Stack\/Other: Stack\/One already runs migrations on this database/);
   });
 
@@ -103,41 +103,48 @@ describe("two constructs on one database", () => {
     ["another schema", { schema: "other" }],
     ["another database", { databaseName: "other" }],
     ["another server", { database: { host: "other.example.com" } }],
-  ])("are both right with %s", (_, other) => {
+  ])("two constructs on one database are accepted if the second one has %s", (_, other) => {
     expect(both({}, other)).not.toThrow();
   });
 });
 
 describe("a folder", () => {
   test.each([
-    ["that does not exist", () => join(writeFolder({}), "nowhere"), /nowhere/],
-    ["without migrations", () => writeFolder({ "README.md": "Nothing yet.\n" }), /no migration/],
-    ["with a file that cannot be a migration", () => writeFolder({ "1_one.py": "" }), /1_one\.py/],
-    ["with two of one name", () => writeFolder({ "1_a.sql": "", "1_a.ts": "" }), /1_a/],
-    ["with one that does not compile", () => writeFolder({ "1_a.ts": "export const up = (" }), /1_a\.ts:1/],
-  ])("%s", (_, make, message) => {
+    ["does not exist", () => join(writeFolder({}), "nowhere"), /nowhere/],
+    ["has no migrations", () => writeFolder({ "README.md": "Nothing yet.\n" }), /no migration/],
+    ["has a file that cannot be a migration", () => writeFolder({ "1_one.py": "" }), /1_one\.py/],
+    ["has two migrations of one name", () => writeFolder({ "1_a.sql": "", "1_a.ts": "" }), /1_a/],
+    [
+      "has a migration that does not compile",
+      () => writeFolder({ "1_a.ts": "export const up = (" }),
+      /1_a\.ts:1/,
+    ],
+  ])("a folder that %s is refused", (_, make, message) => {
     const said = refusal(() => ({ migrationsDir: make() }));
     expect(said).toMatch(message);
     expect(said).toMatch(/^Stack\/Migrations: /);
   });
 
-  test("says what to do", () => {
+  test("the refusal of a folder has a hint", () => {
     expect(refusal(() => ({ migrationsDir: writeFolder({}) }))).toMatch(/no migration.*\n.+/);
   });
 });
 
 describe("a database", () => {
   test.each([
-    ["an RDS Proxy by its host", { host: "app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" }],
-    ["a proxy's endpoint", { host: "ro.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" }],
+    ["the host of an RDS Proxy", { host: "app.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" }],
+    [
+      "the host of an additional proxy endpoint",
+      { host: "ro.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com" },
+    ],
     ["an rds.DatabaseProxy", { dbProxyArn: "arn:aws:rds:eu-west-1:1:db-proxy:prx-1", endpoint: "app" }],
-  ])("%s", (_, database) => {
+  ])("%s is refused as a database", (_, database) => {
     expect(refusal(() => ({ database }))).toMatch(
       /^Stack\/Migrations: the migrations cannot run through an RDS Proxy \(.+\): give the instance/,
     );
   });
 
-  test("of another engine", () => {
+  test("a database of another engine is refused", () => {
     const database = (stack: Stack) =>
       rds.DatabaseInstance.fromDatabaseInstanceAttributes(stack, "Imported", {
         instanceIdentifier: "app",
@@ -150,61 +157,81 @@ describe("a database", () => {
   });
 
   test.each([
-    ["no database at all", {}, "database must be a PostgresDatabase"],
-    ["a URL as host", { host: "postgres://u:pw@db/app" }, "database.host must be a host name alone"],
-    ["a port that cannot be", { host: "db", port: 70_000 }, "a port from 1 to 65535, not 70000"],
-    ["certificates by their path", { host: "db", ca: "certs/ca.pem" }, 'not "certs/ca.pem": read the file'],
+    ["an empty object", {}, "database must be a PostgresDatabase"],
     [
-      "certificates that are none",
+      "a URL instead of a host name",
+      { host: "postgres://u:pw@db/app" },
+      "database.host must be a host name alone",
+    ],
+    ["an invalid port", { host: "db", port: 70_000 }, "a port from 1 to 65535, not 70000"],
+    [
+      "the path of a certificate file instead of its text",
+      { host: "db", ca: "certs/ca.pem" },
+      'not "certs/ca.pem": read the file',
+    ],
+    [
+      "an unreadable certificate",
       { host: "db", ca: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n" },
       "certificate 1 of 1 in database.ca cannot be read",
     ],
-  ])("%s", (_, database, message) => {
+  ])("%s is refused in the database prop", (_, database, message) => {
     expect(refusal(() => ({ database }))).toContain(message);
   });
 
-  test("a private key among the certificates, which is not repeated", async () => {
+  test("a private key among the certificates is refused and not repeated in the error", async () => {
     const { cert, key } = await makeAuthority();
     const said = refusal(() => ({ database: { host: "db", ca: `${cert}\n${key}` } }));
     expect(said).toContain("database.ca has a private key in it");
     expect(said).not.toContain("BEGIN");
   });
 
-  test("a password in a host is not repeated", () => {
+  test("a password in a host is not repeated in the error", () => {
     expect(refusal(() => ({ database: { host: "postgres://u:pw123@db/app" } }))).not.toContain("pw123");
   });
 });
 
 describe("a prop", () => {
   test.each([
-    ["no secret", { secret: undefined }, "secret is required: the database brings none"],
-    ["no name", { databaseName: undefined }, "databaseName is required"],
-    ["no VPC", { vpc: undefined }, "vpc is required"],
-    ["a timeout", { timeout: Duration.minutes(15) }, "timeout must be at most 14 minutes, not 900 seconds"],
+    ["a missing secret", { secret: undefined }, "secret is required: the database brings none"],
+    ["a missing database name", { databaseName: undefined }, "databaseName is required"],
+    ["a missing VPC", { vpc: undefined }, "vpc is required"],
     [
-      "a wait for the lock",
+      "a timeout of 15 minutes",
+      { timeout: Duration.minutes(15) },
+      "timeout must be at most 14 minutes, not 900 seconds",
+    ],
+    [
+      "a lock wait that leaves no time to work",
       { timeout: Duration.minutes(2), lockWait: Duration.seconds(90) },
       "lockWait (90 seconds) and the 30 seconds kept for an orderly end leave no time to work in a timeout of 120",
     ],
-    ["onRollback", { onRollback: "undo" }, 'onRollback must be "keep" or "down", not "undo"'],
-    ["order", { order: "any" }, 'order must be "strict" or "warn" or "allow", not "any"'],
-    ["transaction", { transaction: "none" }, 'transaction must be "each" or "all", not "none"'],
-    ["schema", { schema: [] }, "schema must name at least one"],
-    ["lockRetries", { lockRetries: 1.5 }, "lockRetries must be a whole number, 0 or more, not 1.5"],
+    ["an unknown onRollback", { onRollback: "undo" }, 'onRollback must be "keep" or "down", not "undo"'],
+    ["an unknown order", { order: "any" }, 'order must be "strict" or "warn" or "allow", not "any"'],
+    [
+      "an unknown transaction mode",
+      { transaction: "none" },
+      'transaction must be "each" or "all", not "none"',
+    ],
+    ["an empty list of schemas", { schema: [] }, "schema must name at least one"],
+    [
+      "a fractional number of retries",
+      { lockRetries: 1.5 },
+      "lockRetries must be a whole number, 0 or more, not 1.5",
+    ],
     [
       "public subnets",
       { vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC } },
       "vpcSubnets must be private or isolated",
     ],
-  ])("%s", (_, wrong, message) => {
+  ])("%s is refused", (_, wrong, message) => {
     expect(refusal(() => wrong)).toContain(`Stack/Migrations: ${message}`);
   });
 });
 
-describe("no way to Secrets Manager", () => {
+describe("no route to Secrets Manager", () => {
   const NONE = "Stack/Migrations: the functions' subnets have no known way to Secrets Manager";
 
-  test("isolated subnets of a made VPC, with an endpoint of another service", () => {
+  test("isolated subnets are refused if the VPC has only an endpoint of another service", () => {
     const made = (stack: Stack) => {
       const vpc = makeIsolatedVpc(new Construct(stack, "Network"));
       vpc.addInterfaceEndpoint("Kms", { service: ec2.InterfaceVpcEndpointAwsService.KMS });
@@ -213,7 +240,7 @@ describe("no way to Secrets Manager", () => {
     expect(refusal((stack) => ({ vpc: made(stack) }))).toContain(NONE);
   });
 
-  test("isolated subnets of an imported VPC, though another VPC has an endpoint", () => {
+  test("isolated subnets are refused if only another VPC has an endpoint", () => {
     const imported = (stack: Stack) => {
       makeIsolatedVpc(new Construct(stack, "Network")).addInterfaceEndpoint("Secrets", {
         service: ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
@@ -227,7 +254,7 @@ describe("no way to Secrets Manager", () => {
     expect(refusal((stack) => ({ vpc: imported(stack) }))).toContain(NONE);
   });
 
-  test("an endpoint without a security group", () => {
+  test("an endpoint without a security group is refused", () => {
     const endpoint = (stack: Stack) =>
       ec2.InterfaceVpcEndpoint.fromInterfaceVpcEndpointAttributes(stack, "Endpoint", {
         vpcEndpointId: "vpce-0123456789abcdef0",

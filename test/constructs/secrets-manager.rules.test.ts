@@ -21,7 +21,7 @@ const plain = (stack: Stack) => ({
 const secretsManager = (stack: Stack) =>
   egress(stack).filter(({ Description }) => Description === "Secrets Manager");
 
-test("the made endpoint of the database", () => {
+test("the functions use the endpoint that PostgresDatabase has made", () => {
   const stack = newStack();
   addMigrations(stack, { database: new PostgresDatabase(stack, "Database") });
   expect(secretsManager(stack)).toMatchObject([
@@ -29,7 +29,7 @@ test("the made endpoint of the database", () => {
   ]);
 });
 
-test("an endpoint that somebody has made in the VPC", () => {
+test("the functions use an endpoint that the app has made in the VPC", () => {
   const stack = newStack();
   const vpc = makeIsolatedVpc(stack);
   const { connections } = vpc.addInterfaceEndpoint("Secrets", {
@@ -43,7 +43,7 @@ test("an endpoint that somebody has made in the VPC", () => {
   ]);
 });
 
-test("an imported endpoint in an imported VPC", () => {
+test("the functions use an imported endpoint in an imported VPC", () => {
   const stack = newStack();
   const vpc = ec2.Vpc.fromVpcAttributes(stack, "Vpc", {
     vpcId: "vpc-0123456789abcdef0",
@@ -63,14 +63,14 @@ test("an imported endpoint in an imported VPC", () => {
   expect(secretsManager(stack)).toMatchObject([{ DestinationSecurityGroupId: "sg-1", FromPort: 443 }]);
 });
 
-test("wherever its user says it is", () => {
+test("the functions use the given peer", () => {
   const stack = newStack();
   const secretsManagerPeer = ec2.Peer.ipv4("10.9.0.0/24");
   addMigrations(stack, { ...plain(stack), vpc: makeIsolatedVpc(stack), secretsManagerPeer });
   expect(secretsManager(stack)).toMatchObject([{ CidrIp: "10.9.0.0/24", FromPort: 443 }]);
 });
 
-test("the way out of private subnets, though the database is in isolated ones", () => {
+test("functions in private subnets use the route out of the VPC although the database is isolated", () => {
   const stack = newStack();
   const vpc = makeVpc(stack, {
     subnetConfiguration: [
@@ -83,7 +83,7 @@ test("the way out of private subnets, though the database is in isolated ones", 
   expect(secretsManager(stack)).toMatchObject([{ CidrIp: "0.0.0.0/0", FromPort: 443 }]);
 });
 
-test("nobody knows before the VPC has been looked up, and that is no error", () => {
+test("isolated subnets of a VPC that is not looked up yet are no error", () => {
   const env = { account: "111122223333", region: "eu-west-1" };
   const app = newApp();
   const stack = new Stack(app, "Stack", { env });

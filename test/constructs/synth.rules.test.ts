@@ -75,19 +75,19 @@ describe.each([
     template = read(join(out, `${name}.template.json`));
   });
 
-  test("is content: no warning, no finding, nothing to acknowledge", () => {
+  test("cdk synth prints no warning and no finding", () => {
     expect(run).toMatchObject({ status: 0, output: "" });
     if (profile === "dev") expect(reportIn(out)).toMatchObject({ pluginReports: [] });
   });
 
-  test("is for any account and region, and says nothing of this machine", () => {
+  test("the template is for any account and region and does not mention this machine", () => {
     const { artifacts } = JSON.parse(read(join(out, "manifest.json")));
     expect(artifacts[name].environment).toBe("aws://unknown-account/unknown-region");
     expect(template).not.toContain(ROOT);
     expect(template).not.toContain(home);
   });
 
-  test("puts what an operator needs into the outputs", () => {
+  test("the outputs have what an operator needs", () => {
     const { Outputs: outputs } = JSON.parse(template);
     expect(Object.keys(outputs)).toEqual([
       "Head",
@@ -116,13 +116,13 @@ describe.each([
     );
   });
 
-  test("allows an operator to undo only where little can be lost", () => {
+  test("operators may undo migrations in dev only", () => {
     expect(template).toContain(`"ALLOW_DOWN": "${down}"`);
     expect(template.includes('"MIGRATIONS_REVISION": "abc123"')).toBe(!down);
   });
 });
 
-test("what CDK itself finds wrong with a template is an error, and in production it finds nothing", () => {
+test("a finding of CDK's validation fails synth, and the prod stack has none", () => {
   const out = join(home, "wrong");
   // Without the second compilation of CDK's validation, which would pay only in a longer run.
   const app = `"${process.execPath}" --liftoff-only --import tsx test/constructs/wrong-app.ts`;
@@ -133,13 +133,13 @@ test("what CDK itself finds wrong with a template is an error, and in production
   expect(readdirSync(out)).toContain("right.template.json");
 });
 
-test("another environment is refused, and the right ones are named", () => {
+test("an unknown environment is refused with the names of the valid ones", () => {
   expect(() => createApp({ context: { ...CONTEXT, env: "test" } })).toThrow(
     'context env must be "dev" or "prod", not "test": say -c env=dev or -c env=prod',
   );
 });
 
-test("cdk diff shows what a deploy would run: head, count and names", () => {
+test("cdk diff shows the head, count and names of what a deploy would run", () => {
   const before = join(home, "before");
   const after = join(home, "after");
   synthesize(before, "1_one");

@@ -53,8 +53,8 @@ const WAITING: readonly (readonly [string, (scene: Scene) => Construct])[] = [
   ["the rotation of the password", ({ database }) => database.instance.addRotationSingleUser()],
 ];
 
-describe("what waits for the migrations may need the database itself", () => {
-  test.each(WAITING)("%s", (_, make) => {
+describe("executeBefore", () => {
+  test.each(WAITING)("%s can wait for the migrations although it needs the database", (_, make) => {
     const stack = newStack();
     const database = new PostgresDatabase(stack, "Database", { databaseName: "app" });
     const waiting = make({ stack, database });
