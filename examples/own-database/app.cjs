@@ -1,4 +1,4 @@
-// The same from CommonJS.
+// app.js in CommonJS.
 const { App, Stack } = require("aws-cdk-lib");
 const ec2 = require("aws-cdk-lib/aws-ec2");
 const lambda = require("aws-cdk-lib/aws-lambda");
@@ -30,5 +30,5 @@ const api = new lambda.Function(stack, "Api", {
   handler: "index.handler",
   code: lambda.Code.fromInline("exports.handler = async () => ({ statusCode: 200 });"),
 });
-// New code is rolled out only when the database is ready for it.
+// The new code is deployed only after the migrations have run.
 migrations.executeBefore(api);

@@ -1,4 +1,4 @@
-// An app that has a network and a database already, and lets every deploy migrate it.
+// An app with its own network and database, which every deploy migrates.
 import { App, Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as lambda from "aws-cdk-lib/aws-lambda";
@@ -30,5 +30,5 @@ const api = new lambda.Function(stack, "Api", {
   handler: "index.handler",
   code: lambda.Code.fromInline("exports.handler = async () => ({ statusCode: 200 });"),
 });
-// New code is rolled out only when the database is ready for it.
+// The new code is deployed only after the migrations have run.
 migrations.executeBefore(api);

@@ -219,7 +219,7 @@ describe("a prop", () => {
       "lockRetries must be a whole number, 0 or more, not 1.5",
     ],
     [
-      "public subnets",
+      "a public subnet",
       { vpcSubnets: { subnetType: ec2.SubnetType.PUBLIC } },
       "vpcSubnets must be private or isolated",
     ],

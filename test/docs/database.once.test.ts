@@ -11,7 +11,7 @@ const runbook = readPage("docs/runbook.md").text;
 const MIGRATIONS = join(REPOSITORY, "migrations");
 
 describe("the README on the database", () => {
-  test("shows the columns that the first migration makes, their types, and which may be null", async () => {
+  test("the README shows every column of the first migration with its type and nullability", async () => {
     await withMigrated(async (db) => {
       const rows = await db.query<{ line: string }>(
         `SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod),
@@ -31,7 +31,7 @@ describe("the README on the database", () => {
     });
   });
 
-  test("shows a query that answers as it says, and tables that are there", async () => {
+  test("the query in the README gives the shown result, and its tables exist", async () => {
     const text = section(readme, "Look at the result with psql");
     await withMigrated(async (db) => {
       const client = await db.client();
@@ -63,7 +63,7 @@ test("the runbook's query finds the session that holds the migration lock of thi
   );
 });
 
-test("every example of docs/migrations.md goes up, down and up again", async () => {
+test("every example of docs/migrations.md can be applied, undone and applied again", async () => {
   const files = examples();
   const names = Object.keys(files).filter((name) => dirname(name) === ".");
   const migrations = [...new Set(names.map((name) => name.replace(/(?:\.(?:up|down))?\.\w+$/, "")))];

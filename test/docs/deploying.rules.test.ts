@@ -20,7 +20,7 @@ import {
 const page = readPage("docs/deploying.md");
 const plain = (text: string): string => text.replaceAll("`", "");
 
-test("the pages on deploys and on operating name only what there is", () => {
+test("every camelCase name in docs/deploying.md and docs/runbook.md exists in the code", () => {
   const source = sourceOf("lib") + sourceOf("lambda");
   const names = [page, readPage("docs/runbook.md")].flatMap(({ text }) =>
     codeSpans(text).filter((span) => /^[a-z]+[A-Z]\w*$/.test(span)),
@@ -40,7 +40,7 @@ describe("the tables agree with the template", () => {
   test.each([
     ["dev", dev],
     ["prod", prod],
-  ] as const)("how many resources there are in %s", (profile, template) => {
+  ] as const)("docs/deploying.md has the number of resources in %s", (profile, template) => {
     const made = section(page.text, "Resources");
     const cells = tableRows(made.split("### Outputs")[0] ?? "").map(([, cell = ""]) => cell);
     const counts = cells.map((cell) => {
@@ -52,14 +52,14 @@ describe("the tables agree with the template", () => {
     expect(made).toMatch(profile === "dev" ? `has ${count} resources` : `${count} in \`prod\``);
   });
 
-  test("which services the role that deploys has to do with", () => {
+  test("docs/deploying.md has permissions for every service of the stack", () => {
     const documented = tableRows(section(page.text, "Permissions")).map(([service = ""]) => service);
     const services = [dev, prod].flatMap(typesIn).flatMap((type) => /^AWS::(\w+)::/.exec(type)?.[1] ?? []);
     expect(services.length).toBeGreaterThan(0);
     expect([...new Set(services)].filter((service) => !documented.includes(service))).toEqual([]);
   });
 
-  test("which outputs there are", () => {
+  test("docs/deploying.md has every output of the stack", () => {
     const outputsOf = (template: Template) => Object.keys(template.toJSON()["Outputs"]).toSorted();
     const documented = tableRows(section(page.text, "Outputs"))
       .flatMap(([names = ""]) => plain(names).split(", "))
@@ -69,7 +69,7 @@ describe("the tables agree with the template", () => {
   });
 });
 
-test.each([1, 2])("column %i of the costs adds up", (column) => {
+test.each([1, 2])("column %i of the cost table in docs/deploying.md adds up", (column) => {
   const cells = tableRows(section(page.text, "Cost")).map((row) => row[column] ?? "");
   const amounts = cells.map((cell) => Number(cell.split("= ").at(-1)));
   const total = amounts.pop();
@@ -96,7 +96,7 @@ describe("the commands of the CDK", () => {
       return command === undefined ? [] : [{ command, rest }];
     });
 
-  test("exist, and have the flags that the pages show", async () => {
+  test("the commands of the CDK CLI exist and have the flags that the pages show", async () => {
     const named = [...new Set(shown.map(({ command }) => command))];
     expect(named.length).toBeGreaterThan(5);
     const listed = await help();
@@ -117,7 +117,7 @@ describe("the commands of the CDK", () => {
     expect(unknown).toEqual([]);
   });
 
-  test("are those of the version that is pinned everywhere", () => {
+  test("the CDK CLI has the same exact version everywhere", () => {
     const version = "2.1148.1";
     for (const path of ["package.json", "examples/own-database/package.json"]) {
       const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, path), "utf8"));

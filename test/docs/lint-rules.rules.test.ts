@@ -5,7 +5,7 @@ import { OWN_RULE_NAMES } from "../../lib/review/lint/rules.ts";
 import { REPOSITORY } from "./markdown.ts";
 
 describe("docs/migrations.md", () => {
-  test("lists every rule of our own for lint, and no other", () => {
+  test("docs/migrations.md lists every lint rule of this project, and no other", () => {
     const page = readFileSync(join(REPOSITORY, "docs/migrations.md"), "utf8");
     const table = page.slice(page.indexOf("| Rule "), page.indexOf("What is dangerous for a table in use"));
     const listed = table

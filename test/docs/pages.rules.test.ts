@@ -29,11 +29,11 @@ const manifest: { version: string; scripts: Record<string, string> } = JSON.pars
 );
 
 describe.each(pages.map((page) => [page.path, page] as const))("%s", (_path, page) => {
-  test("links to files and headings that exist", () => {
+  test("every link of the page leads to a file and a heading that exist", () => {
     expect(relativeLinks(page).filter((link) => !leadsSomewhere(page, link))).toEqual([]);
   });
 
-  test("names scripts of package.json", () => {
+  test("every npm script of the page is in package.json", () => {
     const named = [...page.text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, script = ""]) => script);
     // `npm run migrate:*` means all of them.
     expect(named.filter((script) => !script.endsWith(":") && !(script in manifest.scripts))).toEqual([]);
@@ -52,7 +52,7 @@ describe("the commands", () => {
     for (const name of await commandNames()) flags.set(name, flagsIn(await help(name)));
   });
 
-  test("are all in the README, and are scripts", () => {
+  test("all commands are in the README and are npm scripts", () => {
     const listed = tableRows(section(readme.text, "Commands"))
       .map(([cell = ""]) => /^`npm run (?:migrate:)?([\w:]+)/.exec(cell)?.[1])
       .filter((name) => name !== undefined);
@@ -62,7 +62,7 @@ describe("the commands", () => {
   });
 
   test.each(pages.map((page) => [page.path, page] as const))(
-    "have the flags that %s shows",
+    "the commands have the flags that %s shows",
     (_path, page) => {
       expect(shownFlags(page).filter(({ command, flag }) => !hasFlag(command, flag))).toEqual([]);
     },
@@ -105,12 +105,12 @@ describe("the DATABASE_* variables", () => {
     .filter((name) => !ERROR_CODES.some((code) => code === name))
     .toSorted();
 
-  test("of the code are those of the README", () => {
+  test("the README lists the DATABASE_* variables of the code", () => {
     const cells = tableRows(section(readme.text, "Which database")).map(([cell = ""]) => cell);
     expect(cells.map((cell) => cell.replaceAll("`", "")).toSorted()).toEqual(inCode);
   });
 
-  test("of the code are those of .env.example", () => {
+  test(".env.example lists the DATABASE_* variables of the code", () => {
     const text = readFileSync(join(REPOSITORY, ".env.example"), "utf8");
     const names = [...text.matchAll(/^(?:# )?(DATABASE_[A-Z_]+)=/gm)].map(([, name = ""]) => name);
     expect(names.toSorted()).toEqual(inCode);
@@ -120,24 +120,24 @@ describe("the DATABASE_* variables", () => {
 describe("the error codes", () => {
   const entries = headings(troubleshooting.text).filter((heading) => /^[A-Z_]+$/.test(heading));
 
-  test("all have their entry, and nothing else has", () => {
+  test("every error code has an entry in docs/troubleshooting.md, and nothing else has", () => {
     expect(entries.toSorted()).toEqual([...ERROR_CODES].toSorted());
   });
 
-  test("that have an entry are used in the code", () => {
+  test("every error code with an entry is used in the code", () => {
     const source = sourceOf("lib", "lib/core/error-codes.ts") + sourceOf("lambda");
     expect(entries.filter((code) => !source.includes(`"${code}"`))).toEqual([]);
   });
 
   test.each(ERROR_CODES.filter((code) => ERRORS[code].exit !== 1))(
-    "whose exit code is not 1 have it in their entry: %s",
+    "the entry of %s names its exit code, which is not 1",
     (code) => {
       const text = section(troubleshooting.text, code).replace(/\s+/g, " ");
       expect(text).toContain(`exit code ${ERRORS[code].exit}`);
     },
   );
 
-  test("head the examples of their own entries", () => {
+  test("the example of every entry begins with its error code", () => {
     const wrong = entries.filter(
       (code) => !titlesOf(code).some((title) => exampleOf(code).startsWith(title)),
     );

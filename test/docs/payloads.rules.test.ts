@@ -107,12 +107,12 @@ describe("what the runbook shows of the functions' answers", () => {
   const heads = shown.flatMap((line) => /^([A-Z][A-Z_]+)(?: in [^\s:]+)?: /.exec(line)?.[1] ?? []);
   const advice = shown.flatMap((line) => /^What to do: (.{20})/.exec(line)?.[1] ?? []);
 
-  test("begins with error codes that exist", () => {
+  test("the answers shown in the runbook begin with error codes that exist", () => {
     expect(heads.length).toBeGreaterThan(6);
     expect(heads.filter((head) => !ERROR_CODES.some((code) => code === head))).toEqual([]);
   });
 
-  test("gives the advice that the code gives", () => {
+  test("the hints shown in the runbook are those of the code", () => {
     expect(advice.length).toBeGreaterThan(4);
     expect(advice.filter((start) => !source.includes(start))).toEqual([]);
   });
@@ -132,7 +132,7 @@ describe("what the runbook shows of the functions' answers", () => {
     "stopped half-way, outside a transaction: ",
     "no answer in time",
     "in this bundle",
-  ])("is what the code says: %s", (message) => {
+  ])("the runbook shows a message of the code: %s", (message) => {
     expect(runbook.text).toContain(message);
     expect(source).toContain(message);
   });
