@@ -45,15 +45,7 @@ export function migrationFunctions(
   props: PostgresMigrationsProps,
   settings: FunctionSettings,
 ): MigrationFunctions {
-  const shared = sharedProps(props, settings);
-  const make = (id: string, own: FunctionProps, secret = settings.secret): LoggedFunction => {
-    const logGroup = migrationLogs(scope, `${id}Logs`, props);
-    const environment = { ...environmentOf({ ...settings, secret }), ...own.environment };
-    const handler = new lambda.Function(scope, id, { ...shared, ...own, environment, logGroup });
-    secret.grantRead(handler);
-    denyNetworkInterfaces(scope, handler);
-    return { handler, logGroup };
-  };
+  const make = (id: string, own: FunctionProps) => loggedFunction(scope, id, props, settings, own);
   const revision: Record<string, string> =
     props.revision === undefined ? {} : { [ENV.revision]: props.revision };
   const deploy = make("Deploy", {
@@ -61,27 +53,50 @@ export function migrationFunctions(
     description: "Runs Postgres migrations when the stack is deployed",
     environment: { ...revision, [ENV.onRollback]: props.onRollback ?? "keep" },
   });
-  return {
-    stackEvent: stackEventFunction(scope, props, settings, deploy),
-    deploy,
-    status: make(
-      "Status",
-      {
-        handler: ASSET.statusHandler,
-        description: "Says where the Postgres migrations stand; writes nothing",
-        environment: {},
-        retryAttempts: 0,
-      },
-      props.statusSecret,
-    ),
-    operate: make("Operate", {
-      handler: ASSET.operateHandler,
-      description: "Runs, undoes and repairs Postgres migrations for an operator",
-      environment: { ...revision, [ENV.allowDown]: String(props.allowDown ?? false) },
-      // Lambda must not repeat a failed command without the operator's knowledge.
-      retryAttempts: 0,
-    }),
-  };
+  const stackEvent = stackEventFunction(scope, props, settings, deploy);
+  const status = make("Status", {
+    handler: ASSET.statusHandler,
+    description: "Says where the Postgres migrations stand; writes nothing",
+    secret: props.statusSecret,
+    retryAttempts: 0,
+  });
+  const operate = make("Operate", {
+    handler: ASSET.operateHandler,
+    description: "Runs, undoes and repairs Postgres migrations for an operator",
+    environment: { ...revision, [ENV.allowDown]: String(props.allowDown ?? false) },
+    // Lambda must not repeat a failed command without the operator's knowledge.
+    retryAttempts: 0,
+  });
+  return { stackEvent, deploy, status, operate };
+}
+
+/** Props in which the functions of the VPC differ. */
+interface FunctionProps {
+  readonly handler: string;
+  readonly description: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly retryAttempts?: number;
+  /** @default - the secret of the settings */
+  readonly secret?: secretsmanager.ISecret | undefined;
+}
+
+function loggedFunction(
+  scope: Construct,
+  id: string,
+  props: PostgresMigrationsProps,
+  settings: FunctionSettings,
+  { secret = settings.secret, environment, ...own }: FunctionProps,
+): LoggedFunction {
+  const logGroup = migrationLogs(scope, `${id}Logs`, props);
+  const handler = new lambda.Function(scope, id, {
+    ...sharedProps(props, settings),
+    ...own,
+    environment: { ...environmentOf({ ...settings, secret }), ...environment },
+    logGroup,
+  });
+  secret.grantRead(handler);
+  denyNetworkInterfaces(scope, handler);
+  return { handler, logGroup };
 }
 
 const NETWORK_INTERFACES = [
@@ -155,14 +170,6 @@ export function migrationLogs(scope: Construct, id: string, props: LogSettings):
 interface LogSettings {
   readonly logRetention?: logs.RetentionDays;
   readonly logRemovalPolicy?: RemovalPolicy;
-}
-
-/** Props in which the functions differ. */
-interface FunctionProps {
-  readonly handler: string;
-  readonly description: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly retryAttempts?: number;
 }
 
 /**

@@ -25,18 +25,8 @@ export function migrationsNetwork(
   props: PostgresMigrationsProps,
   target: DatabaseTarget,
 ): MigrationsNetwork {
-  const { database } = props;
-  const vpc = props.vpc ?? (database instanceof PostgresDatabase ? database.vpc : undefined);
-  if (vpc === undefined) {
-    throw constructError(scope, "vpc is required: only a PostgresDatabase says which one it is in");
-  }
-  const subnets = vpc.selectSubnets(props.vpcSubnets ?? defaultSubnets(vpc));
-  if (subnets.hasPublic) {
-    throw constructError(
-      scope,
-      "vpcSubnets must be private or isolated: a function in a public subnet gets no public address and reaches nothing",
-    );
-  }
+  const vpc = vpcOf(scope, props);
+  const subnets = subnetsOf(scope, props, vpc);
   const route = secretsManagerRoute(scope, {
     vpc,
     subnets,
@@ -56,6 +46,25 @@ export function migrationsNetwork(
     securityGroup,
     needs: [securityGroup, ...toDatabase, ...toSecrets, ...target.needs],
   };
+}
+
+function vpcOf(scope: Construct, { vpc, database }: PostgresMigrationsProps): ec2.IVpc {
+  if (vpc !== undefined) return vpc;
+  if (database instanceof PostgresDatabase) return database.vpc;
+  throw constructError(scope, "vpc is required: only a PostgresDatabase says which one it is in");
+}
+
+function subnetsOf(
+  scope: Construct,
+  { vpcSubnets }: PostgresMigrationsProps,
+  vpc: ec2.IVpc,
+): ec2.SelectedSubnets {
+  const subnets = vpc.selectSubnets(vpcSubnets ?? defaultSubnets(vpc));
+  if (!subnets.hasPublic) return subnets;
+  throw constructError(
+    scope,
+    "vpcSubnets must be private or isolated: a function in a public subnet gets no public address and reaches nothing",
+  );
 }
 
 /** Returns the resources that must exist before Secrets Manager can be reached. */

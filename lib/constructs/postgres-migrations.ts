@@ -111,13 +111,15 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
-    const connection = {
+    const properties = deployProperties({
+      manifest: asset.manifest,
       database: `${target.host}:${port}/${databaseName}`,
       secret: secret.secretArn,
       ca: target.ca,
       network: [network.securityGroup.securityGroupId, ...network.subnets.subnetIds],
-    };
-    const properties = deployProperties(asset.manifest, connection, options, props.forceRun);
+      options,
+      forceRun: props.forceRun,
+    });
     this.resource = deployResource(this, props, stackEvent, properties);
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...resourceOf(secret));

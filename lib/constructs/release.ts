@@ -62,8 +62,9 @@ function inConstruct(scope: Construct, error: MigrationError): MigrationError {
   return new MigrationError(code, message, { ...details, cause: error });
 }
 
-/** How the functions connect. A deploy that changes any of this also runs the functions, and so tests the change. */
-export interface ConnectionProperties {
+/** What a deploy depends on. A change of how the functions connect runs them, too, which tests the change. */
+export interface Release {
+  readonly manifest: Manifest;
   /** Host, port and name of the database. */
   readonly database: string;
   /** ARN of the secret. */
@@ -72,21 +73,20 @@ export interface ConnectionProperties {
   readonly ca: string | undefined;
   /** Security group and subnets of the functions. */
   readonly network: readonly string[];
+  /** See `engineOptions`. */
+  readonly options: string;
+  readonly forceRun: string | undefined;
 }
 
 /**
  * Properties of the custom resource. CloudFormation calls the function when one of them changes. `cdk diff` shows them:
  * the head, the count and the newest names tell what a deploy would run.
  */
-export function deployProperties(
-  { hash, migrations }: Manifest,
-  { database, secret, ca, network }: ConnectionProperties,
-  options: string,
-  forceRun: string | undefined,
-): DeployProperties {
-  const names = migrations.map(({ name }) => name);
+export function deployProperties(release: Release): DeployProperties {
+  const { manifest, database, secret, ca, network, options, forceRun } = release;
+  const names = manifest.migrations.map(({ name }) => name);
   return {
-    MigrationsHash: hash,
+    MigrationsHash: manifest.hash,
     Database: database,
     Secret: secret,
     ...(ca === undefined ? {} : { Ca: createHash("sha256").update(ca).digest("hex") }),
