@@ -50,7 +50,7 @@ module.exports = {
     room("migrations", "^migrations/", npm("node-pg-migrate")),
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.
     room("bench", "^bench/", [
-      ...rooms("core", "sql", "postgres", "engine", "embedded"),
+      ...rooms("sql", "embedded"),
       ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
     ]),
     // The JavaScript files of the folder are also for what runs before anything is compiled.

@@ -150,10 +150,10 @@ async function measureInvocation({ server }: Context, one: DeployFunction): Prom
     const callsBefore = secrets.calls();
     const traffic = await server.countTraffic(database, invoke);
     const goals: Goal[] = [
-      { text: `${one.tree.label}, secret calls`, atMost: 1, measured: secrets.calls() - callsBefore },
-      { text: `${one.tree.label}, connections`, atMost: 1, measured: traffic.connections },
-      { text: `${one.tree.label}, requests to the database`, atMost: 4, measured: traffic.requests },
-      { text: `${one.tree.label}, statements`, atMost: 4, measured: traffic.statements },
+      { text: `${one.tree.label}: secret calls`, atMost: 1, measured: secrets.calls() - callsBefore },
+      { text: `${one.tree.label}: connections`, atMost: 1, measured: traffic.connections },
+      { text: `${one.tree.label}: requests to the database`, atMost: 4, measured: traffic.requests },
+      { text: `${one.tree.label}: statements`, atMost: 4, measured: traffic.statements },
     ];
     return { title: "No-op invocation of the deploy function", times: new Map(), goals };
   } finally {

@@ -35,7 +35,7 @@ export function parseOptions(args: readonly string[]): Options {
     parts: only.map(toPart),
     trees: folders.map((folder) => ({
       root: builtTree(folder),
-      label: folders.length === 1 ? "cdk-pg-migrate" : `${basename(resolve(folder))}:`,
+      label: folders.length === 1 ? "cdk-pg-migrate" : `cdk-pg-migrate (${basename(resolve(folder))})`,
     })),
   };
 }

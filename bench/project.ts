@@ -8,7 +8,6 @@ export type Language = "TS" | "SQL";
 /** A user's project with a folder of migrations. Every contender gets a copy, so that no cache is shared. */
 export interface Project {
   readonly dir: string;
-  readonly language: Language;
   readonly count: number;
   /** The `TMPDIR` of the commands that run in the project. */
   readonly temp: string;
@@ -34,7 +33,7 @@ export function makeProject(language: Language, count: number): Project {
   };
   clearCaches();
   const remove = () => rmSync(dir, { recursive: true, force: true });
-  return { dir, language, count, temp, clearCaches, remove };
+  return { dir, count, temp, clearCaches, remove };
 }
 
 function writeTypeScript(dir: string, migrations: readonly BenchMigration[]): void {
