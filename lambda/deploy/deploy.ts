@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { type Finding, MigrationError, type RunReport, type StatusReport } from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
 import { type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
-import { findingsInLambda } from "../runtime/advice.ts";
+import { findingsOnAws } from "../runtime/advice.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -120,7 +120,7 @@ function logFailure(error: unknown, { log }: Invocation): DeployOutcome {
 }
 
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
-  for (const { code, message, hint } of findingsInLambda(findings)) log.warn(message, { code, hint });
+  for (const { code, message, hint } of findingsOnAws(findings)) log.warn(message, { code, hint });
 }
 
 function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {

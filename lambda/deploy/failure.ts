@@ -69,7 +69,7 @@ function describe(
     ...(detail === undefined ? [] : [`Detail: ${cut(redact(detail), 150)}`]),
     ...(partial === undefined ? [] : [`Half-done: ${partial} of its statements are done and stay.`]),
     ...(applied === undefined ? [] : [`Applied before it: ${appliedBefore(applied, outlook)}.`]),
-    ...(hint === undefined ? [] : [`What to do: ${cut(redact(hint), 300)}`]),
+    ...(hint === undefined ? [] : [`What to do: ${cut(redact(String(hint)), 300)}`]),
   ];
   return { code, text: lines.join("\n") };
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { ERROR_CODES, ERRORS, MigrationError } from "../../lib/core/index.ts";
+import { ERROR_CODES, ERRORS, Hint, MigrationError } from "../../lib/core/index.ts";
 import { errorAsJson, resultAsJson } from "../../lib/engine/index.ts";
-import { findingsInLambda } from "../runtime/advice.ts";
+import { findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -13,7 +13,9 @@ import type { Request } from "./requests.ts";
 /** What an operator gets: the same JSON as the CLI's `--json` prints, failures included. */
 export type OperatorAnswer = Readonly<Record<string, unknown>>;
 
-const Findings = v.array(v.looseObject({ code: v.picklist(ERROR_CODES), hint: v.string() }));
+const Findings = v.array(
+  v.looseObject({ code: v.picklist(ERROR_CODES), hint: v.union([v.string(), v.instance(Hint)]) }),
+);
 
 /**
  * Runs a command for an operator. A failure is answered, not thrown: the answer holds all there is to know, and Lambda
@@ -58,7 +60,7 @@ function runRequest({ run }: Request, invocation: Invocation, env: Environment):
 function advised(report: object): object {
   const lists = ["refusals", "warnings"].flatMap((key) => {
     const { success, output } = v.safeParse(Findings, Reflect.get(report, key));
-    return success ? [[key, findingsInLambda(output)] as const] : [];
+    return success ? [[key, findingsOnAws(output)] as const] : [];
   });
   return { ...report, ...Object.fromEntries(lists) };
 }

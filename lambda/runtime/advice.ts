@@ -1,4 +1,13 @@
-import { type ErrorCode, type Finding, MigrationError } from "../../lib/core/index.ts";
+import {
+  type CommandInput,
+  type DatabaseSetting,
+  type ErrorCode,
+  type Finding,
+  type HintTerm,
+  MigrationError,
+  propOf,
+  renderHint,
+} from "../../lib/core/index.ts";
 
 /** The engine speaks to somebody at a terminal; who reads this has a stack. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -22,65 +31,54 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 /** Advice that also holds when the failure names a migration. */
 const ALWAYS: readonly ErrorCode[] = ["DEADLINE"];
 
-export function adviseInLambda(error: MigrationError): MigrationError {
+export function adviseOnAws(error: MigrationError): MigrationError {
   const { migration, sqlstate, hint: given } = error.details;
   // A server that answered is not out of reach, whatever it refuses.
   const isReached = error.code === "CONNECTION" && sqlstate !== undefined;
   const advice = (migration === undefined && !isReached) || ALWAYS.includes(error.code);
-  const hint = (advice ? ADVICE[error.code] : undefined) ?? (given && hintInLambda(given));
+  const hint = (advice ? ADVICE[error.code] : undefined) ?? (given && renderHint(given, wordsOnAws));
   if (hint === undefined) return error;
   return new MigrationError(error.code, error.message, { ...error.details, hint });
 }
 
 /** What a report refuses or warns of, with advice for whoever has a stack. */
-export function findingsInLambda<F extends Pick<Finding, "code" | "hint">>(
+export function findingsOnAws<F extends Pick<Finding, "code" | "hint">>(
   findings: readonly F[],
 ): readonly F[] {
   return findings.map((finding) => ({
     ...finding,
-    hint: ADVICE[finding.code] ?? hintInLambda(finding.hint),
+    hint: ADVICE[finding.code] ?? renderHint(finding.hint, wordsOnAws),
   }));
 }
 
-/** Options that the construct sets for all runs; what is not named here is no option of ours. */
-const CONSTRUCT_FLAGS =
-  /--(order|schema|create-schema|migrations-schema|migrations-table|transaction|lock-wait|lock-timeout|lock-retries|database-wait|wait)\b(?: (warn|allow|strict|each|all)\b)?/g;
-const COMMANDS = /`(up|down|redo|plan|status|history|repair|resolve|baseline) ([^`]+)`/g;
-
-/**
- * The engine's hint in the words of a payload and of the construct: it names commands and flags of a command line,
- * which nobody has who reads a function's answer.
- */
-export function hintInLambda(hint: string): string {
-  return hint
-    .replace(COMMANDS, (_, command: string, rest: string) => `\`${payloadOf(command, rest)}\``)
-    .replace(CONSTRUCT_FLAGS, (_, flag: string, value: string | undefined) => {
-      const prop = camelCase(flag);
-      return `the construct's \`${value === undefined ? prop : `${prop}: "${value}"`}\``;
-    })
-    .replace(/--from (file|history)\b/g, '"from": "$1"')
-    .replace(/--(retry|applied|reverted)\b/g, '"outcome": "$1"')
-    .replace(/--(to|note|batch)\b/g, '"$1"');
-}
-
-/** A command with its arguments, as the payload that says the same. Whoever sends one to operate adds `confirm`. */
-function payloadOf(command: string, rest: string): string {
-  const payload: Record<string, string | number | boolean> = { command };
-  const words = rest.split(" ");
-  for (let index = 0; index < words.length; index += 1) {
-    const word = words[index] ?? "";
-    if (word === "--down") payload["down"] = true;
-    else if (word === "--batch") payload["batch"] = true;
-    else if (/^--(retry|applied|reverted)$/.test(word)) payload["outcome"] = word.slice(2);
-    else if (/^--(to|from|note)$/.test(word)) {
-      index += 1;
-      payload[word.slice(2)] = words[index] ?? "";
-    } else if (/^\d+$/.test(word)) payload["count"] = Number(word);
-    else if (!word.startsWith("--")) payload["migration"] = word;
+/** A term in the words of a payload and of the construct. */
+function wordsOnAws(term: HintTerm): string {
+  switch (term.kind) {
+    case "command":
+      return `\`${Object.keys(term.input).length === 0 ? term.command : payloadOf(term.command, term.input)}\``;
+    case "field":
+      return term.value === undefined ? `"${term.field}"` : `"${term.field}": "${term.value}"`;
+    case "option":
+      return `the construct's \`${propOf(term.option)}${term.value === undefined ? "" : `: "${term.value}"`}\``;
+    case "setting":
+      return `the ${SETTINGS[term.setting]}`;
   }
-  return JSON.stringify(payload).replaceAll('":', '": ').replaceAll(',"', ', "');
 }
 
-function camelCase(flag: string): string {
-  return flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+const SETTINGS: Readonly<Record<DatabaseSetting, string>> = {
+  url: "construct's `database`",
+  host: "host of the construct's `database`",
+  port: "port of the construct's `database`",
+  name: "construct's `databaseName`",
+  user: "`username` in the secret",
+  password: "`password` in the secret",
+  ssl: "TLS of the server",
+  sslCa: "construct's `ca`",
+};
+
+/** The payload that runs the command. The operate function wants `confirm` in it too. */
+function payloadOf(command: string, input: CommandInput): string {
+  return JSON.stringify({ command, ...input })
+    .replaceAll('":', '": ')
+    .replaceAll(',"', ', "');
 }

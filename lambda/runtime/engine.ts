@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError, type MigratorOptions, type Provenance, TOOL } from "../../lib/core/index.ts";
 import { Migrator } from "../../lib/engine/index.ts";
 import { LIMITS } from "../contract.ts";
-import { adviseInLambda } from "./advice.ts";
+import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
 import { fetchCredentials } from "./credentials.ts";
 import type { Invocation } from "./invocation.ts";
@@ -43,7 +43,7 @@ export async function withEngine<T>(
       return once(invocation, setup, work);
     });
   } catch (error) {
-    throw error instanceof MigrationError ? adviseInLambda(error) : error;
+    throw error instanceof MigrationError ? adviseOnAws(error) : error;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "./error-codes.ts";
+import { Hint } from "./hint.ts";
 
 /** An applied migration whose SQL differs now. Passwords are masked. */
 export interface SqlChange {
@@ -23,7 +24,7 @@ export interface FileProblem {
 /** What is known about a failure beyond its message. Every field is absent when it does not apply. */
 export interface ErrorDetails {
   /** What to do about it, in one or two sentences, naming the command or setting. */
-  readonly hint?: string;
+  readonly hint?: string | Hint;
   /** Name of the migration that failed. */
   readonly migration?: string;
   /** The SQL that the server refused, passwords masked; of very long SQL what is around the error. */
@@ -81,9 +82,9 @@ export class MigrationError extends Error {
   }
 
   /** The same failure with one more thing to do about it. */
-  advised(hint: string): MigrationError {
+  advised(more: string | Hint): MigrationError {
     const before = this.details.hint;
-    const both = before === undefined ? hint : `${before}\n${hint}`;
+    const both = before === undefined ? more : Hint.of`${before}\n${more}`;
     const error = new MigrationError(this.code, this.message, { ...this.details, hint: both });
     if (this.stack !== undefined) error.stack = this.stack;
     return error;

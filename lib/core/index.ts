@@ -1,6 +1,5 @@
 /** The dictionary: what every room means by the same word. Imports nothing. */
 
-export { DATABASE_DEFAULTS, DEFAULTS, MIGRATION_LOCK_ID, OLDEST_SERVER_MAJOR } from "./defaults.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
   type ErrorDetails,
@@ -12,6 +11,16 @@ export {
   type SqlChange,
 } from "./errors.ts";
 export type { Observer, RunEvent, SessionInfo } from "./events.ts";
+export {
+  type CommandInput,
+  commandArguments,
+  commandLineWords,
+  type DatabaseSetting,
+  flagOf,
+  Hint,
+  type HintTerm,
+  renderHint,
+} from "./hint.ts";
 export type {
   Direction,
   LoadedMigration,
@@ -24,7 +33,11 @@ export type {
   SqlFile,
 } from "./migration.ts";
 export {
+  DATABASE_DEFAULTS,
+  DEFAULTS,
+  MIGRATION_LOCK_ID,
   type MigratorOptions,
+  OLDEST_SERVER_MAJOR,
   OPTIONS,
   type OptionKind,
   type OptionName,
@@ -32,8 +45,6 @@ export {
   type Provenance,
   propOf,
   type ResolvedOptions,
-  requireStorable,
-  resolveOptions,
   type TransactionMode,
 } from "./options.ts";
 export { compareMigrations, inRunningOrder } from "./order.ts";
@@ -55,5 +66,6 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
+export { requireStorable, resolveOptions } from "./resolve-options.ts";
 export { errorCode, errorMessage, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -1,6 +1,54 @@
-import { DEFAULTS } from "./defaults.ts";
-import { MigrationError } from "./errors.ts";
-import { property } from "./unknown.ts";
+/**
+ * The engine's defaults: the one place the CLI, the Lambdas and the constructs read them from.
+ */
+export const DEFAULTS = {
+  /** The table of applied migrations, as plain node-pg-migrate names it. */
+  migrationsTable: "pgmigrations",
+  /** First schema on the search path, and where the table of applied migrations lives. */
+  schema: "public",
+  /** Schemas that do not exist are not created. */
+  createSchema: false,
+  /** Names are used as they are written. */
+  decamelize: false,
+  /** A pending migration older than an applied one is refused. */
+  order: "strict",
+  /** Each migration in a transaction of its own. */
+  transaction: "each",
+  /** Milliseconds to wait for another run that holds the migration lock. */
+  lockWaitMs: 60_000,
+  /** Milliseconds one statement waits for a lock on a table before it gives up (Postgres `lock_timeout`). */
+  lockTimeoutMs: 10_000,
+  /** How often a migration that met a lock timeout or a deadlock is tried again. */
+  lockRetries: 5,
+  /** Milliseconds before the first of those tries; doubled each time, with jitter, up to 30 seconds. */
+  lockRetryDelayMs: 1_000,
+  /** Milliseconds one statement may run (Postgres `statement_timeout`); 0: no limit. */
+  statementTimeoutMs: 0,
+  /** Milliseconds for one connection attempt. */
+  connectTimeoutMs: 10_000,
+  /** Milliseconds to wait for a server that says it is starting up. */
+  startingWaitMs: 30_000,
+  /** Milliseconds to wait for a server that cannot be reached; 0: the first failure counts. */
+  databaseWaitMs: 0,
+} as const;
+
+/**
+ * The advisory lock that every node-pg-migrate run takes (`PG_MIGRATE_LOCK_ID`): plain node-pg-migrate and this
+ * engine exclude each other. Repeated here because importing the library costs a tenth of a second.
+ */
+export const MIGRATION_LOCK_ID = 7241865325823964;
+
+/** The oldest server with every session setting the engine relies on (`client_connection_check_interval`). */
+export const OLDEST_SERVER_MAJOR = 14;
+
+/** The development database of a machine: what docker-compose.yml starts, and how the embedded one is set up. */
+export const DATABASE_DEFAULTS = {
+  host: "localhost",
+  port: 5432,
+  database: "aws_framework",
+  user: "framework_user",
+  password: "framework_password",
+} as const;
 
 /** What an option holds, and for a choice which values. Milliseconds are `Duration`s in constructs and seconds in flags. */
 export type OptionKind =
@@ -90,49 +138,3 @@ export interface MigratorOptions {
 export type ResolvedOptions = Required<Omit<MigratorOptions, "schema">> & {
   readonly schema: readonly [string, ...string[]];
 };
-
-export function resolveOptions(options: MigratorOptions): ResolvedOptions {
-  const [first = DEFAULTS.schema, ...rest] = options.schema ?? [];
-  const resolved: ResolvedOptions = {
-    ...DEFAULTS,
-    ...withoutUndefined(options),
-    migrationsSchema: options.migrationsSchema ?? first,
-    schema: [first, ...rest],
-  };
-  for (const [name, { kind }] of Object.entries(OPTIONS)) {
-    if (kind === "milliseconds" || kind === "count") requireNumber(name, property(resolved, name));
-  }
-  for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
-    requireIdentifier(name);
-  }
-  return resolved;
-}
-
-function requireNumber(name: string, value: unknown): void {
-  if (typeof value === "number" && value >= 0 && value <= LONGEST_MS) return;
-  throw new MigrationError("USAGE", `${name} must be from 0 to ${LONGEST_MS}, not ${String(value)}`);
-}
-
-/** Postgres has no NUL in a text. @throws MigrationError `USAGE` */
-export function requireStorable(what: string, text: string | undefined): void {
-  if (!text?.includes("\0")) return;
-  throw new MigrationError("USAGE", `${what} holds a NUL character: ${JSON.stringify(text)}`, {
-    hint: "Leave it out: Postgres cannot store it.",
-  });
-}
-
-/** The server keeps limits of time as 32-bit numbers of milliseconds. */
-const LONGEST_MS = 2 ** 31 - 1;
-
-/** An undefined value must not replace a default. */
-function withoutUndefined(options: MigratorOptions): MigratorOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */
-const LONGEST_NAME = 63 - "_history".length;
-
-function requireIdentifier(name: string): void {
-  if (name !== "" && Buffer.byteLength(name) <= LONGEST_NAME && !name.includes("\0")) return;
-  throw new MigrationError("USAGE", `schema or table name "${name}" must have 1 to ${LONGEST_NAME} bytes`);
-}

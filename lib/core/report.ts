@@ -1,6 +1,7 @@
 import type { ErrorCode } from "./error-codes.ts";
 import type { MigrationError } from "./errors.ts";
 import type { SessionInfo } from "./events.ts";
+import type { Hint } from "./hint.ts";
 import type { Direction, MigrationState } from "./migration.ts";
 
 /** A reason for a run to stop, or something it has to warn about. */
@@ -8,7 +9,7 @@ export interface Finding {
   readonly code: ErrorCode;
   readonly migrations: readonly string[];
   readonly message: string;
-  readonly hint: string;
+  readonly hint: string | Hint;
 }
 
 /** Where the SQL that undoes a migration is taken from. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { errorCode, errorMessage, MigrationError } from "../core/index.ts";
+import { errorCode, errorMessage, Hint, MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, createClient } from "../postgres/index.ts";
 import { RESET_HINT } from "./options.ts";
 
@@ -73,7 +73,7 @@ function clientFor(connection: ConnectionSettings): pg.Client {
 function wrongPassword({ user, host, port }: ConnectionSettings, cause: unknown): MigrationError {
   const message = `the local database at ${host}:${port} refuses the stored password of ${user}: ${errorMessage(cause)}`;
   return new MigrationError("AUTH", message, {
-    hint: `if the password was changed by hand, change it back; else ${RESET_HINT}`,
+    hint: Hint.of`if the password was changed by hand, change it back; else ${RESET_HINT}`,
     cause,
   });
 }

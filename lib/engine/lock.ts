@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { MIGRATION_LOCK_ID, MigrationError, type SessionInfo } from "../core/index.ts";
+import { Hint, MIGRATION_LOCK_ID, MigrationError, type SessionInfo } from "../core/index.ts";
 import {
   describeSession,
   presentable,
@@ -82,7 +82,7 @@ function lockHeld(holder: SessionInfo | null, waitMs: number): MigrationError {
     "LOCK_HELD",
     `the migration lock is still held by ${who} after ${seconds} s of waiting`,
     {
-      hint: `Wait for that run and try again (--lock-wait gives more time)${end}`,
+      hint: Hint.of`Wait for that run and try again (${Hint.option("lockWaitMs")} gives more time)${end}`,
     },
   );
 }

@@ -2,6 +2,7 @@ import {
   type Direction,
   type DownSource,
   type ErrorCode,
+  Hint,
   MigrationError,
   type MigrationSource,
 } from "../core/index.ts";
@@ -162,7 +163,7 @@ async function refuseRenamed(
       `migration ${name} cannot be undone: its file was renamed to ${now}`,
       {
         migration: name,
-        hint: `Give the file its name back, ${name}; or record the new one: \`repair ${now}\`.`,
+        hint: Hint.of`Give the file its name back, ${name}; or record the new one: ${Hint.command("repair", { migration: now })}.`,
       },
     );
   }
@@ -181,7 +182,7 @@ export interface DownFacts {
 export type DownDecision =
   /** `preferred`: the two disagree, and the caller prefers this one. */
   | { readonly source: DownSource; readonly preferred?: true }
-  | { readonly refusal: ErrorCode; readonly reason: string; readonly hint: string };
+  | { readonly refusal: ErrorCode; readonly reason: string; readonly hint: string | Hint };
 
 /** How a disagreement of file and history is decided. */
 export interface DownChoice {
@@ -212,13 +213,13 @@ function decideByFacts(facts: DownFacts, from: DownSource | undefined): DownDeci
 const NOTHING_STORED = {
   refusal: "MISSING",
   reason: "the history holds no SQL to undo it",
-  hint: "Undo it with its file: leave --from history out.",
+  hint: Hint.of`Undo it with its file: leave ${Hint.field("from", "history")} out.`,
 } as const;
 
 const NO_FILE = {
   refusal: "MISSING",
   reason: "there is no file to undo it with",
-  hint: "Bring the file back, or leave --from file out to use the SQL stored when it was applied.",
+  hint: Hint.of`Bring the file back, or leave ${Hint.field("from", "file")} out to use the SQL stored when it was applied.`,
 } as const;
 
 const NEITHER = {
@@ -236,7 +237,7 @@ const IRREVERSIBLE = {
 const DISAGREE = {
   refusal: "CHANGED",
   reason: "its file would undo it otherwise than was recorded when it was applied",
-  hint: "`down --from history` undoes what was applied, as it was recorded; `down --from file` runs the down of the file as it is now. `plan --down` with either of them shows its SQL.",
+  hint: Hint.of`${Hint.command("down", { from: "history" })} undoes what was applied, as it was recorded; ${Hint.command("down", { from: "file" })} runs the down of the file as it is now. ${Hint.command("plan", { down: true })} with either of them shows its SQL.`,
 } as const;
 
 /** One migration of a run, with its SQL unless that depends on the database. */

@@ -1,4 +1,4 @@
-import { MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
+import { Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
 import { ENGINE_SCOPE } from "../postgres/index.ts";
 import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
@@ -167,7 +167,7 @@ async function retry(
   ) {
     throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
       migration: name,
-      hint: "Finish it by hand, then resolve it as --applied or --reverted.",
+      hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "applied")} or ${Hint.field("outcome", "reverted")}.`,
     });
   }
   requireSameBeginning({ name, done: statement, steps: planned.rendered.steps, recorded });
@@ -234,7 +234,7 @@ function alreadyManaged(count: number): MigrationError {
 function retryOfDown(name: string): MigrationError {
   return new MigrationError("USAGE", `undoing ${name} stopped half-way, which cannot be continued`, {
     migration: name,
-    hint: "Finish it by hand, then resolve it as --reverted; or put back what is gone, then as --applied.",
+    hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "reverted")}; or put back what is gone, then as ${Hint.field("outcome", "applied")}.`,
   });
 }
 
@@ -260,7 +260,7 @@ export function requireSameBeginning({ name, done, steps, recorded }: Stopped): 
   throw new MigrationError("CHANGED", `${which} run of ${name} are no longer the first of its file`, {
     migration: name,
     changes: [{ migration: name, before: before ?? null, after }],
-    hint: `Put them back as they were: what comes after them may change. Or undo by hand what they did, then \`resolve ${name} --reverted\` and \`up\`.`,
+    hint: Hint.of`Put them back as they were: what comes after them may change. Or undo by hand what they did, then ${Hint.command("resolve", { migration: name, outcome: "reverted" })} and ${Hint.command("up")}.`,
   });
 }
 

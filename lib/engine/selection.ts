@@ -1,4 +1,4 @@
-import { MigrationError } from "../core/index.ts";
+import { Hint, MigrationError } from "../core/index.ts";
 
 /** How many migrations a run takes: a number, or all up to a name. */
 export interface Extent {
@@ -67,7 +67,7 @@ function lastBatch(rows: readonly AppliedBy[]): string[] {
   if (last === undefined) return [];
   if (last.run !== null) return rows.filter(({ run }) => run === last.run).map(({ name }) => name);
   throw new MigrationError("USAGE", `it is not recorded which run applied ${last.name}`, {
-    hint: "It was applied by plain node-pg-migrate: give a count, or a name with --to.",
+    hint: Hint.of`It was applied by plain node-pg-migrate: give a count, or a name with ${Hint.field("to")}.`,
   });
 }
 
@@ -125,14 +125,16 @@ function notACount(count: number, there: string, meant: readonly string[], effec
   const [name] = meant;
   const hint =
     name === undefined
-      ? "Give a number that is not above it, or a name with --to; `status` lists the names."
-      : `Did you mean --to ${name}, which ${effect}?`;
+      ? Hint.of`Give a number that is not above it, or a name with ${Hint.field("to")}; ${Hint.command("status")} lists the names.`
+      : Hint.of`Did you mean ${Hint.field("to", name)}, which ${effect}?`;
   return new MigrationError("USAGE", `the count is ${count}, but there ${there}`, { hint });
 }
 
 function unknownName(name: string, known: readonly string[]): MigrationError {
   const near = known.filter((candidate) => candidate.includes(name) || name.includes(candidate)).slice(0, 3);
   const hint =
-    near.length > 0 ? `Did you mean ${near.join(" or ")}?` : "`status` lists the names that can be given.";
+    near.length > 0
+      ? `Did you mean ${near.join(" or ")}?`
+      : Hint.of`${Hint.command("status")} lists the names that can be given.`;
   return new MigrationError("USAGE", `there is no migration named "${name}" to stop at`, { hint });
 }

@@ -1,4 +1,4 @@
-import type { ErrorDetails, MigrationError } from "../core/index.ts";
+import { type ErrorDetails, Hint, type MigrationError } from "../core/index.ts";
 import type { FailingStatement, Part } from "../postgres/index.ts";
 import { concernsTransaction, countLines, type Statement, splitStatements } from "../sql/index.ts";
 import { PlainSql, type SqlOrigin } from "./load.ts";
@@ -64,12 +64,10 @@ function statementsIn({ text, ranges }: SqlOrigin): Statement[] {
 }
 
 /** What to do about SQL that the server refuses, by SQLSTATE, because the server's messages are translated. */
-type Advice = string | ((statement: string) => string | undefined);
+type Advice = string | Hint | ((statement: string) => string | undefined);
 
-const EXISTS =
-  "It is there already. When it was made by hand and is what the migration makes, `up 1 --fake` records the next pending migration without running it; otherwise drop it, or write IF NOT EXISTS.";
-const ABSENT =
-  "It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (--schema) write schema.name.";
+const EXISTS = Hint.of`It is there already. When it was made by hand and is what the migration makes, ${Hint.command("up", { count: 1, fake: true })} records the next pending migration without running it; otherwise drop it, or write IF NOT EXISTS.`;
+const ABSENT = Hint.of`It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (${Hint.option("schema")}) write schema.name.`;
 const ROWS =
   "The rows that are there break the constraint: correct them first, in this migration or an earlier one. A CHECK or FOREIGN KEY can be added NOT VALID, and validated later.";
 const WRITES = "A row that the migration writes breaks a constraint: the detail names it.";
@@ -129,10 +127,10 @@ const PSQL =
 export function withAdvice(error: MigrationError, previous: string | undefined): MigrationError {
   if (error.code !== "SQL") return error;
   const advice = adviceOn(error, previous);
-  return advice === undefined ? error : error.advised(`${advice} See docs/troubleshooting.md#sql.`);
+  return advice === undefined ? error : error.advised(Hint.of`${advice} See docs/troubleshooting.md#sql.`);
 }
 
-function adviceOn({ details }: MigrationError, previous: string | undefined): string | undefined {
+function adviceOn({ details }: MigrationError, previous: string | undefined): string | Hint | undefined {
   const { sqlstate = "", statement = "", position } = details;
   if (sqlstate === "42601") {
     if (previous !== undefined && isCopyFromStdin(previous)) return COPY_DATA;

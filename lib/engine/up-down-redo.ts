@@ -1,5 +1,6 @@
 import {
   type DownSource,
+  Hint,
   isOwnFault,
   MigrationError,
   type PlanReport,
@@ -146,7 +147,7 @@ async function appliedNames(
 
 function notApplied(name: string): MigrationError {
   return new MigrationError("USAGE", `migration ${name} is not applied: nothing can be undone down to it`, {
-    hint: "Name the applied migration that is to be the last one; `status` lists them.",
+    hint: Hint.of`Name the applied migration that is to be the last one; ${Hint.command("status")} lists them.`,
   });
 }
 

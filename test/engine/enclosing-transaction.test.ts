@@ -29,7 +29,7 @@ describe("BEGIN and COMMIT around a whole migration", () => {
       const error = await failureOf((await openMigrator(db, dir)).up());
       expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
       expect(error.message).toContain(begin === "BEGIN" ? end : begin);
-      expect(error.details.hint).toContain("SET TRANSACTION");
+      expect(String(error.details.hint)).toContain("SET TRANSACTION");
       expect(await userTables(db)).toEqual([]);
       expect(await db.query("SELECT 1 FROM pg_prepared_xacts WHERE database = current_database()")).toEqual(
         [],

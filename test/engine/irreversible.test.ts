@@ -46,6 +46,6 @@ describe("a migration that says that it cannot be undone", () => {
       await (await openMigrator(db, dir)).up();
       const error = await failureOf((await openMigrator(db, dir)).down());
       expect(error.message).toBe("migration 1_a cannot be undone: it has no way down");
-      expect(error.details.hint).toContain("-- irreversible: the reason");
+      expect(String(error.details.hint)).toContain("-- irreversible: the reason");
     }));
 });

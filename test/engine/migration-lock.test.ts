@@ -17,7 +17,7 @@ describe("the migration lock", () => {
       const error = await failureOf(migrator.up());
       expect(error.code).toBe("LOCK_HELD");
       expect(error.message).toContain(`"somebody else", pid ${pid}, user ${db.connection.user}`);
-      expect(error.details.hint).toContain(`pg_terminate_backend(${pid})`);
+      expect(String(error.details.hint)).toContain(`pg_terminate_backend(${pid})`);
       const waits = migrator.events.filter((event) => event.type === "lock-wait");
       expect(waits).toHaveLength(1);
       expect(waits[0]).toMatchObject({ holder: { pid, application: "somebody else" } });

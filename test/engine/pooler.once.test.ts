@@ -88,7 +88,7 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
           const migrator = await openMigrator(db, writeFolder(FILES), {}, { connection });
           const error = await failureOf(work(migrator));
           expect(error.code).toBe("POOLER");
-          expect(error.details.hint).toMatch(/directly.*session/);
+          expect(String(error.details.hint)).toMatch(/directly.*session/);
           expect(await userTables(db)).toEqual([]);
           expect(await settingsThrough(connection)).toEqual(before);
           expect(await isLocked(db)).toBe(false);

@@ -25,7 +25,7 @@ describe("resolve --retry of a file that was edited meanwhile", () => {
       addFiles(dir, edited);
       const error = await failureOf((await openMigrator(db, dir)).resolve("1_x", "retry"));
       expect(error).toMatchObject({ code: "CHANGED", details: { migration: "1_x" } });
-      expect(error.details.hint).toContain("`resolve 1_x --reverted`");
+      expect(String(error.details.hint)).toContain("`resolve 1_x --reverted`");
       expect(error.details.changes).toMatchObject([{ before: [A, ROWS] }]);
       expect(await userTables(db)).toEqual(["a"]);
       expect((await (await openMigrator(db, dir)).status()).migrations).toMatchObject([

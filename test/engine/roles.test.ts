@@ -69,7 +69,7 @@ describe("a user with few rights", () => {
           "the tables of the engine cannot be made: permission denied for schema public",
         );
         expect(error.details.statement).toBeUndefined();
-        expect(error.details.hint).toContain("CREATE");
+        expect(String(error.details.hint)).toContain("CREATE");
       }),
     ));
 
@@ -78,7 +78,7 @@ describe("a user with few rights", () => {
       await db.query(`ALTER DATABASE ${db.name} SET default_transaction_read_only = on`);
       const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up());
       expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "25006" } });
-      expect(error.details.hint).toContain("read-only");
+      expect(String(error.details.hint)).toContain("read-only");
     }));
 
   it("owns a database without being a superuser, and everything works", () =>

@@ -77,7 +77,7 @@ describe("a renamed file", () => {
           code: "MISSING",
           message: "applied under another name: 1_a, whose file is now 15_a",
         });
-        expect(refused.details.hint).toContain("`repair`");
+        expect(String(refused.details.hint)).toContain("`repair`");
       }
       const { refusals } = await (await openMigrator(db, dir)).status();
       expect(refusals.map(({ code, migrations }) => [code, migrations])).toEqual([["MISSING", ["1_a"]]]);
@@ -139,7 +139,7 @@ describe("baseline", () => {
       const migrator = await openMigrator(db, writeFolder({ "1_a.sql": file("a") }));
       const error = await failureOf(migrator.up());
       expect(error.code).toBe("UNMANAGED");
-      expect(error.details.hint).toContain("baseline");
+      expect(String(error.details.hint)).toContain("baseline");
       expect(await migrator.baseline()).toEqual({ migrations: [], head: null });
       await migrator.up();
       expect(await userTables(db)).toEqual(["a", "theirs"]);

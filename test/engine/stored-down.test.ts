@@ -87,7 +87,7 @@ describe("undoing without the file", () => {
       });
       const error = await failureOf((await openMigrator(db, dir)).down());
       expect(error).toMatchObject({ code: "CHANGED", details: { migration: "1_a" } });
-      expect(error.details.hint).toContain("--from history");
+      expect(String(error.details.hint)).toContain("--from history");
       await (await openMigrator(db, dir)).down({ from: "file" });
       expect(await userTables(db)).toEqual(["kept"]);
     }));

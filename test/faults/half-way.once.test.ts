@@ -70,7 +70,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
           code: "SQL",
           details: { sqlstate: "42P07", migration: "1_x", partial: 0, statements: 2, remaining: ["1_x"] },
         });
-        expect(error.details.hint).toContain("`resolve 1_x --retry` goes on with statement 1");
+        expect(String(error.details.hint)).toContain("`resolve 1_x --retry` goes on with statement 1");
         const { migrations } = await (await openMigrator(db, dir)).status();
         expect(migrations).toMatchObject([{ state: "partial", statement: 0 }]);
       }

@@ -134,7 +134,7 @@ describe("what is refused", () => {
       code: "MIGRATION",
       message: expect.stringMatching(message),
     });
-    expect(error.details.hint).toMatch(hint);
+    expect(String(error.details.hint)).toMatch(hint);
   });
 
   test("everything at once, by file", async () => {
@@ -156,7 +156,7 @@ describe("what is refused", () => {
     const dir = join(folderOf(), "none");
     const error = await refusal(dir);
     expect(error).toMatchObject({ code: "USAGE", message: `migrations folder not found: ${dir}` });
-    expect(error.details.hint).toMatch(/create/);
+    expect(String(error.details.hint)).toMatch(/create/);
   });
 
   test("a file in place of a folder", async () => {

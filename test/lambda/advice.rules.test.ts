@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { adviseInLambda, findingsInLambda, hintInLambda } from "../../lambda/runtime/advice.ts";
-import { MigrationError } from "../../lib/core/index.ts";
+import { adviseOnAws, findingsOnAws } from "../../lambda/runtime/advice.ts";
+import { Hint, MigrationError } from "../../lib/core/index.ts";
 
 const LIB = join(import.meta.dirname, "..", "..", "lib");
 /** The rooms whose hints reach an operator. */
 const ROOMS = ["engine", "postgres"].map((room) => join(LIB, room));
 
-/** Texts of the engine that name a flag of the command line. */
-function textsWithFlags(): string[] {
+/** Texts of those rooms that name a flag or a variable of the command line. */
+function textsForTerminals(): string[] {
   const files = ROOMS.flatMap((room) =>
     readdirSync(room, { recursive: true, encoding: "utf8" })
       .filter((path) => path.endsWith(".ts"))
@@ -17,63 +17,69 @@ function textsWithFlags(): string[] {
   );
   return files.flatMap((path) => {
     const code = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-    return [...code.matchAll(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
-      .map(([text]) =>
-        text
-          .slice(1, -1)
-          .replaceAll("\\`", "`")
-          .replace(/\$\{\w+\}/g, "1_a"),
-      )
-      .filter((text) => /(?:^|[\s`(])--[a-z]/.test(text) && !/^\s*--/.test(text));
+    const texts = [...code.matchAll(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)].map(([text]) => text);
+    return texts.filter((text) =>
+      /[\s`"(]--[a-z]|\bDATABASE_(HOST|PORT|NAME|USER|PASSWORD|SSL|URL)/.test(text),
+    );
   });
 }
 
-describe("the engine's advice in an answer", () => {
-  test.each([...new Set(textsWithFlags())].map((text) => [text]))(
-    "has no flag of the command line: %s",
-    (text) => {
-      expect(hintInLambda(text)).not.toMatch(/--[a-z]/);
-    },
-  );
+const renderedOnAws = (hint: Hint) =>
+  String(adviseOnAws(new MigrationError("SQL", "x", { hint })).details.hint);
 
+test("the engine's hints name no flag and no variable of the command line", () => {
+  expect(textsForTerminals()).toEqual([]);
+});
+
+describe("a hint", () => {
   test.each([
+    [Hint.of`it is ${Hint.option("order", "allow")}.`, "--order allow", 'the construct\'s `order: "allow"`'],
+    [Hint.of`it is ${Hint.option("lockTimeoutMs")}.`, "--lock-timeout", "the construct's `lockTimeout`"],
+    [Hint.of`it is ${Hint.field("from", "history")}.`, "--from history", '"from": "history"'],
+    [Hint.of`it is ${Hint.field("to")}.`, "--to", '"to"'],
+    [Hint.of`it is ${Hint.field("outcome", "applied")}.`, "--applied", '"outcome": "applied"'],
+    [Hint.of`it is ${Hint.command("resolve")}.`, "`resolve`", "`resolve`"],
     [
-      "apply it where it is with --order allow.",
-      'apply it where it is with the construct\'s `order: "allow"`.',
+      Hint.of`it is ${Hint.command("plan", { down: true, from: "file" })}.`,
+      "`plan --down --from file`",
+      '`{"command": "plan", "down": true, "from": "file"}`',
     ],
-    ["(--lock-timeout and more)", "(the construct's `lockTimeout` and more)"],
-    ["leave --from history out.", 'leave "from": "history" out.'],
-    ["as --applied or --reverted", 'as "outcome": "applied" or "outcome": "reverted"'],
-    ["`plan --down --from file` shows it", '`{"command": "plan", "down": true, "from": "file"}` shows it'],
     [
-      "`resolve 1_a --retry` goes on",
-      '`{"command": "resolve", "migration": "1_a", "outcome": "retry"}` goes on',
+      Hint.of`it is ${Hint.command("resolve", { migration: "1_a", outcome: "retry" })}.`,
+      "`resolve 1_a --retry`",
+      '`{"command": "resolve", "migration": "1_a", "outcome": "retry"}`',
     ],
-    ["settle it with `resolve`.", "settle it with `resolve`."],
-    [
-      "deploy it again, with --no-rollback when it fails",
-      "deploy it again, with --no-rollback when it fails",
-    ],
-  ])("says what to send or to set: %s", (hint, expected) => {
-    expect(hintInLambda(hint)).toBe(expected);
+    [Hint.of`it is ${Hint.setting("ssl", "disable")}.`, "DATABASE_SSL=disable", "the TLS of the server"],
+  ])("says %s in the words of its reader", (hint, typed, onAws) => {
+    expect(String(hint)).toBe(`it is ${typed}.`);
+    expect(JSON.stringify({ hint })).toBe(JSON.stringify({ hint: String(hint) }));
+    expect(renderedOnAws(hint)).toBe(`it is ${onAws}.`);
   });
 
+  test("keeps its terms when more is added to it", () => {
+    const error = new MigrationError("SQL", "x", { hint: Hint.of`Try ${Hint.option("lockWaitMs")}.` });
+    const hint = adviseOnAws(error.advised("Or wait.")).details.hint;
+    expect(hint).toBe("Try the construct's `lockWait`.\nOr wait.");
+  });
+});
+
+describe("the advice in a function's answer", () => {
   test("replaces what only somebody at a terminal can do, in errors and in findings", () => {
     const unmanaged = new MigrationError("UNMANAGED", "tables", { hint: "`baseline` says so (--to)." });
-    const said = adviseInLambda(unmanaged).details.hint;
+    const said = adviseOnAws(unmanaged).details.hint;
     expect(said).toMatch(/--no-rollback.*"command": "baseline".*"confirm"/);
-    expect(findingsInLambda([{ code: "UNMANAGED", hint: "by --to" }])).toEqual([
+    expect(findingsOnAws([{ code: "UNMANAGED", hint: "by --to" }])).toEqual([
       { code: "UNMANAGED", hint: said },
     ]);
   });
 
   test("names the construct's timeout where the time was up, whatever migration it was", () => {
     const late = new MigrationError("DEADLINE", "up", { migration: "1_a", hint: "Run again." });
-    expect(adviseInLambda(late).details.hint).toMatch(/`timeout`.*14 minutes/);
+    expect(adviseOnAws(late).details.hint).toMatch(/`timeout`.*14 minutes/);
   });
 
   test("is the engine's own where the server answered and refused", () => {
     const full = new MigrationError("CONNECTION", "full", { sqlstate: "53300", hint: "Close some." });
-    expect(adviseInLambda(full).details.hint).toBe("Close some.");
+    expect(adviseOnAws(full).details.hint).toBe("Close some.");
   });
 });

@@ -1,11 +1,18 @@
+import {
+  commandArguments,
+  commandLineWords,
+  type Hint,
+  type HintTerm,
+  renderHint,
+} from "../../core/index.ts";
 import { commandLine } from "../world.ts";
 
-/** The engine names commands by their word; here they become what can be typed. */
-export function adviceFor(hint: string): string {
-  return hint.replace(COMMAND, (_, command: string, flags = "") =>
-    commandLine(command, String(flags).trim()),
-  );
+/** A hint as a person at a terminal can follow it: commands are whole command lines. */
+export function adviceFor(hint: string | Hint): string {
+  return renderHint(hint, terminalWords);
 }
 
-const COMMAND =
-  /`(up|down|redo|status|plan|create|repair|resolve|baseline|history|verify|lint|dump|db:start|db:stop|db:reset)( [^`]*)?`/g;
+function terminalWords(term: HintTerm): string {
+  if (term.kind !== "command") return commandLineWords(term);
+  return commandLine(term.command, commandArguments(term.input).join(" "));
+}

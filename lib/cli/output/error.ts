@@ -36,7 +36,7 @@ export function printError(world: World, failed: FailedCommand): void {
     stateAfter(failed.command, error).map(prose),
     hint === undefined
       ? []
-      : [prose(`${colors.cyan("What to do:")} ${adviceFor(hint).replaceAll("\n", "\n  ")}`)],
+      : [prose(`${colors.cyan("What to do:")} ${String(hint).replaceAll("\n", "\n  ")}`)],
   ];
   const text = blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n"));
   world.stderr.write(`\n${text.join("\n\n")}\n`);
@@ -44,9 +44,10 @@ export function printError(world: World, failed: FailedCommand): void {
 
 /** The statement stays as it is: a position counts its characters. */
 function readable(error: MigrationError): MigrationError {
-  const { cause, statement, ...others } = error.details;
+  const { cause, statement, hint, ...others } = error.details;
   const details = {
     ...visibleAll(others),
+    ...(hint === undefined ? {} : { hint: visible(adviceFor(hint)) }),
     ...(cause === undefined ? {} : { cause }),
     ...(statement === undefined ? {} : { statement }),
   };

@@ -1,4 +1,4 @@
-import { MigrationError } from "../../core/index.ts";
+import { Hint, MigrationError } from "../../core/index.ts";
 import { commandLine, type World } from "../world.ts";
 import { isLoopback } from "./address.ts";
 import type { Target } from "./target.ts";
@@ -20,7 +20,7 @@ function offerRedo(error: MigrationError, count: number): MigrationError {
   const { hint = "", ...details } = error.details;
   const command = commandLine("redo", count === 1 ? "" : String(count));
   const advice = `On a database of your own, \`${command}\` undoes what was applied, with the rows in it, and applies the files as they are now. Elsewhere:`;
-  return new MigrationError(error.code, error.message, { ...details, hint: `${advice}\n${hint}` });
+  return new MigrationError(error.code, error.message, { ...details, hint: Hint.of`${advice}\n${hint}` });
 }
 
 function offerDatabase(error: MigrationError, { connection, local }: Target, world: World): MigrationError {
@@ -28,5 +28,5 @@ function offerDatabase(error: MigrationError, { connection, local }: Target, wor
   if (!nobodyListens || local || world.env["CI"] || !isLoopback(connection.host)) return error;
   const { hint = "", ...details } = error.details;
   const advice = `\`docker compose up -d --wait postgres\` starts one in Docker; \`${commandLine("up", "--local")}\` uses the embedded Postgres, without Docker.`;
-  return new MigrationError(error.code, error.message, { ...details, hint: `${hint}\n${advice}`.trim() });
+  return new MigrationError(error.code, error.message, { ...details, hint: Hint.of`${hint}\n${advice}` });
 }

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { MigrationError, type ResolvedOptions } from "../../core/index.ts";
+import { Hint, MigrationError, type ResolvedOptions } from "../../core/index.ts";
 import { asOwnSql, type Session } from "../../postgres/index.ts";
 import { type Identity, sameTables, type TableNames } from "./guard.ts";
 import { requireOrdinary, type TableFacts, tableFacts } from "./trust.ts";
@@ -80,7 +80,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
 }
 
 export const missingSchemaMessage = (schema: string): string => `schema "${schema}" does not exist`;
-export const MISSING_SCHEMA_HINT = "Create it, or pass --create-schema.";
+export const MISSING_SCHEMA_HINT = Hint.of`Create it, or pass ${Hint.option("createSchema")}.`;
 
 /**
  * Creates missing tables and writes the first rows in one transaction. Call with the migration lock held.

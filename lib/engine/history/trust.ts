@@ -1,5 +1,5 @@
 import pg from "pg";
-import { MigrationError } from "../../core/index.ts";
+import { Hint, MigrationError } from "../../core/index.ts";
 import { ANOTHER_TABLE, type Session } from "../../postgres/index.ts";
 import type { TableNames } from "./guard.ts";
 
@@ -124,7 +124,7 @@ export function requireOrdinary(tables: readonly TableFacts[]): void {
     if (problem === undefined) continue;
     const [what, remedy] = problem;
     throw new MigrationError("UNTRUSTED_HISTORY", `${table.name} ${what}: nothing in it is read or written`, {
-      hint: `${remedy} Or name another table with --migrations-table.`,
+      hint: Hint.of`${remedy} Or name another table with ${Hint.option("migrationsTable")}.`,
     });
   }
 }
@@ -217,7 +217,7 @@ export async function requireTrustedHistory(session: Session, tables: TableNames
     "UNTRUSTED_HISTORY",
     `the SQL stored in ${tables.history} is not executed: ${reason}`,
     {
-      hint: "Undo with the migration's file (--from file), or put the table's owner and rights in order first.",
+      hint: Hint.of`Undo with the migration's file (${Hint.field("from", "file")}), or put the table's owner and rights in order first.`,
     },
   );
 }

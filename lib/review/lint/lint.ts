@@ -72,7 +72,7 @@ async function describeFailure(
     direction,
     file: first?.path ?? migration,
     message: error.message,
-    help: error.details.hint ?? "Correct it; its SQL is judged when it can be built.",
+    help: String(error.details.hint ?? "Correct it; its SQL is judged when it can be built."),
   };
 }
 

@@ -122,7 +122,12 @@ export async function attempt(step: VerifyStep, work: () => Promise<void>): Prom
   } catch (error) {
     if (!(error instanceof MigrationError) || ERRORS[error.code].fault !== "migrations") throw error;
     const { hint } = error.details;
-    return { step, code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) };
+    return {
+      step,
+      code: error.code,
+      message: error.message,
+      ...(hint === undefined ? {} : { hint: String(hint) }),
+    };
   }
 }
 

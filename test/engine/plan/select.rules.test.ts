@@ -1,7 +1,19 @@
 import { describe, expect, it } from "@jest/globals";
+import { MigrationError } from "../../../lib/core/index.ts";
 import { selectDown, selectUp } from "../../../lib/engine/selection.ts";
 
 const known = ["1_a", "2_b", "3_c", "4_d"];
+
+/** The hint of the refusal that `select` throws. */
+function hintOf(select: () => unknown): string {
+  try {
+    select();
+  } catch (error) {
+    if (error instanceof MigrationError) return String(error.details.hint);
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
 
 describe("what up takes", () => {
   it.each([
@@ -31,10 +43,8 @@ describe("what up takes", () => {
 
   it("names the migration that a number too large for a count begins", () => {
     const names = ["1707000000000_a", "1708000000000_b"];
-    expect(() => selectUp(names, names, { count: 1707000000000 })).toThrow(
-      expect.objectContaining({
-        details: { hint: "Did you mean --to 1707000000000_a, which applies as far as that one?" },
-      }),
+    expect(hintOf(() => selectUp(names, names, { count: 1707000000000 }))).toBe(
+      "Did you mean --to 1707000000000_a, which applies as far as that one?",
     );
   });
 });
@@ -86,13 +96,10 @@ describe("what down takes", () => {
     ],
   ])("refuses the count %d, which is above what is applied", (count, message, hint) => {
     const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
-    expect(() => selectDown(rows, { count })).toThrow(
-      expect.objectContaining({
-        code: "USAGE",
-        message: expect.stringContaining(message),
-        details: { hint: expect.stringContaining(hint) },
-      }),
-    );
+    const select = () => selectDown(rows, { count });
+    expect(select).toThrow(message);
+    expect(select).toThrow(expect.objectContaining({ code: "USAGE" }));
+    expect(hintOf(select)).toContain(hint);
   });
 
   it("finds nothing to undo in an empty database, whatever the count", () => {
@@ -108,8 +115,6 @@ describe("what down takes", () => {
   });
 
   it("suggests names that look alike", () => {
-    expect(() => selectDown(applied, { to: "3" })).toThrow(
-      expect.objectContaining({ details: expect.objectContaining({ hint: "Did you mean 3_c?" }) }),
-    );
+    expect(hintOf(() => selectDown(applied, { to: "3" }))).toBe("Did you mean 3_c?");
   });
 });

@@ -1,0 +1,100 @@
+import { type OptionName, propOf } from "./options.ts";
+
+/** A field of a command's input, as the command line and the payloads of the functions both know it. */
+export type InputField = "migration" | "count" | "to" | "from" | "batch" | "down" | "outcome" | "fake";
+export type CommandInput = Readonly<Partial<Record<InputField, string | number | boolean>>>;
+
+/** What says where the database is: an environment variable, or what the construct was given. */
+export type DatabaseSetting = "url" | "host" | "port" | "name" | "user" | "password" | "ssl" | "sslCa";
+
+/** Something that a hint names and that each reader knows under another name. */
+export type HintTerm =
+  | { readonly kind: "command"; readonly command: string; readonly input: CommandInput }
+  | { readonly kind: "field"; readonly field: InputField; readonly value: string | undefined }
+  | { readonly kind: "option"; readonly option: OptionName; readonly value: string | undefined }
+  | { readonly kind: "setting"; readonly setting: DatabaseSetting; readonly value: string | undefined };
+
+/**
+ * What to do about a failure, for readers at a terminal and for readers of a function's answer: `render` takes the words
+ * of the reader. As text and in JSON it has those of the command line.
+ */
+export class Hint {
+  readonly parts: readonly (string | HintTerm)[];
+
+  constructor(parts: readonly (string | HintTerm)[]) {
+    this.parts = parts;
+  }
+
+  /** A template's tag: Hint.of`Bring the file back, or go on without it with ${Hint.option("order", "warn")}.` */
+  static of(texts: readonly string[], ...values: readonly (HintTerm | Hint | string | number)[]): Hint {
+    const parts = texts.flatMap((text, index) => {
+      const value = values[index] ?? "";
+      if (value instanceof Hint) return [text, ...value.parts];
+      return [text, typeof value === "number" ? String(value) : value];
+    });
+    return new Hint(parts);
+  }
+
+  static command(command: string, input: CommandInput = {}): HintTerm {
+    return { kind: "command", command, input };
+  }
+
+  /** A field of the command that failed. */
+  static field(field: InputField, value?: string): HintTerm {
+    return { kind: "field", field, value };
+  }
+
+  static option(option: OptionName, value?: string): HintTerm {
+    return { kind: "option", option, value };
+  }
+
+  static setting(setting: DatabaseSetting, value?: string): HintTerm {
+    return { kind: "setting", setting, value };
+  }
+
+  render(words: (term: HintTerm) => string): string {
+    return this.parts.map((part) => (typeof part === "string" ? part : words(part))).join("");
+  }
+
+  toString(): string {
+    return this.render(commandLineWords);
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+export function renderHint(text: string | Hint, words: (term: HintTerm) => string): string {
+  return typeof text === "string" ? text : text.render(words);
+}
+
+/** A term as it is typed: a command stands in backticks, without what starts this program. */
+export function commandLineWords(term: HintTerm): string {
+  switch (term.kind) {
+    case "command":
+      return `\`${[term.command, ...commandArguments(term.input)].join(" ")}\``;
+    case "field":
+      return argument(term.field, term.value ?? true);
+    case "option":
+      return [flagOf(term.option), ...(term.value === undefined ? [] : [term.value])].join(" ");
+    case "setting":
+      return `DATABASE_${term.setting === "sslCa" ? "SSL_CA" : term.setting.toUpperCase()}${term.value === undefined ? "" : `=${term.value}`}`;
+  }
+}
+
+export function commandArguments(input: CommandInput): readonly string[] {
+  return Object.entries(input).map(([name, value]) => argument(name, value));
+}
+
+/** Migrations and counts are positional, and each outcome is a flag. */
+function argument(name: string, value: string | number | boolean): string {
+  if (name === "migration" || name === "count") return String(value);
+  if (name === "outcome") return `--${value}`;
+  return value === true ? `--${name}` : `--${name} ${value}`;
+}
+
+/** The option's flag: its prop in kebab case. */
+export function flagOf(name: OptionName): string {
+  return `--${propOf(name).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
