@@ -8,7 +8,7 @@ import { MigrationError } from "../core/index.ts";
  * The text without comments at the start of a line. Comments further right stay: finding them takes a parser, since
  * `"https://…"` and a regular expression may look like one.
  */
-export function withoutLeadingComments(text: string): string {
+function withoutLeadingComments(text: string): string {
   return text.replace(/^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm, "");
 }
 
