@@ -20,7 +20,7 @@ function copied({ dir }: BuiltAsset): string[] {
     .toSorted();
 }
 
-describe("a migration that knows where it is finds its files", () => {
+describe("migrations that read files", () => {
   const seen = `print((await migrations.get("001_a")()).seen);`;
   test.each([
     ["001_a.ts", READING],
@@ -55,7 +55,7 @@ describe("a migration that knows where it is finds its files", () => {
       export const seen = fs.readFileSync(path.join(__dirname, "sql/x.sql"), "utf8");`,
     ],
     ["001_a.ts", 'import { read } from "./lib/read.ts"; export const seen = read();'],
-  ])("%s: %s", (fileName, text) => {
+  ])("%s finds its files: %s", (fileName, text) => {
     const project = make({
       ...DATA,
       [`migrations/${fileName}`]: text,
@@ -65,7 +65,7 @@ describe("a migration that knows where it is finds its files", () => {
     expect(evaluate(assetOf(project), project, seen)).toBe("SELECT 1");
   });
 
-  test("in a second copy, and under names that URLs write differently", () => {
+  test("migrations find their files in a second copy, and under names that URLs encode", () => {
     const project = make({
       ...DATA,
       "migrations/001_a.ts": 'export { at } from "./a b#c?/%20é/x.ts";',
@@ -79,8 +79,8 @@ describe("a migration that knows where it is finds its files", () => {
   });
 });
 
-describe("what is copied", () => {
-  test("everything but migrations and junk, wherever it lies in the folder", () => {
+describe("copied files", () => {
+  test("everything in the folder except migrations and junk is copied", () => {
     const asset = assetOf(
       make({
         ...DATA,
@@ -100,19 +100,19 @@ describe("what is copied", () => {
     expect(copied(asset)).toEqual(["003_c.json", "notes.md", "sql/002_b.sql", "sql/x.sql"]);
   });
 
-  test("what the pattern ignores as well: a module may read the SQL beside it", () => {
+  test("files that the pattern ignores are copied, because a module may read them", () => {
     const files = { ...BUILT_HANDLERS, "migrations/001_a.ts": READING, "migrations/001_a.up.sql": "" };
     expect(copied(assetOf(make(files), { ignorePattern: ".*\\.sql" }))).toEqual(["001_a.up.sql"]);
   });
 
-  test("nothing, where no migration asks where it is", () => {
+  test("nothing is copied if no migration uses its own location", () => {
     const asset = assetOf(
       make({ ...DATA, "migrations/001_a.ts": 'import "./sql/x.sql"; export const up = 1;' }),
     );
     expect(readdirSync(join(asset.dir, "migrations"))).not.toContain("files");
   });
 
-  test("what links lead to, a circle aside", () => {
+  test("targets of links are copied, except circles", () => {
     const project = make({ ...DATA, "migrations/001_a.ts": READING, "outside/o.txt": "o" });
     symlinkSync(join(project.root, "outside"), join(project.dir, "linked"));
     symlinkSync(join(project.root, "outside/o.txt"), join(project.dir, "o.txt"));
@@ -121,7 +121,7 @@ describe("what is copied", () => {
     expect(copied(assetOf(project))).toEqual(["linked/o.txt", "o.txt", "sql/x.sql"]);
   });
 
-  test("a link that leads nowhere is refused", () => {
+  test("a broken link is refused", () => {
     const project = make({ ...DATA, "migrations/001_a.ts": READING });
     symlinkSync(join(project.root, "gone"), join(project.dir, "sql/gone.sql"));
     expect(refusalOf(project)).toMatchObject({
@@ -131,10 +131,10 @@ describe("what is copied", () => {
   });
 });
 
-describe("copied files count in both hashes", () => {
+describe("hashes of copied files", () => {
   const files = { ...DATA, "migrations/001_a.ts": READING };
 
-  test("a change of one, a new one", () => {
+  test("a changed and a new copied file change both hashes", () => {
     const project = make(files);
     const before = assetOf(project);
     project.write({ "migrations/sql/x.sql": "SELECT 2" });
@@ -148,7 +148,7 @@ describe("copied files count in both hashes", () => {
     expect([digests[0] === digests[1], digests[1] === digests[2]]).toEqual([false, true]);
   });
 
-  test("but not the line ends of texts; other bytes stay as they are", () => {
+  test("line endings of copied texts do not count; other bytes are unchanged", () => {
     const bytes = Buffer.from([0, 13, 10, 255, 13, 10]);
     const assets = ["a\nb\n", "a\r\nb\r\n"].map((text) => {
       const project = make({ ...files, "migrations/sql/x.sql": text });

@@ -36,7 +36,7 @@ const PACKAGES = {
     "import { createRequire } from 'node:module'; const r = createRequire(import.meta.url); export const path = r('node:path').sep;",
 };
 
-describe("what migrations say is evaluated without the project", () => {
+describe("compiled migrations without their project", () => {
   const FILES = {
     ...BUILT_HANDLERS,
     ...PACKAGES,
@@ -67,7 +67,7 @@ describe("what migrations say is evaluated without the project", () => {
       'const { PgLiteral } = require("node-pg-migrate"); exports.seen = new PgLiteral("x");',
   };
 
-  test("module kinds, helpers, packages, the engine's classes", () => {
+  test("module formats, helpers, packages and the engine's classes work without the project", () => {
     const project = make(FILES);
     const seen = evaluate(
       assetOf(project),
@@ -97,7 +97,7 @@ describe("what migrations say is evaluated without the project", () => {
     });
   });
 
-  test("no path of this machine is in the code, nor of where packages were installed", () => {
+  test("compiled code contains no path of this machine or of installed packages", () => {
     const project = make(FILES);
     const code = readFileSync(join(assetOf(project).dir, "migrations/modules.mjs"), "utf8");
     expect(code).not.toContain(project.root);
@@ -107,7 +107,7 @@ describe("what migrations say is evaluated without the project", () => {
   });
 });
 
-test("each is evaluated when it is asked for, and helpers once", () => {
+test("each migration is evaluated on demand, and helpers once", () => {
   const project = make({
     ...BUILT_HANDLERS,
     "migrations/001_a.ts": 'import { log } from "./lib/log"; log.push("a"); export const seen = log;',
@@ -127,7 +127,7 @@ test("each is evaluated when it is asked for, and helpers once", () => {
   });
 });
 
-test("a second copy of the module is a second evaluation, with the engine's same classes", () => {
+test("a second copy of the module is evaluated again, with the same classes of the engine", () => {
   const project = make({
     ...BUILT_HANDLERS,
     "migrations/001_a.cjs":
@@ -140,7 +140,7 @@ test("a second copy of the module is a second evaluation, with the engine's same
   expect(evaluate(assetOf(project), project, body)).toEqual([false, true, true]);
 });
 
-test("errors name functions and lines a person can find", () => {
+test("errors show functions and lines of the sources", () => {
   const project = make({
     ...BUILT_HANDLERS,
     "migrations/001_a.ts":
@@ -153,7 +153,7 @@ test("errors name functions and lines a person can find", () => {
   );
 });
 
-test("without modules there is no module to load", () => {
+test("an asset without modules has no compiled module", () => {
   const project = make({ ...BUILT_HANDLERS, "migrations/001_a.sql": "SELECT 1;" });
   expect(existsSync(join(assetOf(project).dir, "migrations/modules.mjs"))).toBe(false);
 });

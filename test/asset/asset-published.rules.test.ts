@@ -65,7 +65,7 @@ function build(project: Project, env: Readonly<Record<string, string>> = {}): un
   return JSON.parse(execFileSync(process.execPath, [scriptOf(project)], options));
 }
 
-test("from JavaScript, without a working compiler once it has been built", () => {
+test("an unchanged asset is returned without a working compiler", () => {
   const project = makePublished();
   // A folder that changed just now may change again unseen: it is asked about anew.
   utimesSync(join(project.dir, "lib"), LONG_AGO, LONG_AGO);
@@ -84,12 +84,12 @@ test("from JavaScript, without a working compiler once it has been built", () =>
   });
 });
 
-test("the same migrations have the same manifest from the source tree", () => {
+test("the package and the source tree give the same manifest", () => {
   const { manifest } = assetOf(make({ ...BUILT_HANDLERS, ...MIGRATIONS }));
   expect(build(makePublished())).toMatchObject({ manifest });
 });
 
-test("an error arrives whole", () => {
+test("an error of the worker process arrives with code, hint and problems", () => {
   const project = makePublished({ "migrations/1_a.ts": "\nconst = 1;", "migrations/2_b.ts": "" });
   expect(build(project)).toMatchObject({
     name: "MigrationError",
@@ -102,7 +102,7 @@ test("an error arrives whole", () => {
   });
 });
 
-test("whatever is preloaded into every process and prints", () => {
+test("output of modules preloaded into every process is ignored", () => {
   const project = makePublished();
   writeFileSync(
     join(project.root, "loud.cjs"),
@@ -112,7 +112,7 @@ test("whatever is preloaded into every process and prints", () => {
   expect(build(project, { NODE_OPTIONS: `--require=${join(project.root, "loud.cjs")}` })).toEqual(before);
 });
 
-test("several processes at once get the same asset", async () => {
+test("several processes that build at once get the same asset", async () => {
   const project = makePublished();
   const results = await Promise.all(
     Array.from({ length: 4 }, async () => {
@@ -127,7 +127,7 @@ test("several processes at once get the same asset", async () => {
   expect(assets.filter((name) => name.includes("tmp"))).toEqual([]);
 });
 
-test("bundled into another file, it says what to do instead", () => {
+test("code that was bundled into another file fails with the way to load it", () => {
   const project = makePublished();
   cpSync(
     join(project.root, "node_modules/cdk-pg-migrate/dist", ASSET),

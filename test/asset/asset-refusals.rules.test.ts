@@ -24,8 +24,8 @@ function problemOf(text: string, more: Files = {}) {
   return { ...problem, file, whole: refusal.message };
 }
 
-describe("what could not run in the asset is refused at its place", () => {
-  test("a package that is not installed, with the command that installs it", () => {
+describe("code that could not run in the asset", () => {
+  test("a package that is not installed is reported with the command that installs it", () => {
     const problem = problemOf('export const up = 1;\nimport "@scope/none/part";');
     expect(problem).toMatchObject({
       file: "migrations/001_a.ts",
@@ -37,14 +37,14 @@ describe("what could not run in the asset is refused at its place", () => {
     expect(problem.whole).toMatch(/001_a\.ts:2:8: .*npm install/);
   });
 
-  test("a local file that is not there", () => {
+  test("an import of a missing local file is refused", () => {
     expect(problemOf('import "./none.ts";')).toMatchObject({
       line: 1,
       message: expect.stringMatching(/none\.ts/),
     });
   });
 
-  test.each(["node", "wasm"])("a .%s file of the project", (extension) => {
+  test.each(["node", "wasm"])("a .%s file of the project is refused", (extension) => {
     const more = { [`migrations/lib/x.${extension}`]: "\0" };
     expect(problemOf(`\nimport x from "./lib/x.${extension}"; export const up = x;`, more)).toMatchObject({
       file: "migrations/001_a.ts",
@@ -53,7 +53,7 @@ describe("what could not run in the asset is refused at its place", () => {
     });
   });
 
-  test("what a package imports and nobody has installed", () => {
+  test("a missing import of a package is refused", () => {
     const more = { "node_modules/half/index.mjs": "import 'other';" };
     expect(problemOf('import "half/index.mjs";', more)).toMatchObject({
       file: "node_modules/half/index.mjs",
@@ -62,7 +62,7 @@ describe("what could not run in the asset is refused at its place", () => {
     });
   });
 
-  test("a native package", () => {
+  test("a native package is refused", () => {
     expect(problemOf('import x from "native"; export const up = x;')).toMatchObject({
       file: "node_modules/native/index.js",
       line: 2,
@@ -71,7 +71,7 @@ describe("what could not run in the asset is refused at its place", () => {
     });
   });
 
-  test("a package that asks where it is", () => {
+  test("a package that uses its own location is refused", () => {
     expect(problemOf('import { at } from "places"; export const up = at;')).toMatchObject({
       file: "node_modules/places/index.js",
       line: 2,
@@ -92,7 +92,7 @@ describe("what could not run in the asset is refused at its place", () => {
     },
   );
 
-  test("an import by a place on this machine", () => {
+  test("an import by an absolute file URL is refused", () => {
     const url = pathToFileURL("/x.ts").href;
     expect(problemOf(`import ${JSON.stringify(url)};`)).toMatchObject({
       line: 1,
@@ -100,17 +100,17 @@ describe("what could not run in the asset is refused at its place", () => {
     });
   });
 
-  test("code that does not compile, all files at once", () => {
+  test("all files that do not compile are reported at once", () => {
     const problem = problemOf("const = 1;", { "migrations/002_b.ts": "export const = 2;" });
     expect(problem.whole).toMatch(/001_a\.ts:1:7: .*\n.*002_b\.ts:1:14: /);
   });
 
-  test("names that two migrations would share", () => {
+  test("names that two migrations would share are refused", () => {
     expect(problemOf("", { "migrations/001_a.sql": "" }).whole).toMatch(/001_a\.sql, 001_a\.ts/);
   });
 });
 
-test("words in comments and texts ask for nothing", () => {
+test("words in comments and strings are not refused", () => {
   const project = make({
     ...BUILT_HANDLERS,
     ...PACKAGES,
@@ -120,8 +120,8 @@ test("words in comments and texts ask for nothing", () => {
   expect(assetOf(project).manifest.migrations).toHaveLength(1);
 });
 
-describe("handlers that are not there are named", () => {
-  test.each(["on-status.mjs", "node-pg-migrate.mjs"])("%s", (file) => {
+describe("missing handlers are named", () => {
+  test.each(["on-status.mjs", "node-pg-migrate.mjs"])("a missing %s is named", (file) => {
     const project = make({ ...BUILT_HANDLERS, "migrations/1_a.sql": "" });
     rmSync(join(project.root, "handlers", file));
     const { code, message, details } = refusalOf(project);

@@ -36,7 +36,7 @@ const filesOf = ({ dir }: BuiltAsset) =>
   readdirSync(dir, { recursive: true, withFileTypes: true }).filter((found) => found.isFile());
 
 describe("the manifest", () => {
-  test("lists migrations in running order, with the digests the CLI computes", async () => {
+  test("the manifest lists migrations in running order, with the digests of the CLI", async () => {
     const project = make(PROJECT);
     const asset = assetOf(project);
     const { manifest } = asset;
@@ -52,7 +52,7 @@ describe("the manifest", () => {
     expect(JSON.parse(read(asset, "migrations/manifest.json"))).toEqual(manifest);
   });
 
-  test("says which migrations may export shorthands", () => {
+  test("the manifest says which migrations may export shorthands", () => {
     const { manifest } = assetOf(
       make({
         ...BUILT_HANDLERS,
@@ -63,7 +63,7 @@ describe("the manifest", () => {
     expect(manifest.migrations.map(({ shorthands }) => shorthands)).toEqual([true, false]);
   });
 
-  test("has a hash that is the same for ever", () => {
+  test("the manifest's hash stays the same for ever", () => {
     // Stacks hold it: a change here runs a deploy for every user.
     expect(assetOf(make(PROJECT)).manifest.hash).toMatchInlineSnapshot(
       `"f3416022259b74d042aaa944b197ea41d2e6e232936381de4c3213ebd2df970e"`,
@@ -83,10 +83,10 @@ describe("the manifest", () => {
   );
 });
 
-describe("the asset is the same", () => {
+describe("equal assets", () => {
   const hashes = ({ hash, manifest }: BuiltAsset) => [hash, manifest.hash];
 
-  test("in another folder, from another working directory, with a relative path", () => {
+  test("an asset is the same in another folder, from another working directory, and with a relative path", () => {
     const first = make(PROJECT);
     const second = make(PROJECT);
     const before = assetOf(first);
@@ -97,7 +97,7 @@ describe("the asset is the same", () => {
     expect(read(after, "migrations/modules.mjs")).toBe(read(before, "migrations/modules.mjs"));
   });
 
-  test("with the line ends of Windows", () => {
+  test("an asset is the same with the line endings of Windows", () => {
     const files = Object.entries(PROJECT).map(([name, text]) => [
       name,
       name.startsWith("migrations/") || name.startsWith("shared/") ? text.replaceAll("\n", "\r\n") : text,
@@ -107,20 +107,20 @@ describe("the asset is the same", () => {
     expect(read(windows, "migrations/sql/20_b.sql")).toBe("SELECT 'é';\nSELECT 2;\n");
   });
 
-  test("wherever a package is installed", () => {
+  test("an asset is the same wherever a package is installed", () => {
     const { "node_modules/old/index.js": old = "", ...others } = PROJECT;
     const near = { ...others, "migrations/node_modules/old/index.js": old };
     expect(hashes(assetOf(make(near)))).toEqual(hashes(assetOf(make(PROJECT))));
   });
 
-  test("whatever the modes and times of files", () => {
+  test("an asset is the same whatever the modes and times of files", () => {
     const project = make(PROJECT);
     chmodSync(join(project.dir, "20_b.sql"), 0o755);
     utimesSync(join(project.dir, "20_b.sql"), new Date(), new Date());
     expect(hashes(assetOf(project))).toEqual(hashes(assetOf(make(PROJECT))));
   });
 
-  test("and another one with other handlers or certificates, of the same migrations", () => {
+  test("other handlers or certificates give another asset with the same manifest", () => {
     const project = make(PROJECT);
     const before = assetOf(project);
     const trusting = assetOf(project, { ca: "pem" });
@@ -146,11 +146,11 @@ test("everybody may read the asset, whatever the umask", () => {
   }
 });
 
-describe("finished assets", () => {
+describe("cached assets", () => {
   const age = (path: string) => utimesSync(path, LONG_AGO, LONG_AGO);
   const assets = (project: Project) => readdirSync(join(project.cacheDir, "assets"));
 
-  test("are found again, and mended when somebody has changed them", () => {
+  test("a cached asset is used again, and replaced if it was modified", () => {
     const project = make(PROJECT);
     const first = assetOf(project);
     age(first.dir);
@@ -162,7 +162,7 @@ describe("finished assets", () => {
     expect(assets(project).filter((name) => name.includes("tmp"))).toEqual([]);
   });
 
-  test("go when nobody has asked for them for a day", () => {
+  test("a cached asset that was not used for a day is removed", () => {
     const project = make(PROJECT);
     const first = assetOf(project);
     const draft = join(project.cacheDir, "assets/x.tmp");
@@ -175,7 +175,7 @@ describe("finished assets", () => {
     expect(assets(project)).toContain(second.hash);
   });
 
-  test("follow a package that changed, which no digest knows of", () => {
+  test("a changed package changes the asset", () => {
     const project = make(PROJECT);
     const before = assetOf(project);
     project.write({ "node_modules/old/index.js": "module.exports = 'new';" });
@@ -185,7 +185,7 @@ describe("finished assets", () => {
   });
 });
 
-test("what the pattern ignores is not in the asset", () => {
+test("ignored files are not in the asset", () => {
   const { manifest } = assetOf(make(PROJECT), { ignorePattern: "20_.*" });
   expect(manifest.migrations.map(({ name }) => name)).toEqual(["3_c", "1700000000000_a"]);
 });
@@ -194,7 +194,7 @@ describe("a folder without migrations is refused", () => {
   test.each([
     ["empty", {}],
     ["with junk alone", { "migrations/.keep": "", "migrations/README.md": "", "migrations/1_a.sql~": "" }],
-  ])("%s", (_what, files) => {
+  ])("a folder %s is refused", (_what, files) => {
     const project = make({ ...BUILT_HANDLERS, ...files });
     const expected = {
       code: "USAGE",
@@ -204,7 +204,7 @@ describe("a folder without migrations is refused", () => {
     expect(refusalOf(project)).toMatchObject(expected);
   });
 
-  test("and so is one that is not there", () => {
+  test("a missing folder is refused", () => {
     const project = make(BUILT_HANDLERS);
     const refusal = refusalOf({ ...project, dir: join(project.root, "none") });
     expect(refusal).toMatchObject({ code: "USAGE", message: expect.stringMatching(/not found: .*none$/) });

@@ -48,27 +48,27 @@ describe("built handlers", () => {
 
   afterAll(() => rmSync(built.dir, { recursive: true, force: true }));
 
-  test("have nothing of synth, of the command line or of other ways to load migrations", () => {
+  test("built handlers contain nothing of synth, of the command line or of loaders of migrations", () => {
     expect(built.inputs.filter((input) => FORBIDDEN.test(input))).toEqual([]);
     expect(readdirSync(built.dir)).not.toContain("part-99.mjs");
     for (const name of ["lib/engine/node-pg-migrate.ts", "pg/lib/client.js", "client-secrets-manager"])
       expect(built.inputs.filter((input) => input.includes(name))).not.toEqual([]);
   });
 
-  test("load in a plain process without packages", () => {
+  test("built handlers load in a plain process without packages", () => {
     const body = `const modules = ["on-deploy", "on-status", "on-operate", "on-stack-event"].map((name) => import("HERE/" + name + ".mjs"));
       console.log(JSON.stringify((await Promise.all(modules)).map(({ handler }) => typeof handler)));`;
     expect(run(built.dir, body)).toEqual(["function", "function", "function", "function"]);
   });
 
-  test("have one in front of them that is a single file without the engine", () => {
+  test("the stack event handler is a single file without the engine", () => {
     expect([...neededBy(built.dir, "on-stack-event.mjs")]).toEqual(["on-stack-event.mjs"]);
     const text = readFileSync(join(built.dir, "on-stack-event.mjs"), "utf8");
     expect(text).toContain("DescribeStacks");
     expect(text).not.toMatch(/pgmigrations|pg_advisory/);
   });
 
-  test("do not make Node load its fetch, and look for credentials where functions have them", () => {
+  test("built handlers do not make Node load its fetch, and read credentials from the environment", () => {
     const body = `await import("HERE/on-deploy.mjs");
       console.log(JSON.stringify(process.moduleLoadList.filter((name) => name.includes("undici"))));`;
     expect(run(built.dir, body)).toEqual([]);
@@ -78,7 +78,7 @@ describe("built handlers", () => {
     expect([...new Set(sources)].sort()).toEqual(["env", "http"]);
   });
 
-  test("load node-pg-migrate only when it is needed, and then the one that migrations get", () => {
+  test("built handlers load node-pg-migrate on demand, and share it with migrations", () => {
     const isEngine = (file: string) => readFileSync(join(built.dir, file), "utf8").includes("createTable");
     expect([...neededBy(built.dir, "on-deploy.mjs")].filter(isEngine)).toEqual([]);
     expect([...neededBy(built.dir, "node-pg-migrate.mjs")].filter(isEngine)).toHaveLength(1);
@@ -94,7 +94,7 @@ describe("handlers from sources", () => {
       .filter((name) => name.endsWith(".mjs"))
       .map((name) => [name, readFileSync(join(dir, name), "utf8")]);
 
-  test("are the same bytes in another folder, and the same as built ones", async () => {
+  test("handlers compiled in another folder have the same bytes as built ones", async () => {
     const asset = assetOf(sourceProject());
     const other = sourceProject();
     await buildHandlers(join(other.root, "handlers"), join(other.root, "built"));
@@ -104,7 +104,7 @@ describe("handlers from sources", () => {
     expect(again.hash).toBe(asset.hash);
   });
 
-  test("are compiled again when something they import changes", () => {
+  test("handlers are compiled again when something they import changes", () => {
     const project = sourceProject({
       "handlers/on-status.ts": 'import { x } from "./part.ts"; export const handler = () => x;',
       "handlers/part.ts": "export const x = 1;",
@@ -117,7 +117,7 @@ describe("handlers from sources", () => {
     expect(run(after.dir, 'console.log((await import("HERE/on-status.mjs")).handler());')).toBe(2);
   });
 
-  test("that do not compile are refused with the place", () => {
+  test("handlers that do not compile are refused with file and line", () => {
     const project = sourceProject({ "handlers/on-status.ts": "\nconst = 1;" });
     expect(() => assetOf(project)).toThrow(/the handlers do not compile: on-status\.ts:2: /);
   });
@@ -140,7 +140,7 @@ test("this project's asset is under a megabyte", () => {
   expect(total).toBeGreaterThan(100_000);
 });
 
-test("whoever the environment names is asked for credentials", () => {
+test("credentials are fetched from the URL in the environment", () => {
   const { dir } = ownAsset();
   writeFileSync(join(dir, "ca.pem"), rootCertificates[0] ?? "");
   const body = `const { createServer } = await import("node:http");

@@ -39,8 +39,8 @@ function isPrivate(path: string): boolean {
   return uid === process.getuid?.() && (mode & 0o077) === 0 && path.startsWith(tmpdir());
 }
 
-describe("the folder for compiled code", () => {
-  it("lies in the nearest node_modules, closed to everybody else", () => {
+describe("cache folder", () => {
+  it("the cache is in the nearest node_modules, readable by its owner only", () => {
     const { dir, beside } = shared();
     expect(defaultCacheDir(dir)).toBe(beside);
     expect(statSync(beside).mode & 0o777).toBe(0o700);
@@ -52,7 +52,7 @@ describe("the folder for compiled code", () => {
     ["a node_modules where only owners may rename", "", 0o1777],
     [".cache", ".cache", 0o777],
     ["the folder itself", ".cache/cdk-pg-migrate", 0o777],
-  ])("is a private one when others may write to %s [G27]", (_what, open, mode) => {
+  ])("the cache is a private folder when others may write to %s [G27]", (_what, open, mode) => {
     const { dir, modules, beside } = shared();
     mkdirSync(beside, { recursive: true });
     chmodSync(join(modules, open), mode);
@@ -61,7 +61,7 @@ describe("the folder for compiled code", () => {
     expect(isPrivate(chosen)).toBe(true);
   });
 
-  it("is a private one when others may rename a folder above node_modules", () => {
+  it("the cache is a private folder when others may rename a folder above node_modules", () => {
     const { root, dir, beside } = shared();
     chmodSync(root, 0o777);
     expect(defaultCacheDir(dir)).not.toBe(beside);
@@ -70,7 +70,7 @@ describe("the folder for compiled code", () => {
     expect(defaultCacheDir(dir)).toBe(beside);
   });
 
-  it("is a private one when node_modules is a link to a folder that others may write to", () => {
+  it("the cache is a private folder when node_modules is a link to a folder that others may write to", () => {
     const { root, dir } = shared();
     mkdirSync(join(root, "elsewhere"));
     chmodSync(join(root, "elsewhere"), 0o777);
@@ -96,13 +96,13 @@ describe("the folder for compiled code", () => {
   });
 });
 
-describe("what is compiled", () => {
+describe("compiled modules", () => {
   const umask = process.umask();
   afterEach(() => {
     process.umask(umask);
   });
 
-  it("is not taken from a file that somebody else changed, even if the size is the same [G27]", () => {
+  it("a cached module that was modified is not used, even if its size is the same [G27]", () => {
     const { cacheDir } = make({});
     const compiled = compiledModule(cacheDir, "export const migrations = 1;\n");
     placeModule(compiled);
@@ -111,7 +111,7 @@ describe("what is compiled", () => {
     expect(readFileSync(compiled.path, "utf8")).toBe(compiled.code);
   });
 
-  it("can be changed by nobody else under an umask that allows everything", async () => {
+  it("compiled modules are writable by their owner only, whatever the umask", async () => {
     const { root, dir, write } = make({ "migrations/1_a.mjs": "export const up = () => {};" });
     mkdirSync(join(root, "node_modules"), { mode: 0o755 });
     write({});

@@ -10,7 +10,7 @@ const make = projects();
 const now = new Date("2024-06-01T12:00:00.000Z");
 const MODULES = join(import.meta.dirname, "../../node_modules");
 
-describe("names", () => {
+describe("names of new migrations", () => {
   test.each([
     ["add user table", "add-user-table"],
     ["  add_user  table ", "add-user-table"],
@@ -18,7 +18,7 @@ describe("names", () => {
     ["o'brien", "o'brien"],
     ["v1.2", "v1.2"],
     ["größe", "größe"],
-  ])("%j becomes %s", async (name, stem) => {
+  ])("the name %j becomes %s", async (name, stem) => {
     const { dir } = make({});
     const created = await createMigration({ dir, name, now });
     expect(created).toEqual({
@@ -43,7 +43,7 @@ describe("names", () => {
     ["users?", /Windows/],
     ["é".repeat(130), /too long/],
     ["x".repeat(300), /too long/],
-  ])("%j is refused", async (name, message) => {
+  ])("the name %j is refused", async (name, message) => {
     const { dir } = make({});
     await expect(createMigration({ dir, name })).rejects.toMatchObject({
       code: "USAGE",
@@ -53,7 +53,7 @@ describe("names", () => {
   });
 });
 
-describe("the number", () => {
+describe("numbers of new migrations", () => {
   test.each([
     ["0007_a.sql", now.valueOf()],
     ["1700000000000_a.ts", now.valueOf()],
@@ -63,53 +63,56 @@ describe("the number", () => {
     ["20990101000000000_a.up.sql", Date.UTC(2099, 0, 1) + 1],
     ["20240101120000_rails.sql", 20_240_601_120_000],
     ["20990101000000000_a.md", now.valueOf()],
-  ])("after %s is %d", async (file, number) => {
+  ])("the number after %s is %d", async (file, number) => {
     const { dir } = make({ [`migrations/${file}`]: "" });
     const { name } = await createMigration({ dir, name: "next", now });
     expect(name).toBe(`${number}_next`);
   });
 
-  test("always sorts last", async () => {
+  test("a new migration always sorts last", async () => {
     const { dir, cacheDir } = make({});
     for (const name of ["a", "b", "c"]) await createMigration({ dir, name, now });
     const { entries } = await openFolder(dir, { cacheDir });
     expect(entries.map(({ name }) => name.replace(/^\d+_/, ""))).toEqual(["a", "b", "c"]);
   });
 
-  test("that nothing can follow is refused", async () => {
+  test("a migration after the greatest number is refused", async () => {
     const { dir } = make({ "migrations/99999999999999999999_a.sql": "" });
     await expect(createMigration({ dir, name: "x" })).rejects.toMatchObject({ code: "USAGE" });
   });
 });
 
-describe("the file", () => {
-  test("goes into a folder that is made for it", async () => {
+describe("files of new migrations", () => {
+  test("a missing folder is created for a new migration", async () => {
     const { root } = make({});
     const { file } = await createMigration({ dir: join(root, "a/b"), name: "x", language: "sql", now });
     expect(basename(file)).toBe("1717243200000_x.sql");
     expect(readFileSync(file, "utf8")).toMatch(/^-- Up Migration$[\s\S]*^-- Down Migration$/m);
   });
 
-  test("cannot go where a file is", async () => {
+  test("a migration cannot be created in a folder that is a file", async () => {
     const { root } = make({ plain: "" });
     await expect(createMigration({ dir: join(root, "plain"), name: "x" })).rejects.toMatchObject({
       code: "FILE_SYSTEM",
     });
   });
 
-  test.each(MIGRATION_LANGUAGES)("can be loaded as it is (%s), and needs no shorthands", async (language) => {
-    const { dir, cacheDir } = make({});
-    const { name } = await createMigration({ dir, name: "x", language });
-    const folder = await openFolder(dir, { cacheDir });
-    const loaded = (await folder.load([name])).get(name);
-    if (loaded?.kind === "module") {
-      expect(loaded.exports).toEqual({ up: expect.any(Function) });
-    }
-    expect(loaded?.kind).toBe(language === "sql" ? "sql" : "module");
-    expect(await folder.shorthandNames()).toEqual([]);
-  });
+  test.each(MIGRATION_LANGUAGES)(
+    "a new migration loads unchanged and exports no shorthands (%s)",
+    async (language) => {
+      const { dir, cacheDir } = make({});
+      const { name } = await createMigration({ dir, name: "x", language });
+      const folder = await openFolder(dir, { cacheDir });
+      const loaded = (await folder.load([name])).get(name);
+      if (loaded?.kind === "module") {
+        expect(loaded.exports).toEqual({ up: expect.any(Function) });
+      }
+      expect(loaded?.kind).toBe(language === "sql" ? "sql" : "module");
+      expect(await folder.shorthandNames()).toEqual([]);
+    },
+  );
 
-  test("has its headings where node-pg-migrate looks for them", async () => {
+  test("a new SQL migration has the headings that node-pg-migrate reads", async () => {
     const { file } = await createMigration({ dir: make({}).dir, name: "x", language: "sql" });
     const text = readFileSync(file, "utf8");
     for (const heading of ["up", "down"]) {
@@ -118,7 +121,7 @@ describe("the file", () => {
     }
   });
 
-  test("type-checks where the project depends on node-pg-migrate", async () => {
+  test("a new migration type-checks in a project that depends on node-pg-migrate", async () => {
     const { root, dir } = make({
       "package.json": JSON.stringify({ type: "module", devDependencies: { "node-pg-migrate": "9.0.0" } }),
     });
@@ -167,7 +170,7 @@ describe("the file", () => {
   );
 });
 
-describe("beside files with dates of 14 digits", () => {
+describe("folders with dates of 14 digits", () => {
   test.each([
     ["20240501000000_a.sql", "20240601120000_b"],
     ["20250101000000_a.sql", "20250101000001_b"],
@@ -178,7 +181,7 @@ describe("beside files with dates of 14 digits", () => {
     expect((await createMigration({ dir, name: "b", now })).name).toBe(expected);
   });
 
-  test("what is ignored is not continued", async () => {
+  test("ignored files do not count for the number of a new migration", async () => {
     const { dir } = make({ "migrations/20990101000000_a.sql": "" });
     const created = await createMigration({ dir, name: "b", now, ignorePattern: "2099.*" });
     expect(created.name).toBe(`${now.valueOf()}_b`);

@@ -6,7 +6,7 @@ import { projects } from "./folders.ts";
 
 const make = projects();
 
-describe("local imports", () => {
+describe("imports in digests", () => {
   const helper = "export const h = 1;";
   test.each([
     ["package imports", 'import "#h";', { "package.json": '{"imports":{"#h":"./h.ts"}}' }],
@@ -14,7 +14,7 @@ describe("local imports", () => {
     ["dynamic imports", 'const h = await import("../h.ts");', {}],
     ["require", 'require("../h");', {}],
     ["re-exports", 'export * from "../h";', {}],
-  ])("through %s count", async (_what, text, more) => {
+  ])("local imports through %s count in the digest", async (_what, text, more) => {
     const project = make({ "migrations/001_a.ts": `${text}\nexport const up = 1;`, "h.ts": helper, ...more });
     const before = await digestOf(project);
     project.write({ "h.ts": `${helper}\n\n` });
@@ -25,7 +25,7 @@ describe("local imports", () => {
     ["types alone", 'import type { H } from "../h.ts";'],
     ["names used as types alone", 'import { H } from "../h.ts"; export const x: H = 1;'],
     ["packages", 'import "h";'],
-  ])("of %s do not", async (_what, text) => {
+  ])("imports of %s do not count in the digest", async (_what, text) => {
     const project = make({
       "migrations/001_a.ts": text,
       "h.ts": "export type H = number;",
@@ -36,7 +36,7 @@ describe("local imports", () => {
     expect(await digestOf(project)).toBe(before);
   });
 
-  test("a workspace linked into node_modules counts", async () => {
+  test("a workspace linked into node_modules counts in the digest", async () => {
     const project = make({
       "migrations/001_a.ts": 'import "h"; export const up = 1;',
       "packages/h/index.ts": helper,

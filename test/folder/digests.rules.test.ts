@@ -25,8 +25,8 @@ const WITH_HELPERS: Files = {
   "migrations/003_c.down.sql": "SELECT 2;\n",
 };
 
-describe("a digest is the same", () => {
-  test("known ones, for ever", async () => {
+describe("equal digests", () => {
+  test("digests stay the same for ever", async () => {
     // Histories hold them: a change here is an upgrade path there.
     expect(Object.fromEntries(await digestsOf(make(WITH_HELPERS)))).toMatchInlineSnapshot(`
 {
@@ -37,7 +37,7 @@ describe("a digest is the same", () => {
 `);
   });
 
-  test("in another folder", async () => {
+  test("a digest is the same in another folder", async () => {
     expect(await digestsOf(make(WITH_HELPERS))).toEqual(await digestsOf(make(WITH_HELPERS)));
   });
 
@@ -50,7 +50,7 @@ describe("a digest is the same", () => {
     expect(await digestsOf(make(marked))).toEqual(await digestsOf(make(WITH_HELPERS)));
   });
 
-  test("after a touch", async () => {
+  test("a digest is the same after a touch", async () => {
     const project = make(WITH_HELPERS);
     const before = await digestsOf(project);
     const later = new Date("2021-01-01");
@@ -58,7 +58,7 @@ describe("a digest is the same", () => {
     expect(await digestsOf(project)).toEqual(before);
   });
 
-  test("through a link to the folder", async () => {
+  test("a digest is the same through a link to the folder", async () => {
     const { root, dir, cacheDir } = make(WITH_HELPERS);
     symlinkSync(dir, join(root, "link"));
     expect(await digestsOf({ dir: join(root, "link"), cacheDir })).toEqual(
@@ -78,7 +78,7 @@ describe("a digest is the same", () => {
     ["a digest of another type", (sound) => sound.replace(/"digest":"\w+"/, '"digest":1')],
     ["an entry without files", (sound) => sound.replace(/"files":\{.*?\}/, '"files":{}')],
     ["a version that is no text", (sound) => sound.replace(/("002_b\.sql"):"[\d. ]+"/, "$1:1")],
-  ])("with %s", async (_what, broken) => {
+  ])("a digest is the same with %s", async (_what, broken) => {
     const project = make(WITH_HELPERS);
     const before = await digestsOf(project);
     const [file = ""] = readdirSync(join(project.cacheDir, "digests"));
@@ -90,7 +90,7 @@ describe("a digest is the same", () => {
     expect(readFileSync(path, "utf8")).toBe(sound);
   });
 
-  test("byte for byte, whatever the encoding", async () => {
+  test("a digest counts every byte, whatever the encoding", async () => {
     // "\u00e9" in UTF-8 and in latin1, a mark and U+FFFD as they are in a text, and the same with line ends.
     const texts = ["c3 a9", "e9", "e9 0d 0a", "c3 af c2 bb c2 bf", "ef bf bd 0d", "ef bb bf ef bf bd"];
     const files = texts.map((_, at) => [`migrations/${100 + at}_a.sql`, ""]);
@@ -106,38 +106,44 @@ describe("a digest is the same", () => {
     expect([...(await digestsOf(project)).values()]).toEqual(expected);
   });
 
-  test("where nothing can be cached", async () => {
+  test("a digest is the same where nothing can be cached", async () => {
     const project = make({ ...WITH_HELPERS, plain: "" });
     const nowhere = { dir: project.dir, cacheDir: join(project.root, "plain") };
     expect(await digestsOf(nowhere)).toEqual(await digestsOf(project));
   });
 });
 
-describe("a digest differs", () => {
-  test.each(["migrations/001_a.ts", "migrations/lib/a.ts", "shared/b.json"])("when %s does", async (file) => {
-    const project = make(WITH_HELPERS);
-    const before = await digestsOf(project);
-    project.write({ [file]: `${WITH_HELPERS[file]}\n\n` });
-    const after = await digestsOf(project);
-    expect(after.get("001_a")).not.toBe(before.get("001_a"));
-    expect(after.get("002_b")).toBe(before.get("002_b"));
-  });
+describe("changed digests", () => {
+  test.each(["migrations/001_a.ts", "migrations/lib/a.ts", "shared/b.json"])(
+    "a digest changes when %s changes",
+    async (file) => {
+      const project = make(WITH_HELPERS);
+      const before = await digestsOf(project);
+      project.write({ [file]: `${WITH_HELPERS[file]}\n\n` });
+      const after = await digestsOf(project);
+      expect(after.get("001_a")).not.toBe(before.get("001_a"));
+      expect(after.get("002_b")).toBe(before.get("002_b"));
+    },
+  );
 
-  test.each(["migrations/003_c.up.sql", "migrations/003_c.down.sql"])("when %s does", async (file) => {
-    const project = make(WITH_HELPERS);
-    const before = await digestOf(project, "003_c");
-    project.write({ [file]: "SELECT 3;\n" });
-    expect(await digestOf(project, "003_c")).not.toBe(before);
-  });
+  test.each(["migrations/003_c.up.sql", "migrations/003_c.down.sql"])(
+    "a digest changes when %s changes",
+    async (file) => {
+      const project = make(WITH_HELPERS);
+      const before = await digestOf(project, "003_c");
+      project.write({ [file]: "SELECT 3;\n" });
+      expect(await digestOf(project, "003_c")).not.toBe(before);
+    },
+  );
 
-  test("when a pair gains its down file", async () => {
+  test("a digest changes when a pair gains its down file", async () => {
     const project = make({ "migrations/001_a.up.sql": "" });
     const before = await digestOf(project);
     project.write({ "migrations/001_a.down.sql": "" });
     expect(await digestOf(project)).not.toBe(before);
   });
 
-  test("when texts of the same size change places within the cached time", async () => {
+  test("a digest changes when a text of the same size and time replaces a file", async () => {
     const project = make({ "migrations/001_a.sql": "SELECT 1" });
     const before = await digestOf(project);
     const path = join(project.dir, "001_a.sql");
@@ -146,7 +152,7 @@ describe("a digest differs", () => {
     expect(await digestOf(project)).not.toBe(before);
   });
 
-  test("when an import is gone or leads elsewhere, of which digests do not complain", async () => {
+  test("a digest changes when an import is missing or resolves to another file", async () => {
     const project = make(WITH_HELPERS);
     const before = await digestOf(project);
     const helper = join(project.dir, "lib/a.ts");
@@ -160,7 +166,7 @@ describe("a digest differs", () => {
     expect(await digestOf(project)).toBe(before);
   });
 
-  test("never because a file does not compile, or a package is missing", async () => {
+  test("a digest is computed even if a file does not compile or a package is missing", async () => {
     const broken = {
       "migrations/001_a.ts": 'import "./b.ts"; import "nowhere"; const = ;',
       "migrations/b/x": "",
@@ -169,7 +175,7 @@ describe("a digest differs", () => {
   });
 });
 
-test("what has changed in the last two seconds is not cached", async () => {
+test("files changed in the last two seconds are not cached", async () => {
   const project = make({ "migrations/001_a.sql": "SELECT 1" });
   writeFileSync(join(project.dir, "002_b.sql"), "SELECT 2");
   await digestsOf(project);
@@ -179,7 +185,7 @@ test("what has changed in the last two seconds is not cached", async () => {
   expect(cached).not.toContain("002_b.sql");
 });
 
-test("an unknown name is refused", async () => {
+test("a digest of an unknown name is refused", async () => {
   const folder = await openFolder(make({}).dir);
   await expect(folder.digests(["001_a"])).rejects.toMatchObject({
     code: "USAGE",

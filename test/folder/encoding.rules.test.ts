@@ -12,13 +12,13 @@ const latin1 = (text: string) => Buffer.from(text, "latin1");
 const SQL = "SELECT 1;\n-- \u00fc\nSELECT '\u00e9';";
 const CODE = "export const up = () => {};\nexport const x = '\u00e9';";
 
-describe("a text that is not UTF-8", () => {
+describe("texts that are not UTF-8", () => {
   test.each([
     ["", undefined],
     ["gr\u00fc\u00dfe \ud83d\ude00 \ufffd", undefined],
     ["\ufeffSELECT 1", undefined],
     ["with a \0 in it, which is a character as well", undefined],
-  ])("is not %j", (text, expected) => {
+  ])("a text in another encoding is detected: %j", (text, expected) => {
     expect(findEncodingProblem(Buffer.from(text))).toBe(expected);
   });
 
@@ -31,7 +31,7 @@ describe("a text that is not UTF-8", () => {
     [Buffer.from("\ufeffSELECT 1;", "utf16le").swap16(), 1, 1, "is UTF-16 (big-endian), not UTF-8"],
     [Buffer.from("SELECT 1;", "utf16le"), 1, 1, "is UTF-16 (little-endian, without a mark), not UTF-8"],
     [Buffer.from("SELECT 1;", "utf16le").swap16(), 1, 1, "is UTF-16 (big-endian, without a mark), not UTF-8"],
-  ])("is told by its line, column and byte: %j", (bytes, line, column, message) => {
+  ])("an invalid byte is reported with line, column and offset: %j", (bytes, line, column, message) => {
     expect(findEncodingProblem(bytes)).toEqual({ line, column, message });
   });
 
@@ -43,7 +43,7 @@ describe("a text that is not UTF-8", () => {
     ["001_a.ts", latin1(CODE), "001_a.ts:2:19: is not UTF-8: byte 0xE9"],
     ["001_a.js", Buffer.from(CODE, "utf16le"), "001_a.js:1:1: is UTF-16"],
     ["001_a.mjs", latin1(`// \u00e9\n${CODE}`), "001_a.mjs:1:4: is not UTF-8"],
-  ])("stops its migration %s before anything runs", async (name, bytes, message) => {
+  ])("a migration that is not UTF-8 (%s) fails before anything runs", async (name, bytes, message) => {
     const project = make({ [`migrations/${name}`]: "" });
     writeFileSync(join(project.dir, name), bytes);
     const error = await loadAll(project).catch((cause: unknown) => cause);
@@ -52,7 +52,7 @@ describe("a text that is not UTF-8", () => {
     expect(JSON.stringify(error)).toContain("iconv");
   });
 
-  test("stops the migration that imports it", async () => {
+  test("a migration that imports a file that is not UTF-8 fails", async () => {
     const project = make({
       "migrations/001_a.ts": "import { x } from '../helper.ts'; export const up = () => x;",
       "helper.ts": "",
@@ -65,7 +65,7 @@ describe("a text that is not UTF-8", () => {
     ["001_a.sql", latin1(SQL)],
     ["001_a.ts", latin1(CODE)],
     ["data/rows.sql", latin1(SQL)],
-  ])("stops synth: %s", (name, bytes) => {
+  ])("a file that is not UTF-8 fails synth: %s", (name, bytes) => {
     const files = { [`migrations/${name}`]: "", "migrations/002_b.ts": "export const up = () => __dirname;" };
     const project = make({ ...BUILT_HANDLERS, ...files });
     writeFileSync(join(project.dir, name), bytes);
@@ -74,7 +74,7 @@ describe("a text that is not UTF-8", () => {
     expect(refusal.message).toMatch(/is not UTF-8: byte 0x(?:FC|E9)/);
   });
 
-  test("is no text with a byte order mark of UTF-8, nor one that holds the replacement character", async () => {
+  test("a byte order mark and the replacement character are valid UTF-8", async () => {
     const project = make({
       "migrations/001_a.sql": "\ufeffSELECT '\ufffd';",
       "migrations/002_b.ts": "\ufeffexport const x = '\ufffd';",

@@ -6,14 +6,14 @@ import { projects } from "./folders.ts";
 
 const make = projects();
 
-describe("a rest", () => {
+describe("ending the compiler", () => {
   /** Processes that this one has started. */
   const children = () =>
     readdirSync("/proc/self/task").flatMap((task) =>
       readFileSync(`/proc/self/task/${task}/children`, "utf8").split(" ").filter(Boolean),
     );
 
-  test("changes nothing about what is loaded later", async () => {
+  test("migrations load as before after the compiler was ended", async () => {
     const project = make({
       "migrations/001_a.ts": "export const up: string = 'a';",
       "migrations/002_b.ts": "import { b } from './lib/b.ts'; export const up = b;",
@@ -27,7 +27,7 @@ describe("a rest", () => {
     expect((await folder.load(["002_b"])).get("002_b")).toMatchObject({ exports: { up: "b" } });
   });
 
-  (process.platform === "linux" ? test : test.skip)("ends the compiler's process", async () => {
+  (process.platform === "linux" ? test : test.skip)("endCompiler ends the process of esbuild", async () => {
     const project = make({ "migrations/001_a.ts": "export const up = 1;" });
     const folder = await openFolder(project.dir, { cacheDir: project.cacheDir });
     await folder.load(["001_a"]);

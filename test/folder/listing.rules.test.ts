@@ -21,7 +21,7 @@ async function refusal(dir: string, ignorePattern?: string): Promise<MigrationEr
   throw new Error(`not refused as it should be: ${error}`);
 }
 
-describe("what is listed", () => {
+describe("listed migrations", () => {
   test.each([
     ["001_a.ts", "001_a", "module"],
     ["001_a.js", "001_a", "module"],
@@ -49,23 +49,23 @@ describe("what is listed", () => {
   });
 
   test.each(["001_A", "001_caf\u00e9"])(
-    "the two files of %s are not two names that look the same",
+    "the two files of the pair %s are not reported as names that look the same",
     async (name) => {
       const { entries } = await readFolder(folderOf(`${name}.down.sql`, `${name}.up.sql`));
       expect(entries).toMatchObject([{ name, kind: "pair" }]);
     },
   );
 
-  test("an empty folder has none", async () => {
+  test("an empty folder has no migrations", async () => {
     expect((await readFolder(folderOf())).entries).toEqual([]);
   });
 
-  test("by number, a date of 17 digits being its milliseconds", async () => {
+  test("migrations are ordered by number, a date of 17 digits by its milliseconds", async () => {
     const { entries } = await readFolder(folderOf("1704067200001_c.ts", "20240101000000000_b.ts", "9_a.ts"));
     expect(entries.map(({ name }) => name)).toEqual(["9_a", "20240101000000000_b", "1704067200001_c"]);
   });
 
-  test("links to files count, links to folders do not", async () => {
+  test("links to files are migrations, links to folders are not", async () => {
     const { root, dir } = make({ "elsewhere/a.sql": "" });
     symlinkSync(join(root, "elsewhere/a.sql"), join(dir, "001_a.sql"));
     symlinkSync(join(root, "elsewhere"), join(dir, "002_b.sql"));
@@ -73,7 +73,7 @@ describe("what is listed", () => {
   });
 });
 
-describe("what is ignored", () => {
+describe("ignored files", () => {
   test.each([
     ".keep",
     ".001_a.ts.swp",
@@ -93,17 +93,17 @@ describe("what is ignored", () => {
     "001_a.ts.orig",
     "001_a.ts.bak",
     "#001_a.ts#",
-  ])("%s", async (file) => {
+  ])("%s is ignored", async (file) => {
     expect((await readFolder(folderOf(file))).entries).toEqual([]);
   });
 
-  test("subfolders, whatever they are called", async () => {
+  test("subfolders are ignored, whatever their name", async () => {
     const dir = folderOf();
     for (const name of ["helpers", "001_a.ts", "002_b.py"]) mkdirSync(join(dir, name));
     expect((await readFolder(dir)).entries).toEqual([]);
   });
 
-  test("what the pattern matches as a whole", async () => {
+  test("the ignore pattern applies to whole file names", async () => {
     const dir = folderOf("001_a.ts", "001_a.test.ts", "helper.ts");
     const { entries } = await readFolder(dir, { ignorePattern: ".*\\.test\\.ts|helper\\.ts" });
     expect(entries.map(({ name }) => name)).toEqual(["001_a"]);
@@ -112,7 +112,7 @@ describe("what is ignored", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("refused folders", () => {
   test.each([
     [["create-users.ts"], /create-users\.ts has no numeric prefix/, /subfolder/],
     [["_1_a.sql"], /no numeric prefix/, /begins with a number/],
@@ -137,7 +137,7 @@ describe("what is refused", () => {
     expect(String(error.details.hint)).toMatch(hint);
   });
 
-  test("everything at once, by file", async () => {
+  test("all problems of a folder are reported at once, by file", async () => {
     const error = await refusal(folderOf("b.ts", "001_a.py", "002_ok.ts", "003_c.down.sql"));
     expect(error.details.problems?.map(({ file }) => file)).toHaveLength(3);
     expect(error.message).toMatch(
@@ -145,30 +145,30 @@ describe("what is refused", () => {
     );
   });
 
-  test("very many without a message that fills the screen", async () => {
+  test("a message lists the first of very many problems only", async () => {
     const error = await refusal(folderOf(...Array.from({ length: 100 }, (_, at) => `a${at}.ts`)));
     expect(error.details.problems).toHaveLength(100);
     expect(error.message.split("\n")).toHaveLength(22);
     expect(error.message).toMatch(/and 80 more$/);
   });
 
-  test("a missing folder, by its absolute path", async () => {
+  test("a missing folder is reported with its absolute path", async () => {
     const dir = join(folderOf(), "none");
     const error = await refusal(dir);
     expect(error).toMatchObject({ code: "USAGE", message: `migrations folder not found: ${dir}` });
     expect(String(error.details.hint)).toMatch(/create/);
   });
 
-  test("a file in place of a folder", async () => {
+  test("a file in place of the folder is refused", async () => {
     const dir = join(folderOf("001_a.ts"), "001_a.ts");
     expect(await refusal(dir)).toMatchObject({ code: "USAGE", message: `not a folder: ${dir}` });
   });
 
-  test("a pattern that is none", async () => {
+  test("an invalid ignore pattern is refused", async () => {
     expect(await refusal(folderOf(), "(")).toMatchObject({ code: "USAGE" });
   });
 
-  test("names the table cannot hold, counted in characters", () => {
+  test("names longer than the table's column, counted in characters, are refused", () => {
     const name = `001_${"é".repeat(251)}`;
     expect(classifyFileName(`${name}.ts`)).toMatchObject({ kind: "migration", name });
     expect(classifyFileName(`001_${"😀".repeat(251)}.up.sql`)).toMatchObject({ kind: "migration" });
@@ -185,14 +185,14 @@ test.each([
   expect(numericPrefix(fileName)).toBe(number);
 });
 
-test("a broken link is listed, and fails only where it is needed", async () => {
+test("a broken link is listed and fails only when it is loaded", async () => {
   const dir = folderOf();
   symlinkSync(join(dir, "gone"), join(dir, "001_a.ts"));
   writeFileSync(join(dir, "002_b.sql"), "");
   expect((await readFolder(dir)).entries).toHaveLength(2);
 });
 
-test("lists names with an equal number in the order that they run in, whatever their case", async () => {
+test("names with an equal number are listed in the order that they run in, whatever their case", async () => {
   const names = ["1_B.sql", "1_a.sql", "1_C-d.sql", "1_step10.sql", "1_step9.sql", "1_cd.ts"];
   const { entries } = await readFolder(folderOf(...names));
   const listed = entries.map(({ fileName }) => fileName);

@@ -13,8 +13,8 @@ async function seen(fileName: string, text: string, more: Files): Promise<unknow
   return exportOf(loaded, "seen");
 }
 
-describe("what depends on nothing around it is the same", () => {
-  test("to a migration that imports it: both see one evaluation", async () => {
+describe("modules and their project", () => {
+  test("a migration that another one imports is evaluated once", async () => {
     const loaded = await loadAll(
       make({
         "migrations/001_a.ts": "export const own = {}; export const up = 1;",
@@ -25,16 +25,19 @@ describe("what depends on nothing around it is the same", () => {
     expect(exportOf(loaded.get("002_b"), "seen")).toBe(exportOf(loaded.get("001_a"), "own"));
   });
 
-  test.each(["commonjs", "module"])("in a package of type %s", async (type) => {
-    const more = { "package.json": JSON.stringify({ type, sideEffects: false }) };
-    const text =
-      "globalThis.count = (globalThis.count ?? 0) + 1;\nexport const seen = [typeof this, up.name];\n";
-    for (const name of ["001_a.ts", "001_a.js", "001 a.ts"]) {
-      expect(await seen(name, `${text}export function up() {}`, more)).toEqual(["undefined", "up"]);
-    }
-  });
+  test.each(["commonjs", "module"])(
+    "a migration evaluates the same in a package of type %s",
+    async (type) => {
+      const more = { "package.json": JSON.stringify({ type, sideEffects: false }) };
+      const text =
+        "globalThis.count = (globalThis.count ?? 0) + 1;\nexport const seen = [typeof this, up.name];\n";
+      for (const name of ["001_a.ts", "001_a.js", "001 a.ts"]) {
+        expect(await seen(name, `${text}export function up() {}`, more)).toEqual(["undefined", "up"]);
+      }
+    },
+  );
 
-  test("whatever a tsconfig.json says of classes, unused imports and JSX", async () => {
+  test("a tsconfig.json does not change how classes, unused imports and JSX compile", async () => {
     const compilerOptions = {
       useDefineForClassFields: false,
       verbatimModuleSyntax: true,
@@ -47,7 +50,7 @@ describe("what depends on nothing around it is the same", () => {
     expect(await seen("001_a.ts", `import type T from "gone";\nexport const seen: T = 1;`, more)).toBe(1);
   });
 
-  test("that imports types of the engine as if they were values, beside one that imports a file or not", async () => {
+  test("types of the engine may be imported as values, beside migrations that import files or not", async () => {
     const compilerOptions = { verbatimModuleSyntax: true };
     for (const more of [{}, { "migrations/002_b.ts": 'import "./lib/a.ts";', "migrations/lib/a.ts": "" }]) {
       const project = make({
@@ -61,7 +64,7 @@ describe("what depends on nothing around it is the same", () => {
     }
   });
 
-  test("in whatever way its bytes are written", async () => {
+  test("line endings, a byte order mark and non-ASCII characters do not change a module", async () => {
     const project = make({ "migrations/001_a.ts": "", "migrations/002_b.ts": "" });
     const text = (value: string) => `export const seen = ["${value}", \`a\r\nb\`];\r\n`;
     writeFileSync(join(project.dir, "001_a.ts"), text("\ufffd"));
@@ -72,13 +75,13 @@ describe("what depends on nothing around it is the same", () => {
   });
 });
 
-describe("of very many migrations", () => {
+describe("very many migrations", () => {
   const many = (text: (at: number) => string) =>
     make(
       Object.fromEntries(Array.from({ length: 600 }, (_, at) => [`migrations/${1000 + at}_m.ts`, text(at)])),
     );
 
-  test("each is evaluated once and in order, and can be reloaded", async () => {
+  test("each of very many migrations is evaluated once, in order, and can be reloaded", async () => {
     const count = "const all = (globalThis.all ??= []); all.push(0); export const seen = all.length;";
     const { dir, cacheDir } = many(() => count);
     const folder = await openFolder(dir, { cacheDir });
@@ -89,7 +92,7 @@ describe("of very many migrations", () => {
     expect(exportOf(await folder.reload("1599_m"), "seen")).toBe(601);
   });
 
-  test("all that do not compile are named at once", async () => {
+  test("all of very many migrations that do not compile are reported at once", async () => {
     const project = many((at) => (at % 599 === 0 ? "export const = 1;" : "export const up = 1;"));
     await expect(loadAll(project)).rejects.toMatchObject({
       details: {
@@ -98,7 +101,7 @@ describe("of very many migrations", () => {
     });
   });
 
-  test("helpers are evaluated once", async () => {
+  test("helpers of very many migrations are evaluated once", async () => {
     const text = 'import { own } from "./lib/h.ts"; export const seen = own;';
     const project = many((at) => (at % 300 === 0 ? text : "export const up = 1;"));
     project.write({ "migrations/lib/h.ts": "export const own = {};" });

@@ -14,7 +14,7 @@ async function seen(fileName: string, text: string, more: Files = {}): Promise<u
   return exportOf(loaded, "seen");
 }
 
-describe("what a migration may say", () => {
+describe("module formats", () => {
   test.each([
     ["001_a.ts", 'import { h } from "../helpers/h.ts"; export const seen = h;', "h"],
     ["001_a.ts", 'import { h } from "../helpers/h.js"; export const seen = h;', "h"],
@@ -61,11 +61,11 @@ describe("what a migration may say", () => {
     ],
     ["001_a.cjs", 'exports.seen = typeof require("node-pg-migrate").PgLiteral;', "function"],
     ["001_a.ts", 'import type { X } from "gone"; import { Y } from "gone"; export const seen: X | Y = 1;', 1],
-  ])("%s: %s", async (fileName, text, value) => {
+  ])("%s loads: %s", async (fileName, text, value) => {
     expect(await seen(fileName, text)).toEqual(value);
   });
 
-  test("whatever the nearest package.json and tsconfig.json say", async () => {
+  test("modules load the same whatever the nearest package.json and tsconfig.json say", async () => {
     const strange = {
       "package.json": '{"type":"module"}',
       "tsconfig.json": '{ "extends": "./none.json", broken',
@@ -75,7 +75,7 @@ describe("what a migration may say", () => {
     expect(await seen("001_a.ts", 'import { T } from "gone"; export const seen: T = 2;', strict)).toBe(2);
   });
 
-  test("paths of a tsconfig.json, imports of a package.json", async () => {
+  test("imports may use paths of a tsconfig.json and imports of a package.json", async () => {
     const paths = {
       "tsconfig.json": '{"compilerOptions":{"paths":{"@/*":["./helpers/*"]}}}',
       "package.json": '{"imports":{"#*":"./helpers/*.ts"}}',
@@ -86,7 +86,7 @@ describe("what a migration may say", () => {
   });
 });
 
-describe("a package that has a build for import and one for require", () => {
+describe("packages with a build for import and one for require", () => {
   // Its build for import is for bundlers: Node imports no folders.
   const dual = {
     "node_modules/dual/package.json": '{"exports":{"import":"./esm/index.js","require":"./cjs.js"}}',
@@ -108,12 +108,12 @@ describe("a package that has a build for import and one for require", () => {
     ["001_a.mts", {}],
     ["001_a.mjs", {}],
     ["001_a.ts", { "package.json": '{"type":"module"}' }],
-  ])("gives ES modules the former, as Node does (%s)", async (name, more) => {
+  ])("an ES module gets the build for import, as in Node (%s)", async (name, more) => {
     expect(await seen(name, text, { ...dual, ...more })).toBe("import");
   });
 });
 
-describe("a module knows where it is", () => {
+describe("a module's own location", () => {
   const read = "fs.readFileSync(path.join(__dirname, 'sql/x.sql'), 'utf8')";
   test.each([
     ["001_a.ts", `import fs from "fs"; import path from "path"; export const seen = ${read};`],
@@ -136,11 +136,11 @@ describe("a module knows where it is", () => {
       const __filename = fileURLToPath(import.meta.url); const __dirname = path.dirname(__filename);
       export const seen = ${read};`,
     ],
-  ])("%s: %s", async (fileName, text) => {
+  ])("%s reads a file beside it: %s", async (fileName, text) => {
     expect(await seen(fileName, text)).toBe("SELECT 1");
   });
 
-  test("so does each helper, a spaced or odd folder name notwithstanding", async () => {
+  test("each helper sees its own location, in folders with spaces and odd names too", async () => {
     const project = make({
       ...PROJECT,
       "migrations/a b#c?/x.ts": "export const at = [import.meta.filename, import.meta.url];",
@@ -157,14 +157,14 @@ describe("a module knows where it is", () => {
     ]);
   });
 
-  test("a createRequire of its own starts there", async () => {
+  test("createRequire resolves from the module's own location", async () => {
     const text = `import { createRequire } from "node:module";
       const require = createRequire(import.meta.url);
       export const seen = require("../helpers/j.json");`;
     expect(await seen("001_a.mjs", text)).toEqual({ j: 1 });
   });
 
-  test("a linked file imports from where it really is", async () => {
+  test("a linked file imports relative to its real location", async () => {
     const project = make({
       ...PROJECT,
       "elsewhere/a.ts": 'import { h } from "../helpers/h"; export const seen = h;',
@@ -174,7 +174,7 @@ describe("a module knows where it is", () => {
   });
 });
 
-describe("up, down and shorthands are found", () => {
+describe("exports of migrations", () => {
   const all = { up: expect.any(Function), down: expect.any(Function), shorthands: { id: "serial" } };
   const parts = "up() {}, down() {}, shorthands: { id: 'serial' }";
   test.each([
@@ -191,12 +191,12 @@ describe("up, down and shorthands are found", () => {
       "class M { up() {} down() {} get shorthands() { return { id: 'serial' }; } } export default new M();",
     ],
     ["001_a.ts", "export const up = () => {}; export default { down() {}, shorthands: { id: 'serial' } };"],
-  ])("%s: %s", async (fileName, text) => {
+  ])("the exports of %s are complete: %s", async (fileName, text) => {
     const [loaded] = (await loadAll(make({ [`migrations/${fileName}`]: text }))).values();
     for (const [key, value] of Object.entries(all)) expect(exportOf(loaded, key)).toEqual(value);
   });
 
-  test("what is not exported is not there, false stays false", async () => {
+  test("a missing export is undefined, and false stays false", async () => {
     const [loaded] = (
       await loadAll(make({ "migrations/001_a.ts": "export const up = 1, down = false;" }))
     ).values();

@@ -7,7 +7,7 @@ import { exportOf, loadAll, PROJECT } from "./loading.ts";
 
 const make = projects();
 
-test("SQL is read as it is, a byte order mark aside, with absolute paths", async () => {
+test("SQL is read unchanged except for a byte order mark, with absolute paths", async () => {
   const project = make({
     "migrations/001_a.sql": "\ufeff-- Up Migration\r\nSELECT 1",
     "migrations/002_b.up.sql": "up",
@@ -30,7 +30,7 @@ describe("loading again", () => {
   const STATEFUL =
     'import { state } from "../helpers/h.ts"; export const seen = ++state.uses; export const own = {};';
 
-  test("helpers are shared by one load, and new in a reload", async () => {
+  test("helpers are shared within a load and evaluated again in a reload", async () => {
     const project = make({ ...PROJECT, "migrations/001_a.ts": STATEFUL, "migrations/002_b.ts": STATEFUL });
     const folder = await openFolder(project.dir, { cacheDir: project.cacheDir });
     const loaded = await folder.load(["001_a", "002_b"]);
@@ -41,13 +41,13 @@ describe("loading again", () => {
     expect(new Set(owns).size).toBe(3);
   });
 
-  test("a reload needs no load", async () => {
+  test("a migration can be reloaded without a load before", async () => {
     const project = make({ "migrations/001_a.ts": "export const seen = 1;" });
     const folder = await openFolder(project.dir, { cacheDir: project.cacheDir });
     expect(exportOf(await folder.reload("001_a"), "seen")).toBe(1);
   });
 
-  test("a changed file, or a changed helper, is seen by the next load", async () => {
+  test("the next load sees a changed file and a changed helper", async () => {
     const project = make({
       ...PROJECT,
       "migrations/001_a.ts": 'import { h } from "../helpers/h.ts"; export const seen = h;',
@@ -58,13 +58,13 @@ describe("loading again", () => {
     expect(exportOf((await folder.load(["001_a"])).get("001_a"), "seen")).toBe("new");
   });
 
-  test("the same code is kept once", async () => {
+  test("the same compiled code is stored once", async () => {
     const project = make({ "migrations/001_a.ts": "export const seen = 1;" });
     for (let round = 0; round < 3; round += 1) await loadAll(project);
     expect(readdirSync(join(project.cacheDir, "compiled"))).toHaveLength(1);
   });
 
-  test("compiled code that nobody has used for long is removed", async () => {
+  test("compiled code that was not used for long is removed", async () => {
     const project = make({ "migrations/001_a.ts": "export const seen = 1;" });
     project.write({ "cache/compiled/old.mjs": "", "cache/compiled/x.mjs.1.tmp": "" });
     writeFileSync(join(project.cacheDir, "compiled/recent.mjs"), "");
@@ -75,8 +75,8 @@ describe("loading again", () => {
   });
 });
 
-describe("what cannot be loaded", () => {
-  test("files that do not compile, all at once, with their places", async () => {
+describe("failing loads", () => {
+  test("all files that do not compile are reported at once, with line and column", async () => {
     const project = make({
       "migrations/001_a.ts": "export const up = () => {\n  const = 1;\n};",
       "migrations/002_b.ts": "import './none.ts';\nexport const up = 1;",
@@ -97,7 +97,7 @@ describe("what cannot be loaded", () => {
     });
   });
 
-  test("a file that throws, by its name and with the cause", async () => {
+  test("a file that throws is reported by name, with the cause", async () => {
     const project = make({
       "migrations/001_a.ts": "export const up = 1;",
       "migrations/002_b.ts": "throw new RangeError('at import');",
@@ -109,7 +109,7 @@ describe("what cannot be loaded", () => {
     });
   });
 
-  test("a file of a kind that cannot be imported", async () => {
+  test("an import of an unsupported kind of file fails", async () => {
     const project = make({
       "migrations/001_a.ts": 'import x from "./x.css"; export const up = x;',
       "migrations/x.css": "",
@@ -119,7 +119,7 @@ describe("what cannot be loaded", () => {
     });
   });
 
-  test("anything, where compiled code cannot be written", async () => {
+  test("a load fails where compiled code cannot be written", async () => {
     const project = make({ "migrations/001_a.ts": "export const up = 1;", plain: "" });
     const folder = await openFolder(project.dir, { cacheDir: join(project.root, "plain") });
     await expect(folder.load(["001_a"])).rejects.toMatchObject({
@@ -128,7 +128,7 @@ describe("what cannot be loaded", () => {
     });
   });
 
-  test("a broken link", async () => {
+  test("a load of a broken link fails", async () => {
     const project = make({});
     symlinkSync(join(project.root, "gone"), join(project.dir, "001_a.ts"));
     symlinkSync(join(project.root, "gone"), join(project.dir, "002_b.sql"));

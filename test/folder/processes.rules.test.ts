@@ -48,7 +48,7 @@ async function run(project: Project, body: string): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
-test("a thousand unchanged files are looked at, not read, and esbuild is not loaded", async () => {
+test("a thousand unchanged files are not read, and esbuild is not loaded", async () => {
   const files = Array.from({ length: 1_000 }, (_, at) => [
     `migrations/${1000 + at}_m.ts`,
     at % 2 === 0 ? "export const up = 1;" : 'import "./lib/a.ts";\nexport const up = 1;',
@@ -86,7 +86,7 @@ test("a thousand unchanged files are looked at, not read, and esbuild is not loa
   expect(seen).toEqual({ reads: 1, stats: 1_003, processes: 0, digests: [...digests] });
 });
 
-test("twenty processes at once, on an empty cache, each get everything", async () => {
+test("twenty processes that share an empty cache all get every migration", async () => {
   const text = 'import { h } from "./lib/h.ts"; export const seen = h;';
   const project = await makeWithLibrary({
     ...Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`migrations/${100 + at}_m.ts`, text])),
@@ -106,8 +106,8 @@ test("twenty processes at once, on an empty cache, each get everything", async (
   expect(readdirSync(join(project.cacheDir, "digests")).filter((name) => name.endsWith(".tmp"))).toEqual([]);
 });
 
-describe("a failure names the migration", () => {
-  test("whose package throws", async () => {
+describe("failures in plain processes", () => {
+  test("a failure names the migration whose package throws", async () => {
     const project = await makeWithLibrary({
       ...Object.fromEntries(
         [1, 2, 3, 5, 6, 7].map((at) => [`migrations/00${at}_ok.ts`, "export const up = 1;"]),
@@ -122,7 +122,7 @@ describe("a failure names the migration", () => {
     expect(await run(project, body)).toEqual(["MIGRATION", message]);
   });
 
-  test("and the original line in its stack", async () => {
+  test("the stack of a failure shows the original line", async () => {
     const project = await makeWithLibrary({
       "migrations/001_a.ts":
         "type Long = {\n  gone: string;\n};\n\nexport function up(): Long {\n  throw new Error('x');\n}\n",
@@ -135,7 +135,7 @@ describe("a failure names the migration", () => {
   });
 });
 
-describe("without a cache folder of one's own", () => {
+describe("default cache folders", () => {
   const body = `process.env.TMPDIR = ROOT + "/tmp";
     const { openFolder } = await import("./library/index.js");
     const folder = await openFolder(ROOT + "/migrations");
@@ -151,17 +151,17 @@ describe("without a cache folder of one's own", () => {
     return run(project, `const ROOT = ${JSON.stringify(project.root)};\n${body}`);
   };
 
-  test("the nearest node_modules has it", async () => {
+  test("the default cache is in the nearest node_modules", async () => {
     const seen = await runIn(await makeWithLibrary(MIGRATION));
     expect(seen).toEqual({ temporary: [], modes: [], modules: true });
   });
 
-  test("a private temporary folder stands in", async () => {
+  test("the default cache is a private temporary folder where node_modules is missing", async () => {
     const project = await makeWithLibrary({ ...MIGRATION, "node_modules/.cache": "not a folder" });
     expect(await runIn(project)).toEqual({ temporary: ["cdk-pg-migrate"], modes: ["700"], modules: false });
   });
 
-  test("one that others may enter is not used", async () => {
+  test("a temporary folder that others may enter is not used as cache", async () => {
     const project = await makeWithLibrary({ ...MIGRATION, "node_modules/.cache": "not a folder" });
     const planted = join(project.root, "tmp", `cdk-pg-migrate-${process.getuid?.()}`);
     mkdirSync(planted);
@@ -171,7 +171,7 @@ describe("without a cache folder of one's own", () => {
   });
 });
 
-test("a required ES module brings no warning", async () => {
+test("a required ES module prints no warning", async () => {
   const project = await makeWithLibrary({
     "migrations/001_a.cjs": 'exports.seen = require("esm").x; exports.lodash = require("old").y;',
     "node_modules/esm/package.json": '{"type":"module","main":"i.js"}',

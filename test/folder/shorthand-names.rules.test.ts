@@ -4,7 +4,7 @@ import { projects } from "./folders.ts";
 
 const make = projects();
 
-test("names that may export shorthands, helpers aside", async () => {
+test("shorthandNames lists migrations that may export shorthands, and no helpers", async () => {
   const { dir, cacheDir } = make({
     "migrations/001_a.ts": "export const shorthands = { id: 'serial' };",
     "migrations/002_b.ts": "export const shorthands: ColumnDefinitions | undefined = undefined;",

@@ -12,7 +12,7 @@ describe("a module certainly imports no local file", () => {
     "console.log(import.meta.url);",
     "/** @type {import('./types')} */\nexport const up = 1;",
     "// import './x'\nexport const up = 1;",
-  ])("%j", (text) => {
+  ])("%j imports no local file", (text) => {
     expect(mayImportLocalFiles(text)).toBe(false);
   });
 });
@@ -35,7 +35,7 @@ describe("a module may import a local file", () => {
     "import x = require('./x')",
     "import x from '#x'",
     "import x from 'some-package'",
-  ])("%j", (text) => {
+  ])("%j may import a local file", (text) => {
     expect(mayImportLocalFiles(text)).toBe(true);
   });
 });
@@ -52,7 +52,7 @@ describe("a module certainly exports no shorthands", () => {
     "module.exports = { up };",
     "// shorthands\nexport const up = 1;",
     "/**\n * export const shorthands = {}\n */\nexport const up = 1;",
-  ])("%j", (text) => {
+  ])("%j exports no shorthands", (text) => {
     expect(mayExportShorthands(text)).toBe(false);
   });
 });
@@ -75,7 +75,7 @@ describe("a module may export shorthands", () => {
     "export * from './x';",
     "export = migration;",
     "const link = 'https://x'; export const shorthands = {};",
-  ])("%j", (text) => {
+  ])("%j may export shorthands", (text) => {
     expect(mayExportShorthands(text)).toBe(true);
   });
 });
@@ -89,7 +89,7 @@ test.each([
   expect(normalizeLines(text)).toBe(lines);
 });
 
-test("a byte order mark is no character of UTF-8 text that looks like its bytes", () => {
+test("the bytes of a byte order mark in latin1 are ordinary characters in UTF-8", () => {
   expect(normalizeLines("\ufeffa\r\n", "utf8")).toBe("a\n");
   expect(normalizeLines("\u00ef\u00bb\u00bfa", "utf8")).toBe("\u00ef\u00bb\u00bfa");
 });
