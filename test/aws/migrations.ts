@@ -1,5 +1,5 @@
 import type { OwnedDatabase } from "./database.ts";
-import type { Migrations } from "./world.ts";
+import type { Migrations } from "./environment.ts";
 
 /** A SQL migration; without `down` it cannot be undone. */
 export function sql(up: string, down?: string): string {

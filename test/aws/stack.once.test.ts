@@ -1,3 +1,4 @@
+import { runScenarios } from "./environment.ts";
 import { app } from "./scenarios/app.ts";
 import { connection } from "./scenarios/connection.ts";
 import { harness } from "./scenarios/harness.ts";
@@ -5,6 +6,5 @@ import { lifecycle } from "./scenarios/lifecycle.ts";
 import { operators } from "./scenarios/operators.ts";
 import { secrecy } from "./scenarios/secrecy.ts";
 import { secret } from "./scenarios/secret.ts";
-import { playOnAws } from "./world.ts";
 
-playOnAws(harness, app, lifecycle, connection, secret, operators, secrecy);
+runScenarios(harness, app, lifecycle, connection, secret, operators, secrecy);

@@ -62,7 +62,7 @@ describe("Ctrl-C and SIGTERM", () => {
         command.send(signal);
         const { code, stdout, stderr } = await command.ended;
         expect(code).toBe(130);
-        expect(Date.now() - sentAt).toBeLessThan(5000);
+        expect(Date.now() - sentAt).toBeLessThan(20_000);
         await expectClean(db);
         expect(stdout).toContain("cancelling");
         expect(stderr).toContain(`Cancelled in 2_b\n  cancelled (${signal})`);

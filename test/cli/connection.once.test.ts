@@ -8,6 +8,7 @@ import {
   jsonOf,
   type Outcome,
   runCommand,
+  runInOwnProcess,
   startCommand,
   until,
   writeProject,
@@ -57,7 +58,7 @@ async function expectFailure(env: Record<string, string>, code: string): Promise
 async function askInVain(): Promise<Outcome & { readonly port: string; readonly milliseconds: number }> {
   const port = await listen(() => undefined);
   const startedAt = Date.now();
-  const outcome = await runCommand(PROJECT, ["status"], { ...SOMEBODY, DATABASE_PORT: port });
+  const outcome = await runInOwnProcess(PROJECT, ["status"], { ...SOMEBODY, DATABASE_PORT: port });
   return { ...outcome, port, milliseconds: Date.now() - startedAt };
 }
 
@@ -230,5 +231,5 @@ test("a server that never answers: given up after ten seconds", async () => {
   expect(code).toBe(1);
   expect(stderr).toContain(`no answer in time (some_user@127.0.0.1:${port}/some_database)`);
   expect(stderr).toContain("firewall");
-  expect(milliseconds).toBeLessThan(15_000);
+  expect(milliseconds).toBeLessThan(30_000);
 });

@@ -95,7 +95,7 @@ describe("a database that cannot be reached at the moment", () => {
         const startedAt = performance.now();
         const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), options, setup);
         expect(await failureOf(migrator.up())).toMatchObject({ code: "CONNECTION" });
-        expect(performance.now() - startedAt).toBeLessThan(5_000);
+        expect(performance.now() - startedAt).toBeLessThan(30_000);
       }
     });
   });

@@ -47,8 +47,8 @@ describe("kill -9 and the migration lock", () => {
     const killedAt = Date.now();
     holder.send("SIGKILL");
     const error = await waiting;
-    // client_connection_check_interval is two seconds.
-    expect(Date.now() - killedAt).toBeLessThan(8000);
+    // client_connection_check_interval is two seconds; a busy machine may add some.
+    expect(Date.now() - killedAt).toBeLessThan(18_000);
     if (text.startsWith("--")) expect(error).toMatchObject({ code: "PARTIAL" });
     else expect(await appliedNames(db)).toEqual(["1_a", "2_slow"]);
     await expectNothingLeft(db);

@@ -46,21 +46,21 @@ describe("lint", () => {
         `export const up = (pgm: any) => { pgm.createTable('t${index}', { id: 'id', x: 'text' }); pgm.createIndex('a', 'x${index}'); };`,
       ]),
     );
-    const started = performance.now();
+    const before = process.cpuUsage();
     const { findings, migrations } = await lintFiles(files);
-    const took = performance.now() - started;
+    const { user } = process.cpuUsage(before);
     expect(migrations).toBe(200);
     expect(findings.map(({ migration }) => migration)).toEqual(
       Array.from({ length: 200 }, (_, index) => `${1000 + index}_m`),
     );
-    expect(took).toBeLessThan(15_000);
+    expect(user / 1_000).toBeLessThan(15_000);
   });
 
   it("takes a time that grows with the number of statements, not with its square", async () => {
-    const started = performance.now();
+    const before = process.cpuUsage();
     const rows = "INSERT INTO seed VALUES (1, 'é');\n".repeat(5000);
     const { findings } = await lintFiles(up(`${rows}${"ALTER TABLE a DROP COLUMN x;\n".repeat(2000)}`));
     expect(findings).toHaveLength(2000);
-    expect(performance.now() - started).toBeLessThan(15_000);
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(15_000);
   });
 });

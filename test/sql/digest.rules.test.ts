@@ -3,6 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import { DIGEST_VERSION, sqlDigest } from "../../lib/sql/digest.ts";
 import { tokenize } from "../../lib/sql/lexer.ts";
+import { cpuMilliseconds } from "../support/cpu-time.ts";
 import { BLANKS, FRAGMENTS, STATEMENTS } from "./corpus.ts";
 
 const EQUAL: readonly (readonly [a: readonly string[], b: readonly string[]])[] = [
@@ -179,9 +180,8 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("finishes on %j two megabytes long", (piece) => {
-    const started = performance.now();
-    expect(sqlDigest([piece.repeat(2_000_000 / piece.length)])).toHaveLength(64);
-    expect(performance.now() - started).toBeLessThan(10_000);
+  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("finishes on %j two megabytes long", async (piece) => {
+    const digestAll = () => expect(sqlDigest([piece.repeat(2_000_000 / piece.length)])).toHaveLength(64);
+    expect(await cpuMilliseconds(digestAll)).toBeLessThan(10_000);
   });
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { loadModule, parseSync } from "libpg-query";
 import { tokenize } from "../../lib/sql/lexer.ts";
 import { maskQuoted, maskSecrets, maskSql, maskText } from "../../lib/sql/mask.ts";
+import { cpuMilliseconds } from "../support/cpu-time.ts";
 import { FRAGMENTS, STATEMENTS } from "./corpus.ts";
 import { WITH_SECRET, WITHOUT_SECRET } from "./mask-cases.ts";
 
@@ -78,11 +79,12 @@ describe("maskSecrets", () => {
     );
   });
 
-  it("takes linear time", () => {
+  it("takes linear time", async () => {
     const hard = ["a".repeat(200_000), "-".repeat(200_000), "\\".repeat(200_000), '"a":"'.repeat(40_000)];
-    const started = performance.now();
-    for (const text of hard) maskSecrets(`SELECT 'password=x ${text}', (password) = ('x')`);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    const maskAll = () => {
+      for (const text of hard) maskSecrets(`SELECT 'password=x ${text}', (password) = ('x')`);
+    };
+    expect(await cpuMilliseconds(maskAll)).toBeLessThan(5_000);
   });
 });
 

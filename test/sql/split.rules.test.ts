@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { loadModule } from "libpg-query";
 import { tokenize } from "../../lib/sql/lexer.ts";
 import { splitStatements } from "../../lib/sql/split.ts";
+import { cpuMilliseconds } from "../support/cpu-time.ts";
 import { BLANKS, FRAGMENTS, STATEMENTS } from "./corpus.ts";
 import { parsed, wellFormed } from "./oracle.ts";
 
@@ -72,11 +73,10 @@ describe("splitStatements", () => {
     expect(splitStatements(sql).map(({ start }) => start)).toEqual([7, 22]);
   });
 
-  it("finishes on two megabytes", () => {
+  it("finishes on two megabytes", async () => {
     const sql = `${"select (1);".repeat(100_000)}${"create function f begin atomic a;".repeat(28_000)}`;
-    const started = performance.now();
-    expect(splitStatements(sql)).toHaveLength(100_001);
-    expect(performance.now() - started).toBeLessThan(10_000);
+    const splitAll = () => expect(splitStatements(sql)).toHaveLength(100_001);
+    expect(await cpuMilliseconds(splitAll)).toBeLessThan(10_000);
   });
 });
 
@@ -133,7 +133,7 @@ describe("splitStatements, against PostgreSQL's parser", () => {
         const at = position % (first.length + 1);
         return wellFormed(`${first.slice(0, at)}${piece}${first.slice(at + cut)};${rest}`);
       });
-    expect(expectAgreement(damaged, 4000)).toBeGreaterThan(400);
+    expect(expectAgreement(damaged, 1500)).toBeGreaterThan(150);
   });
 
   it("agrees on bodies made of words that could end them", () => {
@@ -155,6 +155,6 @@ describe("splitStatements, against PostgreSQL's parser", () => {
       .map(
         (parts) => `create function f() returns int begin atomic select 1 ${parts.join(" ")}; end; select 2`,
       );
-    expect(expectAgreement(body, 6000)).toBeGreaterThan(200);
+    expect(expectAgreement(body, 2500)).toBeGreaterThan(80);
   });
 });

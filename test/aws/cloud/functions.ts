@@ -1,6 +1,6 @@
 import type { FunctionSettings } from "../lambda/function.ts";
 import { type Physical, text } from "./intrinsics.ts";
-import { ACCOUNT, REGION, STACK_NAME } from "./physical.ts";
+import { ACCOUNT, REGION, STACK_NAME } from "./physical-names.ts";
 import type { Services, Surroundings } from "./services.ts";
 import { type Assembly, isFramework, isStackEvent, type TemplateFunction } from "./template.ts";
 

@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import * as v from "valibot";
 import type { KeyPair } from "../../support/tls.ts";
 import { bodyOf, type Listening, startListening } from "../http.ts";
-import type { Recorder } from "../record.ts";
+import type { Recorder } from "../recorder.ts";
 
 /** What CloudFormation takes; it says of a longer one only that it is too long. */
 export const LONGEST_RESPONSE = 4_096;

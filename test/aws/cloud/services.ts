@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeAuthority, makeCertificate } from "../../support/tls.ts";
 import { LambdaService } from "../lambda/service.ts";
-import { Recorder } from "../record.ts";
+import { Recorder } from "../recorder.ts";
 import { CloudFormation } from "./cloudformation.ts";
 import { ResponseServer } from "./response-server.ts";
 import { SecretsManager } from "./secrets.ts";

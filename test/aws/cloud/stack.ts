@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { type Changes, functionName, settingsOf } from "./functions.ts";
 import { evaluate, type Json, type Physical, text, withTextScalars } from "./intrinsics.ts";
-import { type Outside, physicalNames, STACK_ID } from "./physical.ts";
+import { type Outside, physicalNames, STACK_ID } from "./physical-names.ts";
 import { readResponse } from "./response-server.ts";
 import type { Services } from "./services.ts";
 import { type Assembly, isFramework } from "./template.ts";

@@ -2,9 +2,9 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_p
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { Recorder } from "../record.ts";
+import type { Recorder } from "../recorder.ts";
 import type { FunctionSettings } from "./function.ts";
-import type { Guard } from "./guard.ts";
+import type { OrphanKiller } from "./orphan-killer.ts";
 import { Output } from "./output.ts";
 import { RuntimeApi, type Said } from "./runtime-api.ts";
 
@@ -50,7 +50,11 @@ export class Sandbox {
     });
   }
 
-  static async start(settings: FunctionSettings, recorder: Recorder, guard: Guard): Promise<Sandbox> {
+  static async start(
+    settings: FunctionSettings,
+    recorder: Recorder,
+    orphanKiller: OrphanKiller,
+  ): Promise<Sandbox> {
     const api = new RuntimeApi();
     const address = await api.start();
     const child = spawn(settings.node, [...settings.nodeOptions, BOOTSTRAP], {
@@ -58,7 +62,7 @@ export class Sandbox {
       env: environmentOf(settings, address),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    guard.watch(child);
+    orphanKiller.watch(child);
     return new Sandbox(settings, api, child, recorder);
   }
 

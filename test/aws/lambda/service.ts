@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bodyOf, type Listening, listen } from "../http.ts";
-import type { Recorder } from "../record.ts";
+import type { Recorder } from "../recorder.ts";
 import { type FunctionSettings, isSameFunction } from "./function.ts";
-import { Guard } from "./guard.ts";
+import { OrphanKiller } from "./orphan-killer.ts";
 import { type Invocation, Sandbox } from "./sandbox.ts";
-import { Shelf } from "./shelf.ts";
+import { UninstalledSandboxes } from "./uninstalled-sandboxes.ts";
 
 const PATH = /^\/2015-03-31\/functions\/([^/?]+)(\/invocations|\/configuration)?/;
 
@@ -19,8 +19,8 @@ interface Installed {
 export class LambdaService {
   readonly #recorder: Recorder;
   readonly #functions = new Map<string, Installed>();
-  readonly #shelf = new Shelf();
-  readonly #guard = new Guard();
+  readonly #uninstalled = new UninstalledSandboxes();
+  readonly #orphanKiller = new OrphanKiller();
   #server: Listening | undefined;
   #answersToLose = 0;
   #refusals: { readonly name: string; readonly code: string }[] = [];
@@ -41,14 +41,14 @@ export class LambdaService {
     const old = this.#functions.get(settings.name);
     if (old !== undefined && isSameFunction(old.settings, settings)) return;
     this.#functions.set(settings.name, { settings, idle: [], busy: new Set() });
-    await this.#shelf.put(...(old?.idle.splice(0) ?? []));
+    await this.#uninstalled.put(...(old?.idle.splice(0) ?? []));
   }
 
   async invoke(nameOrArn: string, payload: string): Promise<Invocation> {
     const installed = this.#find(nameOrArn);
     const { settings, idle, busy } = installed;
-    const warm = idle.pop() ?? this.#shelf.take(settings);
-    const sandbox = warm ?? (await Sandbox.start(settings, this.#recorder, this.#guard));
+    const warm = idle.pop() ?? this.#uninstalled.take(settings);
+    const sandbox = warm ?? (await Sandbox.start(settings, this.#recorder, this.#orphanKiller));
     busy.add(sandbox);
     try {
       const invocation = await sandbox.invoke(payload);
@@ -88,7 +88,7 @@ export class LambdaService {
   async cool(nameOrArn: string): Promise<void> {
     const { idle } = this.#find(nameOrArn);
     await Promise.all(idle.splice(0).map((sandbox) => sandbox.stop()));
-    await this.#shelf.clear();
+    await this.#uninstalled.clear();
   }
 
   /** Cuts the connection of so many of the next invocations over HTTP as soon as they run: the caller tries again. */
@@ -98,8 +98,8 @@ export class LambdaService {
 
   async close(): Promise<void> {
     const sandboxes = [...this.#functions.values()].flatMap(({ idle, busy }) => [...idle, ...busy]);
-    await Promise.all([...sandboxes.map((sandbox) => sandbox.stop()), this.#shelf.clear()]);
-    this.#guard.close();
+    await Promise.all([...sandboxes.map((sandbox) => sandbox.stop()), this.#uninstalled.clear()]);
+    this.#orphanKiller.close();
     await this.#server?.close();
   }
 
@@ -112,7 +112,7 @@ export class LambdaService {
     const isCurrent = this.#functions.get(sandbox.settings.name) === installed;
     if (!sandbox.isUsable) await sandbox.stop();
     else if (isCurrent) installed.idle.push(sandbox);
-    else await this.#shelf.put(sandbox);
+    else await this.#uninstalled.put(sandbox);
   }
 
   #find(nameOrArn: string): Installed {

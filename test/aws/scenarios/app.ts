@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
+import type { Scenarios } from "../environment.ts";
 import { tablesIn } from "../state.ts";
-import type { Scenarios } from "../world.ts";
 
 const HEAD = "1707000000000_create-metadata-tables";
 
@@ -14,12 +14,12 @@ function argumentOf(command: string, flag: string): string {
   return parts[parts.indexOf(flag) + 1] ?? "";
 }
 
-export const app: Scenarios = (world) =>
+export const app: Scenarios = (aws) =>
   describe("this project's app", () => {
     test("deploys its own migrations, and its outputs are commands that work", async () => {
-      const { withScene, services, synth } = world();
+      const { withStack, services, synth } = aws();
       const version = await synth({ kind: "app" });
-      await withScene({ database: "aws_framework" }, async ({ stack, db }) => {
+      await withStack({ database: "aws_framework" }, async ({ stack, db }) => {
         const run = async (output: string) => {
           const command = stack.output(output);
           const name = argumentOf(command, "--function-name");

@@ -1,20 +1,20 @@
 import { describe, expect, test } from "@jest/globals";
-import { startGate } from "../gate.ts";
+import { startClosableProxy } from "../closable-proxy.ts";
+import type { Deployment, DeploymentOptions, Scenarios } from "../environment.ts";
 import { tables } from "../migrations.ts";
 import { appliedIn } from "../state.ts";
-import type { Scenarios, Scene, SceneOptions } from "../world.ts";
 
-export const connection: Scenarios = (world) =>
+export const connection: Scenarios = (aws) =>
   describe("the way to the database", () => {
     /** A first deploy that cannot work. @returns what CloudFormation shows */
     const reasonOf = async (
-      options: SceneOptions,
-      prepare: (scene: Scene) => void = () => {},
+      options: DeploymentOptions,
+      prepare: (deployment: Deployment) => void = () => {},
     ): Promise<string> => {
       let shown = "";
-      await world().withScene(options, async (scene) => {
-        prepare(scene);
-        const answer = await scene.stack.create(await world().deployable(tables(1)));
+      await aws().withStack(options, async (deployment) => {
+        prepare(deployment);
+        const answer = await deployment.stack.create(await aws().deployable(tables(1)));
         expect(answer.status).toBe("FAILED");
         expect(answer.milliseconds).toBeLessThan((options.timeoutSeconds ?? 60) * 1_000);
         shown = answer.reason;
@@ -23,10 +23,10 @@ export const connection: Scenarios = (world) =>
     };
 
     test("is verified with the certificates that the construct was given, and others are tried at once", async () => {
-      const { withScene, deployable, server } = world();
+      const { withStack, deployable, server } = aws();
       const { host, port } = server.connection;
       const environment = { DATABASE_HOST: host, DATABASE_PORT: String(port) };
-      await withScene({ ca: "of the asset", environment }, async ({ stack, db }) => {
+      await withStack({ ca: "of the asset", environment }, async ({ stack, db }) => {
         const version = await deployable(tables(1), { ca: server.ca });
         expect(await stack.create(version)).toMatchObject({ status: "SUCCESS" });
         expect(await appliedIn(db)).toEqual(["1_t1"]);
@@ -36,7 +36,7 @@ export const connection: Scenarios = (world) =>
       });
     });
 
-    test.each<[string, SceneOptions, RegExp]>([
+    test.each<[string, DeploymentOptions, RegExp]>([
       ["another authority", { ca: "other" }, /^TLS_UNTRUSTED: .*What to do: .*`ca`/s],
       // The same address under a name that the certificate does not have.
       ["another host name", { host: "127.1" }, /^TLS_UNTRUSTED: .*127\.1.*What to do: Use the host name/s],
@@ -56,12 +56,12 @@ export const connection: Scenarios = (world) =>
     });
 
     test("refused or never answered: the deploy fails before the function's time is over", async () => {
-      const refused = await startGate("nothing");
+      const refused = await startClosableProxy("nothing");
       await refused.close();
       expect(await reasonOf({ port: refused.port, timeoutSeconds: 4 })).toMatch(
         /^CONNECTION: .*security groups/s,
       );
-      const silent = await startGate("nothing");
+      const silent = await startClosableProxy("nothing");
       try {
         const reason = await reasonOf({ port: silent.port, timeoutSeconds: 4 });
         expect(reason).toMatch(/^(CONNECTION|DEADLINE): /);

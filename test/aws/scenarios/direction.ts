@@ -1,10 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import { METRICS } from "../../../lambda/contract.ts";
+import { startClosableProxy } from "../closable-proxy.ts";
 import type { DescribeAnswer } from "../cloud/cloudformation.ts";
-import { startGate } from "../gate.ts";
+import type { AwsEnvironment, Migrations, ProjectOptions, Scenarios } from "../environment.ts";
 import { FAILING, holdsLock, sql, tables } from "../migrations.ts";
 import { appliedIn, tablesIn } from "../state.ts";
-import type { Migrations, ProjectOptions, Scenarios, World } from "../world.ts";
 
 const CODES = ["old code", "new code"] as const;
 const DEPLOY = "on-deploy.handler";
@@ -15,7 +15,7 @@ const HALF: Migrations = {
 };
 const EDITED: Migrations = { "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
 
-function loggedSince({ services }: World, count: number): string {
+function loggedSince({ services }: AwsEnvironment, count: number): string {
   return services.recorder
     .since(count)
     .filter(({ kind }) => kind === "log")
@@ -23,17 +23,17 @@ function loggedSince({ services }: World, count: number): string {
     .join("\n");
 }
 
-function failuresSince(world: World, count: number): unknown[] {
-  const lines = loggedSince(world, count).split("\n");
+function failuresSince(aws: AwsEnvironment, count: number): unknown[] {
+  const lines = loggedSince(aws, count).split("\n");
   return lines.filter((line) => line.startsWith('{"_aws"')).map((line) => JSON.parse(line)[METRICS.failed]);
 }
 
 /** Rollbacks of updates that change neither the head nor the number of the migrations. */
-export const direction: Scenarios = (world) => {
+export const direction: Scenarios = (aws) => {
   describe.each(CODES)("what refuses a deploy does not refuse its rollback, by the %s", (handledBy) => {
     test("a migration is half-done, and the update changed an option alone", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable({ ...tables(1), ...HALF }));
         expect(await stack.rollBack("old code")).toMatchObject({ status: "SUCCESS" });
@@ -48,8 +48,8 @@ export const direction: Scenarios = (world) => {
     });
 
     test("the order refuses an older migration, and the update changed forceRun alone", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 3)));
         await db.query("DELETE FROM pgmigrations WHERE name = '1_t1'");
         const forced = await stack.update(await deployable(tables(1, 3), { forceRun: "again" }));
@@ -59,25 +59,25 @@ export const direction: Scenarios = (world) => {
     });
 
     test("the database cannot be reached, and the update edited a file alone", async () => {
-      const { withScene, deployable, server } = world();
-      const gate = await startGate(server.connection);
+      const { withStack, deployable, server } = aws();
+      const proxy = await startClosableProxy(server.connection);
       try {
-        await withScene({ port: gate.port, timeoutSeconds: 8 }, async ({ stack }) => {
+        await withStack({ port: proxy.port, timeoutSeconds: 8 }, async ({ stack }) => {
           await stack.create(await deployable(tables(1)));
-          await gate.close();
+          await proxy.close();
           const failed = await stack.update(await deployable(EDITED));
           expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CONNECTION/) });
           expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
         });
       } finally {
-        await gate.close();
+        await proxy.close();
       }
     });
 
     test("under onRollback: down, an edited file has nothing to undo and is left without a connection", async () => {
-      const { withScene, deployable, services } = world();
+      const { withStack, deployable, services } = aws();
       const down: ProjectOptions = { onRollback: "down" };
-      await withScene({}, async ({ stack, db, secretArn }) => {
+      await withStack({}, async ({ stack, db, secretArn }) => {
         await stack.create(await deployable(tables(1), down));
         expect(await stack.update(await deployable(EDITED, down))).toMatchObject({ status: "FAILED" });
         const calls = services.secrets.calls(secretArn);
@@ -92,8 +92,8 @@ export const direction: Scenarios = (world) => {
     const down: ProjectOptions = { onRollback: "down" };
 
     test("succeeds although the deploy function is killed in it, and raises the alarm", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
         await stack.update(await deployable(tables(1, 2), down));
         const before = services.recorder.emissions.length;
@@ -102,14 +102,14 @@ export const direction: Scenarios = (world) => {
         await services.lambda.killWhenBusy(stack.functionName(DEPLOY));
         expect(await rollingBack).toMatchObject({ status: "SUCCESS", data: { Head: "unknown" } });
         await release();
-        expect(loggedSince(world(), before)).toMatch(/"level":"ERROR".*left as it is.*SIGKILL/);
-        expect(failuresSince(world(), before)).toEqual([1]);
+        expect(loggedSince(aws(), before)).toMatch(/"level":"ERROR".*left as it is.*SIGKILL/);
+        expect(failuresSince(aws(), before)).toEqual([1]);
       });
     });
 
     test("applies again what the update to an older commit had undone", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
         await stack.update(await deployable(tables(1, 2), down));
         expect(await stack.update(await deployable(tables(1), down))).toMatchObject({ status: "SUCCESS" });
@@ -122,8 +122,8 @@ export const direction: Scenarios = (world) => {
 
   describe("the question to CloudFormation", () => {
     test("names the stack of the event alone, and is asked for updates only", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack }) => {
         const before = services.cloudFormation.asked.length;
         await stack.create(await deployable(tables(1)));
         expect(services.cloudFormation.asked).toHaveLength(before);
@@ -139,8 +139,8 @@ export const direction: Scenarios = (world) => {
     test.each<DescribeAnswer>(["denied", "missing", "cut", "hang"])(
       "%s: the deploy and a rollback to older migrations go on by the properties, and the log says so",
       async (answer) => {
-        const { withScene, deployable, services } = world();
-        await withScene({}, async ({ stack, db }) => {
+        const { withStack, deployable, services } = aws();
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1)));
           services.cloudFormation.answer = answer;
           try {
@@ -151,7 +151,7 @@ export const direction: Scenarios = (world) => {
               },
             );
             expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
-            expect(loggedSince(world(), before)).toMatch(/"level":"WARN".*did not say.*"reason":"\w+/);
+            expect(loggedSince(aws(), before)).toMatch(/"level":"WARN".*did not say.*"reason":"\w+/);
             expect(await appliedIn(db)).toEqual(["1_t1"]);
           } finally {
             services.cloudFormation.answer = "status";
@@ -161,8 +161,8 @@ export const direction: Scenarios = (world) => {
     );
 
     test("the deploy function never sees the address for the answer", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack }) => {
         const before = services.lambda.payloads.length;
         await stack.create(await deployable(tables(1)));
         const sent = services.lambda.payloads.slice(before);
@@ -174,8 +174,8 @@ export const direction: Scenarios = (world) => {
     });
 
     test("a deploy function that is not active yet is invoked again until it is", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack }) => {
         const version = await deployable(tables(1));
         services.lambda.refuse(stack.functionNameIn(version, DEPLOY), "ResourceConflictException", 1);
         expect(await stack.create(version)).toMatchObject({ status: "SUCCESS" });
@@ -183,9 +183,9 @@ export const direction: Scenarios = (world) => {
     });
 
     test("a deploy function that may not be invoked fails the deploy and not the rollback", async () => {
-      const { withScene, deployable, services } = world();
+      const { withStack, deployable, services } = aws();
       const down: ProjectOptions = { onRollback: "down" };
-      await withScene({}, async ({ stack }) => {
+      await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(1), down));
         const next = await deployable(tables(1, 2), down);
         services.lambda.refuse(stack.functionName(DEPLOY), "AccessDeniedException", 2);

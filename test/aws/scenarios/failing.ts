@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { LONGEST_RESPONSE } from "../cloud/response-server.ts";
+import type { Scenarios } from "../environment.ts";
 import { FAILING, sql, tables } from "../migrations.ts";
 import { appliedIn, historyOf, tablesIn } from "../state.ts";
-import type { Scenarios } from "../world.ts";
 
 /** A message longer than CloudFormation takes, in characters of more than one byte. */
 const VERBOSE = sql(
@@ -15,12 +15,12 @@ const BROKEN_CODE: readonly (readonly [string, RegExp])[] = [
   ["export const up = (pgm) => pgm.db.query('SELECT * FROM nowhere');", /1_code: .*42P01/s],
 ];
 
-export const failing: Scenarios = (world) =>
+export const failing: Scenarios = (aws) =>
   describe("a failing migration", () => {
     test("fails the deploy with a reason to act on; the rollback succeeds and the database is intact", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       for (const handledBy of ["old code", "new code"] as const) {
-        await withScene({}, async ({ stack, db }) => {
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1)));
           const failed = await stack.update(await deployable({ ...tables(1, 2), "3_broken.sql": FAILING }));
           expect(failed).toMatchObject({ status: "FAILED" });
@@ -37,8 +37,8 @@ export const failing: Scenarios = (world) =>
     });
 
     test("mended, it goes on where it stopped", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable({ ...tables(1, 2), "3_t3.sql": FAILING }));
         await stack.rollBack("old code");
@@ -49,8 +49,8 @@ export const failing: Scenarios = (world) =>
     });
 
     test("in a first create, its deletion succeeds and the next create goes on", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         const failed = await stack.create(await deployable({ ...tables(1), "2_t2.sql": FAILING }));
         expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringContaining("2_t2") });
         expect(await stack.delete()).toMatchObject({ status: "SUCCESS" });
@@ -60,8 +60,8 @@ export const failing: Scenarios = (world) =>
     });
 
     test("with a very long message: both of its ends are told, within what CloudFormation takes", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack }) => {
         const { status, reason, bodies } = await stack.create(await deployable({ "1_verbose.sql": VERBOSE }));
         expect(status).toBe("FAILED");
         expect(reason).toMatch(/1_verbose: it begins here .* it ends here/s);
@@ -72,8 +72,8 @@ export const failing: Scenarios = (world) =>
     });
 
     test("in code: that throws when it is loaded, in `up`, or in a query of its own", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         for (const [text, reason] of BROKEN_CODE) {
           const failed = await stack.create(await deployable({ "1_code.ts": text }));
           expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(reason) });
@@ -83,8 +83,8 @@ export const failing: Scenarios = (world) =>
     });
 
     test("an applied file that was edited, and a database that nobody baselined", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         const edited = { ...tables(2), "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
         const changed = await stack.update(await deployable(edited));
@@ -92,7 +92,7 @@ export const failing: Scenarios = (world) =>
         expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
         expect(await appliedIn(db)).toEqual(["1_t1"]);
       });
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await db.query("CREATE TABLE here_before ()");
         const failed = await stack.create(await deployable(tables(1)));
         expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^UNMANAGED/) });

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
-import { startGate } from "../gate.ts";
+import { startClosableProxy } from "../closable-proxy.ts";
+import type { ProjectOptions, Scenarios } from "../environment.ts";
 import { tables } from "../migrations.ts";
 import { appliedIn, tablesIn } from "../state.ts";
-import type { ProjectOptions, Scenarios } from "../world.ts";
 
 /** A deploy that succeeds has applied what it names, and says nothing that nobody asked for. */
-export const green: Scenarios = (world) =>
+export const green: Scenarios = (aws) =>
   describe("a deploy that reverts the newest migration and brings an older one", () => {
     test("fails when the order refuses what it brings, and its rollback succeeds", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 2, 5, 8)));
         const merged = await stack.update(await deployable(tables(1, 2, 5, 7)));
         expect(merged).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^ORDER.*7_t7/s) });
@@ -19,8 +19,8 @@ export const green: Scenarios = (world) =>
     });
 
     test("fails when the newest one was renamed to an older number", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(1, 2, 5)));
         const renamed = { ...tables(1, 2), "4_t5.sql": tables(5)["5_t5.sql"] ?? "" };
         expect(await stack.update(await deployable(renamed))).toMatchObject({ status: "FAILED" });
@@ -29,9 +29,9 @@ export const green: Scenarios = (world) =>
     });
 
     test("applies what it brings where the order allows it", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const allow: ProjectOptions = { order: "allow" };
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 8), allow));
         expect(await stack.update(await deployable(tables(1, 7), allow))).toMatchObject({
           status: "SUCCESS",
@@ -42,9 +42,9 @@ export const green: Scenarios = (world) =>
     });
 
     test("under onRollback: down, undoes the newest and applies what it brings", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const down: ProjectOptions = { onRollback: "down" };
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
         await stack.update(await deployable(tables(1, 8), down));
         expect(await stack.update(await deployable(tables(1, 7), down))).toMatchObject({
@@ -56,8 +56,8 @@ export const green: Scenarios = (world) =>
     });
 
     test("succeeds when what it brings is applied already, and says which is the database's head", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(1, 7, 8)));
         await stack.update(await deployable(tables(1, 8)));
         expect(await stack.update(await deployable(tables(1, 7)))).toMatchObject({
@@ -68,12 +68,12 @@ export const green: Scenarios = (world) =>
     });
 
     test("fails when the database cannot be asked, for CloudFormation says that it is a deploy", async () => {
-      const { withScene, deployable, server } = world();
-      const gate = await startGate(server.connection);
+      const { withStack, deployable, server } = aws();
+      const proxy = await startClosableProxy(server.connection);
       try {
-        await withScene({ port: gate.port, timeoutSeconds: 8 }, async ({ stack }) => {
+        await withStack({ port: proxy.port, timeoutSeconds: 8 }, async ({ stack }) => {
           await stack.create(await deployable(tables(1, 8)));
-          await gate.close();
+          await proxy.close();
           expect(await stack.update(await deployable(tables(1, 7)))).toMatchObject({
             status: "FAILED",
             reason: expect.stringMatching(/^CONNECTION/),
@@ -81,14 +81,14 @@ export const green: Scenarios = (world) =>
           expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
         });
       } finally {
-        await gate.close();
+        await proxy.close();
       }
     });
 
     test("fails for a name with an equal number that differs by its case from an applied one's order", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const first = { "1_B.sql": "CREATE TABLE b ();" };
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(first));
         const second = await stack.update(await deployable({ ...first, "1_a.sql": "CREATE TABLE a ();" }));
         expect(second).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^ORDER.*1_a/s) });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { writeFolder } from "../../support/folders.ts";
 import { Stack } from "../cloud/stack.ts";
 import type { Assembly } from "../cloud/template.ts";
-import type { Scenarios } from "../world.ts";
+import type { Scenarios } from "../environment.ts";
 
 /** Does what the property `Do` says. */
 const HANDLER = `
@@ -32,19 +32,19 @@ export const handler = (event, context) => deeds[event.ResourceProperties.Do](ev
 const outside = { host: "db.internal", port: 5432, secretArn: "arn:secret" };
 
 /** The harness itself, with a stack of its own. */
-export const harness: Scenarios = (world) =>
+export const harness: Scenarios = (aws) =>
   describe("the harness", () => {
     const version = (properties: Record<string, unknown>, providerId = "Provider"): Promise<Assembly> =>
-      world().synth({
-        kind: "stand-in",
+      aws().synth({
+        kind: "harness",
         handlers: writeFolder({ "index.mjs": HANDLER }),
         providerId,
         properties,
       });
     const newStack = (timeoutSeconds = 2): Stack =>
-      new Stack(world().services, { outside, signature: world().secrets.make(""), timeoutSeconds });
+      new Stack(aws().services, { outside, signature: aws().secrets.make(""), timeoutSeconds });
     const logsSince = (count: number): string[] =>
-      world()
+      aws()
         .services.recorder.since(count)
         .filter(({ source, kind }) => kind === "log" && source.includes("Handler"))
         .map(({ text }) => text);
@@ -86,7 +86,7 @@ export const harness: Scenarios = (world) =>
     });
 
     test("keeps what a function logs: console in an object of the runtime's, the rest as it is", async () => {
-      const before = world().services.recorder.emissions.length;
+      const before = aws().services.recorder.emissions.length;
       const { data } = await newStack().create(await version({ Do: "log" }));
       const [wrapped = "", ...others] = logsSince(before);
       expect(JSON.parse(wrapped)).toMatchObject({ level: "INFO", message: '{"through":"console"}' });
@@ -95,7 +95,7 @@ export const harness: Scenarios = (world) =>
     });
 
     test("logs errors as the runtime does, with their properties", async () => {
-      const before = world().services.recorder.emissions.length;
+      const before = aws().services.recorder.emissions.length;
       await newStack().create(await version({ Do: "throw" }));
       expect(logsSince(before).join("\n")).toContain("in-a-property");
     });
@@ -103,9 +103,9 @@ export const harness: Scenarios = (world) =>
     test("deletes what was replaced, and refuses another service token", async () => {
       const stack = newStack();
       await stack.create(await version({ Do: "answer", Id: "first" }));
-      const before = world().services.recorder.emissions.length;
+      const before = aws().services.recorder.emissions.length;
       await stack.update(await version({ Do: "answer", Id: "second" }));
-      const answers = world()
+      const answers = aws()
         .services.recorder.since(before)
         .filter(({ kind }) => kind === "response");
       expect(answers).toHaveLength(2);
@@ -119,10 +119,10 @@ export const harness: Scenarios = (world) =>
       const calls = async (properties: object) =>
         (await stack.update(await version({ Do: "answer", ...properties })))?.data["Calls"];
       await stack.create(await version({ Do: "answer", V: 0 }));
-      await world().services.lambda.cool(stack.functionName("index.handler"));
+      await aws().services.lambda.cool(stack.functionName("index.handler"));
       expect(await calls({ V: 1 })).toBe("1");
       expect(await calls({ V: 2 })).toBe("2");
-      world().services.lambda.loseAnswers(1);
+      aws().services.lambda.loseAnswers(1);
       expect(Number(await calls({ V: 3 }))).toBeGreaterThan(3);
     });
   });

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "@jest/globals";
 import { METRICS } from "../../../lambda/contract.ts";
+import type { Scenarios } from "../environment.ts";
 import { sql, tables } from "../migrations.ts";
 import { appliedIn, historyOf, sessionsIn, tablesIn } from "../state.ts";
-import type { Scenarios } from "../world.ts";
 
 const BUILDER = `
 export const up = (pgm) => { pgm.createTable("people", { id: "id", email: { type: "text", notNull: true } }); };
 export const down = (pgm) => { pgm.dropTable("people"); };
 `;
 
-export const lifecycle: Scenarios = (world) =>
+export const lifecycle: Scenarios = (aws) =>
   describe("the life of a stack", () => {
     test("create migrates an empty database, update applies what is new, delete touches nothing", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         const created = await stack.create(await deployable(tables(1)));
         expect(created).toMatchObject({
           status: "SUCCESS",
@@ -33,8 +33,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("the history says which deploy has applied what, and no session is left behind", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         const rows = await db.query(
           "SELECT origin, actor, bundle ~ '^[0-9a-f]{64}$' AS hash FROM pgmigrations_history",
@@ -46,8 +46,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("the same migrations are no update; forced, they find nothing pending", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         expect(await stack.update(await deployable(tables(1)))).toBeUndefined();
         const history = await historyOf(db);
@@ -58,8 +58,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("an older commit is deployed without a connection, and a newer one goes on from there", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack, db, secretArn }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, db, secretArn }) => {
         await stack.create(await deployable(tables(1, 2)));
         const calls = services.secrets.calls(secretArn);
         expect(await stack.update(await deployable(tables(1)))).toMatchObject({
@@ -74,8 +74,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("an older bundle that runs on a database ahead of it warns and touches nothing", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 2)));
         await stack.update(await deployable(tables(1)));
         const before = services.recorder.emissions.length;
@@ -88,8 +88,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("metrics are lines of their own, as CloudWatch finds them", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack }) => {
         const before = services.recorder.emissions.length;
         await stack.create(await deployable(tables(1, 2)));
         const lines = services.recorder.since(before).filter(({ text }) => text.startsWith('{"_aws"'));
@@ -105,8 +105,8 @@ export const lifecycle: Scenarios = (world) =>
     });
 
     test("a database that plain node-pg-migrate has migrated is taken over as it is", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await db.query(
           `SET ROLE ${db.owner};
          CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);

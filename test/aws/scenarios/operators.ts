@@ -1,13 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
+import type { Deployment, Scenarios } from "../environment.ts";
 import { sql, tables } from "../migrations.ts";
 import { appliedIn, historyOf, tablesIn } from "../state.ts";
-import type { Scenarios, Scene } from "../world.ts";
 
 const STATUS = "on-status.handler";
 const OPERATE = "on-operate.handler";
 
 /** What a function answers; it may not fail as a function. */
-async function ask({ stack }: Scene, handler: string, payload: unknown): Promise<unknown> {
+async function ask({ stack }: Deployment, handler: string, payload: unknown): Promise<unknown> {
   const answer = await stack.invoke(handler, payload);
   expect(answer.failed).toBe(false);
   return answer.payload;
@@ -46,14 +46,14 @@ function refused(confirm: string): readonly (readonly [string, string, unknown, 
   ];
 }
 
-export const operators: Scenarios = (world) =>
+export const operators: Scenarios = (aws) =>
   describe("operators", () => {
     test("see status, plan and history", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async (scene) => {
-        await scene.stack.create(await deployable(tables(1)));
-        await scene.stack.update(await deployable({ ...tables(1), "2_t2.sql": "broken" }));
-        expect(await ask(scene, STATUS, { command: "status" })).toMatchObject({
+      const { withStack, deployable } = aws();
+      await withStack({}, async (deployment) => {
+        await deployment.stack.create(await deployable(tables(1)));
+        await deployment.stack.update(await deployable({ ...tables(1), "2_t2.sql": "broken" }));
+        expect(await ask(deployment, STATUS, { command: "status" })).toMatchObject({
           ok: true,
           command: "status",
           head: "1_t1",
@@ -62,51 +62,51 @@ export const operators: Scenarios = (world) =>
             { name: "2_t2", state: "pending" },
           ],
         });
-        expect(await ask(scene, STATUS, { command: "plan" })).toMatchObject({
+        expect(await ask(deployment, STATUS, { command: "plan" })).toMatchObject({
           ok: true,
           steps: [{ migration: "2_t2", sql: ["broken;"] }],
         });
-        expect(await ask(scene, STATUS, { command: "plan", down: true, count: 1 })).toMatchObject({
+        expect(await ask(deployment, STATUS, { command: "plan", down: true, count: 1 })).toMatchObject({
           ok: true,
           steps: [{ migration: "1_t1", direction: "down", sql: [expect.stringContaining("DROP TABLE t1")] }],
         });
-        expect(await ask(scene, STATUS, { command: "history", state: "failed" })).toMatchObject({
+        expect(await ask(deployment, STATUS, { command: "history", state: "failed" })).toMatchObject({
           ok: true,
           entries: [{ migration: "2_t2", origin: "deploy", errorCode: "SQL" }],
         });
         const downs = { command: "history", action: "down" };
-        expect(await ask(scene, STATUS, downs)).toMatchObject({ ok: true, entries: [] });
+        expect(await ask(deployment, STATUS, downs)).toMatchObject({ ok: true, entries: [] });
       });
     });
 
     test("apply, undo and redo, once they have said which database they mean", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async (scene) => {
-        const { stack, db } = scene;
+      const { withStack, deployable } = aws();
+      await withStack({}, async (deployment) => {
+        const { stack, db } = deployment;
         const confirm = db.name;
         await stack.create(await deployable(tables(1, 2, 3), { allowDown: true }));
-        const down = await ask(scene, OPERATE, { command: "down", count: 2, confirm });
+        const down = await ask(deployment, OPERATE, { command: "down", count: 2, confirm });
         expect(down).toMatchObject({ ok: true, command: "down", head: "1_t1", pending: ["2_t2", "3_t3"] });
         expect(await tablesIn(db)).toEqual(["t1"]);
-        expect(await ask(scene, OPERATE, { command: "up", to: "2_t2", confirm })).toMatchObject({
+        expect(await ask(deployment, OPERATE, { command: "up", to: "2_t2", confirm })).toMatchObject({
           head: "2_t2",
         });
-        expect(await ask(scene, OPERATE, { command: "redo", confirm })).toMatchObject({
+        expect(await ask(deployment, OPERATE, { command: "redo", confirm })).toMatchObject({
           ok: true,
           head: "2_t2",
         });
-        expect(await ask(scene, OPERATE, { command: "up", count: 1, confirm })).toMatchObject({
+        expect(await ask(deployment, OPERATE, { command: "up", count: 1, confirm })).toMatchObject({
           head: "3_t3",
         });
-        expect(await ask(scene, OPERATE, { command: "down", to: "1_t1", confirm })).toMatchObject({
+        expect(await ask(deployment, OPERATE, { command: "down", to: "1_t1", confirm })).toMatchObject({
           head: "1_t1",
         });
-        expect(await ask(scene, OPERATE, { command: "up", confirm })).toMatchObject({ head: "3_t3" });
+        expect(await ask(deployment, OPERATE, { command: "up", confirm })).toMatchObject({ head: "3_t3" });
         const redo = { command: "redo", batch: true, from: "history", confirm };
-        const { completed } = Object(await ask(scene, OPERATE, redo));
+        const { completed } = Object(await ask(deployment, OPERATE, redo));
         expect(completed).toHaveLength(4);
         expect(
-          await ask(scene, OPERATE, { command: "down", batch: true, from: "history", confirm }),
+          await ask(deployment, OPERATE, { command: "down", batch: true, from: "history", confirm }),
         ).toMatchObject({
           head: "1_t1",
         });
@@ -122,37 +122,37 @@ export const operators: Scenarios = (world) =>
     });
 
     test("repair an edited file and baseline a database that was there before", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const edited = { "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
-      await withScene({}, async (scene) => {
-        const { stack, db } = scene;
+      await withStack({}, async (deployment) => {
+        const { stack, db } = deployment;
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable(edited));
         const repair = { command: "repair", migrations: ["1_t1"], note: "same on purpose", confirm: db.name };
-        expect(await ask(scene, OPERATE, repair)).toMatchObject({ ok: true, migrations: ["1_t1"] });
-        expect(await ask(scene, STATUS, { command: "status" })).toMatchObject({
+        expect(await ask(deployment, OPERATE, repair)).toMatchObject({ ok: true, migrations: ["1_t1"] });
+        expect(await ask(deployment, STATUS, { command: "status" })).toMatchObject({
           counts: { applied: 1, changed: 0 },
         });
       });
-      await withScene({}, async (scene) => {
-        const { stack, db } = scene;
+      await withStack({}, async (deployment) => {
+        const { stack, db } = deployment;
         await db.query(`CREATE TABLE t1 (id int); ALTER TABLE t1 OWNER TO ${db.owner}`);
         await stack.create(await deployable(tables(1, 2)));
         const baseline = { command: "baseline", to: "1_t1", confirm: db.name };
-        expect(await ask(scene, OPERATE, baseline)).toMatchObject({ ok: true, head: "1_t1" });
-        expect(await ask(scene, OPERATE, { command: "up", confirm: db.name })).toMatchObject({
+        expect(await ask(deployment, OPERATE, baseline)).toMatchObject({ ok: true, head: "1_t1" });
+        expect(await ask(deployment, OPERATE, { command: "up", confirm: db.name })).toMatchObject({
           head: "2_t2",
         });
       });
     });
 
     test("are refused what cannot be, and nothing happens", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async (scene) => {
-        const { stack, db } = scene;
+      const { withStack, deployable } = aws();
+      await withStack({}, async (deployment) => {
+        const { stack, db } = deployment;
         await stack.create(await deployable(tables(1)));
         for (const [what, handler, payload, message] of refused(db.name)) {
-          expect([what, await ask(scene, handler, payload)]).toMatchObject([
+          expect([what, await ask(deployment, handler, payload)]).toMatchObject([
             what,
             {
               ok: false,
@@ -171,19 +171,21 @@ export const operators: Scenarios = (world) =>
     });
 
     test("cannot make the status function write: its session is read-only", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       // Fails where it can write, so that it stays pending; where it cannot, the plan says why.
       const sneaky = `export const up = (pgm) => pgm.db.query("CREATE TABLE sneaky ()").then(
         () => { throw new Error("written"); },
         ({ code }) => pgm.sql("refused " + code),
       );`;
-      await withScene({}, async (scene) => {
-        const created = await scene.stack.create(await deployable({ ...tables(1), "2_sneaky.ts": sneaky }));
+      await withStack({}, async (deployment) => {
+        const created = await deployment.stack.create(
+          await deployable({ ...tables(1), "2_sneaky.ts": sneaky }),
+        );
         expect(created).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/written/) });
-        expect(await ask(scene, STATUS, { command: "plan" })).toMatchObject({
+        expect(await ask(deployment, STATUS, { command: "plan" })).toMatchObject({
           steps: [{ migration: "2_sneaky", dynamic: true, sql: ["refused 25006;"] }],
         });
-        expect(await tablesIn(scene.db)).toEqual(["t1"]);
+        expect(await tablesIn(deployment.db)).toEqual(["t1"]);
       });
     });
   });

@@ -1,16 +1,16 @@
 import { describe, expect, test } from "@jest/globals";
+import type { ProjectOptions, Scenarios } from "../environment.ts";
 import { FAILING, sql, tables } from "../migrations.ts";
 import { appliedIn, tablesIn } from "../state.ts";
-import type { ProjectOptions, Scenarios } from "../world.ts";
 
 const down: ProjectOptions = { onRollback: "down" };
 
 /** Reversed updates that are not simply "fewer migrations than before". */
-export const returns: Scenarios = (world) =>
+export const returns: Scenarios = (aws) =>
   describe.each(["old code", "new code"] as const)("a rollback by the %s", (handledBy) => {
     test("undoes what the update had applied before it failed", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
         const failed = await stack.update(
           await deployable({ ...tables(1, 2), "3_broken.sql": FAILING }, down),
@@ -22,9 +22,9 @@ export const returns: Scenarios = (world) =>
     });
 
     test("finds nothing to undo where all was one transaction", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const all: ProjectOptions = { ...down, transaction: "all" };
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), all));
         await stack.update(await deployable({ ...tables(1, 2), "3_broken.sql": FAILING }, all));
         expect(await appliedIn(db)).toEqual(["1_t1"]);
@@ -34,9 +34,9 @@ export const returns: Scenarios = (world) =>
     });
 
     test("keeps the older ones that the event has no room to name", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const many = Array.from({ length: 30 }, (_, index) => 10 + index);
-      await withScene({}, async ({ stack }) => {
+      await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(...many.slice(0, 27)), down));
         await stack.update(await deployable(tables(...many), down));
         expect(await stack.rollBack(handledBy)).toMatchObject({
@@ -47,8 +47,8 @@ export const returns: Scenarios = (world) =>
     });
 
     test("succeeds after a failure that the options brought", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         const failed = await stack.update(await deployable(tables(1), { migrationsTable: "elsewhere" }));
         expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^UNMANAGED/) });
@@ -58,9 +58,9 @@ export const returns: Scenarios = (world) =>
     });
 
     test("succeeds where the update had nothing but an edited file, which was repaired", async () => {
-      const { withScene, deployable } = world();
+      const { withStack, deployable } = aws();
       const edited = { "1_t1.sql": sql("CREATE TABLE t1 (id int, n int);", "DROP TABLE t1;") };
-      await withScene({}, async ({ stack, db }) => {
+      await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         await stack.update(await deployable(edited));
         const repair = await stack.invoke("on-operate.handler", { command: "repair", confirm: db.name });

@@ -1,25 +1,25 @@
 import { describe, expect, test } from "@jest/globals";
 import { METRICS } from "../../../lambda/contract.ts";
-import { startGate } from "../gate.ts";
+import { startClosableProxy } from "../closable-proxy.ts";
+import type { AwsEnvironment, ProjectOptions, Scenarios } from "../environment.ts";
 import { sql, tables } from "../migrations.ts";
 import { appliedIn, tablesIn } from "../state.ts";
-import type { ProjectOptions, Scenarios, World } from "../world.ts";
 
 const CODES = ["old code", "new code"] as const;
 const down: ProjectOptions = { onRollback: "down" };
 
 /** Values of the metric that alarms, oldest first. */
-function failuresSince({ services }: World, count: number): unknown[] {
+function failuresSince({ services }: AwsEnvironment, count: number): unknown[] {
   const lines = services.recorder.since(count).filter(({ text }) => text.startsWith('{"_aws"'));
   return lines.map(({ text }) => JSON.parse(text)[METRICS.failed]);
 }
 
-export const rollback: Scenarios = (world) =>
+export const rollback: Scenarios = (aws) =>
   describe("a later resource of the update fails", () => {
     describe.each(CODES)("and the %s answers the reversed update", (handledBy) => {
       test("keep: the database stays as it is", async () => {
-        const { withScene, deployable } = world();
-        await withScene({}, async ({ stack, db }) => {
+        const { withStack, deployable } = aws();
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1)));
           await stack.update(await deployable(tables(1, 2, 3)));
           expect(await stack.rollBack(handledBy)).toMatchObject({
@@ -38,8 +38,8 @@ export const rollback: Scenarios = (world) =>
       });
 
       test("down: what the update had applied is undone, and nothing else", async () => {
-        const { withScene, deployable } = world();
-        await withScene({}, async ({ stack, db }) => {
+        const { withStack, deployable } = aws();
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), down));
           await stack.update(await deployable(tables(1, 2), down));
           await stack.update(await deployable(tables(1, 2, 3, 4), down));
@@ -56,35 +56,35 @@ export const rollback: Scenarios = (world) =>
       test.each(["keep", "down"] as const)(
         "%s: it succeeds although the database is out of reach",
         async (onRollback) => {
-          const { withScene, deployable, server, services } = world();
-          const gate = await startGate(server.connection);
+          const { withStack, deployable, server, services } = aws();
+          const proxy = await startClosableProxy(server.connection);
           try {
             // It waits for the database as long as it has time.
-            await withScene({ port: gate.port, timeoutSeconds: 8 }, async ({ stack, db }) => {
+            await withStack({ port: proxy.port, timeoutSeconds: 8 }, async ({ stack, db }) => {
               await stack.create(await deployable(tables(1), { onRollback }));
               await stack.update(await deployable(tables(1, 2), { onRollback }));
-              await gate.close();
+              await proxy.close();
               const before = services.recorder.emissions.length;
               expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
               // Under keep nothing ran that could count anything.
-              expect(failuresSince(world(), before)).toEqual(onRollback === "keep" ? [] : [1]);
+              expect(failuresSince(aws(), before)).toEqual(onRollback === "keep" ? [] : [1]);
               expect(await tablesIn(db)).toEqual(["t1", "t2"]);
             });
           } finally {
-            await gate.close();
+            await proxy.close();
           }
         },
       );
 
       test("down: what cannot be undone stays, the rollback succeeds and says so", async () => {
-        const { withScene, deployable, services } = world();
-        await withScene({}, async ({ stack, db }) => {
+        const { withStack, deployable, services } = aws();
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), down));
           const oneWay = { ...tables(1, 2), "3_one_way.sql": sql("CREATE TABLE kept ();"), ...tables(4) };
           await stack.update(await deployable(oneWay, down));
           const before = services.recorder.emissions.length;
           expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
-          expect(failuresSince(world(), before)).toEqual([1]);
+          expect(failuresSince(aws(), before)).toEqual([1]);
           expect(await tablesIn(db)).toEqual(expect.arrayContaining(["kept", "t1", "t2"]));
           const text = services.recorder
             .since(before)
@@ -100,9 +100,9 @@ export const rollback: Scenarios = (world) =>
       ] as const)(
         "%s: the update had brought an older file, which order allows",
         async (onRollback, applied) => {
-          const { withScene, deployable } = world();
+          const { withStack, deployable } = aws();
           const options = { onRollback, order: "allow" } as const;
-          await withScene({}, async ({ stack, db }) => {
+          await withStack({}, async ({ stack, db }) => {
             await stack.create(await deployable(tables(1, 3), options));
             expect(await stack.update(await deployable(tables(1, 2, 3), options))).toMatchObject({
               status: "SUCCESS",
@@ -114,8 +114,8 @@ export const rollback: Scenarios = (world) =>
       );
 
       test("the update's own failure: an older file, which order refuses", async () => {
-        const { withScene, deployable } = world();
-        await withScene({}, async ({ stack, db }) => {
+        const { withStack, deployable } = aws();
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1, 3), down));
           const failed = await stack.update(await deployable(tables(1, 2, 3), down));
           expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^ORDER.*2_t2/s) });
@@ -128,12 +128,12 @@ export const rollback: Scenarios = (world) =>
         ["keep", ["1_t1", "2_t2"]],
         ["down", ["1_t1"]],
       ] as const)("%s: an applied file was edited and repaired before", async (onRollback, applied) => {
-        const { withScene, deployable } = world();
+        const { withStack, deployable } = aws();
         const edited = {
           ...tables(1, 2),
           "1_t1.sql": sql("CREATE TABLE t1 (id int, n int);", "DROP TABLE t1;"),
         };
-        await withScene({}, async ({ stack, db }) => {
+        await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), { onRollback }));
           const failed = await stack.update(await deployable(edited, { onRollback }));
           expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CHANGED/) });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
+import type { Scenarios } from "../environment.ts";
 import { sql, tables } from "../migrations.ts";
-import type { Scenarios } from "../world.ts";
 
 const STATUS = "on-status.handler";
 const OPERATE = "on-operate.handler";
@@ -33,11 +33,11 @@ function leaky(make: () => string): readonly (readonly [string, string])[] {
   ];
 }
 
-export const secrecy: Scenarios = (world) =>
+export const secrecy: Scenarios = (aws) =>
   describe("a secret that gets into a migration", () => {
     test("the reason names the migration and nothing secret; neither do history and plan", async () => {
-      const { withScene, deployable, secrets } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable, secrets } = aws();
+      await withStack({}, async ({ stack }) => {
         for (const [fileName, text] of leaky(() => secrets.make("Qu'o\\te@"))) {
           const created = await stack.create(await deployable({ [fileName]: text }));
           expect(created).toMatchObject({ status: "FAILED", reason: expect.stringContaining("1_role") });
@@ -48,8 +48,8 @@ export const secrecy: Scenarios = (world) =>
     });
 
     test("the password of the database itself is taken out of notices, logs and errors, in any form", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack, db }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
         const forms = formsOf(db.password);
         const notices = forms.map((form) => `RAISE NOTICE '%', ${quoted(form)};`).join("\n");
         const up = { command: "up", confirm: db.name };
@@ -75,8 +75,8 @@ export const secrecy: Scenarios = (world) =>
     });
 
     test("an error that is no error of ours, thrown late", async () => {
-      const { withScene, deployable } = world();
-      await withScene({}, async ({ stack }) => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack }) => {
         const late = `export const up = (pgm) => { setTimeout(() => { throw new Error("late"); }, 0); pgm.sql("SELECT pg_sleep(1)"); };`;
         const created = await stack.create(await deployable({ ...tables(1), "2_late.ts": late }));
         expect(created).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/late/) });

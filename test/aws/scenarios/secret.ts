@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { SecretAnswer } from "../cloud/secrets.ts";
+import { type Scenarios, secretText } from "../environment.ts";
 import { tables } from "../migrations.ts";
 import { appliedIn } from "../state.ts";
-import { type Scenarios, secretText } from "../world.ts";
 
 const DENIED = "User is not authorized to perform: secretsmanager:GetSecretValue";
 
@@ -21,13 +21,13 @@ function useless(make: () => string): readonly (readonly [string, SecretAnswer, 
   ];
 }
 
-export const secret: Scenarios = (world) =>
+export const secret: Scenarios = (aws) =>
   describe("the secret", () => {
     test("that cannot be had or used fails the deploy, which says what to do", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack, secretArn }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, secretArn }) => {
         const version = await deployable(tables(1));
-        for (const [what, answer, reason] of useless(() => world().secrets.make(""))) {
+        for (const [what, answer, reason] of useless(() => aws().secrets.make(""))) {
           services.secrets.put(secretArn, () => answer);
           const created = await stack.create(version);
           expect([what, created]).toMatchObject([
@@ -41,8 +41,8 @@ export const secret: Scenarios = (world) =>
     });
 
     test("is asked for by every invocation: a password changed between two deploys is no matter", async () => {
-      const { withScene, deployable, services, secrets } = world();
-      await withScene({}, async ({ stack, db, secretArn }) => {
+      const { withStack, deployable, services, secrets } = aws();
+      await withStack({}, async ({ stack, db, secretArn }) => {
         await stack.create(await deployable(tables(1)));
         const next = secrets.make("next'");
         await db.setPassword(next);
@@ -54,8 +54,8 @@ export const secret: Scenarios = (world) =>
 
     describe("when it rotates", () => {
       test("between the answer and the connection, it is asked for again", async () => {
-        const { withScene, deployable, services, secrets } = world();
-        await withScene({}, async ({ stack, db, secretArn }) => {
+        const { withStack, deployable, services, secrets } = aws();
+        await withStack({}, async ({ stack, db, secretArn }) => {
           const next = secrets.make("next'");
           services.secrets.put(secretArn, async (call) => {
             if (call > 1) return { kind: "text", text: secretText(db.owner, next) };
@@ -69,8 +69,8 @@ export const secret: Scenarios = (world) =>
       });
 
       test("and the new one is wrong too, the deploy fails after one more try", async () => {
-        const { withScene, deployable, services, secrets } = world();
-        await withScene({}, async ({ stack, db, secretArn }) => {
+        const { withStack, deployable, services, secrets } = aws();
+        await withStack({}, async ({ stack, db, secretArn }) => {
           await db.setPassword(secrets.make("another"));
           const created = await stack.create(await deployable(tables(1)));
           expect(created).toMatchObject({
@@ -83,8 +83,8 @@ export const secret: Scenarios = (world) =>
     });
 
     test("not answered at all: the call is given up and made again, so often and no more", async () => {
-      const { withScene, deployable, services } = world();
-      await withScene({}, async ({ stack, secretArn }) => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, secretArn }) => {
         // Only the first one hangs: each that does costs the test five seconds.
         services.secrets.put(secretArn, (call) => (call === 1 ? { kind: "hang" } : { kind: "cut" }));
         const created = await stack.create(await deployable(tables(1)));

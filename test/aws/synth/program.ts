@@ -7,15 +7,15 @@ import { createInterface } from "node:readline";
 import { App, type AppProps } from "aws-cdk-lib";
 import * as v from "valibot";
 import { createApp } from "../../../lib/app-stack.ts";
-import { STACK_NAME } from "../cloud/physical.ts";
+import { STACK_NAME } from "../cloud/physical-names.ts";
+import { addHarnessStack, HarnessStackRequest } from "./harness-stack.ts";
 import { addProject, ProjectRequest } from "./project.ts";
-import { addStandIn, StandInRequest } from "./stand-in.ts";
 
 /** This project's own app, with the context of its `cdk.json`. */
 const AppRequest = v.object({ kind: v.literal("app") });
 const CdkJson = v.object({ context: v.record(v.string(), v.unknown()) });
 
-const StackRequest = v.variant("kind", [StandInRequest, ProjectRequest, AppRequest]);
+const StackRequest = v.variant("kind", [HarnessStackRequest, ProjectRequest, AppRequest]);
 export type StackRequest = v.InferInput<typeof StackRequest>;
 const Request = v.object({ outDir: v.string(), stack: StackRequest });
 
@@ -36,7 +36,7 @@ function answer(line: string): { readonly error?: string } {
 function appWith(stack: v.InferOutput<typeof StackRequest>, props: AppProps): App {
   if (stack.kind === "app") return createApp({ ...props, context: readContext() });
   const app = new App(props);
-  if (stack.kind === "stand-in") addStandIn(app, STACK_NAME, stack);
+  if (stack.kind === "harness") addHarnessStack(app, STACK_NAME, stack);
   else addProject(app, STACK_NAME, stack);
   return app;
 }

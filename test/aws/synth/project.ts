@@ -2,7 +2,7 @@ import { Stack } from "aws-cdk-lib";
 import type { App } from "aws-cdk-lib/core";
 import * as v from "valibot";
 import { PostgresDatabase, PostgresMigrations } from "../../../lib/index.ts";
-import { DATABASE_NAME } from "../cloud/physical.ts";
+import { DATABASE_NAME } from "../cloud/physical-names.ts";
 
 /** A stack as a user of the constructs writes it. */
 export const ProjectRequest = v.strictObject({

@@ -6,13 +6,13 @@ import { ENV } from "../../lambda/contract.ts";
 import { writeFolder } from "../support/folders.ts";
 import { startTlsServer, type TlsServer } from "../support/tls.ts";
 import type { Changes } from "./cloud/functions.ts";
-import { DATABASE_NAME } from "./cloud/physical.ts";
+import { DATABASE_NAME } from "./cloud/physical-names.ts";
 import type { SecretAnswer } from "./cloud/secrets.ts";
 import { type Services, startServices } from "./cloud/services.ts";
 import { Stack } from "./cloud/stack.ts";
 import type { Assembly } from "./cloud/template.ts";
 import { createOwnedDatabase, type OwnedDatabase } from "./database.ts";
-import { Secrets } from "./secrecy.ts";
+import { Secrets } from "./secrets.ts";
 import type { StackRequest } from "./synth/program.ts";
 import type { ProjectRequest } from "./synth/project.ts";
 import { Synthesizer } from "./synth/synthesizer.ts";
@@ -23,7 +23,7 @@ export type Migrations = Readonly<Record<string, string>>;
 export type ProjectOptions = Omit<ProjectRequest, "kind" | "migrationsDir">;
 
 /** One stack with a database and a secret of its own. */
-export interface Scene {
+export interface Deployment {
   readonly stack: Stack;
   readonly db: OwnedDatabase;
   readonly secretArn: string;
@@ -31,7 +31,7 @@ export interface Scene {
   readonly secret: SecretAnswer;
 }
 
-export interface SceneOptions extends Changes {
+export interface DeploymentOptions extends Changes {
   readonly host?: string;
   readonly port?: number;
   /** @default - the one that `deployable` names */
@@ -40,8 +40,8 @@ export interface SceneOptions extends Changes {
   readonly ca?: "other" | "absent" | "of the asset";
 }
 
-/** Everything a test file of this folder has around it. */
-export interface World {
+/** What a test file of this folder shares: AWS on loopback, a server with TLS, the secrets made up for both. */
+export interface AwsEnvironment {
   readonly services: Services;
   readonly server: TlsServer;
   readonly secrets: Secrets;
@@ -49,26 +49,26 @@ export interface World {
   deployable(migrations: Migrations, options?: ProjectOptions): Promise<Assembly>;
   /** What it makes of any other stack. */
   synth(stack: StackRequest): Promise<Assembly>;
-  withScene(options: SceneOptions, play: (scene: Scene) => Promise<void>): Promise<void>;
+  withStack(options: DeploymentOptions, play: (deployment: Deployment) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 
-export type Scenarios = (world: () => World) => void;
+export type Scenarios = (aws: () => AwsEnvironment) => void;
 
 /**
- * Scenarios against one world: what is needed to have one costs more than they do. The last test looks for secrets in
- * everything that the functions have logged and answered in all of them.
+ * Runs scenarios in one environment, because starting it takes longer than they do. The last test looks for secrets in
+ * everything that the functions logged and answered in all of them.
  */
-export function playOnAws(...scenarios: readonly Scenarios[]): void {
-  let world: World | undefined;
-  const opened = (): World => {
-    if (world === undefined) throw new Error("the world is not open");
-    return world;
+export function runScenarios(...scenarios: readonly Scenarios[]): void {
+  let aws: AwsEnvironment | undefined;
+  const opened = (): AwsEnvironment => {
+    if (aws === undefined) throw new Error("the environment is not open");
+    return aws;
   };
   beforeAll(async () => {
-    world = await openWorld();
+    aws = await openEnvironment();
   });
-  afterAll(() => world?.close());
+  afterAll(() => aws?.close());
   for (const add of scenarios) add(opened);
 
   test("nothing that was logged, answered or thrown in all of this holds a secret", () => {
@@ -79,7 +79,7 @@ export function playOnAws(...scenarios: readonly Scenarios[]): void {
   });
 }
 
-async function openWorld(): Promise<World> {
+async function openEnvironment(): Promise<AwsEnvironment> {
   const directory = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-proof-"));
   const secrets = new Secrets();
   const [server, services] = await Promise.all([
@@ -102,7 +102,7 @@ async function openWorld(): Promise<World> {
       return assembly;
     },
     synth: (stack) => synthesizer.synth(stack),
-    async withScene({ host, port, ca, database = DATABASE_NAME, ...changes }, play) {
+    async withStack({ host, port, ca, database = DATABASE_NAME, ...changes }, play) {
       const password = secrets.make(`Pa"s's\\w/o@r:d% &$<`);
       const db = await createOwnedDatabase(server, database, password);
       const secret: SecretAnswer = { kind: "text", text: secretText(db.owner, db.password) };

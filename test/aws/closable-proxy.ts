@@ -1,15 +1,15 @@
 import { createServer, type Socket, connect as tcpConnect } from "node:net";
 
 /** A way to a server that can be closed: then connections are refused. */
-export interface Gate {
+export interface ClosableProxy {
   readonly port: number;
   close(): Promise<void>;
 }
 
 /** @param target what lies behind it; "nothing": connections are taken and never answered */
-export async function startGate(
+export async function startClosableProxy(
   target: { readonly host: string; readonly port: number } | "nothing",
-): Promise<Gate> {
+): Promise<ClosableProxy> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     keep(client);
@@ -25,7 +25,7 @@ export async function startGate(
     server.listen(0, "127.0.0.1", resolve);
   });
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the gate has no port");
+  if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
     port: address.port,
     close: () =>

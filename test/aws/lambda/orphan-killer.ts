@@ -2,10 +2,10 @@ import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_p
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-const PROGRAM = fileURLToPath(new URL("./guard.mjs", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("./orphan-killer.mjs", import.meta.url));
 
 /** Sees to it that no process of a function outlives this one. */
-export class Guard {
+export class OrphanKiller {
   readonly #child: ChildProcessByStdio<Writable, null, null>;
 
   constructor() {

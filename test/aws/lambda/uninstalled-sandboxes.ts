@@ -8,7 +8,7 @@ const ROOM = 24;
  * Processes of code that is not installed now. Lambda would start a new one when the code comes back; here its old one
  * goes on, because starting them is most of what the scenarios cost.
  */
-export class Shelf {
+export class UninstalledSandboxes {
   #sandboxes: Sandbox[] = [];
 
   async put(...sandboxes: readonly Sandbox[]): Promise<void> {

@@ -6,15 +6,19 @@ import { Provider } from "aws-cdk-lib/custom-resources";
 import * as v from "valibot";
 
 /** A stack for tests of the harness itself: one function behind the provider framework. */
-export const StandInRequest = v.object({
-  kind: v.literal("stand-in"),
+export const HarnessStackRequest = v.object({
+  kind: v.literal("harness"),
   /** Folder with index.mjs. */
   handlers: v.string(),
   providerId: v.optional(v.string(), "Provider"),
   properties: v.record(v.string(), v.unknown()),
 });
 
-export function addStandIn(app: App, name: string, request: v.InferOutput<typeof StandInRequest>): void {
+export function addHarnessStack(
+  app: App,
+  name: string,
+  request: v.InferOutput<typeof HarnessStackRequest>,
+): void {
   const stack = new Stack(app, name);
   const handler = new LambdaFunction(stack, "Handler", {
     code: Code.fromAsset(request.handlers),

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Emission } from "./record.ts";
+import type { Emission } from "./recorder.ts";
 
 interface Secret {
   readonly whole: string;
