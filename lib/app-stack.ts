@@ -4,6 +4,7 @@ import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
 import { type DatabaseProfile, PostgresDatabase, PostgresMigrations } from "./constructs/index.ts";
+import { given } from "./core/index.ts";
 
 const DATABASE_NAME = "aws_framework";
 const MIGRATIONS_DIR = join(import.meta.dirname, "..", "migrations");
@@ -53,7 +54,7 @@ export class AppStack extends Stack {
       database: this.database,
       migrationsDir,
       allowDown,
-      ...(revision === undefined ? {} : { revision }),
+      ...given({ revision }),
       ...(alarmTopicArn === undefined
         ? {}
         : { alarmTopic: sns.Topic.fromTopicArn(this, "AlarmTopic", alarmTopicArn) }),
@@ -75,8 +76,7 @@ export function createApp(props: AppProps = {}): App {
   const profile = profileOf(app.node.tryGetContext("env"));
   new AppStack(app, `cdk-pg-migrate-${profile}`, {
     profile,
-    ...(revision === undefined ? {} : { revision }),
-    ...(alarmTopicArn === undefined ? {} : { alarmTopicArn }),
+    ...given({ revision, alarmTopicArn }),
   });
   return app;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as v from "valibot";
 import {
+  given,
   type LoadedMigration,
   type Manifest,
   type ManifestMigration,
@@ -122,5 +123,5 @@ async function loadSql({ kind, files }: ManifestMigration, folder: string): Prom
   );
   if (first === undefined) throw new MigrationError("MIGRATION", "a SQL migration without a file");
   if (kind === "sql") return { kind, file: first };
-  return { kind: "pair", up: first, ...(second === undefined ? {} : { down: second }) };
+  return { kind: "pair", up: first, ...given({ down: second }) };
 }

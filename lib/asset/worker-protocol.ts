@@ -1,4 +1,4 @@
-import { type ErrorDetails, type Manifest, MigrationError } from "../core/index.ts";
+import { type ErrorDetails, given, type Manifest, MigrationError } from "../core/index.ts";
 import type { ReadFolderOptions } from "../folder/index.ts";
 
 /** What to put into the asset that all functions share. */
@@ -50,7 +50,7 @@ export function errorAnswer({ code, message, details }: MigrationError): WorkerA
     error: {
       code,
       message,
-      details: { ...(hint === undefined ? {} : { hint }), ...(problems === undefined ? {} : { problems }) },
+      details: given({ hint, problems }),
     },
   };
 }

@@ -6,6 +6,7 @@ import * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct, IConstruct } from "constructs";
 import { DEFAULTS } from "../../lambda/contract.ts";
+import { given } from "../core/index.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
@@ -74,8 +75,7 @@ function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
   return {
     securityGroups: database.connections.securityGroups,
     needs: [...resourceOf(database), ...instancesOf(database)],
-    ...(secret === undefined ? {} : { secret }),
-    ...(databaseName === undefined ? {} : { databaseName }),
+    ...given({ secret, databaseName }),
   };
 }
 
@@ -93,7 +93,7 @@ function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseT
   }
   if (ca !== undefined) checkCertificates(scope, ca);
   const securityGroups = securityGroup === undefined ? [] : [securityGroup];
-  return { host, port, securityGroups, needs: [], ...(ca === undefined ? {} : { ca }) };
+  return { host, port, securityGroups, needs: [], ...given({ ca }) };
 }
 
 /**

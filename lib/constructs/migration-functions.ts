@@ -7,6 +7,7 @@ import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
 import type { BuiltAsset } from "../asset/index.ts";
+import { given } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
@@ -163,7 +164,7 @@ function stackEventFunction(
 export function migrationLogs(scope: Construct, id: string, props: LogSettings): logs.LogGroup {
   return new logs.LogGroup(scope, id, {
     retention: props.logRetention ?? logs.RetentionDays.ONE_YEAR,
-    ...(props.logRemovalPolicy === undefined ? {} : { removalPolicy: props.logRemovalPolicy }),
+    ...given({ removalPolicy: props.logRemovalPolicy }),
   });
 }
 

@@ -4,6 +4,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
+import { given } from "../core/index.ts";
 import {
   DATABASE_PARAMETERS,
   DATABASE_PROFILES,
@@ -80,7 +81,7 @@ export class PostgresDatabase extends Construct {
       vpc: this.vpc,
       vpcSubnets: this.vpcSubnets,
       securityGroups: [this.securityGroup],
-      ...(props.databaseName === undefined ? {} : { databaseName: props.databaseName }),
+      ...given({ databaseName: props.databaseName }),
     });
     this.secret = secretOf(this, this.instance);
     const removalPolicy = props.instanceProps?.removalPolicy ?? props.removalPolicy ?? defaults.removalPolicy;
@@ -121,7 +122,7 @@ function instanceProps(
     allocatedStorage: props.allocatedStorage ?? defaults.allocatedStorage,
     maxAllocatedStorage: props.maxAllocatedStorage ?? defaults.maxAllocatedStorage,
     storageEncrypted: true,
-    ...(key === undefined ? {} : { storageEncryptionKey: key }),
+    ...given({ storageEncryptionKey: key }),
     ...(key !== undefined && insights ? { performanceInsightEncryptionKey: key } : {}),
     enablePerformanceInsights: insights,
     // A parameter group given by the user replaces ours.

@@ -5,7 +5,7 @@ import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
 import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
-import { type Manifest, MigrationError } from "../core/index.ts";
+import { given, type Manifest, MigrationError } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
@@ -31,7 +31,7 @@ export function migrationsAsset(
       migrationsDir,
       handlersDir: handlersDir(),
       ca: ca ?? rdsCertificates(),
-      ...(ignorePattern === undefined ? {} : { ignorePattern }),
+      ...given({ ignorePattern }),
     });
   } catch (error) {
     throw error instanceof MigrationError ? inConstruct(scope, error) : error;
@@ -95,7 +95,7 @@ export function deployProperties(release: Release): DeployProperties {
     Head: names.at(-1) ?? "",
     Newest: newestNames(names),
     Options: options,
-    ...(forceRun === undefined ? {} : { ForceRun: forceRun }),
+    ...given({ ForceRun: forceRun }),
   };
 }
 

@@ -67,5 +67,5 @@ export type {
   StatusReport,
 } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";
-export { errorCode, errorMessage, property } from "./unknown.ts";
+export { errorCode, errorMessage, given, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -18,3 +18,11 @@ export function errorMessage(error: unknown): string {
   const message = property(error, "message");
   return typeof message === "string" ? message : String(error);
 }
+
+export type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The fields that have a value, to be spread where an optional property must not be undefined. */
+export function given<T extends object>(fields: T): Given<T>;
+export function given(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

@@ -1,4 +1,4 @@
-import { type Direction, Hint, MigrationError } from "../core/index.ts";
+import { type Direction, given, Hint, MigrationError } from "../core/index.ts";
 import type { Part } from "../postgres/index.ts";
 import { oneLine, splitStatements } from "../sql/index.ts";
 import { runBeside } from "./concurrent-index.ts";
@@ -216,7 +216,7 @@ export class Attempt {
     const reached = mayHaveLeft ? { statement: done } : {};
     await session.record(ledger.advance(name, { ...change, ...reached }));
     if (!mayHaveLeft) return error;
-    const stopped = error.with({ partial: done, ...(total === undefined ? {} : { statements: total }) });
+    const stopped = error.with({ partial: done, ...given({ statements: total }) });
     return stopped.advised(
       direction === "up" && total !== undefined ? goOn(name, done) : byHand(name, direction),
     );

@@ -2,6 +2,7 @@ import {
   type ErrorCode,
   type ErrorDetails,
   type Finding,
+  given,
   Hint,
   MigrationError,
   type MigrationState,
@@ -90,7 +91,7 @@ export async function requireAllowed(
   const changes = code === "CHANGED" ? await describeChanges(context, state) : {};
   throw new MigrationError(code, message, {
     hint,
-    ...(migration === undefined ? {} : { migration }),
+    ...given({ migration }),
     ...changes,
   });
 }

@@ -1,5 +1,5 @@
 import { setImmediate as afterSending } from "node:timers/promises";
-import { MigrationError, type MigrationSource } from "../core/index.ts";
+import { given, MigrationError, type MigrationSource } from "../core/index.ts";
 import { DIGEST_VERSION, isEmptySql, maskSecrets, sqlDigest } from "../sql/index.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import type { MigrationCode } from "./load.ts";
@@ -24,7 +24,7 @@ export async function describeFile(
   return {
     migration: code.name,
     digestVersion: DIGEST_VERSION,
-    ...(sourceDigest === undefined ? {} : { sourceDigest }),
+    ...given({ sourceDigest }),
     ...(steps === undefined ? {} : { sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) }),
     ...("sql" in down ? { downSql: down.sql } : noDown(code, down.missing)),
   };

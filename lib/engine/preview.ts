@@ -3,6 +3,7 @@ import {
   type DownForecast,
   type Forecast,
   type ForecastFailure,
+  given,
   isOwnFault,
   MigrationError,
   type MigrationSource,
@@ -104,7 +105,7 @@ async function forecastDown(code: MigrationCode): Promise<DownForecast> {
   if (rendered === "irreversible") {
     const { down } = code.actions;
     const reason = down instanceof NoWayDown ? down.reason : undefined;
-    return { kind: "irreversible", ...(reason === undefined ? {} : { reason }) };
+    return { kind: "irreversible", ...given({ reason }) };
   }
   if (rendered.kind === "dynamic") return { kind: "dynamic" };
   return { kind: "static", sql: rendered.steps, transactional: rendered.transactional };

@@ -1,4 +1,4 @@
-import { Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
+import { given, Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
 import { ENGINE_SCOPE } from "../postgres/index.ts";
 import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
@@ -66,7 +66,7 @@ async function readStoredSql(
       ...(row?.sqlDigest == null
         ? {}
         : { sqlDigest: row.sqlDigest, digestVersion: row.digestVersion ?? DIGEST_VERSION }),
-      ...(upSql === undefined ? {} : { upSql }),
+      ...given({ upSql }),
       ...(down === undefined ? {} : { downSql: down.steps }),
     };
   };

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { Hint, MigrationError } from "../core/index.ts";
+import { given, Hint, MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, type TlsSettings, whereOf } from "./settings.ts";
 
 export interface ClientOptions {
@@ -29,7 +29,7 @@ export function createClient(settings: ConnectionSettings, options: ClientOption
     application_name: options.applicationName,
     fallback_application_name: options.applicationName,
     connectionTimeoutMillis: options.connectTimeoutMs,
-    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
+    ...given({ query_timeout: options.queryTimeoutMs }),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   });

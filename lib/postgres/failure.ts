@@ -1,4 +1,4 @@
-import { type ErrorCode, Hint, MigrationError } from "../core/index.ts";
+import { type ErrorCode, given, Hint, MigrationError } from "../core/index.ts";
 import { type ConnectionSettings, whereOf } from "./settings.ts";
 
 /** The fields of an error of pg or Node, read without its class, because test sandboxes have other classes. */
@@ -30,11 +30,7 @@ export function readFailure(error: unknown): Failure {
   return {
     message: text("message") ?? firstInnerMessage(error) ?? code ?? "unknown error",
     fromServer: text("severity") !== undefined,
-    ...(code === undefined ? {} : { code }),
-    ...(detail === undefined ? {} : { detail }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(context === undefined ? {} : { context }),
-    ...(routine === undefined ? {} : { routine }),
+    ...given({ code, detail, hint, context, routine }),
     ...(position === undefined ? {} : { position: Number(position) }),
     ...readInner(text("internalQuery"), text("internalPosition")),
   };

@@ -1,4 +1,4 @@
-import { Hint, MigrationError } from "../core/index.ts";
+import { given, Hint, MigrationError } from "../core/index.ts";
 
 /**
  * Does work with SQL of the engine. An error says what was attempted and which right is missing, and does not show the
@@ -18,7 +18,7 @@ export async function asOwnSql<T>(
     const advice = adviceFor(details.sqlstate, rights);
     throw new MigrationError("SQL", `${attempt}: ${error.message}`, {
       ...details,
-      ...(advice === undefined ? {} : { hint: advice }),
+      ...given({ hint: advice }),
     });
   }
 }

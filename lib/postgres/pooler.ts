@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { MigrationError, resolveOptions } from "../core/index.ts";
+import { given, MigrationError, resolveOptions } from "../core/index.ts";
 import { cancelled } from "./cancel.ts";
 import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";
@@ -112,7 +112,7 @@ export function sharedBackend(cause?: unknown): MigrationError {
   return new MigrationError(
     "POOLER",
     "the connection goes through a pooler that shares server connections between clients (transaction or statement pooling)",
-    { hint: HINT, ...(cause === undefined ? {} : { cause }) },
+    { hint: HINT, ...given({ cause }) },
   );
 }
 

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
+import { given, MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
 import { maskText } from "../sql/index.ts";
 import { cancelled } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
@@ -77,7 +77,7 @@ export class Session {
 
   /** As `run`, for SQL of a migration: errors show it. */
   async runMigration(text: string, meaning?: Part["meaning"]): Promise<void> {
-    await this.#run({ text, by: "migration", ...(meaning === undefined ? {} : { meaning }) });
+    await this.#run({ text, by: "migration", ...given({ meaning }) });
   }
 
   async #run(part: Part): Promise<void> {

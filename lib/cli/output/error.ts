@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import { type ErrorDetails, MigrationError } from "../../core/index.ts";
+import { type ErrorDetails, given, MigrationError } from "../../core/index.ts";
 import { locate } from "../../sql/index.ts";
 import { isTerminal, type World, widthOf } from "../world.ts";
 import { adviceFor } from "./advice.ts";
@@ -48,8 +48,7 @@ function readable(error: MigrationError): MigrationError {
   const details = {
     ...visibleAll(others),
     ...(hint === undefined ? {} : { hint: visible(adviceFor(hint)) }),
-    ...(cause === undefined ? {} : { cause }),
-    ...(statement === undefined ? {} : { statement }),
+    ...given({ cause, statement }),
   };
   return new MigrationError(error.code, visible(error.message), details);
 }

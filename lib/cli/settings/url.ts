@@ -1,4 +1,4 @@
-import { DATABASE_DEFAULTS } from "../../core/index.ts";
+import { DATABASE_DEFAULTS, given } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../postgres/index.ts";
 import { isLoopback, readHost, readPort } from "./address.ts";
 import { bad, readUrlParameters, type UrlParameters } from "./url-parameters.ts";
@@ -36,7 +36,7 @@ export function readUrl(text: string): Address {
     database: decode(url.pathname.slice(1)) || DATABASE_DEFAULTS.database,
     user: decode(url.username) || DATABASE_DEFAULTS.user,
     password: decode(url.password),
-    ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+    ...given({ connectTimeoutMs }),
     ...tls,
   };
 }

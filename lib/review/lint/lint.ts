@@ -1,4 +1,4 @@
-import { type ForecastFailure, inRunningOrder } from "../../core/index.ts";
+import { type ForecastFailure, given, inRunningOrder } from "../../core/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
 import { ColumnTypes, changesTypes } from "./column-types.ts";
 import { covers, type IgnoreComment } from "./ignore-comments.ts";
@@ -120,7 +120,7 @@ function locate(migration: LintedMigration, finding: RuleFinding): LintFinding {
     direction,
     file: file.path,
     ...(offset === undefined ? {} : lineAndColumn(file.text, offset)),
-    ...(statement === undefined ? {} : { statement }),
+    ...given({ statement }),
     message,
     help,
   };

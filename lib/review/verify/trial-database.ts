@@ -1,5 +1,6 @@
 import pg from "pg";
 import {
+  given,
   MigrationError,
   type MigrationSource,
   type MigratorOptions,
@@ -40,9 +41,9 @@ export class TrialDatabase {
       source: setup.source,
       provenance: { actor: "verify", origin: "cli", tool: TOOL },
       options: this.#options,
-      ...(setup.signal === undefined ? {} : { signal: setup.signal }),
+      ...given({ signal: setup.signal }),
       ...(this.#fence === undefined ? {} : { fence: this.#fence }),
-      ...(setup.observe === undefined ? {} : { observe: setup.observe }),
+      ...given({ observe: setup.observe }),
     });
   }
 
