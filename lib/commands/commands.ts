@@ -137,7 +137,7 @@ export const COMMANDS = {
     run: (migrator, { migrations, note }) => migrator.repair(migrations, note),
   }),
   resolve: command({
-    summary: "settle a migration that stopped half-way, outside a transaction",
+    summary: "settle a migration that stopped part-way, outside a transaction",
     access: "write",
     fields: {
       migration: { ...name, meaning: "the migration" },

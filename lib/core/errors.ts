@@ -61,7 +61,7 @@ export interface ErrorDetails {
   readonly redo?: number;
   /** The sessions that kept the statement waiting, one line each. */
   readonly blockers?: readonly string[];
-  /** For a migration that stopped half-way outside a transaction: how many of its statements finished. */
+  /** For a migration that stopped part-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
   readonly cause?: unknown;
 }

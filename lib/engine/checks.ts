@@ -11,7 +11,7 @@ import {
 import { maskSecrets } from "../sql/index.ts";
 import type { Context } from "./context.ts";
 import { type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
-import { readUpSql } from "./history/read.ts";
+import { readUpSql } from "./history/recorded-sql.ts";
 import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "./history/tables.ts";
 
 /** Whether a run is allowed. */
@@ -138,7 +138,7 @@ const UNMANAGED: Finding = {
 };
 
 const PARTIAL_TEXT: Text = {
-  message: (names) => `stopped half-way, outside a transaction: ${names}`,
+  message: (names) => `stopped part-way, outside a transaction: ${names}`,
   hint: Hint.of`Look at what its statements left behind, then settle it with ${Hint.command("resolve")}.`,
 };
 const CHANGED_TEXT: Text = {

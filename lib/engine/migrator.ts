@@ -19,7 +19,7 @@ import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { describeState, readState } from "./database-state.ts";
 import type { Fence } from "./fence.ts";
-import { readHistory } from "./history/entries.ts";
+import { readHistory } from "./history/read.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
@@ -124,7 +124,7 @@ export class Migrator {
     return this.#session((context) => baseline(context, to, note));
   }
 
-  /** Settles a migration that stopped half-way. */
+  /** Settles a migration that stopped part-way. */
   resolve(name: string, outcome: Outcome, note?: string): Promise<SettleReport> {
     return this.#session((context) => resolve(context, name, outcome, note));
   }

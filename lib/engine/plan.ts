@@ -9,7 +9,8 @@ import {
 import type { Session } from "../postgres/index.ts";
 import { isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
-import { type AppliedMigration, readDownSql, type StoredDown } from "./history/read.ts";
+import type { AppliedMigration } from "./history/read.ts";
+import { readDownSql, type StoredDown } from "./history/recorded-sql.ts";
 import type { Existing, Tables } from "./history/tables.ts";
 import { requireTrustedHistory } from "./history/trust.ts";
 import { requireNoOtherWriters } from "./history/writers.ts";

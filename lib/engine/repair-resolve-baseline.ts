@@ -4,8 +4,13 @@ import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { type DatabaseState, headOf, knownNames, namesIn, readState } from "./database-state.ts";
-import { readStoppedSql, type StoppedSql, statementsOf } from "./history/entries.ts";
-import { readDownSql, readUpSql } from "./history/read.ts";
+import {
+  readDownSql,
+  readStoppedSql,
+  readUpSql,
+  type StoppedSql,
+  statementsOf,
+} from "./history/recorded-sql.ts";
 import type { HistoryEntry, Ledger } from "./history/write.ts";
 import { type DescribedFile, recordFiles } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
@@ -218,8 +223,8 @@ function notChanged(name: string, { classified }: DatabaseState): MigrationError
 
 function notPartial(name: string, { stored }: DatabaseState): MigrationError {
   const names = stored.partial.map((one) => one.name);
-  const hint = names.length === 0 ? "No migration is half-done." : `Half-done: ${names.join(", ")}.`;
-  return new MigrationError("USAGE", `migration ${name} did not stop half-way: there is nothing to resolve`, {
+  const hint = names.length === 0 ? "No migration is partial." : `Partial: ${names.join(", ")}.`;
+  return new MigrationError("USAGE", `migration ${name} did not stop part-way: there is nothing to resolve`, {
     hint,
   });
 }
@@ -232,7 +237,7 @@ function alreadyManaged(count: number): MigrationError {
 }
 
 function retryOfDown(name: string): MigrationError {
-  return new MigrationError("USAGE", `undoing ${name} stopped half-way, which cannot be continued`, {
+  return new MigrationError("USAGE", `undoing ${name} stopped part-way, which cannot be continued`, {
     migration: name,
     hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "reverted")}; or put back what is gone, then as ${Hint.field("outcome", "applied")}.`,
   });

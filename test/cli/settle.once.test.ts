@@ -146,15 +146,15 @@ describe("resolve", () => {
       expect(await appliedNames(db)).toEqual(["1_t", "2_half", "3_next"]);
     }));
 
-  it("wants one outcome and a migration that stopped half-way, or does nothing", () =>
+  it("wants one outcome and a migration that stopped part-way, or does nothing", () =>
     withProject(HALF, async (run) => {
       await stop(run);
       const table: [args: string[], said: string][] = [
         [["2_half"], "none of --retry, --applied and --reverted is given"],
         [["2_half", "--retry", "--applied"], "--retry and --applied exclude each other"],
         [["2_half", "--retry", "--applied", "--reverted"], "exclude each other"],
-        [["1_t", "--reverted"], "1_t did not stop half-way"],
-        [["nope", "--applied"], "nope did not stop half-way"],
+        [["1_t", "--reverted"], "1_t did not stop part-way"],
+        [["nope", "--applied"], "nope did not stop part-way"],
         [[], "missing required argument 'migration'"],
         [["2_half", "--finished"], "unknown option '--finished'"],
       ];

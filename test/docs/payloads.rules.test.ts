@@ -129,7 +129,7 @@ describe("what the runbook shows of the functions' answers", () => {
     "the database is ahead of these files: ",
     "the time for this run is up",
     "changed after it was applied: ",
-    "stopped half-way, outside a transaction: ",
+    "stopped part-way, outside a transaction: ",
     "no answer in time",
     "in this bundle",
   ])("the runbook shows a message of the code: %s", (message) => {

@@ -120,7 +120,7 @@ describe("no-transaction migrations", () => {
       expect(await appliedNames(db)).toEqual(["1_table", "2_indexes"]);
     }));
 
-  describe("that stop half-way", () => {
+  describe("that stop part-way", () => {
     const BROKEN =
       "-- migrate: no-transaction\nCREATE TABLE one ();\nCREATE TABLE two ();\nSELECT 1/0;\nCREATE TABLE four ();";
 

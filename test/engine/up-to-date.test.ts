@@ -97,7 +97,7 @@ describe("what one value cannot tell is read", () => {
       expect((await (await openMigrator(db, dir)).up()).completed).toHaveLength(1);
     }));
 
-  it("one whose second try stopped half-way", () =>
+  it("one whose second try stopped part-way", () =>
     applied(async (db, dir) => {
       await db.query(
         `INSERT INTO pgmigrations_history (run, migration, action, state, statement, no_transaction, actor, origin, tool)

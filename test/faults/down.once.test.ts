@@ -19,7 +19,7 @@ describe("a connection that breaks while migrations are undone", () => {
     ["before a request", "cut"],
     ["before the answer", "lose-answer"],
   ])(
-    "%s: each is undone whole or not at all, or half-way and said so, and up brings them back [G10]",
+    "%s: each is undone whole or not at all, or part-way and said so, and up brings them back [G10]",
     async (_, fate) => {
       const { db, dir } = stage;
       for (let n = 2; ; n += 4) {
@@ -33,7 +33,7 @@ describe("a connection that breaks while migrations are undone", () => {
         }
         if (error !== undefined) expect(typed(error).code).toBe("CONNECTION");
         expect((await appliedNames(db)).length).toBeGreaterThanOrEqual(6);
-        // An odd number: the person takes back what is half-way, which is what `down` was about to do.
+        // An odd number: the person takes back what is part-way, which is what `down` was about to do.
         await expectRecovery(stage, 1).catch((cause: unknown) => {
           throw new Error(`fault at request ${n}: ${hit()?.text}`, { cause });
         });

@@ -3,7 +3,7 @@ import type { TestDatabase } from "../support/database.ts";
 import { openMigrator } from "../support/migrator.ts";
 import { LOOSE } from "./ten.ts";
 
-/** How a person settles what stopped half-way: goes on where it stopped, or takes all of it back. */
+/** How a person settles what stopped part-way: goes on where it stopped, or takes all of it back. */
 export type Habit = "go-on" | "take-back";
 
 /** Runs `up` again as a person does, who settles whatever is half-done, until it succeeds. */

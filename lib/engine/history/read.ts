@@ -1,6 +1,8 @@
+import pg from "pg";
+import type { HistoryFilter, HistoryRow } from "../../core/index.ts";
 import type { Session } from "../../postgres/index.ts";
+import { splitStatements } from "../../sql/index.ts";
 import type { AppliedBy } from "../selection.ts";
-import { statementsOf } from "./entries.ts";
 import { lockTables, readSame, textArray } from "./guard.ts";
 import type { Existing, Tables } from "./tables.ts";
 import { ordinaryTables } from "./trust.ts";
@@ -77,7 +79,10 @@ export async function readStored(session: Session, tables: Tables, existing: Exi
 type PartialRow = Omit<PartialMigration, "statements"> & { readonly steps: readonly string[] | null };
 
 function countStatements({ steps, ...partial }: PartialRow): PartialMigration {
-  return { ...partial, statements: steps === null ? null : statementsOf(steps).length };
+  return {
+    ...partial,
+    statements: steps === null ? null : steps.flatMap((step) => splitStatements(step)).length,
+  };
 }
 
 /** The rows of a query as one JSON list, ordered by the column `id`, which is left out. */
@@ -100,7 +105,7 @@ function asList(query: string): string {
  * A `run_on` equal to that of an earlier row is no contradiction (see `Ledger.recordApplied`), provided that the history
  * of that row is older and counts: node-pg-migrate writes one time for a whole transaction.
  */
-function selectWithOrigin({ applied, history }: Tables): string {
+export function selectWithOrigin({ applied, history }: Tables): string {
   const at = "pg_catalog.timezone('UTC', at)";
   const soonest = `${at} - '1 minute'::pg_catalog.interval`;
   const end = `${at} + pg_catalog.make_interval(secs => COALESCE(duration_ms, 0) / 1000.0 + 10)`;
@@ -122,7 +127,7 @@ function selectWithOrigin({ applied, history }: Tables): string {
 }
 
 /** Whether a row of the history is about `m`, a row of `selectWithOrigin`. */
-const ABOUT_M =
+export const ABOUT_M =
   "migration = m.name AND applied_id = m.id AND state = 'finished' AND id >= COALESCE(m.since, 0) AND m.stale IS NOT TRUE";
 
 /**
@@ -160,58 +165,6 @@ function newestOfEachName(applied: readonly AppliedMigration[]): AppliedMigratio
   return applied.filter((row, index) => last.get(row.name) === index);
 }
 
-/** The recorded SQL to undo one migration. */
-export interface StoredDown {
-  readonly steps: readonly string[];
-  /** False when a later `repair` has accepted another file: this SQL undoes what was applied, and the file may differ. */
-  readonly current: boolean;
-}
-
-/** Reads the recorded SQL to undo these migrations. Migrations without such SQL are left out. */
-export async function readDownSql(
-  session: Session,
-  tables: Tables,
-  existing: Existing,
-  names: readonly string[],
-): Promise<ReadonlyMap<string, StoredDown>> {
-  if (!existing.applied || !existing.history) return new Map();
-  const rows = (columns: string, condition: string) =>
-    `(SELECT ${columns} FROM ONLY ${tables.history}
-      WHERE ${ABOUT_M}${condition} ORDER BY id DESC LIMIT 1)`;
-  const found = await readSame<{ name: string } & StoredDown>(
-    session,
-    tables,
-    existing.identity,
-    `SELECT m.name, h.down_sql AS steps, h.id = newest.id AS current FROM ${selectWithOrigin(tables)} AS m
-     CROSS JOIN LATERAL ${rows("id", "")} AS newest
-     CROSS JOIN LATERAL ${rows("id, down_sql", " AND down_sql IS NOT NULL")} AS h
-     WHERE m.name = ANY (${textArray(names)}) ORDER BY m.id`,
-  );
-  return new Map(found.map(({ name, ...stored }) => [name, stored]));
-}
-
-/** Reads the SQL, secrets masked, that these migrations sent when they were applied. Unknown SQL is left out. */
-export async function readUpSql(
-  session: Session,
-  tables: Tables,
-  existing: Existing,
-  names: readonly string[],
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  if (!existing.applied || !existing.history) return new Map();
-  const rows = await readSame<{ name: string; steps: string[] }>(
-    session,
-    tables,
-    existing.identity,
-    `SELECT m.name, h.up_sql AS steps FROM ${selectWithOrigin(tables)} AS m
-     CROSS JOIN LATERAL (
-       SELECT up_sql FROM ONLY ${tables.history}
-       WHERE ${ABOUT_M}
-       ORDER BY id DESC LIMIT 1
-     ) AS h WHERE m.name = ANY (${textArray(names)}) AND h.up_sql IS NOT NULL ORDER BY m.id`,
-  );
-  return new Map(rows.map(({ name, steps }) => [name, steps]));
-}
-
 /** Reads the applied migrations in the order of application, with the run and the release that applied each. */
 export function readOrigins(session: Session, tables: Tables, existing: Existing): Promise<AppliedBy[]> {
   return readSame<AppliedBy>(
@@ -223,6 +176,34 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
        WHERE ${ABOUT_M} AND action IN ('up', 'fake')
        ORDER BY id DESC LIMIT 1
      ) AS h ON true ORDER BY m.id`,
+  );
+}
+
+const USUAL_LIMIT = 50;
+
+/** Reads rows of the history, newest first. */
+export async function readHistory(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+  filter: HistoryFilter,
+): Promise<HistoryRow[]> {
+  if (!existing.history) return [];
+  const conditions = Object.entries({
+    migration: filter.migration,
+    action: filter.action,
+    state: filter.state,
+  }).flatMap(([column, value]) => (value === undefined ? [] : [`h.${column} = ${pg.escapeLiteral(value)}`]));
+  return readSame<HistoryRow>(
+    session,
+    tables,
+    { ...existing.identity, applied: null },
+    `SELECT pg_catalog.concat(id) AS id, pg_catalog.concat(run) AS run, migration, action, state, statement, no_transaction AS "noTransaction",
+            error_code AS "errorCode", note, duration_ms::pg_catalog.float8 AS "durationMs", actor, origin, revision, bundle, tool,
+            pg_catalog.to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS at
+     FROM ONLY ${tables.history} AS h
+     WHERE ${["true", ...conditions].join(" AND ")}
+     ORDER BY h.id DESC LIMIT ${Math.trunc(filter.limit ?? USUAL_LIMIT)}`,
   );
 }
 
