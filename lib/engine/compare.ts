@@ -73,10 +73,10 @@ async function usingShorthandsOf(
   if (names.size === 0) return new Set();
   const order = inOrder(source);
   const first = order.findIndex(({ name }) => names.has(name));
-  const known = new Set(recorded.map(({ name }) => name));
+  const recordedNames = new Set(recorded.map(({ name }) => name));
   const later = order
     .slice(first + 1)
-    .filter(({ name, fileName }) => known.has(name) && !/\.sql$/i.test(fileName));
+    .filter(({ name, fileName }) => recordedNames.has(name) && !/\.sql$/i.test(fileName));
   return new Set(later.map(({ name }) => name));
 }
 
@@ -124,16 +124,16 @@ export async function findRenamed(
 ): Promise<Renames> {
   const present = new Set(source.entries.map(({ name }) => name));
   const appliedNames = new Set(applied.map(({ name }) => name));
-  const gone = applied.filter((m) => !present.has(m.name) && m.sqlDigest !== null);
+  const missing = applied.filter((m) => !present.has(m.name) && m.sqlDigest !== null);
   const pending = [...present].filter((name) => !appliedNames.has(name));
-  if (gone.length === 0 || pending.length === 0) return new Map();
+  if (missing.length === 0 || pending.length === 0) return new Map();
   const digests = new Map<string, string[]>();
   for (const [name, digest] of await digestPending(source, pending, options))
     digests.set(digest, [...(digests.get(digest) ?? []), name]);
   return new Map(
-    gone.flatMap(({ name, sqlDigest: digest }) => {
+    missing.flatMap(({ name, sqlDigest: digest }) => {
       const [only, second] = digests.get(digest ?? "") ?? [];
-      const twins = gone.filter((m) => m.sqlDigest === digest);
+      const twins = missing.filter((m) => m.sqlDigest === digest);
       return only === undefined || second !== undefined || twins.length > 1 ? [] : [[name, only] as const];
     }),
   );

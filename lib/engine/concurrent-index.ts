@@ -60,12 +60,12 @@ async function buildUnnamed<T>(session: Session, table: TableName, run: () => Pr
     `SELECT i.indexrelid AS oid FROM pg_catalog.pg_index AS i WHERE i.indrelid = ${table.oid}`,
   );
   const result = await run();
-  const known = before.map(({ oid }) => oid).join(", ") || "0";
+  const oids = before.map(({ oid }) => oid).join(", ") || "0";
   const leftBehind = await inCatalog<{ oid: number }>(
     session,
     `SELECT old.indexrelid AS oid FROM (${definitions(table)}) AS fresh JOIN (${definitions(table)}) AS old USING (definition)
      WHERE fresh.indisvalid AND NOT old.indisvalid
-       AND fresh.indexrelid NOT IN (${known}) AND old.indexrelid IN (${known})`,
+       AND fresh.indexrelid NOT IN (${oids}) AND old.indexrelid IN (${oids})`,
   );
   for (const { oid } of leftBehind) await dropAbandoned(session, table, oid);
   return result;
@@ -89,10 +89,10 @@ interface TableName {
 /** Finds the table in the migration's search path. The query has no operators, because other roles could have defined them. */
 async function findTable(session: Session, { table }: ConcurrentIndex): Promise<TableName | undefined> {
   const parts = table.map((part) => `pg_catalog.quote_ident(${asRead(part)})`).join(", '.', ");
-  const [found] = await session.rows<{ oid: number | null }>(
+  const [row] = await session.rows<{ oid: number | null }>(
     `SELECT pg_catalog.to_regclass(pg_catalog.concat(${parts}))::pg_catalog.oid AS oid`,
   );
-  const oid = found?.oid ?? null;
+  const oid = row?.oid ?? null;
   if (oid === null) return undefined;
   const [named] = await inCatalog<{ name: string }>(
     session,
@@ -140,18 +140,18 @@ async function lockAndRename(session: Session, table: TableName, oid: number): P
       `BEGIN; SET LOCAL search_path = ${ENGINE_PATH}; LOCK TABLE ONLY ${table.name} IN SHARE UPDATE EXCLUSIVE MODE`,
     );
     await waitForLastCommit(session, oid);
-    const [found] = await session.rows<{ name: string; relname: string; schema: string }>(
+    const [index] = await session.rows<{ name: string; relname: string; schema: string }>(
       `SELECT c.oid::pg_catalog.regclass::pg_catalog.text AS name, c.relname, pg_catalog.quote_ident(n.nspname) AS schema
        FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
        WHERE i.indexrelid = ${oid} AND i.indrelid = ${table.oid} AND NOT i.indisvalid`,
     );
     const rename =
-      found === undefined || found.relname === `${ABANDONED}${oid}`
+      index === undefined || index.relname === `${ABANDONED}${oid}`
         ? ""
-        : `ALTER INDEX ${found.name} RENAME TO ${pg.escapeIdentifier(`${ABANDONED}${oid}`)}; `;
+        : `ALTER INDEX ${index.name} RENAME TO ${pg.escapeIdentifier(`${ABANDONED}${oid}`)}; `;
     await session.run(`${rename}COMMIT`);
-    return found?.schema;
+    return index?.schema;
   } catch (error) {
     await session.rollback();
     throw error;
@@ -207,9 +207,9 @@ class Words {
   }
 
   take(keyword: string): boolean {
-    const found = isKeyword(this.#sql, this.#tokens[this.#at], keyword);
-    if (found) this.#at += 1;
-    return found;
+    const matches = isKeyword(this.#sql, this.#tokens[this.#at], keyword);
+    if (matches) this.#at += 1;
+    return matches;
   }
 
   /** The parts of a qualified name; empty if there is no identifier at this place. */

@@ -123,7 +123,7 @@ export class LiveDb {
   async #bare(query: MigrationQuery): Promise<pg.QueryResult> {
     // SET TRANSACTION must come before any query.
     if (!/^\s*set\b/i.test(query.text)) this.#transactionStart ??= await this.#readStart();
-    const asked = await this.#session.queryMigration(query).then(
+    const answer = await this.#session.queryMigration(query).then(
       (result) => ({ result }),
       (error: unknown) => ({ error: this.#asDriverError(error) }),
     );
@@ -134,8 +134,8 @@ export class LiveDb {
     ) {
       if ((await this.#readStart()) !== this.#transactionStart) throw this.#lost();
     }
-    if ("error" in asked) throw asked.error;
-    return asked.result;
+    if ("error" in answer) throw answer.error;
+    return answer.result;
   }
 
   async #readStart(): Promise<string | undefined> {

@@ -43,7 +43,7 @@ export async function loadCode(
   options: LoadOptions,
 ): Promise<Map<string, MigrationCode>> {
   if (names.length === 0) return new Map();
-  const wanted = new Set(names);
+  const requested = new Set(names);
   const sharing = new Set(await source.shorthandNames());
   const loading = source.load([...new Set([...names, ...sharing])], runContained);
   const loaded = await untilAborted(loading, options.signal);
@@ -54,7 +54,7 @@ export async function loadCode(
     if (migration === undefined) continue;
     const actions = readActions(migration);
     shorthands = { ...shorthands, ...actions.shorthands };
-    if (wanted.has(name)) codes.set(name, { name, actions, shorthands, ...options });
+    if (requested.has(name)) codes.set(name, { name, actions, shorthands, ...options });
   }
   return codes;
 }

@@ -45,10 +45,10 @@ function ofBlock(text: string): Meaning | undefined {
   for (const line of lines) {
     const bare = line.replace(/^[-\s*]+|[-\s*]+$/g, "");
     const isMarker = /^(?:(?:up|down)\s+migration|migrate\s*:\s*no-transaction)$/i.test(bare);
-    const found = isMarker ? bare : undefined;
-    if (found !== undefined) {
+    const marker = isMarker ? bare : undefined;
+    if (marker !== undefined) {
       return refused(
-        `has "${found}" in a block comment, where it is only a comment`,
+        `has "${marker}" in a block comment, where it is only a comment`,
         "Put it on a line of its own that begins with two dashes, or take it out.",
       );
     }

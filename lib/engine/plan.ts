@@ -99,14 +99,14 @@ export async function planDown(
   return planned;
 }
 
-interface Offers {
+interface Sources {
   readonly file: MigrationCode | undefined;
   readonly stored: StoredDown | undefined;
   readonly choice: DownChoice;
   readonly options: LoadOptions;
 }
 
-async function planOne(name: string, { file, stored, choice, options }: Offers): Promise<PlannedMigration> {
+async function planOne(name: string, { file, stored, choice, options }: Sources): Promise<PlannedMigration> {
   const fromFile = file === undefined ? "absent" : await renderOrIrreversible(file);
   const facts: DownFacts = {
     file: typeof fromFile === "string" ? fromFile : fromFile.kind,
@@ -119,8 +119,8 @@ async function planOne(name: string, { file, stored, choice, options }: Offers):
   const decision = decideDown(facts, choice);
   if ("refusal" in decision) {
     const { refusal, hint } = decision;
-    const said = file?.actions.down instanceof NoWayDown ? file.actions.down.reason : undefined;
-    const reason = refusal === "IRREVERSIBLE" ? (said ?? decision.reason) : decision.reason;
+    const declared = file?.actions.down instanceof NoWayDown ? file.actions.down.reason : undefined;
+    const reason = refusal === "IRREVERSIBLE" ? (declared ?? decision.reason) : decision.reason;
     throw new MigrationError(refusal, `migration ${name} cannot be undone: ${reason}`, {
       migration: name,
       hint,

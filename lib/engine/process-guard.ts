@@ -173,13 +173,13 @@ function before(
 
 /** The target of a socket: from `(port, host)`, `(path)`, `(options)`, or Node's internal list of them. */
 function targetOf([first, second]: readonly unknown[]): string {
-  const given: unknown = Array.isArray(first) ? first[0] : first;
-  if (typeof given === "object" && given !== null) {
-    const [path, host, port] = ["path", "host", "port"].map((key): unknown => Reflect.get(given, key));
+  const target: unknown = Array.isArray(first) ? first[0] : first;
+  if (typeof target === "object" && target !== null) {
+    const [path, host, port] = ["path", "host", "port"].map((key): unknown => Reflect.get(target, key));
     return typeof path === "string" ? ` (${path})` : ` (${host ?? "localhost"}:${port})`;
   }
-  if (typeof given === "string" && !/^\d+$/.test(given)) return ` (${given})`;
-  return ` (${typeof second === "string" ? second : "localhost"}:${given})`;
+  if (typeof target === "string" && !/^\d+$/.test(target)) return ` (${target})`;
+  return ` (${typeof second === "string" ? second : "localhost"}:${target})`;
 }
 
 /** The origin of a URL, without its secrets. */

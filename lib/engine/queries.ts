@@ -11,7 +11,7 @@ export type MigrationQuery = pg.QueryConfig<unknown[]> & { readonly rowMode?: st
 export type RunQuery = (query: MigrationQuery) => Promise<pg.QueryResult>;
 
 /** A promise that the migration got, and its state. */
-interface Held {
+interface TrackedQuery {
   readonly text: string;
   readonly site: Error;
   /** Whether the migration uses the result or the failure. */
@@ -27,7 +27,7 @@ interface Held {
 export class MigrationQueries implements MigrationDb {
   readonly #migration: string;
   readonly #run: RunQuery;
-  readonly #held: Held[] = [];
+  readonly #tracked: TrackedQuery[] = [];
   readonly #work: Promise<unknown>[] = [];
   readonly #callbackFailures: unknown[] = [];
   /** Texts of named queries: for a known query pg accepts the name alone. */
@@ -50,7 +50,7 @@ export class MigrationQueries implements MigrationDb {
    * @throws MigrationError `MIGRATION` for a query that was not awaited
    */
   async finish(): Promise<void> {
-    const missed = this.#held.find(({ awaited, settled }) => !awaited || !settled);
+    const missed = this.#tracked.find(({ awaited, settled }) => !awaited || !settled);
     await this.close();
     if (missed !== undefined) throw notAwaited(this.#migration, missed);
     if (this.#callbackFailures.length > 0) throw this.#callbackFailures[0];
@@ -63,13 +63,13 @@ export class MigrationQueries implements MigrationDb {
   }
 
   #start(args: readonly unknown[], site: Error, pick: (result: pg.QueryResult) => unknown): Promise<unknown> {
-    const [given, second, third] = args;
+    const [input, second, third] = args;
     const callback = [second, third].find(isCallback);
-    const result = this.#perform(given, isCallback(second) ? undefined : second, site).then(pick);
-    const held = { text: textOf(given) ?? "", site, awaited: false, settled: false, failure: undefined };
-    if (callback === undefined) return this.#hold(result, held);
+    const result = this.#perform(input, isCallback(second) ? undefined : second, site).then(pick);
+    const tracked = { text: textOf(input) ?? "", site, awaited: false, settled: false, failure: undefined };
+    if (callback === undefined) return this.#track(result, tracked);
     // The callback handles a failed query; an error of the callback itself fails the migration.
-    this.#watch(result, { ...held, awaited: true });
+    this.#watch(result, { ...tracked, awaited: true });
     const called = result.then(
       (value) => callback(undefined, value),
       (error: unknown) => callback(error),
@@ -78,39 +78,39 @@ export class MigrationQueries implements MigrationDb {
     return Promise.resolve(undefined);
   }
 
-  async #perform(given: unknown, values: unknown, site: Error): Promise<pg.QueryResult> {
-    const query = this.#read(given, values);
+  async #perform(input: unknown, values: unknown, site: Error): Promise<pg.QueryResult> {
+    const query = this.#read(input, values);
     if (this.#over) throw tooLate(this.#migration, query.text, site);
     return this.#run(query);
   }
 
-  #watch(promise: Promise<unknown>, held: Held): void {
-    this.#held.push(held);
+  #watch(promise: Promise<unknown>, tracked: TrackedQuery): void {
+    this.#tracked.push(tracked);
     const ended = (failure?: unknown): void => {
-      held.settled = true;
-      held.failure = failure;
+      tracked.settled = true;
+      tracked.failure = failure;
     };
     // With this listener, a rejection that the migration does not handle does not end the process.
     this.#work.push(promise.then(() => ended(), ended));
   }
 
   /** Wraps the promise for the migration. `await` handles both outcomes; a chain with `then` alone can still miss a failure. */
-  #hold(promise: Promise<unknown>, held: Held): Promise<unknown> {
-    this.#watch(promise, held);
+  #track(promise: Promise<unknown>, tracked: TrackedQuery): Promise<unknown> {
+    this.#watch(promise, tracked);
     const chained = (next: Promise<unknown>) =>
-      this.#hold(next, { ...held, awaited: false, settled: false, failure: undefined });
+      this.#track(next, { ...tracked, awaited: false, settled: false, failure: undefined });
     return new Proxy(promise, {
       get: (target, key, receiver) => {
         if (key === "then") {
           return (onFulfilled?: (value: unknown) => unknown, onRejected?: (error: unknown) => unknown) => {
-            held.awaited = true;
+            tracked.awaited = true;
             const next = target.then(onFulfilled, onRejected);
             return isCallback(onRejected) ? next : chained(next);
           };
         }
         if (key === "finally") {
           return (onFinally?: () => void) => {
-            held.awaited = true;
+            tracked.awaited = true;
             return chained(target.finally(onFinally));
           };
         }
@@ -120,13 +120,13 @@ export class MigrationQueries implements MigrationDb {
   }
 
   /** Copies the query, so that what is checked is what is sent: a getter could return different text each time. */
-  #read(given: unknown, values: unknown): MigrationQuery {
+  #read(input: unknown, values: unknown): MigrationQuery {
     const option = (key: string): unknown =>
-      typeof given === "object" && given !== null ? Reflect.get(given, key) : undefined;
+      typeof input === "object" && input !== null ? Reflect.get(input, key) : undefined;
     const [name, types, rowMode] = [option("name"), option("types"), option("rowMode")];
-    const known = typeof name === "string" ? this.#named.get(name) : undefined;
-    const text = textOf(given) ?? known;
-    if (text === undefined || isCallback(option("submit"))) throw notAQuery(this.#migration, given);
+    const namedText = typeof name === "string" ? this.#named.get(name) : undefined;
+    const text = textOf(input) ?? namedText;
+    if (text === undefined || isCallback(option("submit"))) throw notAQuery(this.#migration, input);
     if (typeof name === "string") this.#named.set(name, text);
     const parameters = values ?? option("values");
     return {
@@ -138,8 +138,8 @@ export class MigrationQueries implements MigrationDb {
   }
 }
 
-function textOf(given: unknown): string | undefined {
-  const text: unknown = typeof given === "object" && given !== null ? Reflect.get(given, "text") : given;
+function textOf(input: unknown): string | undefined {
+  const text: unknown = typeof input === "object" && input !== null ? Reflect.get(input, "text") : input;
   return typeof text === "string" ? text : undefined;
 }
 
@@ -158,7 +158,7 @@ export function isNotAwaited(error: unknown): boolean {
 
 const defects = new WeakSet<MigrationError>();
 
-function notAwaited(migration: string, { text, site, failure }: Held): MigrationError {
+function notAwaited(migration: string, { text, site, failure }: TrackedQuery): MigrationError {
   const reason = typeof failure === "object" && failure !== null ? Reflect.get(failure, "message") : failure;
   const failed = failure === undefined ? "" : `, and it failed: ${reason}`;
   const error = new MigrationError(
@@ -187,10 +187,10 @@ function tooLate(migration: string, text: string, site: Error): MigrationError {
   );
 }
 
-function notAQuery(migration: string, given: unknown): MigrationError {
+function notAQuery(migration: string, input: unknown): MigrationError {
   return new MigrationError(
     "MIGRATION",
-    `pgm.db was given ${given === null ? "null" : `a ${typeof given}`} that is no query`,
+    `pgm.db was given ${input === null ? "null" : `a ${typeof input}`} that is no query`,
     {
       migration,
       hint: "Pass SQL as a string, or { text, values }; cursors and streams are not supported.",

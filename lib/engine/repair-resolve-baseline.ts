@@ -35,12 +35,12 @@ export async function repair(
     const state = await readState(context);
     const before = new Map([...state.renamed].map(([old, now]) => [now, old]));
     const changed = [...namesIn(state.classified, "changed"), ...before.keys()];
-    const stranger = names.find((name) => !changed.includes(name));
-    if (stranger !== undefined) throw notChanged(stranger, state);
-    const wanted = names.length > 0 ? names : changed;
-    if (wanted.length === 0) return report(state, []);
+    const unchanged = names.find((name) => !changed.includes(name));
+    if (unchanged !== undefined) throw notChanged(unchanged, state);
+    const accepted = names.length > 0 ? names : changed;
+    if (accepted.length === 0) return report(state, []);
     const ledger = await openHistory(context, state);
-    const entries = await recordFiles(context.source, wanted, loadOptions(context));
+    const entries = await recordFiles(context.source, accepted, loadOptions(context));
     const stored = await readStoredSql(context, state);
     const rows = entries.flatMap((entry) => {
       const row = { ...entry, action: "repair", state: "finished" } as const;
@@ -50,7 +50,7 @@ export async function repair(
       return [ledger.renameApplied(old, entry.migration), ledger.recordAbout(renamed)];
     });
     await write(context, rows);
-    return report(state, wanted);
+    return report(state, accepted);
   });
 }
 
