@@ -163,7 +163,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE----
 /** @throws Error if the text has no readable certificates, or contains a private key */
 function checkCertificates(scope: Construct, pem: string): void {
   if (pem.includes("PRIVATE KEY-----")) {
-    throw constructError(scope, "database.ca has a private key in it: give the certificates alone");
+    throw constructError(scope, "database.ca contains a private key: pass only the certificates");
   }
   const certificates = pem.match(CERTIFICATE) ?? [];
   if (certificates.length === 0) {
@@ -220,8 +220,8 @@ export function requireOnePerDatabase(scope: Construct, table: MigrationsTable):
   if (other !== undefined) {
     throw constructError(
       scope,
-      `${other.node.path} already runs migrations on this database, with the same table of applied ones: give one of ` +
-        "them a `schema` or a `migrationsTable` of its own, or put both folders together",
+      `${other.node.path} already runs migrations on this database with the same table: give one of them another ` +
+        "`schema` or `migrationsTable`, or merge the folders",
     );
   }
   constructs.set(key, scope);

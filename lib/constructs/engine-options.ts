@@ -62,8 +62,8 @@ export function functionTimeout(scope: Construct, props: PostgresMigrationsProps
     throw constructError(
       scope,
       `timeout must be at most ${LIMITS.functionTimeout / 60} minutes, not ${timeout} seconds: a Lambda function ` +
-        "runs for 15, and CDK's needs the last one to answer. Run a statement that takes longer by other means, and let " +
-        "the deploy find it done",
+        "runs for at most 15, and CDK's needs the last one to answer. Run a longer statement from a machine that reaches " +
+        "the database, before the deploy",
     );
   }
   const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? 0;

@@ -51,7 +51,7 @@ export function migrationsNetwork(
 function vpcOf(scope: Construct, { vpc, database }: PostgresMigrationsProps): ec2.IVpc {
   if (vpc !== undefined) return vpc;
   if (database instanceof PostgresDatabase) return database.vpc;
-  throw constructError(scope, "vpc is required: only a PostgresDatabase says which one it is in");
+  throw constructError(scope, "vpc is required unless database is a PostgresDatabase");
 }
 
 function subnetsOf(
@@ -140,9 +140,9 @@ function secretsManagerRoute(scope: Construct, request: RouteRequest): SecretsMa
   if (allIn(subnets, vpc.privateSubnets)) return { kind: "peer", peer: ec2.Peer.anyIpv4() };
   throw constructError(
     scope,
-    "the functions' subnets have no known way to Secrets Manager: make an interface endpoint in the VPC before this " +
-      "construct (ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER) or give it as `secretsManagerEndpoint`; choose " +
-      "private subnets with a NAT gateway as `vpcSubnets`; or say as `secretsManagerPeer` where it is reached",
+    "the functions' subnets have no known route to Secrets Manager: make an interface endpoint in the VPC before this " +
+      "construct (ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER) or pass one as `secretsManagerEndpoint`; choose " +
+      "private subnets with a NAT gateway as `vpcSubnets`; or pass its addresses as `secretsManagerPeer`",
   );
 }
 
@@ -150,8 +150,8 @@ function byEndpoint(scope: Construct, endpoint: ec2.IInterfaceVpcEndpoint): Secr
   if (endpoint.connections.securityGroups.length > 0) return { kind: "endpoint", endpoint };
   throw constructError(
     scope,
-    "secretsManagerEndpoint has no security group that the functions could be let into: name its `securityGroups` " +
-      "where it is imported",
+    "secretsManagerEndpoint has no security group that could allow the functions in: pass its `securityGroups` " +
+      "to its import",
   );
 }
 

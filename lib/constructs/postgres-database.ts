@@ -19,7 +19,7 @@ const DATABASE_NAME = "postgres";
 
 /**
  * A Postgres instance on RDS: encrypted gp3 storage, TLS only, a generated password in Secrets Manager, and a security
- * group that allows nobody in. It does not use RDS Extended Support, which is charged for versions past their end of
+ * group that allows no connections. It does not use RDS Extended Support, which is charged for versions past their end of
  * life.
  *
  * **Removal.** An instance that leaves the stack is deleted after a final snapshot. In `prod`, RDS refuses to delete it
@@ -50,7 +50,7 @@ export class PostgresDatabase extends Construct {
   readonly secret: secretsmanager.ISecret;
   /** Name of the database. */
   readonly databaseName: string;
-  /** Security group of the instance. It allows nobody in until a rule is added. */
+  /** Security group of the instance. It allows no connections until a rule is added. */
   readonly securityGroup: ec2.SecurityGroup;
   /** Secrets Manager endpoint in a new VPC; undefined if a VPC was given. */
   readonly secretsManagerEndpoint: ec2.InterfaceVpcEndpoint | undefined;

@@ -200,11 +200,11 @@ function secretOf(
 ): secretsmanager.ISecret {
   const secret = props.secret ?? target.secret;
   if (secret !== undefined) return secret;
-  throw constructError(scope, "secret is required: the database brings none with it");
+  throw constructError(scope, "secret is required: this database has none");
 }
 
 function databaseNameOf(scope: Construct, props: PostgresMigrationsProps, target: DatabaseTarget): string {
   const name = props.databaseName ?? target.databaseName;
   if (name !== undefined && name !== "") return name;
-  throw constructError(scope, "databaseName is required: the database does not say what it is called");
+  throw constructError(scope, "databaseName is required: it is not known for this database");
 }

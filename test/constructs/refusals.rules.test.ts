@@ -181,7 +181,7 @@ describe("a database", () => {
   test("a private key among the certificates is refused and not repeated in the error", async () => {
     const { cert, key } = await makeAuthority();
     const said = refusal(() => ({ database: { host: "db", ca: `${cert}\n${key}` } }));
-    expect(said).toContain("database.ca has a private key in it");
+    expect(said).toContain("database.ca contains a private key");
     expect(said).not.toContain("BEGIN");
   });
 
@@ -192,7 +192,7 @@ describe("a database", () => {
 
 describe("a prop", () => {
   test.each([
-    ["a missing secret", { secret: undefined }, "secret is required: the database brings none"],
+    ["a missing secret", { secret: undefined }, "secret is required: this database has none"],
     ["a missing database name", { databaseName: undefined }, "databaseName is required"],
     ["a missing VPC", { vpc: undefined }, "vpc is required"],
     [
@@ -229,7 +229,7 @@ describe("a prop", () => {
 });
 
 describe("no route to Secrets Manager", () => {
-  const NONE = "Stack/Migrations: the functions' subnets have no known way to Secrets Manager";
+  const NONE = "Stack/Migrations: the functions' subnets have no known route to Secrets Manager";
 
   test("isolated subnets are refused if the VPC has only an endpoint of another service", () => {
     const made = (stack: Stack) => {
