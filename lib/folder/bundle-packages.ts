@@ -47,7 +47,7 @@ function engineCopy(args: OnResolveArgs): OnResolveResult | undefined {
 }
 
 function refuseFileUrl({ path }: OnResolveArgs): OnResolveResult {
-  return { errors: [{ text: `"${path}" is a place on this machine; import it by a relative path` }] };
+  return { errors: [{ text: `"${path}" is an absolute location; import it by a relative path` }] };
 }
 
 /** Stands for an ES module that is required: imports it by this name from this folder. */
@@ -130,7 +130,7 @@ function refuseSelfReferences(
     const reference = selfReferences.get(path);
     if (reference === undefined) return [];
     const { what, line, column } = reference;
-    const text = `refers to its own place (${what}), as packages do that load native or data files; they are not deployed with migrations: use another package, or the data without it`;
+    const text = `uses its own location (${what}), as packages do that load native or data files; they are not deployed with migrations: use another package, or the data without it`;
     return [{ text, location: { file: path, line, column } }];
   });
 }

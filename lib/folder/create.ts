@@ -75,8 +75,7 @@ function stemProblem(stem: string): readonly [message: string, hint: string] | u
   if (stem.startsWith(".")) return ["begins with a dot", "leave the dot out"];
   if (/[<>:"|?*]/.test(stem)) return ['holds one of < > : " | ? *, which Windows refuses', "leave it out"];
   const ending = /\.(?:d|up|down)$/i.exec(stem)?.[0] ?? migrationExtension(stem);
-  if (ending !== undefined)
-    return [`ends with "${ending}", which has a meaning of its own`, "leave the ending out"];
+  if (ending !== undefined) return [`ends with "${ending}", which is reserved`, "leave the ending out"];
   if (Buffer.byteLength(PREFIX + stem) > MAX_FILE_NAME) return ["is too long for a file name", "shorten it"];
   return nameProblem(stem);
 }

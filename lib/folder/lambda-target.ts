@@ -84,7 +84,7 @@ function lambdaTarget(dir: string, exportsModule: string): CompileTarget {
       const { what, line, column } = reference;
       return [
         {
-          text: `refers to its own place (${what}), but only the migrations folder is deployed with its files; move the file, and what it reads, below ${dir}`,
+          text: `uses its own location (${what}), but only the migrations folder is deployed with its files; move the file, and what it reads, below ${dir}`,
           location: { file: path, line, column },
         },
       ];

@@ -75,7 +75,7 @@ describe("code that could not run in the asset", () => {
     expect(problemOf('import { at } from "places"; export const up = at;')).toMatchObject({
       file: "node_modules/places/index.js",
       line: 2,
-      message: expect.stringMatching(/its own place \(__dirname\).*another package/),
+      message: expect.stringMatching(/its own location \(__dirname\).*another package/),
     });
   });
 
@@ -87,7 +87,7 @@ describe("code that could not run in the asset", () => {
         file: "shared/h.ts",
         line: 3,
         column: 3,
-        message: expect.stringMatching(/refers to its own place .*move the file, and what it reads, below/),
+        message: expect.stringMatching(/uses its own location .*move the file, and what it reads, below/),
       });
     },
   );

@@ -33,7 +33,7 @@ function shared() {
   };
 }
 
-/** Whether it is a folder that nobody else can put files into. */
+/** Whether no other user can write to the folder. */
 function isPrivate(path: string): boolean {
   const { uid, mode } = statSync(path);
   return uid === process.getuid?.() && (mode & 0o077) === 0 && path.startsWith(tmpdir());

@@ -30,7 +30,7 @@ async function makeWithLibrary(files: Files): Promise<Project> {
   return project;
 }
 
-/** Runs `body` as a module in a process of its own; gives the JSON it prints. */
+/** Runs `body` as a module in a new process; returns the JSON that it prints. */
 async function run(project: Project, body: string): Promise<unknown> {
   // Of its own: another process may be reading this one's while it is being written.
   const script = join(project.root, `script-${randomUUID()}.js`);
@@ -43,7 +43,7 @@ async function run(project: Project, body: string): Promise<unknown> {
     ${body}`,
   );
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [script]);
-  // Warnings about experimental features would reach whoever runs migrations.
+  // Users would see warnings about experimental features.
   expect(stderr).toBe("");
   return JSON.parse(stdout);
 }
