@@ -18,7 +18,7 @@ const REVIEW = ["lint", "verify", "catalog", "dump"].map((name) => `review/${nam
 
 module.exports = {
   forbidden: [
-    room("bin-migrate", "^bin/migrate\\.ts$", ["^lib/cli/process\\.ts$"]),
+    room("bin-migrate", "^bin/migrate\\.ts$", rooms("cli")),
     room("bin-app", "^bin/app\\.ts$", ["^lib/(index|app-stack)\\.ts$"]),
     room("public", "^lib/(index|app-stack)\\.ts$", [
       ...rooms("constructs", "core"),
@@ -43,7 +43,7 @@ module.exports = {
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
     ]),
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
-      "^lambda/(runtime/(invocation|log|redactor|cut|resource-name)|contract)\\.ts$",
+      "^lambda/(runtime/(invocation|redactor|custom-resource)|contract)\\.ts$",
       ...rooms("core"),
       ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda"),
     ]),

@@ -1,3 +1,3 @@
-import { run } from "../lib/cli/process.ts";
+import { run } from "../lib/cli/index.ts";
 
 await run();

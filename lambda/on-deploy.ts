@@ -2,13 +2,13 @@ import type { DeployResult } from "./contract.ts";
 import { deploy, readOnRollback } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import { type Outlook, outlookOf, toDeployFailure } from "./deploy/failure.ts";
+import { physicalIdOf } from "./runtime/custom-resource.ts";
 import { describeError } from "./runtime/failure-log.ts";
 import { beginInvocation, type LambdaContext } from "./runtime/invocation.ts";
-import { physicalIdOf } from "./runtime/resource-name.ts";
 
 /**
- * Answers CloudFormation's requests, which `on-stack-event` hands on. A failure is thrown: an answer that says
- * `Status: FAILED` would deploy green.
+ * Answers the requests of CloudFormation, which `on-stack-event` passes on. A failure is thrown: with an answer that says
+ * `Status: FAILED`, the deploy would succeed.
  */
 export async function handler(event: unknown, context: LambdaContext): Promise<DeployResult> {
   const invocation = beginInvocation(context);

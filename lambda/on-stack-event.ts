@@ -1,13 +1,11 @@
 import * as v from "valibot";
 import { type DeployResult, ENV, NOT_ASKED } from "./contract.ts";
-import { cut } from "./runtime/cut.ts";
-import { beginInvocation, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
-import { createLog } from "./runtime/log.ts";
-import { physicalIdOf, resourceName } from "./runtime/resource-name.ts";
+import { cut, physicalIdOf, resourceName } from "./runtime/custom-resource.ts";
+import { beginInvocation, createLog, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
 import { InvokedFunctionError, invokeFunction } from "./stack-event/invoke.ts";
 import { askStackStatus, type StackDirection } from "./stack-event/stack-status.ts";
 
-/** The part of CloudFormation's request that is used here; all of it goes on to the deploy function. */
+/** The part of CloudFormation's request that is used here. The deploy function gets all of it. */
 const StackEvent = v.looseObject({
   RequestType: v.picklist(["Create", "Update", "Delete"]),
   StackId: v.string(),
@@ -19,13 +17,13 @@ type StackEvent = v.InferOutput<typeof StackEvent>;
 const MESSAGE_BYTES = 1_000;
 
 /**
- * Stands between CloudFormation and the deploy function, outside the VPC, where it can ask CloudFormation which way the
- * stack is going. A rollback never fails here, whatever becomes of the deploy function: a stack that cannot roll back
- * is worse than a database that is ahead of it.
+ * Stands between CloudFormation and the deploy function, outside the VPC, where it can ask CloudFormation whether the
+ * stack rolls back. A rollback never fails here, even if the deploy function does: a stack that cannot roll back is
+ * worse than a database that is ahead of it.
  */
 export async function handler(event: unknown, context: LambdaContext): Promise<unknown> {
   const invocation = beginInvocation(context);
-  // The address for the answer is a secret that only CDK's framework needs.
+  // The address for the answer is a secret, and only CDK's framework needs it.
   const { ResponseURL: _, ...request } = v.parse(StackEvent, event);
   invocation.log.info(`${request.RequestType} of ${request.LogicalResourceId}`);
   if (request.RequestType === "Delete") return unchanged(request);
@@ -42,7 +40,7 @@ export async function handler(event: unknown, context: LambdaContext): Promise<u
   }
 }
 
-/** Nothing is created in a rollback: only an Update has to be asked about. */
+/** Only an Update may be a rollback. */
 async function directionOf(
   { RequestType, StackId }: StackEvent,
   { log }: Invocation,
@@ -71,13 +69,13 @@ function unchanged({ StackId, LogicalResourceId, PhysicalResourceId }: StackEven
 function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocation): DeployResult {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   invocation.log.error("the database was left as it is", { code: name, reason: message });
-  // In the name of the deploy function, which could not say it itself.
+  // For the deploy function, which could not write its metrics.
   const metrics = createLog({ ...invocation, functionName: deployFunction() }, invocation.redactor);
   metrics.metrics({ failed: true, completed: 0, durationMs: 0 });
   return unchanged(request);
 }
 
-/** The deploy function says itself where its log is, unless it was stopped. */
+/** The deploy function names its log itself, unless it was stopped. */
 function toDeployFailure(error: unknown, { logGroup, requestId }: Invocation): Error {
   if (error instanceof InvokedFunctionError && !error.isCrash && error.message.includes(logGroup))
     return error;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MigrationError } from "../../lib/core/index.ts";
-import { resourceName } from "../runtime/resource-name.ts";
+import { resourceName } from "../runtime/custom-resource.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import type { StackDirection } from "../stack-event/stack-status.ts";
 

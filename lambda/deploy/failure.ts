@@ -1,7 +1,7 @@
 import { type ErrorDetails, MigrationError } from "../../lib/core/index.ts";
 import { locate } from "../../lib/sql/index.ts";
 import type { OnRollback } from "../contract.ts";
-import { cut } from "../runtime/cut.ts";
+import { cut } from "../runtime/custom-resource.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import type { Redactor } from "../runtime/redactor.ts";
 

@@ -7,10 +7,9 @@ import { withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
-import { withinBound } from "./bound.ts";
 import type { Request } from "./requests.ts";
 
-/** What an operator gets: the same JSON as the CLI's `--json` prints, failures included. */
+/** The answer to an operator: the JSON that `--json` of the CLI prints, for a failure too. */
 export type OperatorAnswer = Readonly<Record<string, unknown>>;
 
 const Findings = v.array(
@@ -18,8 +17,8 @@ const Findings = v.array(
 );
 
 /**
- * Runs a command for an operator. A failure is answered, not thrown: the answer holds all there is to know, and Lambda
- * would try an asynchronous call again.
+ * Runs a command for an operator. A failure is an answer, not an exception: it contains all that is known, and Lambda
+ * would retry an asynchronous invocation that fails.
  */
 export async function answerOperator(
   context: LambdaContext,
@@ -42,7 +41,7 @@ export async function answerOperator(
       measure(true, 0);
       return answer({ ok: false, error: { code: "INTERNAL", message: String(error) } }, invocation);
     }
-    // A payload that cannot be is nothing to wake anybody up for.
+    // An invalid payload must not raise an alarm.
     const { applied = [], undone = [] } = error.details;
     measure(ERRORS[error.code].fault !== "request", applied.length + undone.length);
     return answer(errorAsJson(error), invocation);
@@ -51,12 +50,12 @@ export async function answerOperator(
 
 function runRequest({ run }: Request, invocation: Invocation, env: Environment): Promise<object> {
   const source = openAsset(readRoot(env));
-  // Who invoked is in CloudTrail, under this request.
+  // CloudTrail has the caller of this request.
   const actor = `${invocation.functionName}, request ${invocation.requestId}`;
   return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, run);
 }
 
-/** The report, with advice in what it refuses or warns of that fits who asked. */
+/** The report with hints for an operator. */
 function advised(report: object): object {
   const lists = ["refusals", "warnings"].flatMap((key) => {
     const { success, output } = v.safeParse(Findings, Reflect.get(report, key));
@@ -73,4 +72,64 @@ function completedIn(report: object): number {
 function answer(result: object, { redactor }: Invocation): OperatorAnswer {
   const redacted = Object.entries(result).map(([key, value]) => [key, redactor.redactAll(value)]);
   return withinBound(Object.fromEntries(redacted));
+}
+
+/**
+ * Lambda takes answers of up to six megabytes of JSON. The rest is for what Lambda adds, and for characters that it
+ * writes in more bytes.
+ */
+const ANSWER_BYTES = 5_500_000;
+
+/** The limit of one text, if the answer is too long. */
+const TEXT_BYTES = 64 * 1024;
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Shortens an answer that is too long for Lambda: first its long texts, such as the SQL of a plan, then its long lists.
+ * `truncated` says so.
+ */
+export function withinBound(answer: Json, limit = ANSWER_BYTES): Json {
+  if (sizeOf(answer) <= limit) return answer;
+  const note = (what: string) => ({ truncated: `the answer was longer than Lambda takes: ${what}` });
+  for (let bytes = TEXT_BYTES; bytes >= 1_024; bytes /= 4) {
+    const shorter = { ...shorten(answer, bytes, Number.POSITIVE_INFINITY), ...note("long texts are cut") };
+    if (sizeOf(shorter) <= limit) return shorter;
+  }
+  for (let items = 4_096; items >= 16; items /= 4) {
+    const shorter = { ...shorten(answer, 1_024, items), ...note("long texts and lists are cut") };
+    if (sizeOf(shorter) <= limit) return shorter;
+  }
+  return {
+    ok: answer["ok"],
+    command: answer["command"],
+    ...note("nothing of it is left; ask for less of it"),
+  };
+}
+
+function sizeOf(value: unknown): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+function shorten(value: Json, bytes: number, items: number): Json {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, held]) => [key, shortenAny(held, bytes, items)]),
+  );
+}
+
+function shortenAny(value: unknown, bytes: number, items: number): unknown {
+  if (typeof value === "string") return cutEnd(value, bytes);
+  if (Array.isArray(value)) return value.slice(0, items).map((held) => shortenAny(held, bytes, items));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, held]) => [key, shortenAny(held, bytes, items)]),
+  );
+}
+
+/** The beginning identifies a statement. */
+function cutEnd(text: string, bytes: number): string {
+  const length = Buffer.byteLength(text);
+  if (length <= bytes) return text;
+  const front = new TextDecoder().decode(Buffer.from(text).subarray(0, bytes)).replace(/\ufffd+$/, "");
+  return `${front} … (${length - bytes} bytes more)`;
 }

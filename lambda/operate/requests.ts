@@ -4,13 +4,13 @@ import { MigrationError } from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
 import { problemsOf } from "../runtime/schema.ts";
 
-/** A command that may run: its payload was checked, and confirmed where it changes something. */
+/** A command that may run: its payload is valid, and a change is confirmed. */
 export interface Request {
   readonly command: CommandName;
   readonly run: (migrator: Migrator) => Promise<object>;
 }
 
-/** How the operate function was set up. */
+/** The settings of the operate function. */
 export interface Permissions {
   readonly database: string;
   readonly allowDown: boolean;

@@ -1,6 +1,6 @@
 import { MigrationError } from "../../lib/core/index.ts";
 import { errorAsJson } from "../../lib/engine/index.ts";
-import type { LogFields } from "./log.ts";
+import type { LogFields } from "./invocation.ts";
 
 /** All that is known of a failure, for the log: what is sent elsewhere has to be short. */
 export function describeError(error: unknown): LogFields {

@@ -1,8 +1,7 @@
-import { LIMITS } from "../contract.ts";
-import { createLog, type Log } from "./log.ts";
+import { LIMITS, METRICS } from "../contract.ts";
 import { createRedactor, type Redactor } from "./redactor.ts";
 
-/** What Lambda tells a handler about an invocation; the part that is used here. */
+/** The part of the context of Lambda that is used here. */
 export interface LambdaContext {
   readonly awsRequestId: string;
   readonly functionName: string;
@@ -15,7 +14,7 @@ export interface Invocation {
   readonly functionName: string;
   readonly requestId: string;
   readonly logGroup: string;
-  /** Milliseconds since the epoch: Postgres stops by then, so that there is time left to tell about it. */
+  /** Milliseconds since the epoch: Postgres stops by then, so that there is time left for the answer. */
   readonly deadline: number;
   readonly redactor: Redactor;
   readonly log: Log;
@@ -23,10 +22,73 @@ export interface Invocation {
 
 export function beginInvocation(context: LambdaContext): Invocation {
   const { awsRequestId: requestId, functionName, logGroupName: logGroup } = context;
-  const leftMs = context.getRemainingTimeInMillis();
-  // A function that was given little time keeps more of it for its work.
-  const deadline = Date.now() + leftMs - Math.min(LIMITS.reserve * 1000, leftMs / 4);
+  const remainingMs = context.getRemainingTimeInMillis();
+  // A function with a short timeout needs most of it for its work.
+  const deadline = Date.now() + remainingMs - Math.min(LIMITS.reserve * 1000, remainingMs / 4);
   const redactor = createRedactor();
   const log = createLog({ functionName, requestId }, redactor);
   return { functionName, requestId, logGroup, deadline, redactor, log };
+}
+
+/** Structured logs: one JSON object on each line. */
+export interface Log {
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** Writes values that CloudWatch turns into metrics. */
+  metrics(values: MetricValues): void;
+}
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface MetricValues {
+  readonly failed: boolean;
+  readonly completed: number;
+  readonly durationMs: number;
+}
+
+export interface LogOrigin {
+  readonly functionName: string;
+  readonly requestId: string;
+}
+
+/** Does not use `console`: Lambda replaces it and would wrap the metrics, which CloudWatch would not find then. */
+export function createLog({ functionName, requestId }: LogOrigin, redactor: Redactor): Log {
+  const write = (line: object): void => {
+    process.stdout.write(`${JSON.stringify(redactor.redactAll(line))}\n`);
+  };
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      write({ timestamp: new Date().toISOString(), level, requestId, message, ...fields });
+  return {
+    info: at("INFO"),
+    warn: at("WARN"),
+    error: at("ERROR"),
+    metrics: (values) => write(embeddedMetrics(functionName, values)),
+  };
+}
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
+function embeddedMetrics(functionName: string, { failed, completed, durationMs }: MetricValues): object {
+  return {
+    _aws: {
+      Timestamp: Date.now(),
+      CloudWatchMetrics: [
+        {
+          Namespace: METRICS.namespace,
+          Dimensions: [["Function"]],
+          Metrics: [
+            { Name: METRICS.failed, Unit: "Count" },
+            { Name: METRICS.completed, Unit: "Count" },
+            { Name: METRICS.duration, Unit: "Milliseconds" },
+          ],
+        },
+      ],
+    },
+    Function: functionName,
+    [METRICS.failed]: failed ? 1 : 0,
+    [METRICS.completed]: completed,
+    [METRICS.duration]: Math.round(durationMs),
+  };
 }

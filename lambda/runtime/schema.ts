@@ -1,13 +1,13 @@
 import * as v from "valibot";
 
-/** What is wrong with data from outside, in one line. Received values are left out: one of them may be a secret. */
+/** What is wrong with data from outside, in one line. It shows no values: one of them may be a secret. */
 export function problemsOf(issues: readonly v.BaseIssue<unknown>[]): string {
   return issues.map(problemOf).join("; ");
 }
 
 function problemOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? "it";
-  // A strict object's unknown key is expected never to be there.
+  // valibot reports an unknown key of a strict object as one that must never be there.
   if (issue.type === "strict_object" && issue.expected === "never") return `unknown field "${path}"`;
   if (issue.received === "undefined") return `${path} is missing`;
   const expected = issue.expected ?? issue.message;

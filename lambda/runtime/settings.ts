@@ -4,7 +4,7 @@ import { MigrationError, type MigratorOptions, OPTIONS, type OptionName } from "
 import { ENV } from "../contract.ts";
 import { problemsOf } from "./schema.ts";
 
-/** Where the functions connect, and how the engine is set up: what the construct has put into the environment. */
+/** The settings in the environment, which the construct sets: where to connect, and the options of the engine. */
 export interface Settings {
   readonly host: string;
   readonly port: number;
@@ -12,7 +12,7 @@ export interface Settings {
   readonly secretArn: string;
   /** Folder of the asset. */
   readonly root: string;
-  /** Absolute; undefined: the usual certificates. */
+  /** Absolute; undefined for the default certificates. */
   readonly caFile: string | undefined;
   readonly options: MigratorOptions;
   readonly revision: string | undefined;
@@ -50,12 +50,12 @@ const Environment = v.object({
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Folder of the asset: Lambda says where it has put it. */
+/** Folder of the asset. */
 export function readRoot(env: Environment): string {
   return env["LAMBDA_TASK_ROOT"] ?? process.cwd();
 }
 
-/** @throws MigrationError `ASSET` naming the variables that cannot be */
+/** @throws MigrationError `ASSET` that names the invalid variables */
 export function readSettings(env: Environment): Settings {
   const parsed = v.safeParse(Environment, env);
   if (!parsed.success) {

@@ -5,9 +5,9 @@ let stopRun: ((error: MigrationError) => void) | undefined;
 let isInstalled = false;
 
 /**
- * Does `work`, which `stop` ends with the error of a migration's code that nothing caught, such as one thrown by a timer.
- * Without it Lambda's runtime would end the process, and report that from inside the migration, where a connection is
- * refused: it would try for ever.
+ * Runs `work`. If the code of a migration throws an error that nothing catches, for example in a timer, `stop` gets it.
+ * Otherwise Lambda's runtime would end the process and report that from inside the migration, where connections are
+ * refused: it would retry for ever.
  */
 export async function stoppedByStrayErrors<T>(
   stop: (error: MigrationError) => void,
@@ -22,7 +22,7 @@ export async function stoppedByStrayErrors<T>(
   }
 }
 
-/** Takes the place of the runtime's listeners, which still hear of all that comes from no migration. */
+/** Replaces the listeners of the runtime. They still get every error that comes from no migration. */
 function install(): void {
   if (isInstalled) return;
   isInstalled = true;
@@ -35,7 +35,7 @@ function install(): void {
 
 function hear(args: readonly unknown[], listeners: readonly unknown[]): void {
   const stray = strayError(args[0]);
-  // The build that is under way throws it.
+  // The current build throws it.
   if (stray?.fatal === false) return;
   outsideContainment(() => {
     if (stray !== undefined && stopRun !== undefined) return stopRun(stray.error);

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import * as v from "valibot";
-import type { World } from "./world.ts";
+import type { ProcessIo } from "./process-io.ts";
 
 /** How a flag or an argument is written on the command line, and what --help says about it. */
 interface Syntax {
@@ -35,13 +35,13 @@ export interface CliCommand {
   /** Unknown flags, and all that follows the first argument, are for another program. */
   readonly passesThrough?: true;
   /** Resolves to the exit code. */
-  run(world: World, values: unknown): Promise<number>;
+  run(io: ProcessIo, values: unknown): Promise<number>;
 }
 
 interface Definition<I extends Parameters, F extends Parameters> extends Omit<CliCommand, "run"> {
   readonly input: I;
   readonly flags: F;
-  readonly run: (world: World, flags: Values<F>, input: Values<I>) => Promise<number>;
+  readonly run: (io: ProcessIo, flags: Values<F>, input: Values<I>) => Promise<number>;
 }
 
 /** Makes a command whose handler gets typed values. */
@@ -52,7 +52,7 @@ export function defineCommand<I extends Parameters, F extends Parameters>(
   const flags = v.object(definition.flags);
   return {
     ...definition,
-    run: async (world, values) => definition.run(world, v.parse(flags, values), v.parse(input, values)),
+    run: async (io, values) => definition.run(io, v.parse(flags, values), v.parse(input, values)),
   };
 }
 

@@ -1,34 +1,34 @@
+import { Worker } from "node:worker_threads";
 import { errorCode, type MigrationError } from "../core/index.ts";
 import { onFirstMigrationCode, outsideContainment, strayError } from "../engine/index.ts";
-import { endAtSecondSignal } from "./endless-loop.ts";
-import { main, reportFailure } from "./index.ts";
-import { commandLine, EXIT, type World } from "./world.ts";
+import { main, reportFailure } from "./main.ts";
+import { commandLine, EXIT, type ProcessIo } from "./process-io.ts";
 
 /** Runs the CLI in this process: its arguments, streams, signals and exit code. Ends the process. */
 export async function run(): Promise<void> {
   const command = new CommandProcess();
   command.listen();
   process.setSourceMapsEnabled(true);
-  await command.end(await main(command.world));
+  await command.end(await main(command.io));
 }
 
-/** How often a command that npm has started looks whether npm is still there. */
+/** How often a command that npm started checks that npm still runs. */
 const PARENT_CHECK_MS = 250;
 
 const LEFT = `\nLeft without waiting: the server rolls back what was open. ${commandLine("status")} shows what is applied.\n`;
 
 class CommandProcess {
-  readonly world: World;
+  readonly io: ProcessIo;
   readonly #cancel = new AbortController();
   readonly #parent = process.ppid;
-  #interruptsAreOurs = true;
-  #settled = false;
-  /** An error of a migration's code that nothing has caught. */
+  #handlesInterrupts = true;
+  #ended = false;
+  /** An error in the code of a migration that nothing caught. */
   #stray: MigrationError | undefined;
   #outputError: Error | undefined;
 
   constructor() {
-    this.world = {
+    this.io = {
       argv: process.argv.slice(2),
       env: process.env,
       cwd: process.cwd(),
@@ -36,7 +36,7 @@ class CommandProcess {
       stderr: process.stderr,
       signal: this.#cancel.signal,
       leaveInterruptsToChild: () => {
-        this.#interruptsAreOurs = false;
+        this.#handlesInterrupts = false;
       },
     };
   }
@@ -46,25 +46,25 @@ class CommandProcess {
       process.on(signal, () => this.#onSignal(signal));
     onFirstMigrationCode(() => endAtSecondSignal(LEFT));
     process.stdout.on("error", (error) => {
-      // `… | head` closes our output, which is no failure; on a full disk what was asked for is lost.
+      // `… | head` closes the output, which is no failure. On a full disk, output is lost.
       if (errorCode(error) !== "EPIPE") this.#outputError = error;
     });
     process.stderr.on("error", () => {});
     process.on("uncaughtException", (error) => this.#onUncaught(error));
     process.on("unhandledRejection", (reason) => this.#onUncaught(reason));
     process.on("exit", () => this.#onExit());
-    // npm and its shell die of a signal that they do not hand on; the run must not go on behind the user's back.
+    // npm and its shell end at a signal without passing it on. The run must end with them.
     if (process.env["npm_lifecycle_event"] !== undefined)
       setInterval(() => this.#checkParent(), PARENT_CHECK_MS).unref();
   }
 
   /**
-   * Ends the process once what was printed has been taken, however slowly it is read: timers, sockets and pools that
-   * a migration has left behind would keep it alive.
+   * Ends the process when all output has been read, however slowly. Timers, sockets and pools that a migration left
+   * open would keep it alive.
    */
   async end(exitCode: number): Promise<never> {
     await Promise.all([process.stdout, process.stderr].map(flushed));
-    this.#settled = true;
+    this.#ended = true;
     const lost = this.#outputError;
     if (lost !== undefined) process.stderr.write(`\nThe output could not be written: ${lost.message}\n`);
     const failed = lost !== undefined || this.#stray !== undefined;
@@ -72,7 +72,7 @@ class CommandProcess {
   }
 
   #onSignal(signal: NodeJS.Signals): void {
-    if (signal === "SIGINT" && !this.#interruptsAreOurs) return;
+    if (signal === "SIGINT" && !this.#handlesInterrupts) return;
     if (this.#cancel.signal.aborted) this.#leaveAtOnce();
     this.#cancel.abort(signal);
   }
@@ -82,34 +82,34 @@ class CommandProcess {
     this.#cancel.abort("npm, which started it, has ended");
   }
 
-  /** The second time somebody means it. */
+  /** At the second signal, the user does not want to wait. */
   #leaveAtOnce(): never {
     process.stderr.write(LEFT);
-    this.#settled = true;
+    this.#ended = true;
     exit(EXIT.cancelled);
   }
 
-  /** An error of a migration's code stops the command, which then reports it; any other is a defect of ours. */
+  /** An error in the code of a migration stops the command, which reports it. Any other error is a defect. */
   #onUncaught(error: unknown): void {
     const stray = strayError(error);
     if (stray === undefined) {
-      void outsideContainment(() => reportFailure(this.world, error)).then((code) => this.end(code));
+      void outsideContainment(() => reportFailure(this.io, error)).then((code) => this.end(code));
       return;
     }
     if (!stray.fatal || this.#cancel.signal.aborted) return;
     this.#stray = stray.error;
-    // The engine opens a connection to cancel its statement: that is none of the migration's.
+    // The engine opens a connection to cancel its statement: the migration must not be charged with that.
     outsideContainment(() => this.#cancel.abort(stray.error));
   }
 
-  /** Whatever has ended the process before its command was done, the exit code must not say that all went well. */
+  /** If something ends the process before the command is done, the exit code must not be 0. */
   #onExit(): void {
-    if (this.#settled) return;
+    if (this.#ended) return;
     fixExitCode(EXIT.failed);
     process.stderr.write(
       `\nThe process was ended before the command was done, by code of a migration or a package it uses. ${commandLine("status")} shows what is applied.\n`,
     );
-    if (!this.world.argv.includes("--json")) return;
+    if (!this.io.argv.includes("--json")) return;
     const error = { code: "MIGRATION", message: "the process was ended before the command was done" };
     process.stdout.write(`${JSON.stringify({ ok: false, error }, undefined, 2)}\n`);
   }
@@ -120,7 +120,7 @@ function exit(code: number): never {
   process.exit(code);
 }
 
-/** A listener of a migration could set `process.exitCode`, or exit once more with another code. */
+/** A listener of a migration could set `process.exitCode`, or exit again with another code. */
 function fixExitCode(code: number): void {
   const original: unknown = Reflect.get(process, "reallyExit");
   process.exitCode = code;
@@ -134,3 +134,37 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
     stream.write("", () => resolve());
   });
 }
+
+/** After the second signal, the time for the main thread to end the process itself. */
+const GRACE_MS = 1_000;
+
+/**
+ * Ends the process at the second signal even if the code of a migration blocks the main thread, where no listener runs
+ * then: a second thread counts signals too. Node has no public API for signals in a thread; without the internal one
+ * used here, only SIGKILL ends such a process.
+ */
+function endAtSecondSignal(message: string): void {
+  const worker = new Worker(WATCH, { eval: true, workerData: { message, grace: GRACE_MS } });
+  worker.on("error", () => {});
+  worker.unref();
+}
+
+const WATCH = `
+process.noDeprecation = true;
+const { writeSync } = require("node:fs");
+const { workerData } = require("node:worker_threads");
+const { Signal } = process.binding("signal_wrap");
+let received = 0;
+const end = () => {
+  writeSync(2, workerData.message);
+  process.kill(process.pid, "SIGKILL");
+};
+for (const signal of [1, 2, 15]) {
+  const watch = new Signal();
+  watch.onsignal = () => {
+    received += 1;
+    if (received === 2) setTimeout(end, workerData.grace);
+  };
+  watch.start(signal);
+}
+`;

@@ -1,11 +1,10 @@
 import { Argument, Command, Option } from "commander";
-import { VERSION } from "../core/index.ts";
+import { MigrationError, VERSION } from "../core/index.ts";
 import { type CliCommand, checkText, type Parameter } from "./command.ts";
 import { CLI_COMMANDS } from "./commands/index.ts";
 import { CHANGE_FLAGS, DATABASE_FLAGS } from "./flags.ts";
 import { colorsFor } from "./output/printer.ts";
-import { refuseSwallowedFlags } from "./swallowed-flags.ts";
-import type { World } from "./world.ts";
+import { commandLine, type ProcessIo } from "./process-io.ts";
 
 /** A command line that was understood. */
 export interface Invocation {
@@ -19,36 +18,36 @@ export interface Invocation {
  * @throws CommanderError for one that cannot be, and for `--help` and `--version`; commander has printed its text by then
  * @throws MigrationError `USAGE` for flags that npm has kept for itself
  */
-export function readCommandLine(world: World): Promise<Invocation> {
+export function readCommandLine(io: ProcessIo): Promise<Invocation> {
   return new Promise((resolve) => {
-    const program = createProgram(world);
+    const program = createProgram(io);
     for (const command of CLI_COMMANDS) {
       const added = addCommand(program, command);
       added.action(() => resolve({ command, values: valuesOf(added, command) }));
     }
-    program.parse(world.argv, { from: "user" });
+    program.parse(io.argv, { from: "user" });
   });
 }
 
-function createProgram(world: World): Command {
+function createProgram(io: ProcessIo): Command {
   return new Command("cdk-pg-migrate")
     .description("Postgres migrations: one folder, one engine, on a laptop, in CI and on AWS.")
     .version(VERSION, "-v, --version")
     .configureOutput({
-      outputError: (message, write) => write(usageError(world, message)),
-      writeOut: (text) => world.stdout.write(text),
-      writeErr: (text) => world.stderr.write(text),
-      getOutHelpWidth: () => world.stdout.columns ?? 100,
-      getErrHelpWidth: () => world.stderr.columns ?? 100,
+      outputError: (message, write) => write(usageError(io, message)),
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => io.stderr.columns ?? 100,
     })
     .enablePositionalOptions()
     .exitOverride()
-    .hook("preAction", (_program, command) => refuseSwallowedFlags(world, command));
+    .hook("preAction", (_program, command) => refuseSwallowedFlags(io, command));
 }
 
 /** An error of commander's in the form of all other errors. */
-function usageError(world: World, message: string): string {
-  const { bold, cyan, red } = colorsFor(world, world.stderr);
+function usageError(io: ProcessIo, message: string): string {
+  const { bold, cyan, red } = colorsFor(io, io.stderr);
   const text = message
     .replace(/^error: /, "")
     .trim()
@@ -93,4 +92,37 @@ function valuesOf(added: Command, { input, flags }: CliCommand): Record<string, 
     processed[index] === undefined ? [] : [[name, processed[index]] as const],
   );
   return { ...added.opts<Record<string, unknown>>(), ...Object.fromEntries(given) };
+}
+
+/**
+ * Settings that npm reads a flag of ours as: it takes an unknown flag for a longer one of its own that begins the
+ * same, `-m` for its own `--message`, and `--sql` for its `-s -q -l`, of which `long` stays in sight.
+ */
+const NPM_READS: Readonly<Record<string, string>> = {
+  to: "token-description",
+  sql: "long",
+  "migrations-dir": "message",
+};
+
+/** Of these npm leaves nothing behind that tells what was typed. */
+const OUT_OF_SIGHT = ["local", "version", "help"];
+
+/**
+ * `npm run migrate:up --dry-run` gives the flag to npm, and would run for real: npm passes on only what stands
+ * behind `--`. It leaves what it took in the environment, except for `--local`.
+ * @throws MigrationError `USAGE`
+ */
+export function refuseSwallowedFlags({ env }: ProcessIo, command: Command): void {
+  // Only where npm has started this very script.
+  if (env["npm_lifecycle_event"]?.replace(/^migrate:/, "") !== command.name()) return;
+  for (const option of command.options) {
+    const flag = option.long?.replace(/^--/, "") ?? "";
+    if (OUT_OF_SIGHT.includes(flag) || command.getOptionValueSource(option.attributeName()) === "cli")
+      continue;
+    const names = [flag, NPM_READS[flag] ?? flag].map((name) => `npm_config_${name.replaceAll("-", "_")}`);
+    if (names.every((name) => env[name] === undefined)) continue;
+    throw new MigrationError("USAGE", `npm took --${flag} for itself; nothing was run`, {
+      hint: `Flags go behind two dashes: ${commandLine(command.name(), `--${flag} …`)}`,
+    });
+  }
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { MigrationError } from "../core/index.ts";
+import { Hint, MigrationError } from "../core/index.ts";
 import { type Migrator, maskedPlan } from "../engine/index.ts";
 
 /**
@@ -88,8 +88,8 @@ export const COMMANDS = {
     check: (input) => {
       const downOnly = input.batch ? "batch" : input.from && "from";
       if (input.down || !downOnly) return;
-      throw new MigrationError("USAGE", `${downOnly} is about undoing, and down is not given`, {
-        hint: `Add down, or leave ${downOnly} out.`,
+      throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
+        hint: Hint.of`Add ${Hint.field("down")}, or leave ${Hint.field(downOnly)} out.`,
       });
     },
     run: async (migrator, { down, ...extent }) =>

@@ -2,7 +2,7 @@
  * Runs one command after another in one process: a request over IPC, an answer when it has ended. What a command
  * prints goes to this process's own outputs; a mark at the end of each tells that all of it has been read.
  */
-import { main } from "../../lib/cli/index.ts";
+import { main } from "../../lib/cli/main.ts";
 import type { CommandAnswer, CommandRequest } from "./shared-process.ts";
 
 process.setSourceMapsEnabled(true);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { withinBound } from "../../lambda/operate/bound.ts";
+import { withinBound } from "../../lambda/operate/answer.ts";
 
 const LIMIT = 10_000;
 const sizeOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

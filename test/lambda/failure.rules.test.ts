@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { outlookOf, toDeployFailure } from "../../lambda/deploy/failure.ts";
-import { cut } from "../../lambda/runtime/cut.ts";
+import { cut } from "../../lambda/runtime/custom-resource.ts";
 import type { Invocation } from "../../lambda/runtime/invocation.ts";
-import { createLog } from "../../lambda/runtime/log.ts";
+import { createLog } from "../../lambda/runtime/invocation.ts";
 import { createRedactor } from "../../lambda/runtime/redactor.ts";
 import { type ErrorDetails, MigrationError } from "../../lib/core/index.ts";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
-import { compareDump, readDump } from "../../lib/cli/output/dump-file.ts";
+import { compareDump, readDump } from "../../lib/cli/commands/dump.ts";
 import { diffCatalogs, readCatalog } from "../../lib/review/catalog/index.ts";
 import { dumpSchema } from "../../lib/review/dump/index.ts";
 import { applyMigration } from "../migrations/metadata.ts";

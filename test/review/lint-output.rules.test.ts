@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { createColors } from "picocolors";
-import { renderGithub, renderLint } from "../../lib/cli/output/lint-report.ts";
+import { renderGithub, renderLint } from "../../lib/cli/commands/lint.ts";
 import type { LintFinding, LintReport } from "../../lib/review/lint/index.ts";
 
 const FINDING: LintFinding = {

@@ -1,10 +1,10 @@
 import { tmpdir } from "node:os";
 import { describe, expect, test } from "@jest/globals";
-import { renderVerify, withHint } from "../../lib/cli/output/verify-report.ts";
-import { chooseScratch } from "../../lib/cli/settings/scratch.ts";
+import { renderVerify, withHint } from "../../lib/cli/commands/verify.ts";
+import { chooseScratch } from "../../lib/cli/settings/target.ts";
 import { scratchOn } from "../../lib/review/verify/index.ts";
 import { environmentOf, jsonOf, runCommand, until, writeProject } from "../cli/command.ts";
-import { createWorld } from "../cli/world.ts";
+import { createIo } from "../cli/process-io.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { statuses, verify } from "./verify-run.ts";
@@ -183,7 +183,7 @@ describe("verify on a server that others use", () => {
 
   test("a shadow database on the server of the settings is fenced, one elsewhere and the embedded one are not", async () => {
     const fenced = async (env: Record<string, string>) => {
-      const { scratch } = await chooseScratch({ ...createWorld(undefined, env), cwd: tmpdir() }, {});
+      const { scratch } = await chooseScratch({ ...createIo(undefined, env), cwd: tmpdir() }, {});
       return scratch.fenced;
     };
     const settings = { DATABASE_HOST: "localhost", DATABASE_PORT: "5999" };

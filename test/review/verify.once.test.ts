@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
-import { renderVerify } from "../../lib/cli/output/verify-report.ts";
+import { renderVerify } from "../../lib/cli/commands/verify.ts";
 import type { ConnectionSettings } from "../../lib/postgres/index.ts";
 import { scratchOn, shadowAt, type VerifiedMigration } from "../../lib/review/verify/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";

@@ -4,9 +4,8 @@ import { MigrationError } from "../../core/index.ts";
 import { createMigration, type MigrationLanguage } from "../../folder/index.ts";
 import { choice, defineCommand, toggle } from "../command.ts";
 import { FOLDER_FLAGS, JSON_FLAG, listingOptions } from "../flags.ts";
-import { printJson } from "../output/json.ts";
-import { createPrinter } from "../output/printer.ts";
-import { commandLine, EXIT } from "../world.ts";
+import { createPrinter, printJson } from "../output/printer.ts";
+import { commandLine, EXIT } from "../process-io.ts";
 
 /** Named here too, because loading the bundle would cost every command. */
 const LANGUAGES = ["ts", "js", "mjs", "cjs", "mts", "sql"] as const satisfies MigrationLanguage[];
@@ -28,8 +27,8 @@ export const create = defineCommand({
     ...FOLDER_FLAGS,
     ...JSON_FLAG,
   },
-  run: async (world, flags, { name: words }) => {
-    const dir = resolve(world.cwd, flags.migrationsDir);
+  run: async (io, flags, { name: words }) => {
+    const dir = resolve(io.cwd, flags.migrationsDir);
     if (flags.sql && flags.language !== undefined && flags.language !== "sql") {
       throw new MigrationError("USAGE", `--sql and --language ${flags.language} exclude each other`, {
         hint: "Give one of them.",
@@ -37,13 +36,13 @@ export const create = defineCommand({
     }
     const language = flags.sql ? "sql" : (flags.language ?? "ts");
     const created = await createMigration({ dir, name: words.join("-"), language, ...listingOptions(flags) });
-    const file = relative(world.cwd, created.file);
+    const file = relative(io.cwd, created.file);
     if (flags.json) {
-      printJson(world, "create", { name: created.name, file });
+      printJson(io, "create", { name: created.name, file });
       return EXIT.done;
     }
-    const printer = createPrinter(world, world.stdout);
-    const where = flags.migrationsDir === "migrations" ? "" : `-m ${relative(world.cwd, dir)}`;
+    const printer = createPrinter(io, io.stdout);
+    const where = flags.migrationsDir === "migrations" ? "" : `-m ${relative(io.cwd, dir)}`;
     printer.line(`Created ${file}`);
     printer.line(
       `Fill in its up and down; ${commandLine("plan", where)} then shows the SQL, ${commandLine("up", where)} runs it.`,

@@ -7,11 +7,10 @@ import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../../review/catalog/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
 import { JSON_FLAG } from "../flags.ts";
-import { printJson } from "../output/json.ts";
-import { createPrinter } from "../output/printer.ts";
+import { createPrinter, printJson } from "../output/printer.ts";
+import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget } from "../settings/target.ts";
 import { readVariables } from "../settings/variables.ts";
-import { commandLine, EXIT, type World } from "../world.ts";
 
 /** The commands on the embedded Postgres of the project, and psql. */
 export const databaseCommands = [
@@ -20,21 +19,21 @@ export const databaseCommands = [
     summary: "start the embedded Postgres of this project",
     input: {},
     flags: JSON_FLAG,
-    run: (world, flags) => start(world, flags),
+    run: (io, flags) => start(io, flags),
   }),
   defineCommand({
     name: "db:stop",
     summary: "stop it; the data stays",
     input: {},
     flags: JSON_FLAG,
-    run: (world, flags) => stop(world, flags),
+    run: (io, flags) => stop(io, flags),
   }),
   defineCommand({
     name: "db:reset",
     summary: "stop it and delete its data",
     input: {},
     flags: JSON_FLAG,
-    run: (world, flags) => reset(world, flags),
+    run: (io, flags) => reset(io, flags),
   }),
   defineCommand({
     name: "db:psql",
@@ -49,18 +48,18 @@ export const databaseCommands = [
       },
     },
     flags: { local: toggle("--local", "on the embedded Postgres of this project") },
-    run: (world, flags, input) => psql(world, flags, input.arguments),
+    run: (io, flags, input) => psql(io, flags, input.arguments),
   }),
 ];
 
 type LocalFlags = Values<typeof JSON_FLAG>;
 
 /** `db:start`: starts the embedded Postgres, or finds it running. */
-async function start(world: World, flags: LocalFlags): Promise<number> {
-  const server = await startLocal({ projectDir: world.cwd });
+async function start(io: ProcessIo, flags: LocalFlags): Promise<number> {
+  const server = await startLocal({ projectDir: io.cwd });
   const { host, port, database, user } = server.connection;
   if (flags.json) {
-    printJson(world, "db:start", {
+    printJson(io, "db:start", {
       started: server.started,
       major: server.major,
       host,
@@ -70,7 +69,7 @@ async function start(world: World, flags: LocalFlags): Promise<number> {
     });
     return EXIT.done;
   }
-  const printer = createPrinter(world, world.stdout);
+  const printer = createPrinter(io, io.stdout);
   const state = server.started ? "started" : "already runs";
   printer.line(`Postgres ${server.major} ${state} on ${host}:${port} (database ${database}, user ${user}).`);
   printer.line(`Its data is in ${server.dataDir}.`);
@@ -80,19 +79,19 @@ async function start(world: World, flags: LocalFlags): Promise<number> {
 }
 
 /** `db:stop`: stops the embedded Postgres; its data stays. */
-async function stop(world: World, flags: LocalFlags): Promise<number> {
-  const { stopped } = await stopLocal({ projectDir: world.cwd });
-  if (flags.json) printJson(world, "db:stop", { stopped });
-  else createPrinter(world, world.stdout).line(stopped ? "Stopped. The data stays." : "It was not running.");
+async function stop(io: ProcessIo, flags: LocalFlags): Promise<number> {
+  const { stopped } = await stopLocal({ projectDir: io.cwd });
+  if (flags.json) printJson(io, "db:stop", { stopped });
+  else createPrinter(io, io.stdout).line(stopped ? "Stopped. The data stays." : "It was not running.");
   return EXIT.done;
 }
 
 /** `db:reset`: stops the embedded Postgres and deletes its data. No other database is ever touched. */
-async function reset(world: World, flags: LocalFlags): Promise<number> {
-  await resetLocal({ projectDir: world.cwd });
-  if (flags.json) printJson(world, "db:reset", {});
+async function reset(io: ProcessIo, flags: LocalFlags): Promise<number> {
+  await resetLocal({ projectDir: io.cwd });
+  if (flags.json) printJson(io, "db:reset", {});
   else
-    createPrinter(world, world.stdout).line(
+    createPrinter(io, io.stdout).line(
       "The embedded database and its data are gone; the next start makes a new one.",
     );
   return EXIT.done;
@@ -100,25 +99,25 @@ async function reset(world: World, flags: LocalFlags): Promise<number> {
 
 /** `db:psql`: opens psql on the database that the other commands use. */
 async function psql(
-  world: World,
+  io: ProcessIo,
   flags: { readonly local?: boolean },
   args: readonly string[] = [],
 ): Promise<number> {
-  const { connection, notes } = await chooseTarget(world, flags);
-  for (const note of notes) createPrinter(world, world.stderr).line(note);
+  const { connection, notes } = await chooseTarget(io, flags);
+  for (const note of notes) createPrinter(io, io.stderr).line(note);
   // psql would give the password to any server that asks for it in clear text; before version 16 nothing stops it.
-  await connectTo(connection, world.signal).then(closeClient);
+  await connectTo(connection, io.signal).then(closeClient);
   const { host, port, database, user, password, tls } = connection;
   // The password goes by the environment: arguments are visible to every user of the machine.
   const env = {
-    ...world.env,
+    ...io.env,
     PGPASSWORD: password,
     PGSSLMODE: tls.mode,
-    ...(tls.mode === "disable" ? { PGREQUIREAUTH: "!password,!md5" } : { PGSSLROOTCERT: caFile(world) }),
+    ...(tls.mode === "disable" ? { PGREQUIREAUTH: "!password,!md5" } : { PGSSLROOTCERT: caFile(io) }),
   };
   const where = ["-h", host, "-p", String(port), "-U", user, "-d", database];
   // psql stops a query on Ctrl-C and stays.
-  world.leaveInterruptsToChild();
+  io.leaveInterruptsToChild();
   return new Promise((resolve, reject) => {
     const child = spawn("psql", [...where, ...args], { stdio: "inherit", env });
     child.once("error", (cause) =>
@@ -129,10 +128,10 @@ async function psql(
 }
 
 /** `system`: what the machine trusts, as Node does without a file (psql 16 and newer). */
-function caFile(world: World): string {
-  const { environment, dotEnv } = readVariables(world.env, world.cwd);
+function caFile(io: ProcessIo): string {
+  const { environment, dotEnv } = readVariables(io.env, io.cwd);
   const file = environment["DATABASE_SSL_CA"] ?? dotEnv["DATABASE_SSL_CA"];
-  return file === undefined ? "system" : resolvePath(world.cwd, file);
+  return file === undefined ? "system" : resolvePath(io.cwd, file);
 }
 
 function notInstalled({ host, port, database, user }: ConnectionSettings, cause: unknown): MigrationError {

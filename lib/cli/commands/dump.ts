@@ -1,19 +1,21 @@
+import { randomBytes } from "node:crypto";
+import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { createTwoFilesPatch } from "diff";
 import * as v from "valibot";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import { closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf } from "../../review/catalog/index.ts";
-import { dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
+import { DUMP_MARK, dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
+import { readProvenance } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { colorDifference, compareDump, readDump, writeDump } from "../output/dump-file.ts";
-import { printJson } from "../output/json.ts";
-import { createPrinter, type Printer } from "../output/printer.ts";
-import { readProvenance } from "../provenance.ts";
+import { fileSystemError } from "../output/file-system-error.ts";
+import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
+import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
-import { commandLine, EXIT, type World } from "../world.ts";
 
 const DUMP_FLAGS = {
   output: {
@@ -34,44 +36,44 @@ export const dump = defineCommand({
   summary: "write the schema of the database to a file, the same for the same schema",
   input: {},
   flags: DUMP_FLAGS,
-  run: (world, flags) => writeSchema(world, flags),
+  run: (io, flags) => writeSchema(io, flags),
 });
 
-async function writeSchema(world: World, flags: DumpFlags): Promise<number> {
+async function writeSchema(io: ProcessIo, flags: DumpFlags): Promise<number> {
   const toStdout = flags.output === "-";
   if (toStdout && (flags.json || flags.check)) {
     throw new MigrationError("USAGE", `--output - goes with neither --json nor --check`, {
       hint: "Name a file.",
     });
   }
-  const printer = createPrinter(world, flags.json || toStdout ? world.stderr : world.stdout);
-  const target = await chooseTarget(world, flags);
-  const remarks = createPrinter(world, world.stderr);
+  const printer = createPrinter(io, flags.json || toStdout ? io.stderr : io.stdout);
+  const target = await chooseTarget(io, flags);
+  const remarks = createPrinter(io, io.stderr);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
-  const schema = await readSchema(world, target, flags);
-  const pending = await readPending(world, target, flags);
-  if (flags.check) return check(world, flags, schema, { printer, pending });
-  if (toStdout) world.stdout.write(schema.sql);
-  else await writeDump(resolve(world.cwd, flags.output), schema.sql, { force: flags.force === true });
+  const schema = await readSchema(io, target, flags);
+  const pending = await readPending(io, target, flags);
+  if (flags.check) return check(io, flags, schema, { printer, pending });
+  if (toStdout) io.stdout.write(schema.sql);
+  else await writeDump(resolve(io.cwd, flags.output), schema.sql, { force: flags.force === true });
   const { omitted } = schema;
-  if (flags.json) printJson(world, "dump", { output: flags.output, omitted, pending, difference: null });
+  if (flags.json) printJson(io, "dump", { output: flags.output, omitted, pending, difference: null });
   else if (!toStdout) printer.line(`Wrote ${flags.output}.`);
   remark(printer, omitted, pending);
   return EXIT.done;
 }
 
 async function check(
-  world: World,
+  io: ProcessIo,
   flags: DumpFlags,
   { sql, omitted }: SchemaDump,
   { printer, pending }: { readonly printer: Printer; readonly pending: readonly string[] },
 ): Promise<number> {
-  const file = await readDump(resolve(world.cwd, flags.output));
+  const file = await readDump(resolve(io.cwd, flags.output));
   const difference = compareDump(flags.output, file ?? "", sql);
   const ok = difference === undefined;
   if (flags.json) {
-    const found = { output: flags.output, exists: file !== undefined, omitted, pending };
-    printJson(world, "dump", { ...found, difference: difference ?? null, ok });
+    const result = { output: flags.output, exists: file !== undefined, omitted, pending };
+    printJson(io, "dump", { ...result, difference: difference ?? null, ok });
   } else if (file === undefined) {
     printer.line(`${flags.output} does not exist: ${commandLine("dump")} writes it.`);
   } else if (difference !== undefined) {
@@ -93,8 +95,8 @@ function remark(printer: Printer, omitted: readonly string[], pending: readonly 
   );
 }
 
-async function readSchema(world: World, target: Target, flags: DumpFlags): Promise<SchemaDump> {
-  const client = await connectTo(target.connection, world.signal);
+async function readSchema(io: ProcessIo, target: Target, flags: DumpFlags): Promise<SchemaDump> {
+  const client = await connectTo(target.connection, io.signal);
   try {
     return await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) });
   } finally {
@@ -102,20 +104,88 @@ async function readSchema(world: World, target: Target, flags: DumpFlags): Promi
   }
 }
 
-/** Names of pending migrations. A schema can be written where there is no folder, or none that can be read. */
-async function readPending(world: World, target: Target, flags: DumpFlags): Promise<string[]> {
+/** Names of pending migrations; none if the folder cannot be read, without which a schema can be dumped too. */
+async function readPending(io: ProcessIo, target: Target, flags: DumpFlags): Promise<string[]> {
   try {
-    const source = await openFolder(resolve(world.cwd, flags.migrationsDir), listingOptions(flags));
+    const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
     const migrator = new Migrator({
       connection: target.connection,
       source,
       provenance: readProvenance(source.dir),
       options: engineOptions(flags),
-      signal: world.signal,
+      signal: io.signal,
     });
     const { migrations } = await migrator.status();
     return migrations.filter(({ state }) => state === "pending").map(({ name }) => name);
   } catch {
     return [];
   }
+}
+
+/** Undefined if there is no file. Git may have changed the line endings. */
+export async function readDump(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, "utf8")).replace(/\r\n/g, "\n");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw fileSystemError(error) ?? error;
+  }
+}
+
+/**
+ * Writes the whole file or nothing: if the disk is full, the old file stays.
+ * @throws MigrationError `USAGE` if it cannot be written, or if `dump` did not write the existing file
+ */
+async function writeDump(path: string, sql: string, { force = false } = {}): Promise<void> {
+  try {
+    // A pipe or a device such as /dev/stdout cannot be replaced.
+    if (await isSpecial(path)) return await writeFile(path, sql);
+    const text = await readDump(path);
+    if (!force && text !== undefined && text.trim() !== "" && !text.startsWith(DUMP_MARK))
+      throw notOurs(path);
+    const file = text === undefined ? path : await realpath(path);
+    await replace(file, sql);
+  } catch (error) {
+    throw fileSystemError(error) ?? error;
+  }
+}
+
+async function isSpecial(path: string): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined);
+  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+}
+
+async function replace(file: string, sql: string): Promise<void> {
+  const temporary = `${file}.${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    await writeFile(temporary, sql, { flag: "wx" });
+    await rename(temporary, file);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+function notOurs(path: string): MigrationError {
+  return new MigrationError("USAGE", `${path} was not written by dump, and would be overwritten`, {
+    hint: "Choose another file with --output, or pass --force to replace it.",
+  });
+}
+
+/** The differences of a file from the schema as a unified diff; undefined if there are none. */
+export function compareDump(path: string, file: string, sql: string): string | undefined {
+  if (file === sql) return undefined;
+  return createTwoFilesPatch(path, path, file, sql, "as it is", "as it should be");
+}
+
+function colorDifference(difference: string, colors: Colors): string {
+  return difference
+    .split("\n")
+    .map((line) => {
+      if (/^(?:\+\+\+|---|===)/.test(line)) return colors.bold(line);
+      if (line.startsWith("+")) return colors.green(line);
+      if (line.startsWith("-")) return colors.red(line);
+      return line.startsWith("@@") ? colors.cyan(line) : line;
+    })
+    .join("\n");
 }

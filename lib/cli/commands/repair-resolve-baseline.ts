@@ -2,12 +2,11 @@ import { COMMANDS } from "../../commands/index.ts";
 import { MigrationError, type SettleReport } from "../../core/index.ts";
 import type { Migrator } from "../../engine/index.ts";
 import { defineCommand, toggle } from "../command.ts";
+import { withContext } from "../context.ts";
 import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
-import { printJson } from "../output/json.ts";
-import { amount, listNames } from "../output/names.ts";
 import type { Printer } from "../output/printer.ts";
-import { commandLine, EXIT, type World } from "../world.ts";
-import { withContext } from "./context.ts";
+import { amount, listNames, printJson } from "../output/printer.ts";
+import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 
 const SHOWN_NAMES = 10;
 
@@ -22,8 +21,8 @@ export const repair = defineCommand({
     note,
   },
   flags: RUN_FLAGS,
-  run: (world, flags, input) =>
-    settle(world, { command: "repair", flags, print: printRepair }, (migrator) =>
+  run: (io, flags, input) =>
+    settle(io, { command: "repair", flags, print: printRepair }, (migrator) =>
       COMMANDS.repair.run(migrator, input),
     ),
 });
@@ -48,13 +47,13 @@ export const resolve = defineCommand({
     reverted: toggle("--reverted", "you have taken back what it did"),
     ...RUN_FLAGS,
   },
-  run: (world, flags, input) => {
+  run: (io, flags, input) => {
     const outcome = outcomeOf(flags);
     const print = (printer: Printer) =>
       printer.line(
         `${input.migration} ${SETTLED[outcome]}. ${commandLine("status")} shows where the database is.`,
       );
-    return settle(world, { command: "resolve", flags, print }, (migrator) =>
+    return settle(io, { command: "resolve", flags, print }, (migrator) =>
       COMMANDS.resolve.run(migrator, { ...input, outcome }),
     );
   },
@@ -89,8 +88,8 @@ export const baseline = defineCommand({
   summary: COMMANDS.baseline.summary,
   input: { to: { ...COMMANDS.baseline.fields.to, written: "--to <name>" }, note },
   flags: RUN_FLAGS,
-  run: (world, flags, input) =>
-    settle(world, { command: "baseline", flags, print: printBaseline }, (migrator) =>
+  run: (io, flags, input) =>
+    settle(io, { command: "baseline", flags, print: printBaseline }, (migrator) =>
       COMMANDS.baseline.run(migrator, input),
     ),
 });
@@ -111,14 +110,13 @@ interface Settling {
 }
 
 function settle(
-  world: World,
+  io: ProcessIo,
   { command, flags, print }: Settling,
   run: (migrator: Migrator) => Promise<SettleReport>,
 ): Promise<number> {
-  const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+  return withContext(io, flags, async ({ migrator, printer }) => {
     const report = await run(migrator);
-    if (flags.json) printJson(world, command, report);
+    if (flags.json) printJson(io, command, report);
     else print(printer, report);
     return EXIT.done;
   });

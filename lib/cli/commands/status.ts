@@ -1,11 +1,12 @@
 import { COMMANDS } from "../../commands/index.ts";
-import type { StatusReport } from "../../core/index.ts";
+import type { MigrationState, MigrationStatus, StatusReport } from "../../core/index.ts";
+import { describeSession } from "../../postgres/index.ts";
 import { defineCommand, toggle } from "../command.ts";
+import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
-import { printJson } from "../output/json.ts";
-import { printStatus } from "../output/status.ts";
-import { EXIT } from "../world.ts";
-import { withContext } from "./context.ts";
+import { printFindings } from "../output/hints.ts";
+import { type Colors, type Printer, printJson, visibleAll } from "../output/printer.ts";
+import { commandLine, EXIT } from "../process-io.ts";
 
 export const status = defineCommand({
   name: "status",
@@ -16,19 +17,109 @@ export const status = defineCommand({
     all: toggle("--all", "show old applied migrations too"),
     ...DATABASE_FLAGS,
   },
-  run: (world, flags, input) => {
-    const remarksTo = flags.json ? world.stderr : world.stdout;
-    return withContext(world, flags, { remarksTo }, async ({ migrator, printer }) => {
+  run: (io, flags, input) =>
+    withContext(io, flags, async ({ migrator, printer }) => {
       const report = await COMMANDS.status.run(migrator, input);
       const exitCode = flags.check && hasWork(report) ? EXIT.workFound : EXIT.done;
-      if (flags.json) printJson(world, "status", { ok: exitCode === EXIT.done, ...report });
-      else printStatus(printer, report, { all: flags.all === true, width: world.stdout.columns });
+      if (flags.json) printJson(io, "status", { ok: exitCode === EXIT.done, ...report });
+      else printStatus(printer, report, { all: flags.all === true, width: io.stdout.columns });
       return exitCode;
-    });
-  },
+    }),
 });
 
-/** Anything but applied migrations is work, except a database that newer code has taken ahead. */
+/** Everything but applied migrations is work. Migrations that only newer code has (ahead) are not. */
 function hasWork({ counts }: StatusReport): boolean {
   return counts.pending + counts.changed + counts.partial + counts.missing > 0;
+}
+
+const PAINT: Record<MigrationState, (colors: Colors) => (text: string) => string> = {
+  applied: (colors) => colors.green,
+  pending: (colors) => colors.yellow,
+  changed: (colors) => colors.red,
+  partial: (colors) => colors.red,
+  missing: (colors) => colors.red,
+  ahead: (colors) => colors.magenta,
+};
+
+/** How many migrations of each state are listed. */
+const SHOWN = 20;
+const STATE_COLUMN = "applied".length + 2;
+
+interface StatusLayout {
+  /** List every migration. */
+  readonly all: boolean;
+  /** Columns of the terminal; undefined if lines may have any length. */
+  readonly width: number | undefined;
+}
+
+function printStatus(printer: Printer, status: StatusReport, layout: StatusLayout): void {
+  const report = visibleAll(status);
+  const { migrations, counts, refusals } = report;
+  if (migrations.length === 0) {
+    printer.line(`No migrations yet: ${commandLine("create", "<name>")} writes the first one.`);
+    return;
+  }
+  for (const line of table(migrations, printer.colors, layout)) printer.verbatim(line);
+  printer.line();
+  printer.line(summary(report));
+  if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
+  if (report.running === null && counts.pending > 0 && refusals.length === 0) {
+    printer.line(`${commandLine("plan")} shows the SQL of what is pending, ${commandLine("up")} applies it.`);
+  }
+  printFindings(printer, report);
+}
+
+/** One line for each migration. The state comes first: behind a long name it could be out of sight. */
+function table(
+  migrations: readonly MigrationStatus[],
+  colors: Colors,
+  { all, width }: StatusLayout,
+): string[] {
+  const shown = all ? new Set(migrations) : listed(migrations);
+  const longest = Math.max(...[...shown].map(({ name }) => name.length));
+  const hasRoom =
+    width === undefined || 2 + STATE_COLUMN + longest + 2 + "2026-01-01 00:00:00 UTC".length <= width;
+  const lines: string[] = [];
+  let hidden = 0;
+  const endGap = () => {
+    if (hidden > 0) lines.push(colors.dim(`  … ${hidden} more (--all shows them)`));
+    hidden = 0;
+  };
+  for (const migration of migrations) {
+    if (!shown.has(migration)) {
+      hidden += 1;
+      continue;
+    }
+    endGap();
+    const { name, state } = migration;
+    const note = noteOf(migration, hasRoom);
+    const rest = note === "" ? name : `${name.padEnd(longest)}  ${colors.dim(note)}`;
+    lines.push(`  ${PAINT[state](colors)(state.padEnd(STATE_COLUMN))}${rest}`);
+  }
+  endGap();
+  return lines;
+}
+
+/** The newest applied migrations, and the first ones of every other state. */
+function listed(migrations: readonly MigrationStatus[]): Set<MigrationStatus> {
+  const shown = new Set<MigrationStatus>();
+  for (const state of Object.keys(PAINT)) {
+    const same = migrations.filter((migration) => migration.state === state);
+    const part = state === "applied" ? same.slice(-SHOWN) : same.slice(0, SHOWN);
+    for (const migration of part) shown.add(migration);
+  }
+  return shown;
+}
+
+function noteOf({ appliedAt, statement, statements }: MigrationStatus, hasRoom: boolean): string {
+  if (statement !== undefined) {
+    const reached = statements === undefined ? statement : `${statement} of ${statements}`;
+    return `${reached} ${(statements ?? statement) === 1 ? "statement" : "statements"} done`;
+  }
+  return appliedAt === null || !hasRoom ? "" : `${appliedAt.slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function summary({ counts, head }: StatusReport): string {
+  const parts = Object.entries(counts).flatMap(([state, count]) => (count > 0 ? [`${count} ${state}`] : []));
+  return `${parts.join(", ")}; ${head === null ? "nothing is applied yet" : `head is ${head}`}.`;
 }

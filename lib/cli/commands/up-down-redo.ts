@@ -1,14 +1,13 @@
 import { COMMANDS } from "../../commands/index.ts";
 import type { RunReport } from "../../core/index.ts";
-import type { Migrator } from "../../engine/index.ts";
+import type { Extent, Migrator } from "../../engine/index.ts";
 import { count, defineCommand, parsed, toggle } from "../command.ts";
+import { withContext } from "../context.ts";
 import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
-import { printJson } from "../output/json.ts";
-import { printReport, type RunCommand } from "../output/report.ts";
-import { isOwnDatabase } from "../settings/advise.ts";
-import type { Target } from "../settings/target.ts";
-import { EXIT, type World } from "../world.ts";
-import { withContext } from "./context.ts";
+import { printFindings } from "../output/hints.ts";
+import { amount, duration, listNames, type Printer, printJson, visibleAll } from "../output/printer.ts";
+import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
+import { isOwnDatabase, type Target } from "../settings/target.ts";
 import { showPlan } from "./plan.ts";
 
 const dryRun = toggle("--dry-run", "show the SQL, run nothing");
@@ -24,10 +23,10 @@ export const up = defineCommand({
     fake: { ...upFields.fake, written: "--fake" },
   },
   flags: { dryRun, ...RUN_FLAGS },
-  run: (world, flags, input) => {
+  run: (io, flags, input) => {
     const { fake, ...extent } = input;
-    if (flags.dryRun) return showPlan(world, flags, extent);
-    return run(world, { command: "up", flags, extent, fake }, (migrator) => COMMANDS.up.run(migrator, input));
+    if (flags.dryRun) return showPlan(io, flags, extent);
+    return run(io, { command: "up", flags, extent, fake }, (migrator) => COMMANDS.up.run(migrator, input));
   },
 });
 
@@ -48,10 +47,10 @@ export const down = defineCommand({
     fake: { ...downFields.fake, written: "--fake" },
   },
   flags: { dryRun, ...RUN_FLAGS },
-  run: (world, flags, input) => {
+  run: (io, flags, input) => {
     const { fake, ...extent } = input;
-    if (flags.dryRun) return showPlan(world, flags, { ...extent, down: true });
-    return run(world, { command: "down", flags, extent, fake }, (migrator) =>
+    if (flags.dryRun) return showPlan(io, flags, { ...extent, down: true });
+    return run(io, { command: "down", flags, extent, fake }, (migrator) =>
       COMMANDS.down.run(migrator, input),
     );
   },
@@ -62,10 +61,10 @@ export const redo = defineCommand({
   summary: COMMANDS.redo.summary,
   input: undoInput,
   flags: RUN_FLAGS,
-  // Where a migration is being written, its down changes with it: what was applied is undone as it was recorded.
-  run: (world, flags, input) =>
-    run(world, { command: "redo", flags, extent: input }, (migrator, target) =>
-      migrator.redo({ ...input, preferHistory: isOwnDatabase(target, world) }),
+  // On a developer's own database, the down of an edited file may not fit what was applied: the stored one does.
+  run: (io, flags, input) =>
+    run(io, { command: "redo", flags, extent: input }, (migrator, target) =>
+      migrator.redo({ ...input, preferHistory: isOwnDatabase(target, io) }),
     ),
 });
 
@@ -77,15 +76,61 @@ interface Run {
 }
 
 function run(
-  world: World,
+  io: ProcessIo,
   { command, flags, extent, fake = false }: Run,
   perform: (migrator: Migrator, target: Target) => Promise<RunReport>,
 ): Promise<number> {
-  const remarksTo = flags.json ? world.stderr : world.stdout;
-  return withContext(world, flags, { remarksTo }, async ({ migrator, printer, target }) => {
+  return withContext(io, flags, async ({ migrator, printer, target }) => {
     const report = await perform(migrator, target);
-    if (flags.json) printJson(world, command, report);
+    if (flags.json) printJson(io, command, report);
     else printReport(printer, { command, extent, report, fake });
     return EXIT.done;
   });
+}
+
+type RunCommand = "up" | "down" | "redo";
+
+interface FinishedRun {
+  readonly command: RunCommand;
+  readonly extent: Extent;
+  readonly report: RunReport;
+  readonly fake: boolean;
+}
+
+const TABLES_SHOWN = 12;
+
+/** The last lines of a run: what it did, the state of the database, what comes next. */
+function printReport(printer: Printer, finished: FinishedRun): void {
+  const run = visibleAll(finished);
+  const { completed, head, pending, tables, warnings } = run.report;
+  printer.line(completed.length === 0 ? nothingDone(run) : done(run));
+  const rest = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
+  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${rest}.`);
+  if (tables !== null && tables.length > 0) printer.line(`Tables: ${listNames(tables, TABLES_SHOWN)}.`);
+  if (pending.length > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
+  printFindings(printer, { refusals: [], warnings });
+}
+
+function nothingDone({ command, extent, report: { head, pending } }: FinishedRun): string {
+  const end = extent.to === undefined ? undefined : `"${extent.to}"`;
+  if (command === "up") {
+    if (pending.length > 0) return `Nothing to do: everything as far as ${end ?? "that"} is applied.`;
+    return head === null ? "Nothing to do: there are no migrations yet." : "Nothing to do: all is applied.";
+  }
+  const what = command === "down" ? "undo" : "redo";
+  if (head === null) return `Nothing to ${what}: no migration is applied.`;
+  return `Nothing to ${what}: no migration was applied after ${end ?? "that"}.`;
+}
+
+function done({ command, fake, report: { completed } }: FinishedRun): string {
+  const how = `in ${duration(completed.reduce((sum, { durationMs }) => sum + durationMs, 0))}.`;
+  if (command === "redo") {
+    return `Undid and applied again ${amount(completed.length / 2)} ${how}`;
+  }
+  const number = amount(completed.length);
+  if (fake) {
+    const change = command === "up" ? `Recorded ${number} as applied` : `Took ${number} off the record`;
+    return `${change}; no SQL was run.`;
+  }
+  return `${command === "up" ? "Applied" : "Undid"} ${number} ${how}`;
 }

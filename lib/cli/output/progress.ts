@@ -1,43 +1,39 @@
 import type { Observer, RunEvent } from "../../core/index.ts";
 import { describeSession } from "../../postgres/index.ts";
-import { isTerminal, type Output, type World, widthOf } from "../world.ts";
-import { duration } from "./duration.ts";
-import { type Colors, colorsFor } from "./printer.ts";
-import { createSignOfLife } from "./sign-of-life.ts";
-import { visibleAll } from "./visible.ts";
-import { clip } from "./width.ts";
+import { isTerminal, type Output, type ProcessIo, widthOf } from "../process-io.ts";
+import { type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
-const BLINK_MS = 300;
+/** A shorter step would only make the line flicker. */
+const FLICKER_MS = 300;
 /** Without running any SQL. */
 const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
 const ERASE_LINE = "\r\x1b[2K";
 
-/** Shows a run while it happens: one line a migration, on a terminal from its start and rewritten in place. */
-export function createProgress(world: World, output: Output): Observer {
-  const colors = colorsFor(world, output);
-  const live = isTerminal(world, output) ? createLiveLine(output, colors) : undefined;
+/** Shows a run while it happens: one line for each migration, which a terminal shows from its start and rewrites. */
+export function createProgress(io: ProcessIo, output: Output): Observer {
+  const colors = colorsFor(io, output);
+  const live = isTerminal(io, output) ? createLiveLine(output, colors) : undefined;
   const print = (text: string): void => {
     live?.clear();
     output.write(`${text}\n`);
     live?.show();
   };
-  const plainly = createSignOfLife((text) => print(colors.dim(text)));
-  const running = live ?? plainly;
-  // Mostly over before a line could be read.
-  const building = live === undefined ? plainly : createSignOfLife(live.begin, BLINK_MS);
-  world.signal.addEventListener("abort", () => {
-    // An error of a migration stops a run too; it is told at the end.
-    if (typeof world.signal.reason !== "string") return;
+  const plain = reportWhenSlow((text) => print(colors.dim(text)));
+  const running = live ?? plain;
+  const building = live === undefined ? plain : reportWhenSlow(live.begin, FLICKER_MS);
+  io.signal.addEventListener("abort", () => {
+    // An error in a migration aborts too; it is reported at the end.
+    if (typeof io.signal.reason !== "string") return;
     print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
   });
-  let serverSays = "";
-  return (told) => {
-    const event = visibleAll(told);
+  let serverMessage = "";
+  return (runEvent) => {
+    const event = visibleAll(runEvent);
     if (event.type === "server-starting") {
-      // It is asked again and again; once is enough for a log.
-      if (event.message === serverSays) return;
-      serverSays = event.message;
+      // The connection is tried many times; the same message is printed once.
+      if (event.message === serverMessage) return;
+      serverMessage = event.message;
     }
     if (event.type === "building") return building.begin(describeWork(event));
     if (event.type === "built") {
@@ -50,7 +46,7 @@ export function createProgress(world: World, output: Output): Observer {
   };
 }
 
-/** The line of what is being done now. It never wraps: only one line can be erased. */
+/** The line about the current step. It never wraps, because only one line can be erased. */
 function createLiveLine(output: Output, colors: Colors) {
   let current: { text: string; startedAt: number; timer: NodeJS.Timeout } | undefined;
   const clear = () => {
@@ -87,13 +83,13 @@ function describeWork({ type, migration, direction }: Work): string {
     : `  … ${VERBS[direction][0]} ${migration}`;
 }
 
-/** Says only what takes long, for commands whose output is not about single migrations. */
-export function createWatch(world: World, output: Output): Observer {
-  const colors = colorsFor(world, output);
-  const underWay = createSignOfLife((text) => output.write(`${colors.dim(text)}\n`));
+/** Reports slow steps only, for commands whose output is not about single migrations. */
+export function createWatch(io: ProcessIo, output: Output): Observer {
+  const colors = colorsFor(io, output);
+  const slow = reportWhenSlow((text) => output.write(`${colors.dim(text)}\n`));
   return (event) => {
-    if (event.type === "started" || event.type === "building") underWay.begin(describeWork(event));
-    if (event.type === "built" || event.type === "finished" || event.type === "failed") underWay.end();
+    if (event.type === "started" || event.type === "building") slow.begin(describeWork(event));
+    if (event.type === "built" || event.type === "finished" || event.type === "failed") slow.end();
   };
 }
 
@@ -127,4 +123,25 @@ function describe(
     case "warning":
       return colors.yellow(`  warning: ${event.message}`);
   }
+}
+
+/** After this time without output, a reader wonders whether the command hangs. */
+export const SLOW_MS = 5_000;
+
+/** Prints what is being done once it takes long, for output that cannot be rewritten. */
+export interface SlowReport {
+  begin(text: string): void;
+  end(): void;
+}
+
+export function reportWhenSlow(print: (text: string) => void, afterMs = SLOW_MS): SlowReport {
+  let timer: NodeJS.Timeout | undefined;
+  const end = () => clearTimeout(timer);
+  return {
+    begin: (text) => {
+      end();
+      timer = setTimeout(() => print(text), afterMs).unref();
+    },
+    end,
+  };
 }

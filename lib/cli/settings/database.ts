@@ -1,17 +1,18 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../postgres/index.ts";
-import { isLoopback, readHost, readPort } from "./address.ts";
-import { readTls } from "./tls.ts";
-import { type Address, readUrl } from "./url.ts";
+import type { ConnectionSettings, TlsSettings } from "../../postgres/index.ts";
+import { type Address, isLoopback, readHost, readPort, readUrl, type SslMode } from "./url.ts";
 import { ADDRESS, type Variables } from "./variables.ts";
 
 export interface DatabaseSettings {
   readonly connection: ConnectionSettings;
-  /** True when no variable says anything about a database, so that the defaults are only a guess. */
+  /** True if no variable names a database, so that the defaults are a guess. */
   readonly guessed: boolean;
-  /** Where its address is set, for people: `.env`, `the environment`, both, or `the defaults`. */
+  /** Where the address is set: `.env`, `the environment`, both, or `the defaults`. */
   readonly origin: string;
-  /** What is done otherwise than the settings say. */
+  /** Settings that are not followed to the letter. */
   readonly notes: readonly string[];
 }
 
@@ -22,7 +23,7 @@ const PARTS = ADDRESS.filter((name) => name !== "DATABASE_URL");
 /** Reads `DATABASE_*`, from the environment before `.env`. @throws MigrationError `USAGE` */
 export function readDatabaseSettings(variables: Variables, cwd: string): DatabaseSettings {
   const names = Object.values(variables).flatMap((values) => Object.keys(values));
-  const values = choose(variables);
+  const values = merge(variables);
   const url = values["DATABASE_URL"];
   const { sslMode, sslRootCert, ...address } = url === undefined ? readParts(values) : readUrl(url);
   const loopback = isLoopback(address.host);
@@ -35,7 +36,7 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   };
 }
 
-/** Hosted services hand URLs out with modes that check less than is checked here. */
+/** URLs of hosted services often have a mode that verifies less than this program does. */
 function stricterNote(values: Values, sslMode: Address["sslMode"]): string[] {
   if ("DATABASE_SSL" in values || (sslMode !== "require" && sslMode !== "verify-ca")) return [];
   return [
@@ -52,8 +53,8 @@ function originOf({ environment, dotEnv }: Variables, values: Values): string {
   return fromDotEnv ? ".env" : "the defaults";
 }
 
-/** One map of variables; a URL in the environment replaces the parts of a `.env`. */
-function choose({ environment, dotEnv }: Variables): Values {
+/** Merges the variables: a URL in the environment replaces the parts in `.env`. */
+function merge({ environment, dotEnv }: Variables): Values {
   const hasParts = PARTS.some((name) => name in environment);
   if ("DATABASE_URL" in environment && !hasParts) {
     const others = Object.entries(dotEnv).filter(([name]) => !PARTS.includes(name));
@@ -78,4 +79,71 @@ function readParts(values: Values): Address {
     user: values["DATABASE_USER"] ?? DATABASE_DEFAULTS.user,
     password: values["DATABASE_PASSWORD"] ?? DATABASE_DEFAULTS.password,
   };
+}
+
+interface TlsContext {
+  /** Of `DATABASE_URL`; `DATABASE_SSL` takes precedence. */
+  readonly sslMode: SslMode | undefined;
+  /** Of `DATABASE_URL`; `DATABASE_SSL_CA` takes precedence. */
+  readonly sslRootCert: string | undefined;
+  readonly loopback: boolean;
+}
+
+/** The default is verify-full, except on this machine. @throws MigrationError `USAGE` */
+function readTls(
+  values: Readonly<Record<string, string>>,
+  { sslMode, sslRootCert, loopback }: TlsContext,
+  cwd: string,
+): TlsSettings {
+  const certificates = values["DATABASE_SSL_CA"] ?? sslRootCert;
+  // Certificates are set to be verified, also at the local end of a tunnel.
+  const defaultMode = loopback && certificates === undefined ? "disable" : "verify-full";
+  const mode = values["DATABASE_SSL"] ?? sslMode ?? defaultMode;
+  const fromVariable = "DATABASE_SSL" in values;
+  if (mode === "disable") {
+    if (certificates === undefined) return { mode: "disable" };
+    throw contradiction(fromVariable, "DATABASE_SSL_CA" in values);
+  }
+  if (fromVariable && mode !== "verify-full") {
+    throw new MigrationError("USAGE", `DATABASE_SSL must be disable or verify-full, not "${mode}"`, {
+      hint: "Modes between the two do not check who answers; with a CA file verify-full works everywhere.",
+    });
+  }
+  if (certificates === undefined) return { mode: "verify-full" };
+  const source = "DATABASE_SSL_CA" in values ? "DATABASE_SSL_CA" : "sslrootcert in DATABASE_URL";
+  return { mode: "verify-full", ca: [readCertificates(certificates, source, cwd)] };
+}
+
+function contradiction(modeFromVariable: boolean, certificatesFromVariable: boolean): MigrationError {
+  const mode = modeFromVariable ? "DATABASE_SSL=disable" : "sslmode=disable in DATABASE_URL";
+  const certificates = certificatesFromVariable ? "DATABASE_SSL_CA" : "sslrootcert in DATABASE_URL";
+  return new MigrationError("USAGE", `${certificates} names certificates, and ${mode} switches TLS off`, {
+    hint: "Keep one of the two.",
+  });
+}
+
+/** @param source the setting that names the file. If it is the URL, the message does not show the path. */
+function readCertificates(path: string, source: string, cwd: string): string {
+  const bad = (what: string, cause?: unknown) => {
+    const hint =
+      "It holds certificates in PEM form (-----BEGIN CERTIFICATE-----) of the authorities to trust.";
+    const message = `the file named by ${source} ${what}`;
+    return source === "DATABASE_SSL_CA"
+      ? new MigrationError("USAGE", `${message}: ${path}`, { hint, cause })
+      : new MigrationError("USAGE", message, { hint });
+  };
+  let text: string;
+  try {
+    text = readFileSync(resolve(cwd, path), "utf8");
+  } catch (cause) {
+    throw bad("cannot be read", cause);
+  }
+  if (!text.includes("-----BEGIN CERTIFICATE-----")) throw bad("holds no PEM certificate");
+  try {
+    // Node's TLS ignores certificates that it cannot parse, and then trusts none.
+    new X509Certificate(text);
+  } catch (cause) {
+    throw bad("holds a damaged certificate", cause);
+  }
+  return text;
 }

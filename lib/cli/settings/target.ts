@@ -1,37 +1,39 @@
 import { createConnection } from "node:net";
-import { errorCode } from "../../core/index.ts";
+import { errorCode, Hint, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../postgres/index.ts";
-import type { World } from "../world.ts";
+import { type ScratchProvider, scratchOn, shadowAt } from "../../review/verify/index.ts";
+import { commandLine, type ProcessIo } from "../process-io.ts";
 import { readDatabaseSettings } from "./database.ts";
+import { isLoopback } from "./url.ts";
 import { readVariables, type Variables } from "./variables.ts";
 
 /** The database a command works on. */
 export interface Target {
   readonly connection: ConnectionSettings;
-  /** Whether it is the embedded one. */
+  /** Whether it is the embedded database. */
   readonly local: boolean;
-  /** Printed first: which database it is, as whom, and where that is set; then what is odd about the settings. */
+  /** Printed first: the database, the user, where they are set, and warnings about the settings. */
   readonly notes: readonly string[];
 }
 
-export interface TargetFlags {
+interface TargetFlags {
   /** Use the embedded database whatever the settings say. */
   readonly local?: boolean | undefined;
 }
 
 /**
- * The embedded database on request; else the one of the settings. Only when nothing is set at all, on a machine
- * that is neither CI nor production, and nothing listens on the default port, the embedded one steps in by itself.
+ * The embedded database with `--local`, otherwise the database of the settings. If nothing is set and nothing listens on
+ * the default port, it is the embedded one too, but neither in CI nor in production.
  */
-export async function chooseTarget(world: World, flags: TargetFlags): Promise<Target> {
-  if (flags.local) return useLocal(world, "The embedded");
-  const variables = readVariables(world.env, world.cwd);
-  const { connection, guessed, origin, notes } = readDatabaseSettings(variables, world.cwd);
+export async function chooseTarget(io: ProcessIo, flags: TargetFlags): Promise<Target> {
+  if (flags.local) return useLocal(io, "The embedded");
+  const variables = readVariables(io.env, io.cwd);
+  const { connection, guessed, origin, notes } = readDatabaseSettings(variables, io.cwd);
   const { host, port, database, user } = connection;
   const at = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const mayStepIn = guessed && !world.env["CI"] && world.env["NODE_ENV"] !== "production";
-  if (mayStepIn && (await isRefused(host, port))) {
-    return useLocal(world, `No DATABASE_* is set and nothing listens on ${at}: the embedded`);
+  const mayUseEmbedded = guessed && !io.env["CI"] && io.env["NODE_ENV"] !== "production";
+  if (mayUseEmbedded && (await isRefused(host, port))) {
+    return useLocal(io, `No DATABASE_* is set and nothing listens on ${at}: the embedded`);
   }
   const where = `Database ${database} on ${at} as ${user} (from ${origin})`;
   return {
@@ -41,9 +43,9 @@ export async function chooseTarget(world: World, flags: TargetFlags): Promise<Ta
   };
 }
 
-async function useLocal(world: World, lead: string): Promise<Target> {
+async function useLocal(io: ProcessIo, lead: string): Promise<Target> {
   const { startLocal } = await import("../../embedded/index.ts");
-  const { connection, started, major, note } = await startLocal({ projectDir: world.cwd });
+  const { connection, started, major, note } = await startLocal({ projectDir: io.cwd });
   const { host, port, database } = connection;
   const line = `${lead} Postgres ${major} ${started ? "was started" : "is used"} (database ${database} on ${host}:${port})`;
   return { connection, local: true, notes: note === undefined ? [line] : [line, note] };
@@ -51,18 +53,18 @@ async function useLocal(world: World, lead: string): Promise<Target> {
 
 const NOT_READ = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
 
-/** People who know psql set these and wonder; they are not read, because a forgotten one would pick the database. */
+/** Users of psql expect these to work. They are not read: a forgotten one could select another database. */
 function pgVariablesNote({ environment, dotEnv }: Variables): string[] {
   const set = NOT_READ.filter((name) => name in environment || name in dotEnv);
-  const ours = [environment, dotEnv].some((values) =>
+  const hasOwn = [environment, dotEnv].some((values) =>
     Object.keys(values).some((name) => name.startsWith("DATABASE_")),
   );
-  if (set.length === 0 || ours) return [];
+  if (set.length === 0 || hasOwn) return [];
   const are = set.length === 1 ? "is" : "are";
   return [`Note: ${set.join(", ")} ${are} not read here; set DATABASE_* or DATABASE_URL instead.`];
 }
 
-/** Names that other tools read, and ours for the same. */
+/** Names that other tools read, and the name that is read here. */
 const MISNAMED: Readonly<Record<string, string>> = {
   DATABASE_USERNAME: "DATABASE_USER",
   DATABASE_PASS: "DATABASE_PASSWORD",
@@ -91,12 +93,83 @@ function isRefused(host: string, port: number): Promise<boolean> {
     };
     socket.once("connect", () => settle(false));
     socket.once("timeout", () => settle(false));
-    socket.once("error", (error) => settle(saysRefused(error)));
+    socket.once("error", (error) => settle(isConnectionRefused(error)));
   });
 }
 
-/** A host with several addresses gives an AggregateError; where there is no IPv6 its first error is another one. */
-function saysRefused(error: Error): boolean {
+/** For a host with several addresses, Node throws an AggregateError, whose first error may be about missing IPv6. */
+function isConnectionRefused(error: Error): boolean {
   const errors = error instanceof AggregateError ? error.errors : [error];
-  return errors.some((one) => errorCode(one) === "ECONNREFUSED");
+  return errors.some((cause) => errorCode(cause) === "ECONNREFUSED");
+}
+
+/** Adds hints that depend on the machine: `redo` on a developer's own database, and how to start a database. */
+export function adviseOn(error: MigrationError, target: Target, io: ProcessIo): MigrationError {
+  if (error.details.redo !== undefined && isOwnDatabase(target, io))
+    return offerRedo(error, error.details.redo);
+  return offerDatabase(error, target, io);
+}
+
+/** Whether only this developer uses it, so that it is safe to undo what was applied. */
+export function isOwnDatabase({ connection, local }: Target, { env }: ProcessIo): boolean {
+  return local || (isLoopback(connection.host) && !env["CI"] && env["NODE_ENV"] !== "production");
+}
+
+function offerRedo(error: MigrationError, count: number): MigrationError {
+  const { hint = "", ...details } = error.details;
+  const command = commandLine("redo", count === 1 ? "" : String(count));
+  const advice = `On a database of your own, \`${command}\` undoes what was applied, with the rows in it, and applies the files as they are now. Elsewhere:`;
+  return new MigrationError(error.code, error.message, { ...details, hint: Hint.of`${advice}\n${hint}` });
+}
+
+function offerDatabase(error: MigrationError, { connection, local }: Target, io: ProcessIo): MigrationError {
+  const refused = error.code === "CONNECTION" && error.message.startsWith("connection refused");
+  if (!refused || local || io.env["CI"] || !isLoopback(connection.host)) return error;
+  const { hint = "", ...details } = error.details;
+  const advice = `\`docker compose up -d --wait postgres\` starts one in Docker; \`${commandLine("up", "--local")}\` uses the embedded Postgres, without Docker.`;
+  return new MigrationError(error.code, error.message, { ...details, hint: Hint.of`${hint}\n${advice}` });
+}
+
+interface ChosenScratch {
+  readonly scratch: ScratchProvider;
+  /** Printed first, if it is not the configured server. */
+  readonly notes: readonly string[];
+}
+
+/** `SHADOW_DATABASE_URL` if it is set and `--local` is not given; else the server that the other commands use. */
+export async function chooseScratch(io: ProcessIo, flags: TargetFlags): Promise<ChosenScratch> {
+  const { environment, dotEnv } = readVariables(io.env, io.cwd);
+  const url = environment["SHADOW_DATABASE_URL"] ?? dotEnv["SHADOW_DATABASE_URL"];
+  if (url !== undefined && !flags.local) {
+    const shadow = readShadow(url, { ...dotEnv, ...environment }, io.cwd);
+    const settings = readDatabaseSettings({ environment, dotEnv }, io.cwd);
+    // A shadow database on the configured server shares its roles.
+    const fenced = !settings.guessed && isSameServer(shadow, settings.connection);
+    return { scratch: shadowAt(shadow, { fenced }), notes: [] };
+  }
+  const { connection, local, notes } = await chooseTarget(io, flags);
+  return { scratch: scratchOn(connection, { fenced: !local }), notes };
+}
+
+function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boolean {
+  const hostOf = ({ host }: ConnectionSettings): string =>
+    isLoopback(host) ? "localhost" : host.toLowerCase();
+  return one.port === other.port && hostOf(one) === hostOf(other);
+}
+
+/** Reads it like `DATABASE_URL`, with the same certificates. */
+function readShadow(url: string, variables: Readonly<Record<string, string>>, cwd: string) {
+  const read = (environment: Readonly<Record<string, string>>) =>
+    readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
+  try {
+    const alone = read({ DATABASE_URL: url });
+    // TLS settings for a remote server do not apply to this machine.
+    if (isLoopback(alone.host) && variables["DATABASE_SSL"] === undefined) return alone;
+    const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
+    return read({ ...Object.fromEntries(tls), DATABASE_URL: url });
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    const message = error.message.replace(/\bDATABASE_URL\b/, "SHADOW_DATABASE_URL");
+    throw new MigrationError(error.code, message, error.details);
+  }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { errorCode, MigrationError } from "../../core/index.ts";
 
-/** Variables by where they come from. Which place wins is decided where they are used. */
+/** Variables by source. Their reader decides which source takes precedence. */
 export interface Variables {
   readonly environment: Readonly<Record<string, string>>;
   readonly dotEnv: Readonly<Record<string, string>>;
@@ -13,16 +13,16 @@ export interface Variables {
 export const ADDRESS = ["URL", "HOST", "PORT", "NAME", "USER", "PASSWORD"].map((part) => `DATABASE_${part}`);
 
 /**
- * The environment and the `.env` beside the project's package.json. Other empty values count as not set.
- * @throws MigrationError `USAGE`, also for what would silently lead to another database: an empty part of the address,
- * or a line of `.env` that only looks like a setting
+ * Reads the environment and the `.env` of the project. Empty values count as not set.
+ * @throws MigrationError `USAGE`, also for what would silently select another database: an empty part of the address, or
+ * a line of `.env` that only looks like a setting
  */
 export function readVariables(env: Readonly<Record<string, string | undefined>>, cwd: string): Variables {
   const text = readDotEnv(join(cwd, ".env"));
   requireAssignments(text);
   const dotEnv = parseEnv(text);
   requireValues(env, "the environment");
-  // The environment wins: what it sets need not be right here.
+  // The environment takes precedence: what it sets may be empty in .env.
   requireValues(Object.fromEntries(Object.entries(dotEnv).filter(([name]) => !env[name])), ".env");
   return { environment: withoutEmpty(env), dotEnv: withoutEmpty(dotEnv) };
 }
@@ -56,9 +56,9 @@ function requireAssignments(text: string): void {
   });
 }
 
-/** An empty value is mostly a secret that was not there; the default in its place would be another database. */
+/** An empty value is often a missing secret. The default in its place would be another database. */
 function requireValues(variables: Readonly<Record<string, string | undefined>>, place: string): void {
-  const name = ADDRESS.find((one) => variables[one] === "");
+  const name = ADDRESS.find((variable) => variables[variable] === "");
   if (name === undefined) return;
   throw new MigrationError("USAGE", `${name} is set in ${place}, but it is empty`, {
     hint: "Give it a value, or remove it to get the default.",

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from "@jest/globals";
 import { createColors } from "picocolors";
-import { excerpt } from "../../../lib/cli/output/excerpt.ts";
-import { clip } from "../../../lib/cli/output/width.ts";
+import { excerpt } from "../../../lib/cli/output/error.ts";
+import { clip } from "../../../lib/cli/output/printer.ts";
 
 const plain = createColors(false);
 

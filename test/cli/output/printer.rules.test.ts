@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { colorsFor, createPrinter } from "../../../lib/cli/output/printer.ts";
-import { fold } from "../../../lib/cli/output/width.ts";
-import type { World } from "../../../lib/cli/world.ts";
-import { createWorld } from "../world.ts";
+import { colorsFor, createPrinter, fold } from "../../../lib/cli/output/printer.ts";
+import type { ProcessIo } from "../../../lib/cli/process-io.ts";
+import { createIo } from "../process-io.ts";
 
 describe("prose on a terminal", () => {
   it.each<[string, string, number | undefined, string]>([
@@ -19,16 +18,16 @@ describe("prose on a terminal", () => {
   });
 
   it("is folded by the printer, and SQL is not", () => {
-    const world = createWorld(20);
-    const printer = createPrinter(world, world.stdout);
+    const io = createIo(20);
+    const printer = createPrinter(io, io.stdout);
     printer.line("run npm run migrate:repair now");
     printer.verbatim("SELECT a_long_column FROM t");
-    expect(world.written()).toBe("run npm run\nmigrate:repair now\nSELECT a_long_column FROM t\n");
+    expect(io.written()).toBe("run npm run\nmigrate:repair now\nSELECT a_long_column FROM t\n");
   });
 });
 
 describe("colours", () => {
-  it.each<[string, number | undefined, World["env"], boolean]>([
+  it.each<[string, number | undefined, ProcessIo["env"], boolean]>([
     ["are on for a terminal", 80, {}, true],
     ["are off for a file", undefined, {}, false],
     ["are off with NO_COLOR", 80, { NO_COLOR: "1" }, false],
@@ -40,7 +39,7 @@ describe("colours", () => {
     ],
     ["are off for a dumb terminal", 80, { TERM: "dumb" }, false],
   ])("%s", (_, columns, env, expected) => {
-    const world = createWorld(columns, env);
-    expect(colorsFor(world, world.stdout).isColorSupported).toBe(expected);
+    const io = createIo(columns, env);
+    expect(colorsFor(io, io.stdout).isColorSupported).toBe(expected);
   });
 });

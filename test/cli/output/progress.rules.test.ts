@@ -1,10 +1,9 @@
 import { describe, expect, it, jest, test } from "@jest/globals";
-import { duration } from "../../../lib/cli/output/duration.ts";
-import { createProgress } from "../../../lib/cli/output/progress.ts";
-import { SILENCE_MS } from "../../../lib/cli/output/sign-of-life.ts";
-import type { World } from "../../../lib/cli/world.ts";
+import { duration } from "../../../lib/cli/output/printer.ts";
+import { createProgress, SLOW_MS } from "../../../lib/cli/output/progress.ts";
+import type { ProcessIo } from "../../../lib/cli/process-io.ts";
 import type { RunEvent } from "../../../lib/core/index.ts";
-import { createWorld } from "../world.ts";
+import { createIo } from "../process-io.ts";
 
 const LONG = `1_${"very-long-".repeat(20)}name`;
 const SHORT: RunEvent[] = [
@@ -15,11 +14,15 @@ const SHORT: RunEvent[] = [
   { type: "failed", migration: "1_a", direction: "down" },
 ];
 
-function show(events: readonly RunEvent[], columns?: number, env: World["env"] = { NO_COLOR: "1" }): string {
-  const world = createWorld(columns, env);
-  const observe = createProgress(world, world.stdout);
+function show(
+  events: readonly RunEvent[],
+  columns?: number,
+  env: ProcessIo["env"] = { NO_COLOR: "1" },
+): string {
+  const io = createIo(columns, env);
+  const observe = createProgress(io, io.stdout);
   for (const event of events) observe(event);
-  return world.written();
+  return io.written();
 }
 
 const ERASE = "\x1b[2K";
@@ -75,20 +78,20 @@ describe("progress", () => {
   it("says what is under way where nobody can see a live line, once it takes long", () => {
     jest.useFakeTimers();
     try {
-      const world = createWorld(undefined, { NO_COLOR: "1" });
-      const observe = createProgress(world, world.stdout);
+      const io = createIo(undefined, { NO_COLOR: "1" });
+      const observe = createProgress(io, io.stdout);
       observe({ type: "building", migration: "1_a", direction: "up" });
-      jest.advanceTimersByTime(SILENCE_MS - 1);
-      expect(world.written()).toBe("");
-      jest.advanceTimersByTime(SILENCE_MS);
+      jest.advanceTimersByTime(SLOW_MS - 1);
+      expect(io.written()).toBe("");
+      jest.advanceTimersByTime(SLOW_MS);
       observe({ type: "built", migration: "1_a", direction: "up" });
       observe({ type: "started", migration: "1_a", direction: "up" });
-      jest.advanceTimersByTime(3 * SILENCE_MS);
+      jest.advanceTimersByTime(3 * SLOW_MS);
       observe({ type: "finished", migration: "1_a", direction: "up", durationMs: 15_000 });
       observe({ type: "started", migration: "2_b", direction: "up" });
       observe({ type: "finished", migration: "2_b", direction: "up", durationMs: 1 });
-      jest.advanceTimersByTime(3 * SILENCE_MS);
-      expect(world.written()).toBe(
+      jest.advanceTimersByTime(3 * SLOW_MS);
+      expect(io.written()).toBe(
         "  … building the SQL of 1_a (up)\n  … applying 1_a\n  ✓ applied 1_a 15 s\n  ✓ applied 2_b 1 ms\n",
       );
     } finally {
@@ -116,7 +119,7 @@ describe("progress", () => {
     expect(screen(ended, columns)).toEqual(["  ✗ x", ""]);
   });
 
-  test.each<[string, number | undefined, World["env"], boolean]>([
+  test.each<[string, number | undefined, ProcessIo["env"], boolean]>([
     ["a terminal", 80, {}, true],
     ["NO_COLOR", 80, { NO_COLOR: "1" }, false],
     ["a dumb terminal", 80, { TERM: "dumb" }, false],

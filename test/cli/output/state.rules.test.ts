@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { stateAfter } from "../../../lib/cli/output/state.ts";
+import { stateAfter } from "../../../lib/cli/output/after-failure.ts";
 import { type ErrorCode, type ErrorDetails, MigrationError } from "../../../lib/core/index.ts";
 
 const NAMES = ["1_a", "2_b", "3_c", "4_d"];

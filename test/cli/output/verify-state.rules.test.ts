@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { stateAfter } from "../../../lib/cli/output/state.ts";
+import { stateAfter } from "../../../lib/cli/output/after-failure.ts";
 import { MigrationError } from "../../../lib/core/index.ts";
 
 describe("what a stopped verify has left", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "@jest/globals";
-import { guarded, visible, visibleAll } from "../../../lib/cli/output/visible.ts";
-import type { Output, World } from "../../../lib/cli/world.ts";
+import { guarded, visible, visibleAll } from "../../../lib/cli/output/printer.ts";
+import type { Output, ProcessIo } from "../../../lib/cli/process-io.ts";
 
 describe("a text that is not ours", () => {
   test.each([
@@ -30,8 +30,8 @@ describe("the output", () => {
   const written = (isTTY: boolean, text: string): string => {
     let all = "";
     const output: Output = { isTTY, write: (part) => (all += part) };
-    const world: Pick<World, "env"> = { env: {} };
-    guarded({ ...OTHERS, ...world, stdout: output, stderr: output }, output).write(text);
+    const io: Pick<ProcessIo, "env"> = { env: {} };
+    guarded({ ...OTHERS, ...io, stdout: output, stderr: output }, output).write(text);
     return all;
   };
 

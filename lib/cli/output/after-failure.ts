@@ -1,10 +1,10 @@
 import { ERRORS, type MigrationError } from "../../core/index.ts";
-import { commandLine } from "../world.ts";
-import { listNames } from "./names.ts";
+import { commandLine } from "../process-io.ts";
+import { listNames } from "./printer.ts";
 
-/** What a tired person needs to know: what a failed run has left in the database, and how it goes on. */
+/** What a failed run has left in the database, and what comes next. */
 export function stateAfter(command: string, error: MigrationError): string[] {
-  // Whatever a run has done there was done on a scratch database.
+  // Its runs are on a scratch database.
   if (command === "verify")
     return error.code === "CANCELLED" ? ["No database but its scratch database was changed."] : [];
   const { applied, undone = [], remaining } = error.details;
@@ -35,7 +35,7 @@ const DOWN = { kept: "Undone", rolledBack: "Rolled back, still applied", left: "
 function oneWayParts({ error, applied, undone, remaining }: StoppedRun, words: typeof UP): Part[] {
   const kept = [...applied, ...undone];
   const { migration, partial, inDoubt = [] } = error.details;
-  // Those before the failed one that shared its transaction went with it.
+  // With one transaction for all, those before the failed migration are rolled back with it.
   const started = remaining.slice(0, remaining.indexOf(migration ?? "") + 1);
   const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
   return [
@@ -45,18 +45,18 @@ function oneWayParts({ error, applied, undone, remaining }: StoppedRun, words: t
   ];
 }
 
-/** A redo undoes all of its migrations, then applies them again: what has been neither is still applied. */
+/** A redo undoes all of its migrations, then applies them again. A migration that it did not reach is still applied. */
 function redoParts({ error, applied, undone, remaining }: StoppedRun): Part[] {
   const { migration, partial, inDoubt = [] } = error.details;
   const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
-  const known = (names: readonly string[]) => names.filter((name) => !undecided.includes(name));
+  const certain = (names: readonly string[]) => names.filter((name) => !undecided.includes(name));
   const nothing = applied.length + undone.length === 0 && undecided.length === 0;
   return [
     ["Undone", nothing ? ["nothing"] : []],
     ["Undone and applied again", applied],
-    ["Undone, not applied now", known(undone)],
-    ["Rolled back", migration === undefined ? [] : known([migration])],
-    ["Still applied", known(remaining.filter((name) => !undone.includes(name)))],
+    ["Undone, not applied now", certain(undone)],
+    ["Rolled back", migration === undefined ? [] : certain([migration])],
+    ["Still applied", certain(remaining.filter((name) => !undone.includes(name)))],
   ];
 }
 

@@ -1,27 +1,32 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import * as v from "valibot";
 import { MigrationError } from "../../lib/core/index.ts";
+import type { TlsSettings } from "../../lib/postgres/index.ts";
+import { ASSET } from "../contract.ts";
 
-export interface Credentials {
+interface Credentials {
   readonly username: string;
   readonly password: string;
 }
 
-/** What RDS, CDK and the rotation functions of AWS write; `host`, `port` and the like in it are not used. */
+/** As RDS, CDK and the rotation functions of AWS write it. Other keys, such as `host`, are ignored. */
 const Secret = v.object({
   username: v.pipe(v.string(), v.nonEmpty()),
   password: v.pipe(v.string(), v.nonEmpty()),
 });
 
-/** An answer takes milliseconds; without a network path to the service there is none, ever. */
+/** An answer takes milliseconds. Without a network path to the service there is no answer at all. */
 const CLIENT = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
 } as const;
 
 /**
- * The user and password of this moment: asked for anew by each invocation, because the secret may rotate.
- * @throws MigrationError `SECRET` when it cannot be had, or is of another shape; never with anything of its content
+ * Fetches the user and the password. Each invocation does, because the secret may be rotated.
+ * @throws MigrationError `SECRET` if it cannot be fetched or has another shape. No error contains a value of the secret.
  */
 export async function fetchCredentials(secretArn: string): Promise<Credentials> {
   const text = await fetchText(secretArn);
@@ -60,7 +65,7 @@ function hintFor(name: string): string {
   return "The function's subnets need a way to Secrets Manager: an interface endpoint that lets the function's security group in, or a NAT gateway.";
 }
 
-/** Which keys there are says what is wrong; values are not for anybody's eyes. */
+/** Names the keys, which tell what is wrong. The values are secret. */
 function shapeOf(text: string): string {
   try {
     const content: unknown = JSON.parse(text);
@@ -81,4 +86,40 @@ function wrongShape(secretArn: string, what: string): MigrationError {
       hint: "Write both keys into the secret as non-empty strings, as the secrets that RDS and CDK make have them.",
     },
   );
+}
+
+/**
+ * Where Lambda's Node.js runtimes keep Amazon's certificates. Since Node.js 20 they are not loaded by default. Which ones
+ * are there depends on the runtime and the region, so that the asset contains those of the commercial regions.
+ * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html#nodejs-certificate-loading
+ */
+const RUNTIME_CA_FILE = "/var/runtime/ca-cert.pem";
+
+/**
+ * Reads the certificates to trust: only those of `caFile`, or without it those of Node, of RDS (in the asset) and of the
+ * runtime.
+ * @param root folder of the asset
+ */
+export async function readTls(caFile: string | undefined, root: string): Promise<TlsSettings> {
+  if (caFile !== undefined) return { mode: "verify-full", ca: [await readCertificates(caFile)] };
+  const [rds, runtime] = await Promise.all([
+    readCertificates(join(root, ASSET.ca)),
+    readFile(RUNTIME_CA_FILE, "utf8").catch(() => undefined),
+  ]);
+  return { mode: "verify-full", ca: [...rootCertificates, rds, ...(runtime === undefined ? [] : [runtime])] };
+}
+
+async function readCertificates(path: string): Promise<string> {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw unreadable(`the file with the certificates to trust cannot be read: ${path}`, cause);
+  });
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw unreadable(`there is no certificate in ${path}`);
+}
+
+function unreadable(message: string, cause?: unknown): MigrationError {
+  return new MigrationError("TLS_UNTRUSTED", message, {
+    hint: "Give the construct the PEM text of the database's certificate authority as `ca`.",
+    cause,
+  });
 }

@@ -1,10 +1,10 @@
-import type { World } from "../../lib/cli/world.ts";
+import type { ProcessIo } from "../../lib/cli/process-io.ts";
 
-/** An outside world in memory: what is written to a terminal of so many columns can be read. */
-export function createWorld(
+/** An outside io in memory: what is written to a terminal of so many columns can be read. */
+export function createIo(
   columns?: number,
-  env: World["env"] = {},
-): World & { readonly written: () => string } {
+  env: ProcessIo["env"] = {},
+): ProcessIo & { readonly written: () => string } {
   let text = "";
   const output = {
     isTTY: columns !== undefined,

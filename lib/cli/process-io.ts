@@ -1,15 +1,15 @@
-/** What the CLI touches outside itself. Nothing else of it reads the process. */
-export interface World {
+/** The process as the CLI sees it. Only process.ts reads the process itself, so that tests can pass another one. */
+export interface ProcessIo {
   /** Arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The project: `.env`, `migrations/` and the local database are looked for here. */
+  /** The project: where `.env`, `migrations/` and the embedded database are. */
   readonly cwd: string;
   readonly stdout: Output;
   readonly stderr: Output;
-  /** Fires when the user wants the command to end. */
+  /** Aborted when the user cancels the command. */
   readonly signal: AbortSignal;
-  /** From here on Ctrl-C belongs to a child process that has the terminal. */
+  /** From now on, Ctrl-C is for a child process that uses the terminal. */
   leaveInterruptsToChild(): void;
 }
 
@@ -22,24 +22,24 @@ export interface Output {
 /** Exit codes, as documented. */
 export const EXIT = { done: 0, failed: 1, usage: 2, workFound: 3, cancelled: 130 } as const;
 
-/** Width to lay text out for: the terminal's, or one that suits a file. */
+/** Columns to lay text out for: those of the terminal, or 100 for a file. */
 export function widthOf(output: Output): number {
   return Math.max(20, output.columns || 100);
 }
 
-/** Whether somebody watches who can be shown more than plain lines. */
-export function isTerminal(world: World, output: Output): boolean {
-  return output.isTTY === true && world.env["TERM"] !== "dumb";
+/** Whether the output can show colours and rewrite a line. */
+export function isTerminal(io: ProcessIo, output: Output): boolean {
+  return output.isTTY === true && io.env["TERM"] !== "dumb";
 }
 
-/** True in the built package, whose program is called by its own name; in this repository there are scripts. */
+/** True in the published package, which is called by its name; this repository has scripts. */
 declare const INSTALLED: boolean | undefined;
 
-/** How the user is told to call a command. */
+/** The command line that a message tells the user to type. */
 export function commandLine(command: string, flags = ""): string {
   const rest = flags === "" ? "" : ` ${flags}`;
   if (typeof INSTALLED !== "undefined" && INSTALLED) return `npx cdk-pg-migrate ${command}${rest}`;
   const script = command.startsWith("db:") ? command : `migrate:${command}`;
-  // npm keeps flags for itself that do not stand behind two dashes; words it hands on.
+  // npm passes words on, but keeps flags that do not follow two dashes.
   return `npm run ${script}${rest.includes(" -") ? " --" : ""}${rest}`;
 }

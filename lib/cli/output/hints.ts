@@ -1,10 +1,26 @@
-import type { Finding, StatusReport } from "../../core/index.ts";
-import { commandLine } from "../world.ts";
-import { adviceFor } from "./advice.ts";
-import type { Printer } from "./printer.ts";
-import { visibleAll } from "./visible.ts";
+import {
+  commandArguments,
+  commandLineWords,
+  type Finding,
+  type Hint,
+  type HintTerm,
+  renderHint,
+  type StatusReport,
+} from "../../core/index.ts";
+import { commandLine } from "../process-io.ts";
+import { type Printer, visibleAll } from "./printer.ts";
 
-/** What `up` would refuse, or only mention, each with what to do. */
+/** A hint as a person at a terminal can follow it: commands are whole command lines. */
+export function adviceFor(hint: string | Hint): string {
+  return renderHint(hint, terminalWords);
+}
+
+function terminalWords(term: HintTerm): string {
+  if (term.kind !== "command") return commandLineWords(term);
+  return commandLine(term.command, commandArguments(term.input).join(" "));
+}
+
+/** Prints what `up` would refuse and what it would only mention, each with its hint. */
 export function printFindings(printer: Printer, report: Pick<StatusReport, "refusals" | "warnings">): void {
   const { colors } = printer;
   const [refusals, warnings] = [withAdvice(report.refusals), withAdvice(report.warnings)];

@@ -1,7 +1,7 @@
 import { errorCode, MigrationError } from "../../core/index.ts";
 
-/** What the machine refuses, in words, and what to do about it. */
-const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+/** Errors of the operating system in words, each with what to do about it. */
+const SYSTEM_ERRORS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
   ENOSPC: ["no space is left on the device", "Make room on it, or choose another place."],
   EDQUOT: ["the disk quota is used up", "Make room, or choose another place."],
   EFBIG: ["the file would be too large", "Raise the limit (ulimit -f), or choose another place."],
@@ -14,9 +14,9 @@ const REFUSALS: Readonly<Record<string, readonly [what: string, hint: string]>> 
   EMFILE: ["too many files are open", "Raise the limit (ulimit -n), or close what holds them."],
 };
 
-/** The error for something that the machine has refused, which is no defect of ours; undefined for anything else. */
-export function machineFailure(error: unknown): MigrationError | undefined {
-  const [what, hint] = REFUSALS[errorCode(error) ?? ""] ?? [];
+/** The error of a full disk and the like; undefined for anything that is not an error of the operating system. */
+export function fileSystemError(error: unknown): MigrationError | undefined {
+  const [what, hint] = SYSTEM_ERRORS[errorCode(error) ?? ""] ?? [];
   if (what === undefined || hint === undefined || typeof error !== "object" || error === null)
     return undefined;
   const syscall: unknown = Reflect.get(error, "syscall");

@@ -1,0 +1,139 @@
+import { execFileSync } from "node:child_process";
+import { hostname, userInfo } from "node:os";
+import { resolve } from "node:path";
+import { MigrationError, type MigrationSource, type Provenance, TOOL } from "../core/index.ts";
+import { Migrator } from "../engine/index.ts";
+import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../folder/index.ts";
+import { type DatabaseFlags, engineOptions, listingOptions } from "./flags.ts";
+import { createPrinter, type Printer } from "./output/printer.ts";
+import { createProgress } from "./output/progress.ts";
+import type { Output, ProcessIo } from "./process-io.ts";
+import { adviseOn, chooseTarget, type Target } from "./settings/target.ts";
+
+/** What a command on a database works with. */
+export interface DatabaseContext {
+  readonly migrator: Migrator;
+  readonly target: Target;
+  /** For the result. */
+  readonly printer: Printer;
+  /** For remarks about the work, such as which database it is. */
+  readonly remarks: Printer;
+}
+
+/** What a command on migrations works with. */
+export interface Context extends DatabaseContext {
+  readonly source: MigrationFolder;
+}
+
+/** Where remarks go: to stderr where stdout is for a program. */
+function remarksOf(io: ProcessIo, flags: DatabaseFlags): Output {
+  return flags.json ? io.stderr : io.stdout;
+}
+
+/** Reads the folder, chooses the database and names it, then does the work. */
+export async function withContext(
+  io: ProcessIo,
+  flags: DatabaseFlags,
+  work: (context: Context) => Promise<number>,
+  remarksTo = remarksOf(io, flags),
+): Promise<number> {
+  const source = await openSource(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
+  return withSource(io, flags, { source, remarksTo }, (context) => work({ ...context, source }));
+}
+
+/** As `withContext`, for a command that needs no migrations: the folder may be missing. */
+export function withDatabase(
+  io: ProcessIo,
+  flags: DatabaseFlags,
+  work: (context: DatabaseContext) => Promise<number>,
+): Promise<number> {
+  const source = { ...NO_MIGRATIONS, dir: io.cwd };
+  return withSource(io, flags, { source, remarksTo: remarksOf(io, flags) }, work);
+}
+
+const NO_MIGRATIONS: MigrationSource = {
+  entries: [],
+  digests: async () => new Map(),
+  shorthandNames: async () => [],
+  load: async () => new Map(),
+  reload: (name) => Promise.reject(new Error(`there is no migration ${name}`)),
+};
+
+async function withSource(
+  io: ProcessIo,
+  flags: DatabaseFlags,
+  {
+    source,
+    remarksTo,
+  }: { readonly source: MigrationSource & { readonly dir: string }; readonly remarksTo: Output },
+  work: (context: DatabaseContext) => Promise<number>,
+): Promise<number> {
+  const target = await chooseTarget(io, flags);
+  const remarks = createPrinter(io, remarksTo);
+  for (const note of target.notes) remarks.line(remarks.colors.dim(note));
+  const migrator = new Migrator({
+    connection: target.connection,
+    source,
+    provenance: readProvenance(source.dir),
+    options: engineOptions(flags),
+    observe: createProgress(io, remarksTo),
+    signal: io.signal,
+  });
+  try {
+    return await work({ migrator, target, printer: createPrinter(io, io.stdout), remarks });
+  } catch (error) {
+    throw error instanceof MigrationError ? adviseOn(error, target, io) : error;
+  }
+}
+
+/** After this many migrations were loaded, the compiler has nothing left to do. */
+const MANY = 100;
+
+/** A folder whose compiler gives its memory back before many migrations run. */
+async function openSource(dir: string, options: ReadFolderOptions): Promise<MigrationFolder> {
+  const folder = await openFolder(dir, options);
+  return {
+    ...folder,
+    load: async (names, run) => {
+      const loaded = await folder.load(names, run);
+      if (names.length > MANY) await folder.endCompiler();
+      return loaded;
+    },
+  };
+}
+
+/** Who runs, for the history: the user of the operating system, and the git commit of the migrations, if any. */
+export function readProvenance(cwd: string): Provenance {
+  return {
+    actor: `${readUser()}@${hostname()}`,
+    origin: "cli",
+    tool: TOOL,
+    get revision() {
+      // Only a run that writes reads it, once: starting git takes time.
+      return readRevision(cwd);
+    },
+  };
+}
+
+/** In a container, the user may be a number without a name. */
+function readUser(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}
+
+function readRevision(cwd: string): string | undefined {
+  try {
+    const commit = execFileSync("git", ["rev-parse", "HEAD"], {
+      cwd,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 2000,
+    });
+    return commit.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
