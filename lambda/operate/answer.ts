@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { ERROR_CODES, ERRORS, Hint, MigrationError } from "../../lib/core/index.ts";
 import { errorAsJson, resultAsJson } from "../../lib/engine/index.ts";
-import { findingsOnAws } from "../runtime/advice.ts";
+import { adviseOnAws, findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -44,7 +44,7 @@ export async function answerOperator(
     // An invalid payload must not raise an alarm.
     const { applied = [], undone = [] } = error.details;
     measure(ERRORS[error.code].fault !== "request", applied.length + undone.length);
-    return answer(errorAsJson(error), invocation);
+    return answer(errorAsJson(adviseOnAws(error)), invocation);
   }
 }
 
