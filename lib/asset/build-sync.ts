@@ -10,7 +10,7 @@ import { type AssetRequest, type BuiltAsset, readAnswer, type WorkerRequest } fr
 /**
  * Builds the asset of the functions: handlers, compiled migrations and their manifest, in a folder named by its hash.
  * Works in another process, because a construct cannot await; compiles nothing if nothing has changed.
- * @throws MigrationError: `USAGE` when the folder is missing or empty, or there are no handlers; `MIGRATION` when a file
+ * @throws MigrationError: `USAGE` when the folder is missing or empty, `ASSET` when there are no handlers, `MIGRATION` when a file
  * cannot be a migration, two share a name, or one does not compile or could not run in the asset.
  */
 export function buildAssetSync(request: AssetRequest): BuiltAsset {

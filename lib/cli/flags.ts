@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { DEFAULTS, type MigratorOptions } from "../core/index.ts";
+import { DEFAULTS, given, type MigratorOptions } from "../core/index.ts";
 import type { ReadFolderOptions } from "../folder/index.ts";
 import { choice, parsed, repeated, seconds, text, toggle, type Values, wholeNumber } from "./command.ts";
 
@@ -89,7 +89,7 @@ export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOption
 export function engineOptions(flags: DatabaseFlags): MigratorOptions {
   const { schema, createSchema, migrationsSchema, migrationsTable, decamelize } = flags;
   const { order, transaction, lockRetries, lockWait: lockWaitMs, lockTimeout: lockTimeoutMs } = flags;
-  const options = {
+  return given({
     schema,
     createSchema,
     migrationsSchema,
@@ -100,6 +100,5 @@ export function engineOptions(flags: DatabaseFlags): MigratorOptions {
     lockRetries,
     lockWaitMs,
     lockTimeoutMs,
-  };
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  });
 }

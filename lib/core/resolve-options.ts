@@ -1,12 +1,12 @@
 import { MigrationError } from "./errors.ts";
 import { DEFAULTS, type MigratorOptions, OPTIONS, type ResolvedOptions } from "./options.ts";
-import { property } from "./unknown.ts";
+import { given, property } from "./unknown.ts";
 
 export function resolveOptions(options: MigratorOptions): ResolvedOptions {
   const [first = DEFAULTS.schema, ...rest] = options.schema ?? [];
   const resolved: ResolvedOptions = {
     ...DEFAULTS,
-    ...withoutUndefined(options),
+    ...given(options),
     migrationsSchema: options.migrationsSchema ?? first,
     schema: [first, ...rest],
   };
@@ -34,11 +34,6 @@ export function requireStorable(what: string, text: string | undefined): void {
 
 /** The server keeps limits of time as 32-bit numbers of milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
-
-/** An undefined value must not replace a default. */
-function withoutUndefined(options: MigratorOptions): MigratorOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
 
 /** Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */
 const LONGEST_NAME = 63 - "_history".length;
