@@ -128,7 +128,7 @@ export function jsonOf({ stdout }: Outcome): Record<string, unknown> {
 
 /** Waits until `condition` holds. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 30_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await sleep(25);

@@ -13,35 +13,31 @@ const MIGRATIONS = {
   "helpers/name.ts": 'export const NAME = "t";\n',
 };
 
-it(
-  "twenty runs at once, none with anything compiled yet: each migration is applied once, and all succeed",
-  () =>
-    withDatabase(async (db) => {
-      const project = writeProject(MIGRATIONS);
-      // No cache of an earlier run: it would lie in the temporary folder.
-      const env = { ...environmentOf(db.connection), TMPDIR: project };
-      const outcomes = await Promise.all(
-        Array.from({ length: 20 }, () => runInOwnProcess(project, ["up"], env)),
-      );
-      expect(outcomes.filter(({ code }) => code !== 0)).toEqual([]);
-      expect(await appliedNames(db)).toEqual(["1_table", "2_rows", "3_index", "4_more"]);
-      expect(await db.query("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 10_000 }]);
-      expect(
-        await db.query(
-          "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid ORDER BY 1",
-        ),
-      ).toHaveLength(3);
-      const finished = await db.query(
-        "SELECT migration FROM pgmigrations_history WHERE state = 'finished' ORDER BY id",
-      );
-      expect(finished).toHaveLength(4);
-      const applied = outcomes.flatMap(({ stdout }) => stdout.match(/✓ applied \S+/g) ?? []);
-      expect(applied.toSorted()).toEqual([
-        "✓ applied 1_table",
-        "✓ applied 2_rows",
-        "✓ applied 3_index",
-        "✓ applied 4_more",
-      ]);
-    }),
-  120_000,
-);
+it("twenty runs at once, none with anything compiled yet: each migration is applied once, and all succeed", () =>
+  withDatabase(async (db) => {
+    const project = writeProject(MIGRATIONS);
+    // No cache of an earlier run: it would lie in the temporary folder.
+    const env = { ...environmentOf(db.connection), TMPDIR: project };
+    const outcomes = await Promise.all(
+      Array.from({ length: 20 }, () => runInOwnProcess(project, ["up"], env)),
+    );
+    expect(outcomes.filter(({ code }) => code !== 0)).toEqual([]);
+    expect(await appliedNames(db)).toEqual(["1_table", "2_rows", "3_index", "4_more"]);
+    expect(await db.query("SELECT count(*)::int AS n FROM t")).toEqual([{ n: 10_000 }]);
+    expect(
+      await db.query(
+        "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid ORDER BY 1",
+      ),
+    ).toHaveLength(3);
+    const finished = await db.query(
+      "SELECT migration FROM pgmigrations_history WHERE state = 'finished' ORDER BY id",
+    );
+    expect(finished).toHaveLength(4);
+    const applied = outcomes.flatMap(({ stdout }) => stdout.match(/✓ applied \S+/g) ?? []);
+    expect(applied.toSorted()).toEqual([
+      "✓ applied 1_table",
+      "✓ applied 2_rows",
+      "✓ applied 3_index",
+      "✓ applied 4_more",
+    ]);
+  }));

@@ -26,7 +26,7 @@ describe("a deadline", () => {
       if (error !== undefined) expect([n, typed(error).code]).toEqual([n, "DEADLINE"]);
       await expectRecovery(stage, n);
     }
-  }, 60_000);
+  });
 
   it("in the middle of CREATE INDEX CONCURRENTLY: the invalid index is built anew [G13]", async () => {
     const { db, dir } = stage;

@@ -39,6 +39,5 @@ describe("a connection that breaks while migrations are undone", () => {
         });
       }
     },
-    60_000,
   );
 });

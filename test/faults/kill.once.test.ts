@@ -56,6 +56,5 @@ describe("kill -9 of the command", () => {
         });
       }
     },
-    120_000,
   );
 });

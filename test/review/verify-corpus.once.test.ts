@@ -19,43 +19,35 @@ function carelessFolder(turn: number): string {
 }
 
 describe("verify", () => {
-  test(
-    "a careless down for every kind of object is found, with what it left or lost",
-    () =>
-      withDatabase(async (db) => {
-        const turns = Math.ceil(PIECES.length / PIECES_A_TURN);
-        const reports = Array.from({ length: turns }, (_, turn) => verify(db, carelessFolder(turn)));
-        const results = (await Promise.all(reports)).flatMap(({ migrations: [, ...checked] }) => checked);
-        for (const [n, { name, wrong }] of PIECES.entries()) {
-          const { status, diff = "", error } = results[n] ?? { status: "unchecked" };
-          expect([name, status, error?.step === "down"]).toEqual([name, "failed", false]);
-          const missing = wrong.shows.filter((line) => !diff.includes(line));
-          expect({ name, diff, missing }).toEqual({ name, diff, missing: [] });
-        }
-      }),
-    240_000,
-  );
+  test("a careless down for every kind of object is found, with what it left or lost", () =>
+    withDatabase(async (db) => {
+      const turns = Math.ceil(PIECES.length / PIECES_A_TURN);
+      const reports = Array.from({ length: turns }, (_, turn) => verify(db, carelessFolder(turn)));
+      const results = (await Promise.all(reports)).flatMap(({ migrations: [, ...checked] }) => checked);
+      for (const [n, { name, wrong }] of PIECES.entries()) {
+        const { status, diff = "", error } = results[n] ?? { status: "unchecked" };
+        expect([name, status, error?.step === "down"]).toEqual([name, "failed", false]);
+        const missing = wrong.shows.filter((line) => !diff.includes(line));
+        expect({ name, diff, missing }).toEqual({ name, diff, missing: [] });
+      }
+    }));
 });
 
 describe("a shadow database", () => {
-  test(
-    "must be empty, and is empty again afterwards",
-    () =>
-      withDatabase(async (db) => {
-        const scratch = shadowAt(db.connection);
-        const dir = folderOf(
-          PIECES.slice(0, 15).filter(({ name }) => !/privileges|settings/.test(name)),
-          ({ down }) => down,
-        );
-        for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
-        await db.query("CREATE TABLE mine ()");
-        const error = await failureOf(verify(db, dir, { scratch }));
-        expect(error).toMatchObject({
-          code: "SCRATCH_DATABASE",
-          message: expect.stringContaining("table public.mine"),
-        });
-        expect(await db.query("SELECT FROM mine")).toEqual([]);
-      }),
-    240_000,
-  );
+  test("must be empty, and is empty again afterwards", () =>
+    withDatabase(async (db) => {
+      const scratch = shadowAt(db.connection);
+      const dir = folderOf(
+        PIECES.slice(0, 15).filter(({ name }) => !/privileges|settings/.test(name)),
+        ({ down }) => down,
+      );
+      for (const _ of [1, 2]) expect((await verify(db, dir, { scratch })).ok).toBe(true);
+      await db.query("CREATE TABLE mine ()");
+      const error = await failureOf(verify(db, dir, { scratch }));
+      expect(error).toMatchObject({
+        code: "SCRATCH_DATABASE",
+        message: expect.stringContaining("table public.mine"),
+      });
+      expect(await db.query("SELECT FROM mine")).toEqual([]);
+    }));
 });
