@@ -15,6 +15,7 @@ const MEASURE: Record<Part, (context: Context) => AsyncGenerator<Section>> = {
 
 async function measure({ short, parts, trees }: Options): Promise<void> {
   const server = await startServer();
+  process.once("SIGINT", () => void server.stop().finally(() => process.exit(130)));
   const sections: Section[] = [];
   try {
     print(conditions(server));
