@@ -10,7 +10,7 @@ import { isAlive } from "../../lib/embedded/postmaster.ts";
 import { ask, spawnCommand, withProjects } from "../support/launcher.ts";
 
 describe("recovery", () => {
-  test("after kill -9 of the server", async () => {
+  test("the server starts again after kill -9", async () => {
     await withProjects(1, async (projectDir) => {
       const killed = await kill9(await startWithTable(projectDir));
       expect(await findLocal({ projectDir })).toBeUndefined();
@@ -20,7 +20,7 @@ describe("recovery", () => {
     });
   });
 
-  test("after kill -9 while a backend of the dead server is still busy", async () => {
+  test("the server starts again after kill -9 while a backend is still busy", async () => {
     await withProjects(1, async (projectDir) => {
       const first = await startWithTable(projectDir);
       const busy = ask(first, "SELECT sum(i) FROM generate_series(1, 8000000) AS i").catch(() => undefined);
@@ -32,7 +32,7 @@ describe("recovery", () => {
     });
   });
 
-  test("when the id of the killed server now belongs to another process of the same user", async () => {
+  test("the server starts when another process of the user has the id of the killed server", async () => {
     await withProjects(1, async (projectDir) => {
       const { dataDir } = await kill9(await startWithTable(projectDir));
       // As the server's user: for a process of another user Postgres itself sees through it.
@@ -53,7 +53,7 @@ describe("recovery", () => {
     });
   });
 
-  test("when that id now belongs to another project's server", async () => {
+  test("the server starts when the server of another project has the id of the killed server", async () => {
     await withProjects(2, async (projectDir, elsewhere) => {
       const { dataDir } = await kill9(await startWithTable(projectDir));
       const other = await startLocal({ projectDir: elsewhere });
@@ -64,7 +64,7 @@ describe("recovery", () => {
     });
   });
 
-  test("after the starting process was killed while initdb ran", async () => {
+  test("the server starts after the starting process was killed during initdb", async () => {
     await withProjects(1, async (projectDir) => {
       const folder = join(projectDir, ".local-postgres");
       const child = spawnCommand("start", { projectDir });
@@ -77,7 +77,7 @@ describe("recovery", () => {
     });
   });
 
-  test("after the starting process was killed between initdb and the server's start", async () => {
+  test("the server starts after the starting process was killed after initdb", async () => {
     await withProjects(1, async (projectDir) => {
       const data = join(projectDir, ".local-postgres", "data");
       const child = spawnCommand("start", { projectDir });
@@ -88,7 +88,7 @@ describe("recovery", () => {
     });
   });
 
-  test("sweeps away what half-made data is left, with its password", async () => {
+  test("a start deletes incomplete data and its password", async () => {
     await withProjects(1, async (projectDir) => {
       const { dataDir } = await startLocal({ projectDir });
       await stopLocal({ projectDir });
@@ -102,7 +102,7 @@ describe("recovery", () => {
     });
   });
 
-  test("when a killed process left its lock", async () => {
+  test("the server starts when a killed process left its lock", async () => {
     await withProjects(1, async (projectDir) => {
       await startLocal({ projectDir });
       await stopLocal({ projectDir });
@@ -116,7 +116,7 @@ describe("recovery", () => {
     });
   });
 
-  test("follows a project that is moved while its server runs", async () => {
+  test("a project finds its server after it was moved", async () => {
     await withProjects(2, async (projectDir, moved) => {
       const { pid } = await startWithTable(projectDir);
       await rename(join(projectDir, ".local-postgres"), join(moved, ".local-postgres"));
@@ -126,7 +126,7 @@ describe("recovery", () => {
     });
   });
 
-  test("gives a copy of a project a server of its own", async () => {
+  test("a copy of a project gets another server", async () => {
     await withProjects(2, async (projectDir, copy) => {
       const original = await startWithTable(projectDir);
       await ask(original, "CHECKPOINT");

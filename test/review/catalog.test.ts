@@ -9,14 +9,14 @@ import { CORPUS, RARE } from "./catalog-corpus.ts";
 const OWN = { exclude: {} };
 
 describe("the catalogue", () => {
-  test("an empty database has a schema and nothing else", () =>
+  test("the catalogue of an empty database contains only the schema public", () =>
     withDatabase(async (db) => {
       expect((await readCatalog(await db.client(), OWN)).objects).toEqual([
         { kind: "schema", name: "public", definition: ["CREATE SCHEMA IF NOT EXISTS public;"] },
       ]);
     }));
 
-  test("sees every kind come, and nothing left when it has gone", () =>
+  test("the catalogue shows every kind of object, and nothing after it is dropped", () =>
     withDatabase(async (db) => {
       const client = await db.client();
       let before = await readCatalog(client, OWN);
@@ -32,7 +32,7 @@ describe("the catalogue", () => {
       }
     }));
 
-  test("needs no special rights, and tells no passwords", () =>
+  test("reading the catalogue needs no special rights and shows no passwords", () =>
     withDatabase(async (db) => {
       for (const { up } of [...CORPUS, ...RARE]) await db.query(up);
       await withRole(db, async (role, client) => {
@@ -45,7 +45,7 @@ describe("the catalogue", () => {
       });
     }));
 
-  test("the engine's tables, under their configured names, are not part of it", () =>
+  test("the catalogue excludes the engine's tables under their configured names", () =>
     withDatabase(async (db) => {
       const folder = writeFolder({ "1_a.sql": "CREATE TABLE a (id serial)" });
       await db.query("CREATE SCHEMA ours");
@@ -59,7 +59,7 @@ describe("the catalogue", () => {
       expect(titles).toEqual(["+ sequence public.a_id_seq", "+ table public.a"]);
     }));
 
-  test("grants to a role and ownership of others show; the reader's own name does not", () =>
+  test("the catalogue shows grants and other owners, but not the name of the reader", () =>
     withDatabase(async (db) => {
       await withRole(db, async (role) => {
         await db.query("CREATE TABLE a (id int, b int)");
@@ -80,14 +80,14 @@ describe("the catalogue", () => {
       });
     }));
 
-  test("only the schemas that are asked for", () =>
+  test("the catalogue can be limited to some schemas", () =>
     withDatabase(async (db) => {
       await db.query("CREATE SCHEMA one; CREATE TABLE one.a (); CREATE SCHEMA two; CREATE TABLE two.b ()");
       const { objects } = await readCatalog(await db.client(), { schemas: ["two"] });
       expect(objects.map(({ name }) => name)).toEqual(["two", "two.b"]);
     }));
 
-  test("an index that a broken concurrent build left invalid says so", () =>
+  test("the catalogue marks an invalid index of a failed concurrent build", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1)");
       await db.query("CREATE UNIQUE INDEX CONCURRENTLY a_id ON a (id)").catch(() => undefined);

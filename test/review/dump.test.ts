@@ -14,7 +14,7 @@ const OWN = { exclude: {} };
 const EXPECTED = fileURLToPath(new URL("dump-metadata.sql", import.meta.url));
 
 describe("the dump", () => {
-  test("of the corpus gives the same catalogue, and the same dump, in a new database", () =>
+  test("a dump of all kinds of objects gives the same catalogue and the same dump in a new database", () =>
     withDatabase(async (db) => {
       for (const { name, up } of CORPUS) {
         await db.query(up);
@@ -24,7 +24,7 @@ describe("the dump", () => {
       await expectRoundTrip(db);
     }));
 
-  test("names what it cannot hold, and what depends on that", () =>
+  test("a dump lists the objects that it cannot contain, and their dependents", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TYPE mood AS ENUM ('sad')");
       for (const { up } of RARE) await db.query(up);
@@ -42,7 +42,7 @@ describe("the dump", () => {
       });
     }));
 
-  test("of this project's schema is the same everywhere, on every version", () =>
+  test("the dump of this project's schema is the same on every version of Postgres", () =>
     withDatabase(async (db) => {
       await applyMigration(db, "up");
       const { sql, omitted } = await dumpSchema(await db.client(), OWN);
@@ -52,7 +52,7 @@ describe("the dump", () => {
       await expectRoundTrip(db);
     }));
 
-  test("does not depend on the order in which things were made", () =>
+  test("a dump does not depend on the order in which objects were created", () =>
     withDatabase((a) =>
       withDatabase(async (b) => {
         const [x, y, view] = [
@@ -67,13 +67,13 @@ describe("the dump", () => {
       }),
     ));
 
-  test("a database without schema public", () =>
+  test("a dump drops the schema public if the database has none", () =>
     withDatabase(async (db) => {
       await db.query("DROP SCHEMA public; CREATE SCHEMA app; CREATE TABLE app.a ()");
       await expectRoundTrip(db);
     }));
 
-  test("the check shows how the file differs", async () => {
+  test("comparing a dump with a file shows the differences", async () => {
     const dir = writeFolder({ "schema.sql": "a\r\nb\r\n" });
     const file = (await readDump(join(dir, "schema.sql"))) ?? "";
     expect(compareDump("schema.sql", file, "a\nb\n")).toBeUndefined();
@@ -81,7 +81,7 @@ describe("the dump", () => {
     expect(await readDump(join(dir, "missing.sql"))).toBeUndefined();
   });
 
-  test("of a database made from a dump is the same, also where the server shows IN of varchar in two ways", () =>
+  test("the dump of a database created from a dump is the same, even for IN with varchar", () =>
     withDatabase(async (db) => {
       await db.query(`
         CREATE DOMAIN d AS varchar(9) CHECK (VALUE IN ('a, b', 'it''s', '[x]'));

@@ -79,15 +79,15 @@ const found = async (sql: string): Promise<string[]> =>
   places(await lintFiles(up(sql))).map((place) => place.split(" ").slice(0, 2).join(" "));
 
 describe("lint", () => {
-  it.each(DANGEROUS)("reports what is dangerous: %s", async (sql, ...rules) => {
+  it.each(DANGEROUS)("lint reports the dangerous statement %s", async (sql, ...rules) => {
     expect((await found(sql)).sort()).toEqual(expect.arrayContaining(rules));
   });
 
-  it.each(HARMLESS)("is quiet about what is ordinary: %s", async (sql) => {
+  it.each(HARMLESS)("lint does not report the harmless statement %s", async (sql) => {
     expect(await found(sql)).toEqual([]);
   });
 
-  it("reports a migration that does nothing, and a down that does nothing", async () => {
+  it("lint reports an empty up and an empty down", async () => {
     const report = await lintFiles({
       "1_empty.sql": "-- Up Migration\n-- CREATE TABLE a ();\n-- Down Migration\n-- DROP TABLE a;\n",
       "2_down.ts":
@@ -104,7 +104,7 @@ describe("lint", () => {
     ]);
   });
 
-  it("knows which changes of a type are instant, from the migrations and from the database", async () => {
+  it("lint does not report instant changes of a type known from the migrations or the database", async () => {
     const types = [
       "CREATE TABLE old (a varchar(50), b varchar(50), c varchar, d numeric(10, 2), e timestamp(3), f int, g text);",
       "-- Down Migration\nDROP TABLE old;",
@@ -138,7 +138,7 @@ describe("lint", () => {
     );
   });
 
-  it("takes a CTE for no table, and says once that a file creates only what is missing", async () => {
+  it("lint does not take a CTE for a table, and warns only once about IF NOT EXISTS", async () => {
     const report = await lintFiles({
       "1_a.sql":
         "WITH ins AS (SELECT 1 AS x) INSERT INTO t SELECT x FROM ins; ALTER TABLE a ADD COLUMN x int;\n-- Down Migration\nSELECT 1;",

@@ -33,7 +33,7 @@ describe("opt-outs", () => {
         "1_a.down.sql": "-- lint: ignore ban-drop-table: nobody reads it since May\nSELECT 1;",
       },
     ],
-  ])("in %s", async (_where, files) => {
+  ])("an ignore comment in %s suppresses a finding", async (_where, files) => {
     const { findings, accepted } = await lintFiles(files);
     expect(findings).toEqual([]);
     expect(accepted).toEqual([
@@ -41,7 +41,7 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("at a statement answers for that statement alone", async () => {
+  it("an ignore comment at a statement applies only to that statement", async () => {
     const { findings } = await lintFiles({
       "1_a.sql": [
         "-- Up Migration",
@@ -77,7 +77,7 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("a comment without a reason does not profit from one elsewhere", async () => {
+  it("an ignore comment without a reason does not suppress anything", async () => {
     const { findings } = await lintFiles({
       "1_a.sql":
         "-- Up Migration\n-- lint: ignore ban-drop-table: gone\nDROP TABLE a;\n-- lint: ignore ban-drop-table\nDROP TABLE b;\n-- Down Migration\nSELECT 1;",
@@ -88,7 +88,7 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("at the head of the file answers for the whole migration, and for no other rule", async () => {
+  it("an ignore comment at the head of the file applies to the whole migration, but only to its rule", async () => {
     const { findings, accepted } = await lintFiles(
       sql("-- lint: ignore ban-drop-table: gone", "DROP TABLE a; DROP TABLE b; ALTER TABLE c RENAME TO d;"),
     );
@@ -103,7 +103,7 @@ describe("opt-outs", () => {
     ["-- lint: ignore ban-drop-tabel: gone", "there is no rule ban-drop-tabel"],
     ["-- lint: ignore missing-down: gone", "missing-down finds nothing here"],
     ["-- lint: ignore prefer-text-field: gone", "prefer-text-field is not used: types are yours to choose"],
-  ])("useless-ignore: %s", async (comment, message) => {
+  ])("lint reports the useless comment %s", async (comment, message) => {
     const { findings } = await lintFiles(sql(comment, "DROP TABLE a;"));
     expect(findings).toMatchObject([
       {
@@ -116,14 +116,14 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("is a comment, not a string that looks like one", async () => {
+  it("a string that looks like an ignore comment has no effect", async () => {
     const { findings } = await lintFiles(
       sql("SELECT '\n-- lint: ignore ban-drop-table: gone\n';", "DROP TABLE a;"),
     );
     expect(findings.map(({ rule }) => rule)).toEqual(["ban-drop-table"]);
   });
 
-  it("what only one database shows is not called useless on another", async () => {
+  it("an ignore comment that may apply on another database is not useless", async () => {
     const { findings } = await lintFiles(sql("-- lint: ignore older-than-applied: backport", "SELECT 1;"));
     expect(findings).toEqual([]);
   });

@@ -8,7 +8,7 @@ import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "../../lib/review/lint/squawk-
 import { failureOf } from "../support/migrator.ts";
 
 describe("the table of squawk's rules", () => {
-  it("names rules that there are, each once", () => {
+  it("the table of squawk's rules names each existing rule once", () => {
     const names = [...Object.keys(SQUAWK_RULES), ...Object.keys(UNUSED_SQUAWK_RULES)];
     expect(new Set(names).size).toBe(names.length);
     // It refuses a name that it does not know; this one it gives out and cannot exclude.
@@ -22,7 +22,7 @@ describe("the table of squawk's rules", () => {
 });
 
 describe("squawk's own limits", () => {
-  it("SQL that only squawk cannot read is said to be not linted, and our own rules still apply", async () => {
+  it("SQL that only squawk cannot read is reported as not linted, and our own rules still apply", async () => {
     const parser = await loadParser();
     const migration: LintedMigration = {
       name: "1_a",
@@ -58,21 +58,21 @@ const notFound = (): never => {
 };
 
 describe("what lint needs", () => {
-  it("says how to install squawk", async () => {
+  it("a missing squawk is an error that says how to install it", async () => {
     const error = await failureOf(Promise.resolve().then(() => findSquawk(notFound)));
     expect(error.code).toBe("TOOL_MISSING");
     expect(error.message).toBe("lint needs the package squawk-cli, which is not installed");
     expect(error.details.hint).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
   });
 
-  it("says that squawk's program was left out", async () => {
+  it("a missing binary of squawk is an error that says how to install it", async () => {
     const resolve = (request: string) => (request.startsWith("squawk-cli/") ? "/x/package.json" : notFound());
     const error = await failureOf(Promise.resolve().then(() => findSquawk(resolve, "linux-x64")));
     expect(error.message).toBe("squawk-cli is installed without its program for linux-x64");
     expect(error.details.hint).toContain("--include=optional");
   });
 
-  it("says how to install the parser", async () => {
+  it("a missing parser is an error that says how to install it", async () => {
     const error = await failureOf(loadParser(() => Promise.resolve().then(notFound)));
     expect(error.code).toBe("TOOL_MISSING");
     expect(error.message).toBe("lint needs the package libpg-query, which is not installed");

@@ -7,16 +7,16 @@ const module = (code: string): Record<string, string> => ({
 });
 
 describe("lint", () => {
-  it("has nothing to say about this project's own migrations", async () => {
+  it("lint reports nothing in this project's migrations", async () => {
     expect(await lintFolder("migrations")).toEqual({ findings: [], accepted: [], migrations: 1, ok: true });
   });
 
-  it("is not ok with an error, and is with warnings", async () => {
+  it("a report with errors is not ok, one with only warnings is", async () => {
     expect((await lintFiles(up("DROP TABLE a;"))).ok).toBe(true);
     expect((await lintFiles(up("CREATE INDEX i ON a (x);"))).ok).toBe(false);
   });
 
-  it("a builder migration's finding shows the file and the statement, and says it in the builder's words", async () => {
+  it("a finding in a builder migration shows the file, the statement and advice for the builder", async () => {
     const { findings } = await lintFiles(
       module("pgm.addColumn('b', { x: 'int' }); pgm.createIndex('b', 'x'); pgm.dropTable('a');"),
     );
@@ -33,13 +33,13 @@ describe("lint", () => {
     expect(findings[0]).not.toHaveProperty("line");
   });
 
-  it("shows no password, not even in the message of a syntax error", async () => {
+  it("lint shows no passwords, not even in the message of a syntax error", async () => {
     const report = await lintFiles(up("ALTER ROLE r RENAME PASSWORD 'hunter2';"));
     expect(places(report)).toEqual(["error syntax-error 1_a.sql:1:21"]);
     expect(JSON.stringify(report)).not.toContain("hunter2");
   });
 
-  it("lints 200 migrations with one call of squawk, in a few seconds", async () => {
+  it("lint checks 200 migrations with one process of squawk in a few seconds", async () => {
     const files = Object.fromEntries(
       Array.from({ length: 200 }, (_, index) => [
         `${1000 + index}_m.ts`,
@@ -56,7 +56,7 @@ describe("lint", () => {
     expect(user / 1_000).toBeLessThan(15_000);
   });
 
-  it("takes a time that grows with the number of statements, not with its square", async () => {
+  it("the time of lint grows linearly with the number of statements", async () => {
     const before = process.cpuUsage();
     const rows = "INSERT INTO seed VALUES (1, 'é');\n".repeat(5000);
     const { findings } = await lintFiles(up(`${rows}${"ALTER TABLE a DROP COLUMN x;\n".repeat(2000)}`));

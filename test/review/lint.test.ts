@@ -31,7 +31,7 @@ async function lintAsCommand(db: TestDatabase, dir: string, all = false): Promis
 }
 
 describe("lint against a database", () => {
-  it("judges what is pending, and nothing that is applied", () =>
+  it("lint checks pending migrations and no applied ones", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "5_a.sql": "CREATE TABLE a (id int); CREATE TABLE b (id int); DROP TABLE b;",
@@ -46,7 +46,7 @@ describe("lint against a database", () => {
       ]);
     }));
 
-  it("reports a migration that throws beside the findings of the others, with or without shorthands of its own", () =>
+  it("lint reports a migration that throws together with the findings of the others", () =>
     withDatabase(async (db) => {
       const up = "export const up = (pgm: any) => pgm.sql('DROP TABLE a');";
       const dir = writeFolder({
@@ -71,7 +71,7 @@ describe("lint against a database", () => {
       expect({ migrations, ok }).toEqual({ migrations: 6, ok: false });
     }));
 
-  it("looks at applied migrations too when asked for all", () =>
+  it("lint with `all` checks applied migrations too", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "5_a.sql": "DROP TABLE IF EXISTS a;" });
       await (await openMigrator(db, dir)).up();
@@ -85,7 +85,7 @@ describe("lint against a database", () => {
       expect(migrations).toBe(2);
     }));
 
-  it("judges a dynamic migration as the database stands, and says when it cannot", () =>
+  it("lint checks a dynamic migration against the current database, and reports if it cannot", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE names AS SELECT 'x' AS name");
       const dir = writeFolder({

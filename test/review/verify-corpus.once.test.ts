@@ -19,7 +19,7 @@ function carelessFolder(turn: number): string {
 }
 
 describe("verify", () => {
-  test("a careless down for every kind of object is found, with what it left or lost", () =>
+  test("verify finds a wrong down for every kind of object and shows what differs", () =>
     withDatabase(async (db) => {
       const turns = Math.ceil(PIECES.length / PIECES_A_TURN);
       const reports = Array.from({ length: turns }, (_, turn) => verify(db, carelessFolder(turn)));
@@ -34,7 +34,7 @@ describe("verify", () => {
 });
 
 describe("a shadow database", () => {
-  test("must be empty, and is empty again afterwards", () =>
+  test("a shadow database must be empty and is emptied afterwards", () =>
     withDatabase(async (db) => {
       const scratch = shadowAt(db.connection);
       const dir = folderOf(

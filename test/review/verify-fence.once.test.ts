@@ -99,7 +99,7 @@ function ways(role: string, database: string): Record<string, string> {
 }
 
 describe("verify on a server that others use", () => {
-  test("a migration that would change the server, in whatever way, is stopped and said to be unchecked [G18]", () =>
+  test("verify stops a migration that changes the server and reports it as unchecked [G18]", () =>
     withRole(async (db, role) => {
       const before = await shared(db, role);
       const after = "CREATE TABLE next ();\n-- Down Migration\nDROP TABLE next;";
@@ -110,7 +110,7 @@ describe("verify on a server that others use", () => {
       expect(await shared(db, role)).toEqual(before);
     }));
 
-  test("ordinary migrations that only name roles and databases are checked as ever", () =>
+  test("verify checks migrations that only mention roles and databases", () =>
     withRole(async (db, role) => {
       const dir = writeFolder({
         "1_a.sql": `CREATE SCHEMA s AUTHORIZATION ${role}; CREATE TABLE s.a (id int); ALTER TABLE s.a OWNER TO ${role}; GRANT SELECT ON s.a TO ${role};\n-- Down Migration\nDROP TABLE s.a; DROP SCHEMA s;`,
@@ -127,7 +127,7 @@ describe("verify on a server that others use", () => {
       expect(report.ok).toBe(true);
     }));
 
-  test("settings that somebody else changes at the same time are not taken for the migration's work", () =>
+  test("verify does not attribute concurrent changes of settings by others to a migration", () =>
     withRole(async (db, role) => {
       const set = (value: string) =>
         `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I ${value}', current_database()); PERFORM pg_sleep(0.2); END $$;`;
@@ -142,7 +142,7 @@ describe("verify on a server that others use", () => {
       expect(statuses(await report)).toEqual(["1_own_setting reversible"]);
     }));
 
-  test("what needs what was left out is not checked either, and what does not is", () =>
+  test("verify does not check migrations that depend on an unchecked one, but checks the others", () =>
     withRole(async (db, role) => {
       const dir = writeFolder({
         "1_role.sql": `CREATE ROLE new_${role};\n-- Down Migration\nDROP ROLE new_${role};`,
@@ -166,7 +166,7 @@ describe("verify on a server that others use", () => {
       expect(text).toContain("1 failed, 2 not checked");
     }));
 
-  test("a server that is there for this runs them", () =>
+  test("verify runs migrations that change the server on a server without other users", () =>
     withDatabase(async (db) => {
       const role = `new_${db.name}`;
       const dir = writeFolder({
@@ -177,7 +177,7 @@ describe("verify on a server that others use", () => {
       expect(statuses(report)).toEqual(["1_role reversible"]);
     }));
 
-  test("a shadow database on the server of the settings is fenced, one elsewhere and the embedded one are not", async () => {
+  test("only a shadow database on the configured server is fenced", async () => {
     const fenced = async (env: Record<string, string>) => {
       const { scratch } = await chooseScratch({ ...createIo(undefined, env), cwd: tmpdir() }, {});
       return scratch.fenced;
@@ -193,7 +193,7 @@ describe("verify on a server that others use", () => {
     expect(await fenced(shadow("127.0.0.1:5432"))).toBe(false);
   });
 
-  test("a user who may change roles but is no superuser is stopped in the same way", () =>
+  test("verify stops a migration that changes roles without being a superuser", () =>
     withRole(async (db, role) => {
       const user = `migrator_${db.name}`;
       await db.query(`CREATE ROLE ${user} LOGIN PASSWORD 'plain' CREATEDB CREATEROLE`);
@@ -212,7 +212,7 @@ describe("verify on a server that others use", () => {
       }
     }));
 
-  test("the command ends with 3 and says how to check them", () =>
+  test("the command exits with 3 and says how to check unchecked migrations", () =>
     withRole(async (db, role) => {
       const project = writeProject({ "1_role.sql": `ALTER ROLE ${role} NOLOGIN;${UNDONE}` });
       const run = (...args: string[]) => runCommand(project, args, environmentOf(db.connection));

@@ -20,7 +20,7 @@ const connectionOf = ({ connection: { host, port, user, password } }: TestDataba
 const PIECES = [...CORPUS, ...RARE];
 
 describe("verify", () => {
-  test("a migration for every kind of object, all undone as they should be", () =>
+  test("verify accepts correct migrations for every kind of object", () =>
     withDatabase(async (db) => {
       const report = await verify(
         db,
@@ -30,13 +30,13 @@ describe("verify", () => {
       expect(report.ok).toBe(true);
     }));
 
-  test("this project's own migrations", () =>
+  test("verify accepts this project's migrations", () =>
     withDatabase(async (db) => {
       const report = await verify(db, PROJECT);
       expect(report.ok).toBe(true);
     }));
 
-  test("no-transaction, dynamic and pair migrations", () =>
+  test("verify checks no-transaction, dynamic and pair migrations", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.up.sql": "CREATE TABLE a (id int)",
@@ -62,7 +62,7 @@ describe("verify", () => {
       ]);
     }));
 
-  test("what cannot be undone needs a reason", () =>
+  test("verify fails for an irreversible migration without a reason", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_module.js":
@@ -88,7 +88,7 @@ describe("verify", () => {
       expect(report.migrations[4]?.error?.hint).toContain("export const irreversible");
     }));
 
-  test("goes on behind a failed down, and stops at a failed up", () =>
+  test("verify continues after a failed down and stops after a failed up", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_left.sql": "CREATE TABLE a (id int);\n-- Down Migration\nSELECT 1;",
@@ -123,7 +123,7 @@ describe("verify", () => {
       expect(lines.at(-1)).toMatch(/^7 migrations, 1 can be undone, 5 failed, 1 not reached \(.+\)\.$/);
     }));
 
-  test("tells its progress, and its scratch databases are gone afterwards", () =>
+  test("verify reports its progress and drops its scratch databases", () =>
     withDatabase(async (db) => {
       const made: string[] = [];
       const seen: [string, number, number][] = [];
@@ -140,7 +140,7 @@ describe("verify", () => {
       expect(await existing(db, made)).toEqual([]);
     }));
 
-  test("--keep leaves the database", () =>
+  test("verify with --keep keeps the scratch database", () =>
     withDatabase(async (db) => {
       const scratch = scratchOn(db.connection);
       const { kept } = await verify(db, PROJECT, { keep: true, scratch });
@@ -149,7 +149,7 @@ describe("verify", () => {
       await db.query(`DROP DATABASE ${name}`);
     }));
 
-  test("schemas and tables of other names", () =>
+  test("verify works with other names of schemas and tables", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id serial);\n-- Down Migration\nDROP TABLE a;" });
       const options = { schema: ["app", "public"], migrationsSchema: "Ours", migrationsTable: "done" };
@@ -158,14 +158,14 @@ describe("verify", () => {
       ]);
     }));
 
-  test("the engine's tables in the first of the schemas are no difference", () =>
+  test("verify ignores the engine's tables in the first schema", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id serial);\n-- Down Migration\nDROP TABLE a;" });
       const report = await verify(db, dir, { options: { schema: ["app", "public"] } });
       expect(report.migrations).toEqual([{ name: "1_a", status: "reversible" }]);
     }));
 
-  test("a column that is added again is the last, which is no failure and is mentioned", () =>
+  test("verify accepts another order of columns after a down and mentions it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -185,7 +185,7 @@ describe("verify", () => {
       );
     }));
 
-  test("a down that does nothing for a migration of rows has a state of its own", () =>
+  test("verify reports an empty down of a migration that changes rows as `empty-down`", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (n int);\n-- Down Migration\nDROP TABLE a;",
@@ -207,7 +207,7 @@ describe("verify", () => {
       expect(renderVerify(report).join("\n")).toContain("2_rows: its down does nothing");
     }));
 
-  test("a user who may not create databases is told what to do", () =>
+  test("a user who may not create databases gets a hint", () =>
     withDatabase(async (db) => {
       const user = `plain_${db.name}`;
       await db.query(`CREATE ROLE ${user} LOGIN PASSWORD 'plain'`);
@@ -224,7 +224,7 @@ describe("verify", () => {
       }
     }));
 
-  test("drops what a killed run has left behind, and nothing else", () =>
+  test("verify drops abandoned scratch databases and no others", () =>
     withDatabase(async (db) => {
       const [{ now = 0 } = {}] = await db.query<{ now: number }>(
         "SELECT extract(epoch FROM now())::int AS now",
@@ -256,7 +256,7 @@ describe("verify", () => {
       expect(left.sort()).toEqual([1, 2, 3, 4, 5].map(name));
     }));
 
-  test("what is wrong with the shadow database is said in its own words", () =>
+  test("an error of the shadow database names SHADOW_DATABASE_URL", () =>
     withDatabase(async (db) => {
       const missing = shadowAt({ ...db.connection, database: "nobody_has_it" });
       const error = await failureOf(verify(db, PROJECT, { scratch: missing }));
@@ -269,7 +269,7 @@ describe("verify", () => {
       expect(full.message).toContain("is not empty: it has table public.zz,");
     }));
 
-  test("connection failures are the engine's", () =>
+  test("verify reports connection failures with the codes of the engine", () =>
     withDatabase(async (db) => {
       const scratch = scratchOn({ ...db.connection, password: "wrong" });
       expect((await failureOf(verify(db, PROJECT, { scratch }))).code).toBe("AUTH");
@@ -277,7 +277,7 @@ describe("verify", () => {
       expect((await failureOf(verify(db, PROJECT, { scratch: scratchOn(closed) }))).code).toBe("CONNECTION");
     }));
 
-  test("a cancelled verify leaves nothing", () =>
+  test("a cancelled verify leaves no scratch database", () =>
     withDatabase(async (db) => {
       const made: string[] = [];
       const abort = new AbortController();

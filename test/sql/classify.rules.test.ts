@@ -93,17 +93,17 @@ const CONTROL: readonly (readonly [string, ReturnType<typeof transactionControl>
 ];
 
 describe("mayLeaveResidue", () => {
-  it.each(RESIDUE)("is true of %j", (sql) => {
+  it.each(RESIDUE)("%j may leave residue", (sql) => {
     expect(mayLeaveResidue(sql)).toBe(true);
   });
 
-  it.each(ATOMIC)("is false of %j", (sql) => {
+  it.each(ATOMIC)("%j leaves no residue", (sql) => {
     expect(mayLeaveResidue(sql)).toBe(false);
   });
 });
 
 describe("transactionControl", () => {
-  it.each(CONTROL)("of %j is %j", (sql, expected) => {
+  it.each(CONTROL)("the transaction control of %j is %j", (sql, expected) => {
     expect(transactionControl(sql)).toBe(expected);
   });
 });
@@ -118,7 +118,7 @@ describe("a statement that works beside others", () => {
     "REINDEX (CONCURRENTLY true) TABLE t",
     "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY v WITH DATA",
-  ])("is recognized: %s", (sql) => {
+  ])("the concurrent statement is recognised: %s", (sql) => {
     expect(isConcurrent(sql)).toBe(true);
   });
 
@@ -134,7 +134,7 @@ describe("a statement that works beside others", () => {
     "REFRESH MATERIALIZED VIEW v",
     "SELECT 'CREATE INDEX CONCURRENTLY'",
     "CREATE INDEX CONCURRENTLY i ON t (a); DROP TABLE t",
-  ])("is not seen in %s", (sql) => {
+  ])("no concurrent statement is seen in %s", (sql) => {
     expect(isConcurrent(sql)).toBe(false);
   });
 });

@@ -55,16 +55,16 @@ const DIFFERENT: readonly (readonly [a: readonly string[], b: readonly string[]]
 ];
 
 describe("sqlDigest", () => {
-  it.each(EQUAL)("is the same for %j and %j", (a, b) => {
+  it.each(EQUAL)("the digest of %j and %j is the same", (a, b) => {
     expect(sqlDigest(a)).toBe(sqlDigest(b));
   });
 
-  it.each(DIFFERENT)("differs for %j and %j", (a, b) => {
+  it.each(DIFFERENT)("the digest of %j and %j differs", (a, b) => {
     expect(sqlDigest(a)).not.toBe(sqlDigest(b));
   });
 
   // These digests are stored in databases: a change of either line asks for another DIGEST_VERSION.
-  it("is what version 1 has always been", () => {
+  it("the digest of version 1 never changes", () => {
     const input = "6:select3:'ü'1:,7:'a'\n'b';8:rollback;";
     expect(DIGEST_VERSION).toBe(1);
     expect(sqlDigest(["select 'ü', 'a' --\r\n'b';", "rollback"])).toBe(
@@ -109,7 +109,7 @@ function key(lists: readonly (readonly string[])[]): string {
 }
 
 describe("sqlDigest, in general", () => {
-  it("does not see what stands between tokens", () => {
+  it("the digest ignores white space and comments between tokens", () => {
     fc.assert(
       fc.property(fc.constantFrom(...STATEMENTS), fc.array(blanks, { minLength: 1 }), (sql, spaces) => {
         const pieces = tokenize(sql).flatMap(({ kind, start, end }, index) =>
@@ -121,7 +121,7 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it("does not see how statements are spread over steps", () => {
+  it("the digest ignores how statements are distributed over steps", () => {
     const parts = fc.array(fc.tuple(fc.constantFrom(...STATEMENTS), fc.constantFrom(";", ";;\n", undefined)));
     fc.assert(
       fc.property(parts, (list) => {
@@ -138,7 +138,7 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it("is the same for two lists of statements exactly when they are the same", () => {
+  it("two lists of statements have the same digest only if they are equal", () => {
     const close = fc.tuple(tokenLists, fc.constantFrom(...WORDS), fc.nat(), fc.nat(4));
     fc.assert(
       fc.property(close, tokenLists, ([lists, word, which, where], others) => {
@@ -153,7 +153,7 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it("sees a change inside any token of a statement", () => {
+  it("the digest changes with any token of a statement", () => {
     fc.assert(
       fc.property(fc.constantFrom(...STATEMENTS), fc.nat(), (sql, pick) => {
         const tokens = tokenize(sql).filter(({ kind }) => kind !== "comment");
@@ -167,7 +167,7 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it("throws on nothing", () => {
+  it("the digest never throws", () => {
     const anything = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.array(fc.constantFrom(...FRAGMENTS)).map((parts) => parts.join("")),
@@ -180,7 +180,7 @@ describe("sqlDigest, in general", () => {
     );
   });
 
-  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("finishes on %j two megabytes long", async (piece) => {
+  it.each(["a, ", "a;", "'a'\n", "'a\r\n"])("two megabytes of %j take linear time", async (piece) => {
     const digestAll = () => expect(sqlDigest([piece.repeat(2_000_000 / piece.length)])).toHaveLength(64);
     expect(await cpuMilliseconds(digestAll)).toBeLessThan(10_000);
   });

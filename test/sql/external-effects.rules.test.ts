@@ -84,15 +84,15 @@ const INSIDE: readonly string[] = [
 ];
 
 describe("findExternalEffect", () => {
-  test.each(OUTSIDE)("names what acts outside of its database: %s", (sql) => {
+  test.each(OUTSIDE)("an effect outside the database is found: %s", (sql) => {
     expect(findExternalEffect(sql)).toEqual(expect.any(String));
   });
 
-  test.each(INSIDE)("leaves alone what stays inside of its database: %s", (sql) => {
+  test.each(INSIDE)("no effect outside the database is found: %s", (sql) => {
     expect(findExternalEffect(sql)).toBeUndefined();
   });
 
-  test("remembers functions that reach outside from one text to the next", () => {
+  test("functions with external effects are remembered across texts", () => {
     const names = new Set<string>();
     findExternalEffect(
       "CREATE OR REPLACE FUNCTION app.Stop(a int) RETURNS void LANGUAGE sql AS 'SELECT pg_reload_conf()'",

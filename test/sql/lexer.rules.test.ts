@@ -77,17 +77,17 @@ const CASES: readonly (readonly [sql: string, tokens: string])[] = [
 beforeAll(loadModule);
 
 describe("tokenize", () => {
-  it.each(CASES)("cuts %j", (sql, expected) => {
+  it.each(CASES)("the lexer tokenizes %j", (sql, expected) => {
     expect(texts(sql).join("¦")).toBe(expected);
   });
 
-  it("tells kinds apart", () => {
+  it("the lexer distinguishes all kinds of tokens", () => {
     expect(kinds('--\nselect "a" \'b\' $$c$$ U&"d" 1 $1 + ; {')).toBe(
       "comment word quoted string string quoted number param operator punctuation other",
     );
   });
 
-  it.each(STATEMENTS)("agrees with PostgreSQL about %j", (sql) => {
+  it.each(STATEMENTS)("the lexer agrees with PostgreSQL about %j", (sql) => {
     expect(scanned(sql) ?? "refused").toEqual(plainTokens(sql, tokenize(sql)));
   });
 });
@@ -113,21 +113,21 @@ const fragments = fc.array(fc.constantFrom(...FRAGMENTS), { maxLength: 12 }).map
 describe("tokenize, against PostgreSQL's scanner", () => {
   const runs = 1500;
 
-  it("agrees on runs of fragments", () => {
+  it("the lexer agrees with PostgreSQL on random fragments", () => {
     expect(expectAgreement(fragments, runs)).toBeGreaterThan(runs / 8);
   });
 
-  it("agrees on runs of operator characters", () => {
+  it("the lexer agrees with PostgreSQL on random operators", () => {
     const operators = fc.string({ unit: fc.constantFrom(..."~!@#^&|`?+-*/%<>=+-+-\n a:."), maxLength: 20 });
     expect(expectAgreement(operators, runs)).toBeGreaterThan(runs / 2);
   });
 
-  it("agrees on numbers and what sticks to them", () => {
+  it("the lexer agrees with PostgreSQL on random numbers with trailing letters", () => {
     const numbers = fc.string({ unit: fc.constantFrom(..."0017.._eE+-xXfoOb $"), maxLength: 10 });
     expect(expectAgreement(numbers, runs)).toBeGreaterThan(runs / 8);
   });
 
-  it("agrees on whole statements that were damaged", () => {
+  it("the lexer agrees with PostgreSQL on damaged statements", () => {
     const damaged = fc
       .tuple(fc.constantFrom(...STATEMENTS), fc.nat(), fc.nat(4), fc.constantFrom(...FRAGMENTS, ""))
       .map(([sql, position, cut, piece]) => {
@@ -139,7 +139,7 @@ describe("tokenize, against PostgreSQL's scanner", () => {
 });
 
 describe("tokenize, whatever it is given", () => {
-  it("leaves out nothing but white space, and never throws", () => {
+  it("the lexer skips only white space and never throws", () => {
     const anything = fc.oneof(
       fragments,
       fc.string({ unit: "binary" }),
@@ -174,7 +174,7 @@ describe("tokenize, whatever it is given", () => {
     "1.",
     "E'\\",
     "begin atomic ",
-  ])("finishes on %j two megabytes long", async (piece) => {
+  ])("two megabytes of %j take linear time", async (piece) => {
     const sql = piece.repeat(Math.ceil(2_000_000 / piece.length));
     const tokenizeAll = () =>
       expect(tokenize(sql).at(-1)?.end ?? sql.length).toBeGreaterThan(sql.length - 10);

@@ -7,7 +7,7 @@ const texts = fc.array(fc.string({ unit: fc.constantFrom("'", "\\", '"', "\n", "
 const LARGE = "it's \\ 😀\n".repeat(40_000);
 
 describe("a literal", () => {
-  it("is the driver's own, whatever the text holds", () => {
+  it("a quoted literal equals that of the driver for any text", () => {
     fc.assert(
       fc.property(texts, (list) => {
         const text = list.join("");
@@ -17,7 +17,7 @@ describe("a literal", () => {
     expect(quoteLiteral(LARGE) === pg.escapeLiteral(LARGE).trimStart()).toBe(true);
   });
 
-  it("of a list is that of its JSON", () => {
+  it("a quoted list equals the quoted JSON of the list", () => {
     fc.assert(
       fc.property(texts, (list) => {
         expect(quoteJson(list)).toBe(quoteLiteral(JSON.stringify(list)));
@@ -29,7 +29,7 @@ describe("a literal", () => {
 });
 
 describe("the pieces of a text", () => {
-  it("are the text again, and end within no character", () => {
+  it("the chunks of a text join to the text and end at whole characters", () => {
     for (const offset of [0, 1, 2]) {
       const parts = ["x".repeat(offset), "😀".repeat(100_000), "y"];
       const pieces = [...chunksOf(parts)];

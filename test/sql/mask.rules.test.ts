@@ -111,7 +111,7 @@ describe("maskQuoted", () => {
     ["SQL statement \"ALTER ROLE r PASSWORD 'zzz'\"", "SQL statement \"ALTER ROLE r PASSWORD '********'\""],
     ["could not connect: host=h password=zzz", "could not connect: host=h password=********"],
     ['relation "passwords" does not exist', 'relation "passwords" does not exist'],
-  ])("takes the secrets out of the message %j", (message, shown) => {
+  ])("the secrets in the message %j are masked", (message, shown) => {
     expect(maskQuoted(message, statement)).toBe(shown);
   });
 
@@ -130,7 +130,7 @@ describe("maskText", () => {
     ["Enter your password: at least 8 characters", "Enter your password: at least 8 characters"],
     ["password=%s", "password=%s"],
     ["https://example.com/tokens/a@b", "https://example.com/tokens/a@b"],
-  ])("shows %j as %j", (text, shown) => {
+  ])("the text %j is masked as %j", (text, shown) => {
     expect(maskText(text)).toBe(shown);
   });
 });

@@ -30,11 +30,11 @@ const CASES: readonly (readonly [
 ];
 
 describe("locate", () => {
-  it.each(CASES)("finds in %j position %d", (text, position, line, column, lineText) => {
+  it.each(CASES)("the location in %j of position %d is correct", (text, position, line, column, lineText) => {
     expect(locate(text, position)).toEqual({ line, column, lineText });
   });
 
-  it("says what cutting the text by characters says", () => {
+  it("the location agrees with counting code points", () => {
     const texts = fc.string({
       unit: fc.constantFrom("a", "é", "😀", "\n", "\r", "\r\n", "\t"),
       maxLength: 20,

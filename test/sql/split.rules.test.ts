@@ -58,22 +58,22 @@ const CASES: readonly (readonly [sql: string, statements: readonly string[]])[] 
 beforeAll(loadModule);
 
 describe("splitStatements", () => {
-  it.each(CASES)("splits %j", (sql, expected) => {
+  it.each(CASES)("the statements of %j are split correctly", (sql, expected) => {
     expect(texts(sql)).toEqual(expected);
   });
 
-  it.each(STATEMENTS)("takes for one statement %j", (sql) => {
+  it.each(STATEMENTS)("the SQL is one statement: %j", (sql) => {
     expect(texts(`; ${sql} ; ${sql}`)).toEqual([sql, sql]);
     expect(parsed(`; ${sql} ; ${sql}`)).toEqual([sql, sql]);
   });
 
-  it("gives offsets of what it gives", () => {
+  it("the offsets of a statement match its text", () => {
     const sql = "-- ü😀\nselect 'ü😀' ; select 2;";
     for (const { text, start, end } of splitStatements(sql)) expect(sql.slice(start, end)).toBe(text);
     expect(splitStatements(sql).map(({ start }) => start)).toEqual([7, 22]);
   });
 
-  it("finishes on two megabytes", async () => {
+  it("splitting two megabytes takes linear time", async () => {
     const sql = `${"select (1);".repeat(100_000)}${"create function f begin atomic a;".repeat(28_000)}`;
     const splitAll = () => expect(splitStatements(sql)).toHaveLength(100_001);
     expect(await cpuMilliseconds(splitAll)).toBeLessThan(10_000);
@@ -121,11 +121,11 @@ function expectAgreement(arbitrary: fc.Arbitrary<string>, numRuns: number): numb
 }
 
 describe("splitStatements, against PostgreSQL's parser", () => {
-  it("agrees on scripts of valid statements, however they are spaced and commented", () => {
+  it("splitting agrees with PostgreSQL on valid scripts", () => {
     expect(expectAgreement(script, 1500)).toBe(1500);
   });
 
-  it("agrees on damaged scripts that PostgreSQL still accepts", () => {
+  it("splitting agrees with PostgreSQL on damaged scripts that it accepts", () => {
     const pieces = [...FRAGMENTS, "", "", "", ";", " end ", " begin atomic ", " as ", "(", ")"];
     const damaged = fc
       .tuple(fc.constantFrom(...STATEMENTS), script, fc.nat(), fc.nat(6), fc.constantFrom(...pieces))
@@ -136,7 +136,7 @@ describe("splitStatements, against PostgreSQL's parser", () => {
     expect(expectAgreement(damaged, 1500)).toBeGreaterThan(150);
   });
 
-  it("agrees on bodies made of words that could end them", () => {
+  it("splitting agrees with PostgreSQL on random routine bodies", () => {
     const words = [
       "select 1",
       "end",

@@ -10,7 +10,7 @@ export const ACCESS_RULES: readonly StatementRule[] = [
     check: (node) =>
       grantsToPublic(node)
         ? {
-            message: "every role of the database may write here from now on",
+            message: "every role of the database gets the right to write",
             help: "Name the roles that need it.",
           }
         : undefined,
@@ -34,7 +34,7 @@ export const ACCESS_RULES: readonly StatementRule[] = [
     check: (node) =>
       isUnsafeDefiner(node)
         ? {
-            message: "a SECURITY DEFINER function finds its names by the search path of whoever calls it",
+            message: "a SECURITY DEFINER function resolves names by the search path of its caller",
             help: "Add SET search_path = pg_catalog, pg_temp (with the schemas it needs), and qualify its names.",
           }
         : undefined,
@@ -45,7 +45,7 @@ export const ACCESS_RULES: readonly StatementRule[] = [
     check: (node) =>
       "AlterSystemStmt" in node
         ? {
-            message: "ALTER SYSTEM changes every database of the server, and nothing takes it back",
+            message: "ALTER SYSTEM changes every database of the server and is not undone by a rollback",
             help: "Set it where the server is configured, or for one database: ALTER DATABASE … SET.",
           }
         : undefined,
@@ -58,7 +58,7 @@ export const ACCESS_RULES: readonly StatementRule[] = [
       return drop === undefined
         ? undefined
         : {
-            message: `this block of code runs ${drop}; what it takes away is known only when it runs`,
+            message: `this block of code runs ${drop}; what it removes is known only when it runs`,
             help: "Write the statement itself, so that it can be reviewed, or say in a lint comment why it is safe.",
           };
     },

@@ -63,7 +63,7 @@ function describeChange(
           "it's",
           "its",
         ),
-    help: `Move it into a migration of its own; for many rows, with ${flag} and in batches.`,
+    help: `Move it into a separate migration; for many rows, with ${flag} and in batches.`,
     at: positionOf(statement),
   };
 }
@@ -126,16 +126,16 @@ function dropsOf(statement: SqlStatement, created: readonly Created[]): Problem[
       const what = describe(dropped);
       const [message, help] =
         origins.length > 0
-          ? [`the down drops ${what}, which the up creates only when it is not there yet`, IF_MISSING]
+          ? [`the down drops ${what}, which the up creates only if it does not exist`, IF_MISSING]
           : [`the down drops ${what}, which the up did not create`, NOT_CREATED];
       const severity = origins.length > 0 ? "warning" : "error";
       return [{ severity, direction: "down", message, help, at: positionOf(statement) }];
     });
 }
 
-const NOT_CREATED = "Undo what the up did, and nothing else: leave it out of the down.";
+const NOT_CREATED = "Undo only what the up did: remove it from the down.";
 const IF_MISSING =
-  "Leave IF NOT EXISTS out of the up: the record of migrations knows whether it ran, and a table of the same name should be an error.";
+  "Remove IF NOT EXISTS from the up: the history knows whether it ran, and an existing table of the same name should be an error.";
 
 function isOriginOf(created: Created, dropped: Dropped): boolean {
   if (!isSame(created.name, dropped.name)) return false;

@@ -73,7 +73,7 @@ function addCreated(created: readonly Created[], node: Node): readonly Created[]
   return more.length === 0 ? created : [...created, ...more];
 }
 
-/** Whether the migration created the table, so that nobody else uses it yet. */
+/** Whether the migration created the table, so that no other session uses it yet. */
 export function isNew(created: readonly Created[], table: ObjectName): boolean {
   return created.some(({ kind, ifMissing, name }) => kind === "table" && !ifMissing && isSame(name, table));
 }

@@ -64,8 +64,8 @@ function notLinted({ up }: LintedMigration): Problem[] {
       severity: "warning",
       direction: "up",
       message:
-        "its SQL is known only when the pending migrations before it have run: it asks the database while it is built",
-      help: "Apply those to a scratch database and lint against that one.",
+        "its SQL is known only after the pending migrations before it have run: it queries the database while it is built",
+      help: "Apply them to a scratch database and lint against that.",
     },
   ];
 }
@@ -106,7 +106,7 @@ function olderThanApplied({ name }: LintedMigration, { newestApplied }: RuleCont
       severity: "error",
       direction: "up",
       message: `its timestamp is older than that of ${newestApplied}, which is applied`,
-      help: "Rename the file: give it a newer timestamp. Else databases differ by the order in which it came to them.",
+      help: "Rename the file with a newer timestamp. Otherwise databases differ in the order of their migrations.",
     },
   ];
 }
@@ -119,7 +119,7 @@ function emptyUp({ up, dynamic }: LintedMigration): Problem[] {
       severity: "warning",
       direction: "up",
       message: "it changes nothing: its up sends no SQL",
-      help: "Fill it in before it is applied, or delete the file.",
+      help: "Add SQL before it is applied, or delete the file.",
     },
   ];
 }
@@ -132,7 +132,7 @@ function emptyDown({ up, down, dynamic }: LintedMigration): Problem[] {
     {
       severity: "warning",
       direction: "down",
-      message: "its down does nothing, so that undoing it would only forget it",
+      message: "its down does nothing, so undoing it would change only the history",
       help: 'Undo what the up did, or say why that cannot be done: export const irreversible = "the reason", in SQL the comment -- irreversible: the reason.',
     },
   ];
@@ -154,7 +154,7 @@ function refused(migration: LintedMigration, workOf: (node: Node) => string | un
           severity: "error",
           direction,
           message: `${work} cannot run inside a transaction, and this migration runs in one`,
-          help: `${how}, and move what needs a transaction into another migration.`,
+          help: `${how}, and move statements that need a transaction into another migration.`,
           at: positionOf(statement),
         },
       ];

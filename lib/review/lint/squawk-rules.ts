@@ -3,7 +3,7 @@ import type { Severity } from "./report.ts";
 /** How we use a rule of squawk. */
 export interface SquawkRule {
   readonly severity: Severity;
-  /** Applies also to tables that the same migration creates. Nobody else uses those yet, so most rules do not. */
+  /** Applies also to tables that the same migration creates. No other session uses those yet, so most rules do not. */
   readonly onNewTables?: true;
   /** Rules that report the same problem with better advice; this rule is then dropped. */
   readonly unless?: readonly string[];
@@ -13,9 +13,9 @@ export interface SquawkRule {
   readonly pgm: string;
 }
 
-const NO_TRANSACTION_PGM = "In a migration of its own, with pgm.noTransaction() first:";
-const NO_TRANSACTION_SQL = "In a migration of its own, with `-- migrate: no-transaction` as its first line";
-const VALIDATE = "Check the rows there are in a later migration: ALTER TABLE … VALIDATE CONSTRAINT …";
+const NO_TRANSACTION_PGM = "In a separate migration, with pgm.noTransaction() first:";
+const NO_TRANSACTION_SQL = "In a separate migration, with `-- migrate: no-transaction` as its first line";
+const VALIDATE = "Check the existing rows in a later migration: ALTER TABLE … VALIDATE CONSTRAINT …";
 
 /**
  * The rules of squawk that are used. `error`: the statement fails on a table with rows, or blocks others for a time that
@@ -44,13 +44,13 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
   "adding-foreign-key-constraint": {
     severity: "error",
-    help: `Add it with NOT VALID: new rows are checked at once, and nobody waits. ${VALIDATE}`,
+    help: `Add it with NOT VALID: new rows are checked at once, and no session is blocked. ${VALIDATE}`,
     pgm: `Use pgm.sql("ALTER TABLE … ADD CONSTRAINT … FOREIGN KEY … NOT VALID"): the builder has no NOT VALID. ${VALIDATE}`,
   },
   "constraint-missing-not-valid": {
     severity: "error",
     unless: ["adding-foreign-key-constraint", "disallowed-unique-constraint"],
-    help: `Add it with NOT VALID: new rows are checked at once, and nobody waits. ${VALIDATE}`,
+    help: `Add it with NOT VALID: new rows are checked at once, and no session is blocked. ${VALIDATE}`,
     pgm: `Use pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (…) NOT VALID"): the builder has no NOT VALID. ${VALIDATE}`,
   },
   "disallowed-unique-constraint": {
@@ -65,8 +65,8 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
   "adding-required-field": {
     severity: "error",
-    help: "Give it a DEFAULT that is not volatile (such as a constant or now()), or let it be null and fill it first. A table with rows in it refuses it as it is.",
-    pgm: "Add default: … to the column, or leave notNull out and fill it first. A table with rows in it refuses it as it is.",
+    help: "Give it a DEFAULT that is not volatile (such as a constant or now()), or let it be null and fill it first. A table with rows rejects it otherwise.",
+    pgm: "Add default: … to the column, or leave notNull out and fill it first. A table with rows rejects it otherwise.",
   },
   "adding-field-with-default": {
     severity: "error",
@@ -75,18 +75,18 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
   "adding-not-nullable-field": {
     severity: "error",
-    help: `The whole table is read while nobody else can use it. First ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID, then VALIDATE CONSTRAINT in a later migration; after that SET NOT NULL is instant.`,
-    pgm: `The whole table is read while nobody else can use it. First pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID"), in a later migration pgm.sql("ALTER TABLE … VALIDATE CONSTRAINT …"); after that pgm.alterColumn(…, { notNull: true }) is instant.`,
+    help: `The whole table is read under an exclusive lock. First ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID, then VALIDATE CONSTRAINT in a later migration; after that SET NOT NULL is instant.`,
+    pgm: `The whole table is read under an exclusive lock. First pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (… IS NOT NULL) NOT VALID"), in a later migration pgm.sql("ALTER TABLE … VALIDATE CONSTRAINT …"); after that pgm.alterColumn(…, { notNull: true }) is instant.`,
   },
   "changing-column-type": {
     severity: "error",
-    help: "The table is rewritten while nobody can use it: add a new column, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
-    pgm: "The table is rewritten while nobody can use it: pgm.addColumn, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
+    help: "The table is rewritten under an exclusive lock: add a new column, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
+    pgm: "The table is rewritten under an exclusive lock: pgm.addColumn, fill it in batches, then swap. Widening (varchar(10) to varchar(20) or text) is instant and not reported where the type of the column is known.",
   },
   "ban-alter-domain-with-add-constraint": {
     severity: "error",
-    help: "Every table with a column of the domain is read while it is locked. Put the constraint on the columns, with NOT VALID.",
-    pgm: "Every table with a column of the domain is read while it is locked. Put the constraint on the columns, with NOT VALID.",
+    help: "Every table with a column of the domain is read under a lock. Put the constraint on the columns, with NOT VALID.",
+    pgm: "Every table with a column of the domain is read under a lock. Put the constraint on the columns, with NOT VALID.",
   },
   "ban-truncate-cascade": {
     severity: "error",
@@ -103,13 +103,13 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   "ban-uncommitted-transaction": {
     severity: "error",
     onNewTables: true,
-    help: "End the transaction with COMMIT, or take the BEGIN out.",
-    pgm: "End the transaction with COMMIT, or take the BEGIN out.",
+    help: "End the transaction with COMMIT, or remove the BEGIN.",
+    pgm: "End the transaction with COMMIT, or remove the BEGIN.",
   },
   "prefer-repack": {
     severity: "warning",
-    help: "The table is rewritten while nobody can use it. pg_repack does it beside the running application.",
-    pgm: "The table is rewritten while nobody can use it. pg_repack does it beside the running application.",
+    help: "The table is rewritten under an exclusive lock. pg_repack does it while the table is in use.",
+    pgm: "The table is rewritten under an exclusive lock. pg_repack does it while the table is in use.",
   },
   "identifier-too-long": {
     severity: "warning",

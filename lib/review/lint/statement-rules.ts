@@ -13,7 +13,7 @@ export interface Advice {
 export interface StatementRule {
   readonly name: string;
   readonly severity: Severity;
-  /** @param created what the migration created before this statement, which nobody else uses yet */
+  /** @param created what the migration created before this statement, which no other session uses yet */
   check(node: Node, created: readonly Created[]): Advice | undefined;
 }
 
@@ -32,8 +32,8 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       return what === undefined
         ? undefined
         : {
-            message: `${what} CASCADE takes along everything that depends on it, whatever that is on the day it runs`,
-            help: "Leave CASCADE out, and drop by name what Postgres then lists.",
+            message: `${what} CASCADE also drops everything that depends on it on the day it runs`,
+            help: "Leave CASCADE out, and drop the objects that Postgres then lists by name.",
           };
     },
   },
@@ -56,7 +56,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       );
       return (
         table && {
-          message: `every row of ${showName(table)} is written anew, and stays locked until the transaction ends`,
+          message: `every row of ${showName(table)} is rewritten and stays locked until the transaction ends`,
           help: "Add a WHERE that names the rows, or work in batches in a no-transaction migration.",
         }
       );
@@ -71,7 +71,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       );
       if (column === undefined || isNew(created, column.table)) return undefined;
       return {
-        message: `adding ${column.definition.colname ?? "a column"} rewrites ${showName(column.table)} while nobody can use it, because each row gets a value of its own`,
+        message: `adding ${column.definition.colname ?? "a column"} rewrites ${showName(column.table)} under an exclusive lock, because each row gets a different value`,
         help: "Add the column without it, SET DEFAULT for new rows, and fill the old ones in batches.",
       };
     },
@@ -86,7 +86,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       return text === undefined
         ? undefined
         : {
-            message: `the default '${text}' is a text, not a call: it is evaluated once, now, and is the same for every row`,
+            message: `the default '${text}' is a text, not a call: it is evaluated once, and is the same for every row`,
             help: "Write it without quotes; in the builder as pgm.func('…').",
           };
     },
@@ -98,8 +98,8 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       const rewrite = rewrites(node);
       if (rewrite === undefined || rewrite.tables.some((table) => isNew(created, table))) return undefined;
       return {
-        message: `${rewrite.what} writes the whole table anew while nobody can use it`,
-        help: "Do it beside the running application (pg_repack), or when nobody uses the table.",
+        message: `${rewrite.what} rewrites the whole table under an exclusive lock`,
+        help: "Use pg_repack, which works while the table is in use, or run it when the table is not in use.",
       };
     },
   },
@@ -114,8 +114,8 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       const [table] = existing(created, relations);
       return (
         table && {
-          message: `LOCK TABLE keeps everybody else from ${showName(table)} until the transaction ends`,
-          help: "Leave it out: each statement takes the locks that it needs.",
+          message: `LOCK TABLE blocks all other sessions from ${showName(table)} until the transaction ends`,
+          help: "Remove it: each statement takes the locks that it needs.",
         }
       );
     },
@@ -130,14 +130,14 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       const isMade = created.some(({ kind, name }) => kind === "view" && name.name === view?.name);
       if (concurrent || skipData || isMade || view === undefined) return undefined;
       return {
-        message: `nobody can read ${showName(view)} while it is refreshed`,
+        message: `${showName(view)} cannot be read while it is refreshed`,
         help: "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it.",
       };
     },
   },
 ];
 
-const WITH_WHERE = "Name the rows in a WHERE. When all of them are to go, say so in a lint comment.";
+const WITH_WHERE = "Name the rows in a WHERE. If all rows are to be removed, say so in a lint comment.";
 const EXCLUSIVE_LOCK = 7;
 
 const CASCADED: ReadonlyMap<string, string> = new Map([
