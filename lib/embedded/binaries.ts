@@ -1,11 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import * as v from "valibot";
 import { errorCode } from "../core/index.ts";
 import { openSharedFolder } from "./data-directory.ts";
-import { DEFAULT_PACKAGE, ifPresent, toolMissing } from "./options.ts";
+import { deleteTemporary, ifPresent, temporaryPath } from "./files.ts";
+import { DEFAULT_PACKAGE, toolMissing } from "./options.ts";
 import { serverUser, serverUserCan } from "./server-user.ts";
 
 /** The programs of the server as npm installed them. */
@@ -71,7 +71,7 @@ function noBinaries(packageName: string): Error {
   );
 }
 
-const UNFINISHED = ".new-";
+/** Older incomplete copies are abandoned. */
 const ABANDONED_MS = 10 * 60_000;
 
 /** The installed programs if the server's user can run them, else a copy. */
@@ -106,8 +106,8 @@ function canRun(native: string): boolean {
 }
 
 async function copyNative(from: string, to: string): Promise<void> {
-  await deleteAbandonedCopies(to);
-  const temporary = `${to}${UNFINISHED}${randomBytes(4).toString("hex")}`;
+  await deleteTemporary(to, ABANDONED_MS);
+  const temporary = temporaryPath(to);
   try {
     await cp(from, temporary, { recursive: true, verbatimSymlinks: true });
     await completeSymlinks(temporary);
@@ -117,17 +117,6 @@ async function copyNative(from: string, to: string): Promise<void> {
     await rm(temporary, { recursive: true, force: true });
     // Another project may have created the same copy meanwhile.
     if ((await ifPresent(stat(to))) === undefined) throw error;
-  }
-}
-
-/** Deletes incomplete copies of killed processes. Another process may still be working on a recent one. */
-async function deleteAbandonedCopies(copy: string): Promise<void> {
-  const directory = dirname(copy);
-  for (const name of await readdir(directory)) {
-    if (!name.startsWith(basename(copy) + UNFINISHED)) continue;
-    const path = join(directory, name);
-    const info = await ifPresent(stat(path));
-    if (info !== undefined && Date.now() - info.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true });
   }
 }
 

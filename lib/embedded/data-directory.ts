@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, lstat, mkdir, readFile, rm, stat } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { ifPresent, unusable } from "./options.ts";
+import { deleteTemporary, ifPresent, temporaryPath } from "./files.ts";
+import { unusable } from "./options.ts";
 import type { LocalFolder, State } from "./project-folder.ts";
 import { giveToServerUser, ownUid, serverUser, serverUserCan } from "./server-user.ts";
 
@@ -50,8 +51,6 @@ async function isOurs(directory: string): Promise<boolean> {
 }
 
 const DATA = "data";
-/** Prefix of incomplete directories. The next start deletes them. */
-const UNFINISHED = "data.new-";
 
 /** All folders that may contain the data of this project. No other folder is ever used or deleted. */
 function homes(folder: LocalFolder): readonly string[] {
@@ -94,7 +93,7 @@ export async function chooseData(folder: LocalFolder): Promise<string> {
 
 /** Creates an empty directory next to `data` for initdb, which is renamed to `data` when it is complete. */
 export async function createUnfinished(data: string): Promise<string> {
-  return createPrivate(join(data, "..", `${UNFINISHED}${randomBytes(4).toString("hex")}`));
+  return createPrivate(temporaryPath(data));
 }
 
 async function createPrivate(path: string): Promise<string> {
@@ -109,7 +108,7 @@ async function createPrivate(path: string): Promise<string> {
  */
 async function canHoldData(directory: string): Promise<boolean> {
   if (process.platform === "win32") return true;
-  const trial = join(directory, `${UNFINISHED}${randomBytes(4).toString("hex")}`);
+  const trial = temporaryPath(join(directory, DATA));
   try {
     await createPrivate(trial);
     const { mode, uid } = await stat(trial);
@@ -122,16 +121,6 @@ async function canHoldData(directory: string): Promise<boolean> {
   }
 }
 
-/** Deletes what killed starts left behind. */
-export async function deleteUnfinished(data: string): Promise<void> {
-  const home = join(data, "..");
-  for (const name of await readdir(home)) {
-    if (!name.startsWith(UNFINISHED)) continue;
-    // An initdb that outlived its parent may still write; the next start deletes the rest.
-    await rm(join(home, name), { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
 export async function deleteData(folder: LocalFolder): Promise<void> {
   for (const home of homes(folder)) {
     if (home === folder.path) await deleteWithin(home);
@@ -141,7 +130,7 @@ export async function deleteData(folder: LocalFolder): Promise<void> {
 
 async function deleteWithin(home: string): Promise<void> {
   await rm(join(home, DATA), { recursive: true, force: true });
-  await deleteUnfinished(join(home, DATA));
+  await deleteTemporary(join(home, DATA));
 }
 
 /** Major version of Postgres that created the data. */

@@ -4,15 +4,8 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DATABASE_DEFAULTS, errorMessage, Hint } from "../core/index.ts";
 import { type Binaries, executable } from "./binaries.ts";
-import {
-  allData,
-  chooseData,
-  createUnfinished,
-  deleteUnfinished,
-  findData,
-  isInProject,
-  majorOf,
-} from "./data-directory.ts";
+import { allData, chooseData, createUnfinished, findData, isInProject, majorOf } from "./data-directory.ts";
+import { deleteTemporary } from "./files.ts";
 import { type LocalOptions, RESET_HINT, toolMissing, unusable } from "./options.ts";
 import { findPostmaster, stopServer } from "./postmaster.ts";
 import { type LocalFolder, readState, type State, writeState } from "./project-folder.ts";
@@ -82,7 +75,7 @@ async function initialise(
   state: State,
   { native, durable }: InitialiseOptions,
 ): Promise<void> {
-  await deleteUnfinished(state.dataDir);
+  await deleteTemporary(state.dataDir);
   const unfinished = await createUnfinished(state.dataDir);
   const passwordFile = `${unfinished}.password`;
   try {

@@ -7,8 +7,8 @@ import { errorCode, MigrationError } from "../core/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
 import { executable } from "./binaries.ts";
 import { waitForReply } from "./connect.ts";
+import { ifPresent } from "./files.ts";
 import { cannotRun } from "./initialise.ts";
-import { ifPresent } from "./options.ts";
 import { asServerUser, serverEnvironment } from "./server-user.ts";
 
 export interface Launch {

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { errorCode, MigrationError } from "../core/index.ts";
-import { ifPresent } from "./options.ts";
+import { ifPresent } from "./files.ts";
 import { isAlive } from "./postmaster.ts";
 
 const POLL_MS = 25;

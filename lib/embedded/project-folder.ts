@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { errorCode } from "../core/index.ts";
-import { ifPresent, RESET_HINT, unusable } from "./options.ts";
+import { ifPresent, replaceFile } from "./files.ts";
+import { RESET_HINT, unusable } from "./options.ts";
 import { ownUid, serverUser } from "./server-user.ts";
 
 /** The folder of a project for its local database. */
@@ -107,9 +107,6 @@ function parse(text: string, path: string): State {
   }
 }
 
-/** Replaces the file atomically. */
 export async function writeState(folder: LocalFolder, state: State): Promise<void> {
-  const fresh = `${folder.stateFile}.${randomBytes(4).toString("hex")}`;
-  await writeFile(fresh, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600, flag: "wx" });
-  await rename(fresh, folder.stateFile);
+  await replaceFile(folder.stateFile, `${JSON.stringify(state, null, 2)}\n`, "us");
 }
