@@ -47,7 +47,7 @@ export {
   type ResolvedOptions,
   type TransactionMode,
 } from "./options.ts";
-export { compareMigrations, inRunningOrder } from "./order.ts";
+export { compareMigrations, inRunningOrder, numericPrefix } from "./order.ts";
 export type {
   CompletedMigration,
   DownForecast,

@@ -40,14 +40,23 @@ function whenNeeded<T>(make: () => T): () => T {
   };
 }
 
-/** The prefix as a number; a name without one (possible in adopted databases) comes first. */
+/**
+ * The number a file name begins with, as node-pg-migrate orders by it: 17 digits are a UTC date
+ * (YYYYMMDDHHMMSSmmm), anything else is the number itself. NaN for a name without one, and for an impossible date.
+ */
+export function numericPrefix(fileName: string): number {
+  const digits = leadingDigits(fileName);
+  if (digits.length !== 17) return digits === "" ? Number.NaN : Number(digits);
+  const date = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/, "$1-$2-$3T$4:$5:$6.$7Z");
+  return Date.parse(date);
+}
+
+/** Names that no folder may have, but adopted databases do: without a prefix they come first. */
 function prefixOf(name: string): number {
-  const digits = /^\d+/.exec(name)?.[0] ?? "";
-  if (digits.length !== 17) return digits === "" ? -1 : Number(digits);
-  const [date, time] = [digits.slice(0, 8), digits.slice(8)];
-  const iso =
-    `${date.slice(0, 4)}-${date.slice(4, 6)}-${date.slice(6)}` +
-    `T${time.slice(0, 2)}:${time.slice(2, 4)}:${time.slice(4, 6)}.${time.slice(6)}Z`;
-  const value = Date.parse(iso);
-  return Number.isNaN(value) ? Number(digits) : value;
+  const prefix = numericPrefix(name);
+  return Number.isNaN(prefix) ? Number(leadingDigits(name) || -1) : prefix;
+}
+
+function leadingDigits(name: string): string {
+  return /^\d+/.exec(name)?.[0] ?? "";
 }

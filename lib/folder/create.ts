@@ -1,13 +1,7 @@
 import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { errorCode, errorMessage, MigrationError, property } from "../core/index.ts";
-import {
-  classifyFileName,
-  extensionOf,
-  MIGRATION_EXTENSIONS,
-  nameProblem,
-  numericPrefix,
-} from "./file-names.ts";
+import { errorCode, errorMessage, MigrationError, numericPrefix, property } from "../core/index.ts";
+import { classifyFileName, extensionOf, MIGRATION_EXTENSIONS, nameProblem } from "./file-names.ts";
 import { ignoreRule } from "./listing.ts";
 import { type MigrationLanguage, migrationTemplate } from "./templates.ts";
 

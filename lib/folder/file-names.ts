@@ -1,4 +1,4 @@
-import type { FileProblem } from "../core/index.ts";
+import { type FileProblem, numericPrefix } from "../core/index.ts";
 
 export const MIGRATION_EXTENSIONS: readonly string[] = [".ts", ".js", ".mjs", ".cjs", ".mts", ".cts", ".sql"];
 
@@ -23,17 +23,6 @@ export interface MigrationFile {
   /** The migration's name. */
   readonly name: string;
   readonly role: "module" | "sql" | "up" | "down";
-}
-
-/**
- * The number a file name begins with, as node-pg-migrate orders by it: 17 digits are a UTC date
- * (YYYYMMDDHHMMSSmmm), anything else is the number itself. NaN where there is none.
- */
-export function numericPrefix(fileName: string): number {
-  const digits = /^\d+/.exec(fileName)?.[0] ?? "";
-  if (digits.length !== 17) return digits === "" ? Number.NaN : Number(digits);
-  const date = digits.replace(/^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d{3})$/, "$1-$2-$3T$4:$5:$6.$7Z");
-  return new Date(date).valueOf();
 }
 
 /** Whether a file is a dotfile or an editor's backup. */

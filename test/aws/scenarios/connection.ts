@@ -22,7 +22,7 @@ export const connection: Scenarios = (aws) =>
       return shown;
     };
 
-    test("is verified with the certificates that the construct was given, and others are tried at once", async () => {
+    test("the server is verified with the construct's certificates, and a change of them takes effect at once", async () => {
       const { withStack, deployable, server } = aws();
       const { host, port } = server.connection;
       const environment = { DATABASE_HOST: host, DATABASE_PORT: String(port) };

@@ -48,7 +48,7 @@ export const failing: Scenarios = (aws) =>
       });
     });
 
-    test("in a first create, its deletion succeeds and the next create goes on", async () => {
+    test("a first create that fails can be deleted, and the next create goes on", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         const failed = await stack.create(await deployable({ ...tables(1), "2_t2.sql": FAILING }));
@@ -59,7 +59,7 @@ export const failing: Scenarios = (aws) =>
       });
     });
 
-    test("with a very long message: both of its ends are told, within what CloudFormation takes", async () => {
+    test("a very long message is cut in its middle to what CloudFormation takes", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack }) => {
         const { status, reason, bodies } = await stack.create(await deployable({ "1_verbose.sql": VERBOSE }));
@@ -71,7 +71,7 @@ export const failing: Scenarios = (aws) =>
       });
     });
 
-    test("in code: that throws when it is loaded, in `up`, or in a query of its own", async () => {
+    test("code that throws when it is loaded, in `up` or in a query fails the deploy with its reason", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         for (const [text, reason] of BROKEN_CODE) {

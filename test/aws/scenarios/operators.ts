@@ -146,7 +146,7 @@ export const operators: Scenarios = (aws) =>
       });
     });
 
-    test("are refused what cannot be, and nothing happens", async () => {
+    test("invalid payloads are refused with a hint, and nothing happens", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async (deployment) => {
         const { stack, db } = deployment;
