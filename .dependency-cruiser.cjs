@@ -30,6 +30,7 @@ module.exports = {
     room("engine", "^lib/engine/", [...rooms("core", "sql", "postgres"), ...npm("pg", "node-pg-migrate")]),
     room("folder", "^lib/folder/", [...rooms("core"), ...npm("esbuild")]),
     room("asset", "^lib/asset/", [...rooms("core", "folder"), ...npm("esbuild")]),
+    room("client", "^lib/client/", rooms("core", "postgres", "engine", "folder")),
     room("commands", "^lib/commands/", [...rooms("core", "engine"), ...npm("valibot")]),
     room("embedded", "^lib/embedded/", [...rooms("core", "sql", "postgres"), ...npm("pg", "valibot")]),
     room("constructs", "^lib/constructs/", [
@@ -83,7 +84,18 @@ module.exports = {
         path: ["^(bin|lambda|test|bench|migrations|lib)/", dev],
         pathNot: [
           "^lib/cli/",
-          ...rooms("core", "sql", "postgres", "engine", "commands", "folder", "asset", "embedded", ...REVIEW),
+          ...rooms(
+            "core",
+            "sql",
+            "postgres",
+            "engine",
+            "client",
+            "commands",
+            "folder",
+            "asset",
+            "embedded",
+            ...REVIEW,
+          ),
         ],
       },
     },

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
 import * as v from "valibot";
+import { readVariables } from "../../client/index.ts";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { resetLocal, startLocal, stopLocal } from "../../embedded/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
@@ -10,7 +11,6 @@ import { JSON_FLAG } from "../flags.ts";
 import { createPrinter, printJson } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget } from "../settings/target.ts";
-import { readVariables } from "../settings/variables.ts";
 
 /** The commands on the embedded Postgres of the project, and psql. */
 export const databaseCommands = [

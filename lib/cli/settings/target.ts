@@ -1,11 +1,15 @@
 import { createConnection } from "node:net";
+import {
+  isLoopback,
+  readConnectionUrl,
+  readDatabaseSettings,
+  readVariables,
+  type Variables,
+} from "../../client/index.ts";
 import { errorCode, Hint, MigrationError } from "../../core/index.ts";
 import type { ConnectionSettings } from "../../postgres/index.ts";
 import { type ScratchProvider, scratchOn, shadowAt } from "../../review/verify/index.ts";
 import { commandLine, type ProcessIo } from "../process-io.ts";
-import { readDatabaseSettings } from "./database.ts";
-import { isLoopback } from "./url.ts";
-import { readVariables, type Variables } from "./variables.ts";
 
 /** The database a command works on. */
 export interface Target {
@@ -158,18 +162,10 @@ function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boole
 }
 
 /** Reads it like `DATABASE_URL`, with the same certificates. */
-function readShadow(url: string, variables: Readonly<Record<string, string>>, cwd: string) {
-  const read = (environment: Readonly<Record<string, string>>) =>
-    readDatabaseSettings({ environment, dotEnv: {} }, cwd).connection;
-  try {
-    const alone = read({ DATABASE_URL: url });
-    // TLS settings for a remote server do not apply to this machine.
-    if (isLoopback(alone.host) && variables["DATABASE_SSL"] === undefined) return alone;
-    const tls = Object.entries(variables).filter(([name]) => name.startsWith("DATABASE_SSL"));
-    return read({ ...Object.fromEntries(tls), DATABASE_URL: url });
-  } catch (error) {
-    if (!(error instanceof MigrationError)) throw error;
-    const message = error.message.replace(/\bDATABASE_URL\b/, "SHADOW_DATABASE_URL");
-    throw new MigrationError(error.code, message, error.details);
-  }
+function readShadow(url: string, values: Readonly<Record<string, string>>, cwd: string): ConnectionSettings {
+  const sources = { urlName: "SHADOW_DATABASE_URL", cwd };
+  const alone = readConnectionUrl(url, sources);
+  // TLS settings for a remote server do not apply to this machine.
+  if (isLoopback(alone.host) && values["DATABASE_SSL"] === undefined) return alone;
+  return readConnectionUrl(url, { ...sources, values });
 }

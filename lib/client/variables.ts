@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { errorCode, MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../core/index.ts";
 
 /** Variables by source. Their reader decides which source takes precedence. */
 export interface Variables {

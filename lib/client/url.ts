@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
-import { DATABASE_DEFAULTS, given, MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings } from "../../postgres/index.ts";
+import { DATABASE_DEFAULTS, given, MigrationError } from "../core/index.ts";
+import type { ConnectionSettings } from "../postgres/index.ts";
 
 /**
  * A host as it is set: a name, an address (IPv6 with or without brackets) or the folder of a socket.
@@ -46,7 +46,7 @@ function isIpv6Loopback(address: string): boolean {
   return /^\[(::1|::ffff:7f[0-9a-f]{2}:[0-9a-f]+)\]$/.test(new URL(`http://[${address}]`).hostname);
 }
 
-/** The parameters of a `DATABASE_URL` that have an effect. */
+/** The parameters of a URL that have an effect. */
 interface UrlParameters {
   /** As in the URL. */
   readonly sslMode?: SslMode | undefined;
@@ -105,51 +105,51 @@ const REFUSED: Readonly<Record<string, string>> = {
  * the password looks like a parameter.
  * @throws MigrationError `USAGE`
  */
-function readUrlParameters(parameters: URLSearchParams): UrlParameters {
+function readUrlParameters(parameters: URLSearchParams, name: string): UrlParameters {
   const names = [...parameters.keys()];
-  const refused = names.find((name) => Object.hasOwn(REFUSED, name));
+  const refused = names.find((one) => Object.hasOwn(REFUSED, one));
   if (refused !== undefined) {
-    throw invalidUrl(`has the parameter ${refused}, which is not supported: ${REFUSED[refused]}`);
+    throw invalidUrl(name, `has the parameter ${refused}, which is not supported: ${REFUSED[refused]}`);
   }
   const supported = ["sslmode", "sslrootcert", "host", "port", "connect_timeout", ...WITHOUT_EFFECT];
-  if (names.some((name) => !supported.includes(name))) {
-    throw invalidUrl("has a parameter that is not known (a ? in a password must be written %3F)");
+  if (names.some((one) => !supported.includes(one))) {
+    throw invalidUrl(name, "has a parameter that is not known (a ? in a password must be written %3F)");
   }
-  const repeated = supported.find((name) => parameters.getAll(name).length > 1);
-  if (repeated !== undefined) throw invalidUrl(`has the parameter ${repeated} twice`);
-  const value = (name: string) => parameters.get(name) || undefined;
+  const repeated = supported.find((one) => parameters.getAll(one).length > 1);
+  if (repeated !== undefined) throw invalidUrl(name, `has the parameter ${repeated} twice`);
+  const value = (parameter: string) => parameters.get(parameter) || undefined;
   const certificates = value("sslrootcert");
   return {
-    sslMode: readSslMode(value("sslmode")),
+    sslMode: readSslMode(value("sslmode"), name),
     sslRootCert: certificates === "system" ? undefined : certificates,
     host: value("host"),
     port: value("port"),
-    connectTimeoutMs: readTimeout(value("connect_timeout")),
+    connectTimeoutMs: readTimeout(value("connect_timeout"), name),
   };
 }
 
-function readSslMode(text: string | undefined): SslMode | undefined {
+function readSslMode(text: string | undefined, name: string): SslMode | undefined {
   if (text === undefined) return undefined;
   const mode = SSL_MODES.find((supported) => supported === text);
   if (mode !== undefined) return mode;
-  throw new MigrationError("USAGE", `sslmode in DATABASE_URL must be one of ${SSL_MODES.join(", ")}`, {
+  throw new MigrationError("USAGE", `sslmode in ${name} must be one of ${SSL_MODES.join(", ")}`, {
     hint: "allow and prefer would go on without TLS when the server offers none. The others check the certificate and the host name.",
   });
 }
 
 /** Seconds. 0 and less mean the default limit: an attempt without a limit may never end. */
-function readTimeout(text: string | undefined): number | undefined {
+function readTimeout(text: string | undefined, name: string): number | undefined {
   if (text === undefined) return undefined;
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds > 3600) {
-    throw invalidUrl("has a connect_timeout that is not a number of seconds up to 3600");
+    throw invalidUrl(name, "has a connect_timeout that is not a number of seconds up to 3600");
   }
   return seconds <= 0 ? undefined : seconds * 1000;
 }
 
 /** The message never shows a part of the URL, which contains the password. */
-function invalidUrl(what: string): MigrationError {
-  return new MigrationError("USAGE", `DATABASE_URL ${what}`, {
+function invalidUrl(name: string, what: string): MigrationError {
+  return new MigrationError("USAGE", `${name} ${what}`, {
     hint: "It has the form postgres://user:password@host:5432/database",
   });
 }
@@ -158,46 +158,54 @@ export interface Address
   extends Omit<ConnectionSettings, "tls">,
     Pick<UrlParameters, "sslMode" | "sslRootCert"> {}
 
-/** Parses a `DATABASE_URL`. @throws MigrationError `USAGE` */
-export function readUrl(text: string): Address {
-  if (!/^postgres(ql)?:\/\//.test(text)) throw invalidUrl("must begin with postgres://");
+/**
+ * Parses a URL of a database.
+ * @param name of the setting that holds it, for messages
+ * @throws MigrationError `USAGE`
+ */
+export function readUrl(text: string, name: string): Address {
+  if (!/^postgres(ql)?:\/\//.test(text)) throw invalidUrl(name, "must begin with postgres://");
   if (!URL.canParse(text)) {
     throw invalidUrl(
+      name,
       "cannot be read as a URL; characters such as / ? # @ % in the password must be percent-encoded, and an IPv6 address stands in brackets",
     );
   }
   const url = new URL(text);
   // After a / ? or # in the password, its rest is a path, a parameter or a fragment. None of them may be shown.
   if (/@|\/./.test(url.pathname.slice(1)) || url.search.includes("@")) {
-    throw invalidUrl("has a / ? or @ where it cannot be; in a password they must be written %2F %3F %40");
+    throw invalidUrl(
+      name,
+      "has a / ? or @ where it cannot be; in a password they must be written %2F %3F %40",
+    );
   }
-  if (url.hash !== "") throw invalidUrl("holds a #; in a password it must be written %23");
-  if (url.port === "0") throw invalidUrl("has port 0; it must be a number from 1 to 65535");
-  const { host, port, connectTimeoutMs, ...tls } = readUrlParameters(url.searchParams);
-  if (url.hostname.includes(",")) throw invalidUrl("names several hosts; name one");
+  if (url.hash !== "") throw invalidUrl(name, "holds a #; in a password it must be written %23");
+  if (url.port === "0") throw invalidUrl(name, "has port 0; it must be a number from 1 to 65535");
+  const { host, port, connectTimeoutMs, ...tls } = readUrlParameters(url.searchParams, name);
+  if (url.hostname.includes(",")) throw invalidUrl(name, "names several hosts; name one");
   if ((host !== undefined && url.hostname !== "") || (port !== undefined && url.port !== "")) {
-    throw invalidUrl("names the host or the port twice");
+    throw invalidUrl(name, "names the host or the port twice");
   }
-  const address = host ?? decode(url.hostname);
+  const address = host ?? decode(url.hostname, name);
   // `user:1/rest of the password`: without an @, the user is taken for a host.
   if (url.username === "" && address !== "" && !isLoopback(readHost(address)))
-    throw invalidUrl("names no user");
+    throw invalidUrl(name, "names no user");
   return {
     host: address === "" ? DATABASE_DEFAULTS.host : readHost(address),
     port: readPort(port ?? url.port),
-    database: decode(url.pathname.slice(1)) || DATABASE_DEFAULTS.database,
-    user: decode(url.username) || DATABASE_DEFAULTS.user,
-    password: decode(url.password),
+    database: decode(url.pathname.slice(1), name) || DATABASE_DEFAULTS.database,
+    user: decode(url.username, name) || DATABASE_DEFAULTS.user,
+    password: decode(url.password, name),
     ...given({ connectTimeoutMs }),
     ...tls,
   };
 }
 
-function decode(text: string): string {
+function decode(text: string, name: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
     // Without the cause: no part of the URL may reach a log.
-    throw invalidUrl("holds a % that begins no valid escape; a % itself is written %25");
+    throw invalidUrl(name, "holds a % that begins no valid escape; a % itself is written %25");
   }
 }

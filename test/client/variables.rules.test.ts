@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "@jest/globals";
-import { readVariables } from "../../../lib/cli/settings/variables.ts";
-import { writeFolder } from "../../support/folders.ts";
+import { readVariables } from "../../lib/client/index.ts";
+import { writeFolder } from "../support/folders.ts";
 
 it("reads .env with quotes and comments, and leaves empty values out", () => {
   const cwd = writeFolder({

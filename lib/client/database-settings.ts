@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { DATABASE_DEFAULTS, MigrationError } from "../../core/index.ts";
-import type { ConnectionSettings, TlsSettings } from "../../postgres/index.ts";
+import { DATABASE_DEFAULTS, MigrationError } from "../core/index.ts";
+import type { ConnectionSettings, TlsSettings } from "../postgres/index.ts";
 import { type Address, isLoopback, readHost, readPort, readUrl, type SslMode } from "./url.ts";
 import { ADDRESS, type Variables } from "./variables.ts";
 
@@ -25,15 +25,40 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   const names = Object.values(variables).flatMap((values) => Object.keys(values));
   const values = merge(variables);
   const url = values["DATABASE_URL"];
-  const { sslMode, sslRootCert, ...address } = url === undefined ? readParts(values) : readUrl(url);
-  const loopback = isLoopback(address.host);
-  const tls = readTls(values, { sslMode, sslRootCert, loopback }, cwd);
+  const address = url === undefined ? readParts(values) : readUrl(url, "DATABASE_URL");
   return {
-    connection: { ...address, tls },
+    connection: protect(address, { values, urlName: "DATABASE_URL", cwd }),
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
     origin: originOf(variables, values),
-    notes: stricterNote(values, sslMode),
+    notes: stricterNote(values, address.sslMode),
   };
+}
+
+/** Where the settings of TLS are. */
+interface TlsSources {
+  /** Of variables; only those about TLS count. */
+  readonly values: Values;
+  /** The setting that holds the URL. */
+  readonly urlName: string;
+  /** Relative paths of certificates start here. */
+  readonly cwd: string;
+}
+
+/**
+ * Reads a connection from a URL. Settings in the URL that are not given there have the defaults of `DATABASE_URL`.
+ * @param name of the setting that holds it, for messages: they never show the URL
+ * @throws MigrationError `USAGE`
+ */
+export function readConnectionUrl(
+  url: string,
+  { urlName, cwd, values = {} }: Omit<TlsSources, "values"> & Partial<TlsSources>,
+): ConnectionSettings {
+  return protect(readUrl(url, urlName), { values, urlName, cwd });
+}
+
+function protect({ sslMode, sslRootCert, ...address }: Address, sources: TlsSources): ConnectionSettings {
+  const loopback = isLoopback(address.host);
+  return { ...address, tls: readTls({ sslMode, sslRootCert, loopback }, sources) };
 }
 
 /** URLs of hosted services often have a mode that verifies less than this program does. */
@@ -82,27 +107,31 @@ function readParts(values: Values): Address {
 }
 
 interface TlsContext {
-  /** Of `DATABASE_URL`; `DATABASE_SSL` takes precedence. */
+  /** Of the URL; `DATABASE_SSL` takes precedence. */
   readonly sslMode: SslMode | undefined;
-  /** Of `DATABASE_URL`; `DATABASE_SSL_CA` takes precedence. */
+  /** Of the URL; `DATABASE_SSL_CA` takes precedence. */
   readonly sslRootCert: string | undefined;
   readonly loopback: boolean;
 }
 
 /** The default is verify-full, except on this machine. @throws MigrationError `USAGE` */
 function readTls(
-  values: Readonly<Record<string, string>>,
   { sslMode, sslRootCert, loopback }: TlsContext,
-  cwd: string,
+  { values, urlName, cwd }: TlsSources,
 ): TlsSettings {
   const certificates = values["DATABASE_SSL_CA"] ?? sslRootCert;
   // Certificates are set to be verified, also at the local end of a tunnel.
   const defaultMode = loopback && certificates === undefined ? "disable" : "verify-full";
   const mode = values["DATABASE_SSL"] ?? sslMode ?? defaultMode;
   const fromVariable = "DATABASE_SSL" in values;
+  const certificateSource = "DATABASE_SSL_CA" in values ? "DATABASE_SSL_CA" : `sslrootcert in ${urlName}`;
   if (mode === "disable") {
     if (certificates === undefined) return { mode: "disable" };
-    throw contradiction(fromVariable, "DATABASE_SSL_CA" in values);
+    throw new MigrationError(
+      "USAGE",
+      `${certificateSource} names certificates, and ${fromVariable ? "DATABASE_SSL=disable" : `sslmode=disable in ${urlName}`} switches TLS off`,
+      { hint: "Keep one of the two." },
+    );
   }
   if (fromVariable && mode !== "verify-full") {
     throw new MigrationError("USAGE", `DATABASE_SSL must be disable or verify-full, not "${mode}"`, {
@@ -110,16 +139,7 @@ function readTls(
     });
   }
   if (certificates === undefined) return { mode: "verify-full" };
-  const source = "DATABASE_SSL_CA" in values ? "DATABASE_SSL_CA" : "sslrootcert in DATABASE_URL";
-  return { mode: "verify-full", ca: [readCertificates(certificates, source, cwd)] };
-}
-
-function contradiction(modeFromVariable: boolean, certificatesFromVariable: boolean): MigrationError {
-  const mode = modeFromVariable ? "DATABASE_SSL=disable" : "sslmode=disable in DATABASE_URL";
-  const certificates = certificatesFromVariable ? "DATABASE_SSL_CA" : "sslrootcert in DATABASE_URL";
-  return new MigrationError("USAGE", `${certificates} names certificates, and ${mode} switches TLS off`, {
-    hint: "Keep one of the two.",
-  });
+  return { mode: "verify-full", ca: [readCertificates(certificates, certificateSource, cwd)] };
 }
 
 /** @param source the setting that names the file. If it is the URL, the message does not show the path. */

@@ -1,8 +1,8 @@
 import { describe, expect, it, test } from "@jest/globals";
-import { readDatabaseSettings } from "../../../lib/cli/settings/database.ts";
-import { MigrationError } from "../../../lib/core/index.ts";
-import type { ConnectionSettings } from "../../../lib/postgres/settings.ts";
-import { writeFolder } from "../../support/folders.ts";
+import { readDatabaseSettings } from "../../lib/client/index.ts";
+import { MigrationError } from "../../lib/core/index.ts";
+import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import { writeFolder } from "../support/folders.ts";
 
 type Values = Record<string, string>;
 
