@@ -22,7 +22,7 @@ function compileTypeScript(...args) {
   if (status !== 0) throw new Error(`tsc ended with ${status}`);
 }
 
-async function bundleConstructs() {
+async function bundlePublicApi() {
   const declarations = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-types-"));
   try {
     compileTypeScript("tsconfig.types.json", "--outDir", declarations);
@@ -64,5 +64,5 @@ async function bundleCommandLine() {
 
 rmSync(dist, { recursive: true, force: true });
 compileTypeScript("tsconfig.build.json");
-const bundled = [await bundleConstructs(), await bundleHandlers(), await bundleCommandLine()];
+const bundled = [...(await bundlePublicApi()), await bundleHandlers(), await bundleCommandLine()];
 writeFileSync(join(dist, "LICENSES.txt"), licencesOf(bundled));

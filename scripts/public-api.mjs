@@ -45,31 +45,49 @@ interface QueryArrayResult<R extends any[] = any[]> extends QueryResultBase {
 `;
 const RELATIVE_SPECIFIER = /((?:from|import)\s*\(?\s*")(\.[^"]+)\.ts"/g;
 
-/** `declarations` holds what the compiler made of lib/index.ts, at the same paths below it. */
+/**
+ * The files of lib/ that the package exports, and the packages that are bundled into each: jest cannot require an ES module,
+ * which node-pg-migrate is.
+ */
+const ENTRIES = { index: [], client: ["node-pg-migrate"] };
+
+/** `declarations` holds what the compiler made of the entries, at the same paths below it. */
 export async function buildPublicApi(root, declarations, outdir) {
   mkdirSync(outdir, { recursive: true });
   // The package as a whole is of ES modules; this makes `.js` and `.d.ts` here CommonJS, for every resolution.
   writeFileSync(join(outdir, "package.json"), `${JSON.stringify({ type: "commonjs" })}\n`);
-  const { metafile } = await bundleConstructs(root, outdir);
-  writeFileSync(join(outdir, "index.mjs"), 'export * from "./index.js";\n');
-  copyDeclarations(declarations, outdir);
   writeFileSync(join(outdir, `${ENGINE_TYPES}.d.ts`), engineTypes());
-  writeFileSync(join(outdir, "index.d.ts"), 'export * from "./lib/index";\n');
-  writeFileSync(join(outdir, "index.d.mts"), 'export * from "./index.js";\n');
-  return { metafile, from: root };
+  const bundles = [];
+  for (const [name, bundled] of Object.entries(ENTRIES)) {
+    const { metafile } = await bundleEntry(root, { name, bundled, outdir });
+    bundles.push({ metafile, from: root });
+    writeFileSync(join(outdir, `${name}.mjs`), `export * from "./${name}.js";\n`);
+    writeFileSync(join(outdir, `${name}.d.ts`), `export * from "./lib/${name}";\n`);
+    writeFileSync(join(outdir, `${name}.d.mts`), `export * from "./${name}.js";\n`);
+  }
+  copyDeclarations(declarations, outdir, Object.keys(ENTRIES));
+  return bundles;
 }
 
-function bundleConstructs(root, outdir) {
+function bundleEntry(root, { name, bundled, outdir }) {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const packages = Object.keys({ ...dependencies, ...peerDependencies });
   return build({
-    entryPoints: { index: join(root, "lib", "index.ts") },
+    entryPoints: { [name]: join(root, "lib", `${name}.ts`) },
     outdir,
     absWorkingDir: root,
     bundle: true,
-    packages: "external",
+    external: packages.filter((one) => !bundled.includes(one)).flatMap((one) => [one, `${one}/*`]),
     format: "cjs",
     platform: "node",
+    // Stack traces show the names of classes.
+    keepNames: true,
     target: "node20",
-    define: { "import.meta.dirname": "OWN_FOLDER", "import.meta.url": "OWN_URL" },
+    define: {
+      "import.meta.dirname": "OWN_FOLDER",
+      "import.meta.filename": "OWN_FILE",
+      "import.meta.url": "OWN_URL",
+    },
     plugins: [ownPlaces(root)],
     metafile: true,
     logLevel: "warning",
@@ -97,7 +115,7 @@ function ownPlaces(root) {
 }
 
 /** Those that the public types lead to. Without extensions, which compilers before TypeScript 5 refuse. */
-function copyDeclarations(from, outdir) {
+function copyDeclarations(from, outdir, entries) {
   const copied = new Set();
   const copy = (file) => {
     if (copied.has(file)) return;
@@ -112,7 +130,7 @@ function copyDeclarations(from, outdir) {
       text.replace(RELATIVE_SPECIFIER, '$1$2"').replaceAll(`"${ENGINE_TYPES}"`, JSON.stringify(types)),
     );
   };
-  copy(join("lib", "index"));
+  for (const entry of entries) copy(join("lib", entry));
 }
 
 /**

@@ -1,7 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { hostname, userInfo } from "node:os";
 import { resolve } from "node:path";
-import { MigrationError, type MigrationSource, type Provenance, TOOL } from "../core/index.ts";
+import { readProvenance } from "../client/index.ts";
+import { MigrationError, type MigrationSource } from "../core/index.ts";
 import { Migrator } from "../engine/index.ts";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../folder/index.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "./flags.ts";
@@ -100,40 +99,4 @@ async function openSource(dir: string, options: ReadFolderOptions): Promise<Migr
       return loaded;
     },
   };
-}
-
-/** Who runs, for the history: the user of the operating system, and the git commit of the migrations, if any. */
-export function readProvenance(cwd: string): Provenance {
-  return {
-    actor: `${readUser()}@${hostname()}`,
-    origin: "cli",
-    tool: TOOL,
-    get revision() {
-      // Only a run that writes reads it, once: starting git takes time.
-      return readRevision(cwd);
-    },
-  };
-}
-
-/** In a container, the user may be a number without a name. */
-function readUser(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
-}
-
-function readRevision(cwd: string): string | undefined {
-  try {
-    const commit = execFileSync("git", ["rev-parse", "HEAD"], {
-      cwd,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-      timeout: 2000,
-    });
-    return commit.trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,12 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { DATABASE_DEFAULTS, MigrationError } from "../core/index.ts";
-import type { ConnectionSettings, TlsSettings } from "../postgres/index.ts";
+import {
+  type ConnectionSettings,
+  DATABASE_DEFAULTS,
+  MigrationError,
+  type TlsSettings,
+} from "../core/index.ts";
 import { type Address, isLoopback, readHost, readPort, readUrl, type SslMode } from "./url.ts";
 import { ADDRESS, type Variables } from "./variables.ts";
 
@@ -45,8 +49,7 @@ interface TlsSources {
 }
 
 /**
- * Reads a connection from a URL. Settings in the URL that are not given there have the defaults of `DATABASE_URL`.
- * @param name of the setting that holds it, for messages: they never show the URL
+ * Reads a connection from a URL, as from `DATABASE_URL`. Messages name the setting and never show the URL.
  * @throws MigrationError `USAGE`
  */
 export function readConnectionUrl(

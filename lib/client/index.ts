@@ -1,4 +1,23 @@
-/** The engine for programs: the settings of a database, a migrator for a folder, and the state that an application needs. */
+/**
+ * The engine for programs: a migrator for a folder and a database, the state that an application asks for, and the
+ * settings of a database.
+ */
+export {
+  type ApplicationOptions,
+  type ApplicationState,
+  assertMigrated,
+  migrationNames,
+  migrationState,
+  type Queryable,
+} from "./application-state.ts";
 export { readConnectionUrl, readDatabaseSettings } from "./database-settings.ts";
+export {
+  type DownInput,
+  type Migrator,
+  type MigratorSettings,
+  openMigrator,
+  type UpInput,
+} from "./migrator.ts";
+export { readProvenance } from "./provenance.ts";
 export { isLoopback } from "./url.ts";
 export { readVariables, type Variables } from "./variables.ts";

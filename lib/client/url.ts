@@ -1,6 +1,5 @@
 import { isIP } from "node:net";
-import { DATABASE_DEFAULTS, given, MigrationError } from "../core/index.ts";
-import type { ConnectionSettings } from "../postgres/index.ts";
+import { type ConnectionSettings, DATABASE_DEFAULTS, given, MigrationError } from "../core/index.ts";
 
 /**
  * A host as it is set: a name, an address (IPv6 with or without brackets) or the folder of a socket.

@@ -48,6 +48,8 @@ export const ERRORS = {
   CHANGED: traits("checks", "migrations"),
   MISSING: traits("checks", "migrations"),
   PARTIAL: traits("checks", "migrations"),
+  /** An application found migrations of its folder that its database does not have. */
+  NOT_MIGRATED: traits("checks", "database"),
   IRREVERSIBLE: traits("checks", "migrations"),
   UNMANAGED: traits("checks", "database"),
   UNTRUSTED_HISTORY: traits("checks", "database"),

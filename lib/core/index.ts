@@ -1,5 +1,6 @@
 /** The dictionary: what every room means by the same word. Imports nothing. */
 
+export type { ConnectionSettings, TlsSettings } from "./connection.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
   type ErrorDetails,

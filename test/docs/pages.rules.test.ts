@@ -101,7 +101,9 @@ function shownFlags({ text }: Page): { command: string | undefined; flag: string
 }
 
 describe("the DATABASE_* variables", () => {
-  const inCode = [...new Set(sourceOf("lib/cli").match(/(?<=")DATABASE_[A-Z_]+(?=")/g))]
+  const inCode = [
+    ...new Set((sourceOf("lib/cli") + sourceOf("lib/client")).match(/(?<=")DATABASE_[A-Z_]+(?=")/g)),
+  ]
     .filter((name) => !ERROR_CODES.some((code) => code === name))
     .toSorted();
 

@@ -3,6 +3,7 @@ import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/pro
 import { resolve } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import * as v from "valibot";
+import { readProvenance } from "../../client/index.ts";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
@@ -10,7 +11,6 @@ import { closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf } from "../../review/catalog/index.ts";
 import { DUMP_MARK, dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
 import { defineCommand, toggle, type Values } from "../command.ts";
-import { readProvenance } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { fileSystemError } from "../output/file-system-error.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";

@@ -1,0 +1,148 @@
+import pg from "pg";
+import {
+  errorMessage,
+  Hint,
+  MigrationError,
+  type MigratorOptions,
+  property,
+  resolveOptions,
+} from "../core/index.ts";
+import { readFolder } from "../folder/index.ts";
+
+/**
+ * What can run a query: a `Client`, `Pool` or `PoolClient` of pg, or a few lines around another driver.
+ *
+ * @example
+ * import postgres from "postgres";
+ * import { assertMigrated } from "cdk-pg-migrate/client";
+ *
+ * const sql = postgres(process.env.DATABASE_URL ?? "");
+ * await assertMigrated({ query: async (text) => ({ rows: await sql.unsafe(text) }) }, "migrations");
+ */
+export interface Queryable {
+  query(text: string): Promise<{ readonly rows: readonly unknown[] }>;
+}
+
+/** Where the table of applied migrations is. */
+export interface ApplicationOptions extends Pick<MigratorOptions, "migrationsSchema" | "migrationsTable"> {
+  /** Regular expression over whole file names that are not migrations, as for the commands. @default - no pattern */
+  readonly ignorePattern?: string;
+}
+
+/** A database beside the migrations that an application was built with. */
+export interface ApplicationState {
+  /** Whether nothing is pending. */
+  readonly migrated: boolean;
+  /** Names of the application's migrations that the database does not have, in running order. */
+  readonly pending: readonly string[];
+  /**
+   * Names that the database has and the application does not: it was migrated by a newer version, which is usual while a
+   * deploy replaces one version by the next.
+   */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * Compares a database with the migrations of an application: one query, no lock, nothing is written. It compares names;
+ * `status` also finds files that have changed.
+ *
+ * @param client connected as any user that may read the table of applied migrations
+ * @param migrations the folder, or the names of the migrations for an application that is shipped without it
+ * @throws MigrationError `USAGE` for a folder that cannot be read, `SQL` when the table cannot be read
+ *
+ * @example
+ * import { createServer } from "node:http";
+ * import { migrationState } from "cdk-pg-migrate/client";
+ * import pg from "pg";
+ *
+ * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+ * createServer(async (_request, response) => {
+ *   const { migrated, pending } = await migrationState(pool, "migrations");
+ *   response.writeHead(migrated ? 200 : 503).end(JSON.stringify({ pending }));
+ * }).listen(8080);
+ */
+export async function migrationState(
+  client: Queryable,
+  migrations: string | readonly string[],
+  options: ApplicationOptions = {},
+): Promise<ApplicationState> {
+  const names = typeof migrations === "string" ? await migrationNames(migrations, options) : migrations;
+  const applied = await readApplied(client, options);
+  const pending = names.filter((name) => !applied.has(name));
+  const own = new Set(names);
+  return { migrated: pending.length === 0, pending, unknown: [...applied].filter((name) => !own.has(name)) };
+}
+
+/**
+ * As `migrationState`, for the start of an application: it fails unless the database has all of its migrations.
+ *
+ * @throws MigrationError `NOT_MIGRATED`, which names what is pending, and those of `migrationState`
+ *
+ * @example
+ * import { assertMigrated } from "cdk-pg-migrate/client";
+ * import pg from "pg";
+ *
+ * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+ * await assertMigrated(pool, "migrations");
+ */
+export async function assertMigrated(
+  client: Queryable,
+  migrations: string | readonly string[],
+  options: ApplicationOptions = {},
+): Promise<void> {
+  const { pending } = await migrationState(client, migrations, options);
+  if (pending.length === 0) return;
+  const shown = pending.slice(0, NAMES_SHOWN).join(", ");
+  const rest = pending.length > NAMES_SHOWN ? ` and ${pending.length - NAMES_SHOWN} more` : "";
+  const are = pending.length === 1 ? "migration is" : "migrations are";
+  throw new MigrationError("NOT_MIGRATED", `${pending.length} ${are} pending: ${shown}${rest}`, {
+    remaining: pending,
+    hint: Hint.of`${Hint.command("up")} applies them; a deploy of the stack does too.`,
+  });
+}
+
+const NAMES_SHOWN = 5;
+
+/**
+ * The names of a folder's migrations, in running order. Put them into a build whose result is shipped without the folder.
+ *
+ * @throws MigrationError `USAGE` for a folder that cannot be read or holds files that cannot be migrations
+ *
+ * @example
+ * import { writeFileSync } from "node:fs";
+ * import { migrationNames } from "cdk-pg-migrate/client";
+ *
+ * writeFileSync("dist/migrations.json", JSON.stringify(await migrationNames("migrations")));
+ */
+export async function migrationNames(
+  migrationsDir: string,
+  { ignorePattern }: Pick<ApplicationOptions, "ignorePattern"> = {},
+): Promise<string[]> {
+  const { entries } = await readFolder(migrationsDir, ignorePattern === undefined ? {} : { ignorePattern });
+  return entries.map(({ name }) => name);
+}
+
+async function readApplied(client: Queryable, options: ApplicationOptions): Promise<ReadonlySet<string>> {
+  const { migrationsSchema, migrationsTable } = resolveOptions(options);
+  const table = `${pg.escapeIdentifier(migrationsSchema)}.${pg.escapeIdentifier(migrationsTable)}`;
+  try {
+    const { rows } = await client.query(`SELECT name FROM ${table} ORDER BY id`);
+    return new Set(rows.map((row) => String(property(row, "name"))));
+  } catch (cause) {
+    const sqlstate = property(cause, "code");
+    if (sqlstate === UNDEFINED_TABLE) return new Set();
+    const hint =
+      sqlstate === INSUFFICIENT_PRIVILEGE
+        ? {
+            hint: `The user needs these rights: GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(migrationsSchema)}; GRANT SELECT ON ${table}.`,
+          }
+        : {};
+    const known = typeof sqlstate === "string" ? { sqlstate } : {};
+    const message = `the table of applied migrations cannot be read: ${errorMessage(cause)}`;
+    throw new MigrationError("SQL", message, { ...hint, ...known, cause });
+  }
+}
+
+/** Also for a schema that does not exist. */
+const UNDEFINED_TABLE = "42P01";
+const INSUFFICIENT_PRIVILEGE = "42501";

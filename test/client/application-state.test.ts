@@ -1,0 +1,105 @@
+import { describe, expect, it } from "@jest/globals";
+import pg from "pg";
+import { assertMigrated, migrationNames, migrationState } from "../../lib/client/index.ts";
+import { withDatabase } from "../support/database.ts";
+import { removeFiles, writeFolder } from "../support/folders.ts";
+import { failureOf, openMigrator } from "../support/migrator.ts";
+
+const TWO = { "1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "CREATE TABLE b (id int);" };
+
+describe("an application asks whether its database is migrated", () => {
+  it("is told what is pending on an empty database, and nothing is created", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      const client = await db.client();
+      expect(await migrationState(client, dir)).toEqual({
+        migrated: false,
+        pending: ["1_a", "2_b"],
+        unknown: [],
+      });
+      const error = await failureOf(assertMigrated(client, dir));
+      expect(error).toMatchObject({
+        code: "NOT_MIGRATED",
+        message: "2 migrations are pending: 1_a, 2_b",
+        details: { remaining: ["1_a", "2_b"] },
+      });
+      expect(await db.query("SELECT relname FROM pg_class WHERE relname LIKE 'pgmigrations%'")).toEqual([]);
+    }));
+
+  it("sends one query and takes no advisory lock", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      await (await openMigrator(db, dir)).up({ count: 1 });
+      await db.enableStatementLog();
+      const client = await db.client();
+      expect((await migrationState(client, dir)).pending).toEqual(["2_b"]);
+      expect(await db.logged()).toEqual(['SELECT name FROM "public"."pgmigrations" ORDER BY id']);
+    }));
+
+  it("passes through a pool once all is applied, also where the database is newer", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      await (await openMigrator(db, dir)).up();
+      const { tls: _, ...connection } = db.connection;
+      const pool = new pg.Pool(connection);
+      try {
+        await assertMigrated(pool, dir);
+        removeFiles(dir, "2_b.sql");
+        await assertMigrated(pool, dir);
+        expect(await migrationState(pool, dir)).toEqual({ migrated: true, pending: [], unknown: ["2_b"] });
+      } finally {
+        await pool.end();
+      }
+    }));
+
+  it("needs no folder when it has the names", () =>
+    withDatabase(async (db) => {
+      const names = await migrationNames(writeFolder(TWO));
+      expect(names).toEqual(["1_a", "2_b"]);
+      expect(await migrationState(await db.client(), names)).toMatchObject({ pending: names });
+    }));
+
+  it("reads the table of the configured name and schema", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      const table = { migrationsSchema: 'odd "schema', migrationsTable: "applied here" };
+      await db.query('CREATE SCHEMA "odd ""schema"');
+      await (await openMigrator(db, dir, table)).up();
+      const client = await db.client();
+      expect(await migrationState(client, dir, table)).toMatchObject({ migrated: true });
+      expect(await migrationState(client, dir)).toMatchObject({ migrated: false });
+    }));
+
+  it("is told which rights it lacks", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      await (await openMigrator(db, dir)).up();
+      const client = await db.client();
+      await client.query("REVOKE ALL ON pgmigrations FROM PUBLIC; SET ROLE pg_monitor");
+      expect(await failureOf(assertMigrated(client, dir))).toMatchObject({
+        code: "SQL",
+        message: "the table of applied migrations cannot be read: permission denied for table pgmigrations",
+        details: {
+          sqlstate: "42501",
+          hint: expect.stringContaining('GRANT SELECT ON "public"."pgmigrations"'),
+        },
+      });
+    }));
+
+  it("is told that the folder is missing, and never that all is well", () =>
+    withDatabase(async (db) => {
+      const error = await failureOf(assertMigrated(await db.client(), "no-such-folder"));
+      expect(error).toMatchObject({
+        code: "USAGE",
+        message: expect.stringMatching(/folder not found: .*no-such-folder/),
+      });
+    }));
+
+  it("fails when the connection is lost", () =>
+    withDatabase(async (db) => {
+      const client = await db.client();
+      client.on("error", () => {});
+      await client.end();
+      expect(await failureOf(assertMigrated(client, ["1_a"]))).toMatchObject({ code: "SQL" });
+    }));
+});

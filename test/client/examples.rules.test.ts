@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "@jest/globals";
+import ts from "typescript";
+import { REPOSITORY } from "../docs/markdown.ts";
+import { writeFolder } from "../support/folders.ts";
+
+const ROOM = join(REPOSITORY, "lib", "client");
+
+/** The `@example`s of what `cdk-pg-migrate/client` exports, by the name of what they stand at. */
+function examples(): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const file of readdirSync(ROOM)) {
+    const source = ts.createSourceFile(
+      file,
+      readFileSync(join(ROOM, file), "utf8"),
+      ts.ScriptTarget.Latest,
+      true,
+    );
+    const visit = (node: ts.Node): void => {
+      const isNamed =
+        ts.isFunctionDeclaration(node) || ts.isInterfaceDeclaration(node) || ts.isMethodSignature(node);
+      if (isNamed && node.name !== undefined) {
+        for (const { tagName, comment } of ts.getJSDocTags(node)) {
+          if (tagName.text === "example")
+            found.set(node.name.getText(), ts.getTextOfJSDocComment(comment) ?? "");
+        }
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+  }
+  return found;
+}
+
+const PUBLIC = ["assertMigrated", "migrationNames", "migrationState", "openMigrator", "Queryable"];
+const METHODS = ["baseline", "down", "history", "plan", "redo", "repair", "resolve", "status", "up"];
+
+test("every function and method of the client has an example that compiles", () => {
+  const all = examples();
+  expect([...all.keys()].toSorted()).toEqual([...PUBLIC, ...METHODS].toSorted());
+  const dir = writeFolder({ "shims.d.ts": 'declare module "postgres";' });
+  const files = [...all].map(([name, code]) => {
+    const path = join(dir, `${name}.mts`);
+    writeFileSync(path, `${code}\nexport {};\n`);
+    return path;
+  });
+  const program = ts.createProgram([...files, join(dir, "shims.d.ts")], {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    allowImportingTsExtensions: true,
+    typeRoots: [join(REPOSITORY, "node_modules", "@types")],
+    types: ["node"],
+    paths: {
+      "cdk-pg-migrate/client": [join(REPOSITORY, "lib", "client.ts")],
+      "*": [join(REPOSITORY, "node_modules", "@types", "*"), join(REPOSITORY, "node_modules", "*")],
+    },
+  });
+  const diagnostics = files.flatMap((file) => {
+    const source = program.getSourceFile(file);
+    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+  });
+  const host = {
+    getCurrentDirectory: () => dir,
+    getCanonicalFileName: (name: string) => name,
+    getNewLine: () => "\n",
+  };
+  expect(ts.formatDiagnostics(diagnostics, host)).toBe("");
+});
