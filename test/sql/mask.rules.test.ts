@@ -10,26 +10,26 @@ import { WITH_SECRET, WITHOUT_SECRET } from "./mask-cases.ts";
 beforeAll(loadModule);
 
 describe("maskSecrets", () => {
-  it.each(WITH_SECRET)("masks the secret of %j", (sql, masked) => {
+  it.each(WITH_SECRET)("maskSecrets masks the secret of %j", (sql, masked) => {
     expect(maskSecrets(sql)).toBe(masked);
     expect(masked.replaceAll("name", "")).not.toMatch(/ses|ame'/);
   });
 
-  it.each(WITHOUT_SECRET)("does not change %j", (sql) => {
+  it.each(WITHOUT_SECRET)("maskSecrets does not change %j", (sql) => {
     expect(maskSecrets(sql)).toBe(sql);
   });
 
-  it.each(WITH_SECRET.map(([sql]) => sql))("keeps the kind of every token of %j", (sql) => {
+  it.each(WITH_SECRET.map(([sql]) => sql))("maskSecrets keeps the kind of every token of %j", (sql) => {
     expect(kinds(maskSecrets(sql))).toBe(kinds(sql));
   });
 
-  it("produces SQL that the parser of Postgres accepts", () => {
+  it("maskSecrets produces SQL that the parser of Postgres accepts", () => {
     const valid = [...WITH_SECRET.map(([sql]) => sql), ...WITHOUT_SECRET].filter(isValid);
     expect(valid.length).toBeGreaterThan(90);
     expect(valid.filter((sql) => !isValid(maskSecrets(sql)))).toEqual([]);
   });
 
-  it("uses a mask whose length does not depend on the secret", () => {
+  it("maskSecrets uses a mask whose length does not depend on the secret", () => {
     const shown = ["x", "sesame", "open sesame ".repeat(20)].flatMap((secret) =>
       [
         `ALTER ROLE r PASSWORD '${secret}'`,
@@ -39,11 +39,11 @@ describe("maskSecrets", () => {
     expect(new Set(shown).size).toBe(2);
   });
 
-  it("does not change masked SQL", () => {
+  it("maskSecrets does not change masked SQL", () => {
     for (const [sql] of WITH_SECRET) expect(maskSecrets(maskSecrets(sql))).toBe(maskSecrets(sql));
   });
 
-  it("keeps the kinds of tokens and the number of lines of any SQL", () => {
+  it("maskSecrets keeps the kinds of tokens and the number of lines of any SQL", () => {
     const words = [
       "password",
       '"password"',
@@ -79,7 +79,7 @@ describe("maskSecrets", () => {
     );
   });
 
-  it("takes linear time", async () => {
+  it("maskSecrets takes linear time", async () => {
     const hard = ["a".repeat(200_000), "-".repeat(200_000), "\\".repeat(200_000), '"a":"'.repeat(40_000)];
     const maskAll = () => {
       for (const text of hard) maskSecrets(`SELECT 'password=x ${text}', (password) = ('x')`);
@@ -89,7 +89,7 @@ describe("maskSecrets", () => {
 });
 
 describe("maskSql", () => {
-  it("converts offsets between the original and the masked SQL", () => {
+  it("maskSql converts offsets between the original and the masked SQL", () => {
     const sql = "ALTER ROLE r PASSWORD 'open sesame' nonsense; SELECT 'password=x' AS here";
     const masked = maskSql(sql);
     for (const word of ["ALTER", "nonsense", "SELECT", "here"]) {
@@ -115,7 +115,7 @@ describe("maskQuoted", () => {
     expect(maskQuoted(message, statement)).toBe(shown);
   });
 
-  it("masks a secret that Postgres has truncated", () => {
+  it("maskQuoted masks a secret that Postgres has truncated", () => {
     const secret = "s3same".repeat(20);
     const shown = maskQuoted(`contains (${secret.slice(0, 64)}...)`, `UPDATE u SET password = '${secret}'`);
     expect(shown).not.toContain("s3same".repeat(5));
