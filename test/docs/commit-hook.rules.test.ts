@@ -23,7 +23,7 @@ describe("the commit hook", () => {
     ["a verb that only looks like another form", "Bring the lock back\n"],
     ["git's own comments below", "Poll the lock\n# Please enter the commit message\n"],
     ["a merge", "Merge branch 'a-very-long-name-of-a-branch-that-nobody-would-ever-choose' into main\n"],
-  ])("accepts %s", (_, message) => {
+  ])("the commit hook accepts %s", (_, message) => {
     expect(check(message)).toEqual({ status: 0, stderr: "" });
   });
 
@@ -35,7 +35,7 @@ describe("the commit hook", () => {
     ["the past tense", "Polled the lock\n", "not in the imperative"],
     ["a participle", "Polling the lock\n", "not in the imperative"],
     ["a body without a blank line before it", "Poll the lock\nbecause\n", "a blank line must follow"],
-  ])("refuses %s", (_, message, reason) => {
+  ])("the commit hook refuses %s", (_, message, reason) => {
     const { status, stderr } = check(message);
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(reason) });
   });
