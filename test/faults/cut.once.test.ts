@@ -9,6 +9,6 @@ describe("a connection that breaks", () => {
   });
   afterAll(() => stage.db.drop());
 
-  it("before any request of a run of ten migrations: a second run ends where an undisturbed one does [G6]", () =>
+  it("after a connection breaks before any request of a run, a second run ends where an undisturbed run does [G6]", () =>
     atEveryRequest(stage, () => "cut"));
 });

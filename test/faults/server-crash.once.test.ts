@@ -37,7 +37,7 @@ async function namesIn(server: LocalServer): Promise<Record<"tables" | "applied"
 }
 
 describe("a crash of the server", () => {
-  it("right after a first run that succeeded takes nothing back [G5]", () =>
+  it("a server crash right after a successful first run takes nothing back [G5]", () =>
     withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir, serverSettings });
       await (await openMigrator(addressOf(server), writeFolder(FILES))).up();
@@ -46,7 +46,7 @@ describe("a crash of the server", () => {
       expect(await namesIn(again)).toEqual({ tables: TWELVE, applied: TWELVE, history: TWELVE });
     }));
 
-  it("in the middle of a first run may take the newest back, with their records; a second run does the rest [G5]", () =>
+  it("a server crash during a first run may take back the newest migrations and their records, and a second run applies the rest [G5]", () =>
     withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir, serverSettings });
       const slow = writeFolder({ ...FILES, "30_slow.sql": "SELECT pg_sleep(60);" });

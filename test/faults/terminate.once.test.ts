@@ -11,7 +11,7 @@ describe("pg_terminate_backend", () => {
   });
   afterAll(() => stage.db.drop());
 
-  it("at every request of a run of ten migrations: a second run ends where an undisturbed one does [G4]", () =>
+  it("after pg_terminate_backend at any request of a run, a second run ends where an undisturbed run does [G4]", () =>
     atEveryRequest(stage, async ({ pid }): Promise<Fate> => {
       const { db } = stage;
       await db.query("SELECT pg_terminate_backend($1)", [pid]);
