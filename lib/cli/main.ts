@@ -1,11 +1,13 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CommanderError } from "commander";
-import { ERRORS, MigrationError } from "../core/index.ts";
+import { Argument, Command, CommanderError, Option } from "commander";
+import { ERRORS, MigrationError, VERSION } from "../core/index.ts";
+import { type CliCommand, checkText, type Parameter } from "./command.ts";
+import { CLI_COMMANDS } from "./commands/index.ts";
+import { CHANGE_FLAGS, DATABASE_FLAGS } from "./flags.ts";
 import { fileSystemError } from "./output/file-system-error.ts";
-import { guarded, printJsonDefect, printJsonError } from "./output/printer.ts";
-import { EXIT, type ProcessIo } from "./process-io.ts";
-import { type Invocation, readCommandLine } from "./program.ts";
+import { colorsFor, guarded, printJsonDefect, printJsonError } from "./output/printer.ts";
+import { commandLine, EXIT, type ProcessIo } from "./process-io.ts";
 
 /** Runs one command. Resolves to the exit code; never throws, never exits. */
 export async function main(process: ProcessIo): Promise<number> {
@@ -83,4 +85,125 @@ function reportDefect(io: ProcessIo, error: unknown): number {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   io.stderr.write(`\nThis is a defect in cdk-pg-migrate, please report it:\n${text}\n`);
   return EXIT.failed;
+}
+
+/** A command line that was understood. */
+interface Invocation {
+  readonly command: CliCommand;
+  /** By the names of the command's parameters; those that were not given are absent. */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the command line.
+ * @throws CommanderError for one that cannot be, and for `--help` and `--version`; commander has printed its text by then
+ * @throws MigrationError `USAGE` for flags that npm has kept for itself
+ */
+function readCommandLine(io: ProcessIo): Promise<Invocation> {
+  return new Promise((resolve) => {
+    const program = createProgram(io);
+    for (const command of CLI_COMMANDS) {
+      const added = addCommand(program, command);
+      added.action(() => resolve({ command, values: valuesOf(added, command) }));
+    }
+    program.parse(io.argv, { from: "user" });
+  });
+}
+
+function createProgram(io: ProcessIo): Command {
+  return new Command("cdk-pg-migrate")
+    .description("Postgres migrations: one folder, one engine, on a laptop, in CI and on AWS.")
+    .version(VERSION, "-v, --version")
+    .configureOutput({
+      outputError: (message, write) => write(usageError(io, message)),
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => io.stderr.columns ?? 100,
+    })
+    .enablePositionalOptions()
+    .exitOverride()
+    .hook("preAction", (_program, command) => refuseSwallowedFlags(io, command));
+}
+
+/** An error of commander's in the form of all other errors. */
+function usageError(io: ProcessIo, message: string): string {
+  const { bold, cyan, red } = colorsFor(io, io.stderr);
+  const text = message
+    .replace(/^error: /, "")
+    .trim()
+    .replaceAll("\n", "\n  ");
+  return `\n${red("Error")} ${bold("USAGE")}\n  ${text}\n\n  ${cyan("What to do:")} --help lists what can be given.\n`;
+}
+
+function addCommand(program: Command, { name, summary, passesThrough, ...command }: CliCommand): Command {
+  const added = program.command(name).description(summary);
+  if (passesThrough) added.allowUnknownOption().passThroughOptions();
+  for (const [key, parameter] of Object.entries({ ...command.input, ...command.flags })) {
+    if (isArgument(parameter)) added.addArgument(argumentOf(parameter));
+    else added.addOption(optionOf(key, parameter));
+  }
+  return added;
+}
+
+function isArgument({ written }: Parameter): boolean {
+  return /^[[<]/.test(written);
+}
+
+function argumentOf(parameter: Parameter): Argument {
+  const argument = new Argument(parameter.written, parameter.meaning);
+  return argument.argParser((text, before) => checkText(parameter, text, before));
+}
+
+function optionOf(key: string, parameter: Parameter): Option {
+  const { written, meaning, choices, defaultValue, conflicts = [] } = parameter;
+  const option = new Option(written, meaning).conflicts([...conflicts]);
+  if (key in DATABASE_FLAGS) option.helpGroup("Common options:");
+  if (key in CHANGE_FLAGS) option.helpGroup("Options of a run:");
+  if (defaultValue !== undefined) option.default(defaultValue);
+  if (choices !== undefined) return option.choices(choices);
+  if (option.required) option.argParser((text, before) => checkText(parameter, text, before));
+  return option;
+}
+
+function valuesOf(added: Command, { input, flags }: CliCommand): Record<string, unknown> {
+  const names = Object.entries({ ...input, ...flags }).filter(([, parameter]) => isArgument(parameter));
+  const processed: readonly unknown[] = added.processedArgs;
+  const given = names.flatMap(([name], index) =>
+    processed[index] === undefined ? [] : [[name, processed[index]] as const],
+  );
+  return { ...added.opts<Record<string, unknown>>(), ...Object.fromEntries(given) };
+}
+
+/**
+ * Settings that npm reads a flag of ours as: it takes an unknown flag for a longer one of its own that begins the
+ * same, `-m` for its own `--message`, and `--sql` for its `-s -q -l`, of which `long` stays in sight.
+ */
+const NPM_READS: Readonly<Record<string, string>> = {
+  to: "token-description",
+  sql: "long",
+  "migrations-dir": "message",
+};
+
+/** Of these npm leaves nothing behind that tells what was typed. */
+const OUT_OF_SIGHT = ["local", "version", "help"];
+
+/**
+ * `npm run migrate:up --dry-run` gives the flag to npm, and would run for real: npm passes on only what stands
+ * behind `--`. It leaves what it took in the environment, except for `--local`.
+ * @throws MigrationError `USAGE`
+ */
+export function refuseSwallowedFlags({ env }: ProcessIo, command: Command): void {
+  // Only where npm has started this very script.
+  if (env["npm_lifecycle_event"]?.replace(/^migrate:/, "") !== command.name()) return;
+  for (const option of command.options) {
+    const flag = option.long?.replace(/^--/, "") ?? "";
+    if (OUT_OF_SIGHT.includes(flag) || command.getOptionValueSource(option.attributeName()) === "cli")
+      continue;
+    const names = [flag, NPM_READS[flag] ?? flag].map((name) => `npm_config_${name.replaceAll("-", "_")}`);
+    if (names.every((name) => env[name] === undefined)) continue;
+    throw new MigrationError("USAGE", `npm took --${flag} for itself; nothing was run`, {
+      hint: `Flags go behind two dashes: ${commandLine(command.name(), `--${flag} …`)}`,
+    });
+  }
 }

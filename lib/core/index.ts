@@ -11,7 +11,6 @@ export {
   problemLines,
   type SqlChange,
 } from "./errors.ts";
-export type { Observer, RunEvent, SessionInfo } from "./events.ts";
 export {
   type CommandInput,
   commandArguments,
@@ -61,9 +60,12 @@ export type {
   HistoryReport,
   HistoryRow,
   MigrationStatus,
+  Observer,
   PlanReport,
   PlanStep,
+  RunEvent,
   RunReport,
+  SessionInfo,
   SettleReport,
   StatusReport,
 } from "./report.ts";

@@ -3,10 +3,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DATABASE_DEFAULTS, MigrationError } from "../core/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
 import { findBinaries, runnableNative } from "./binaries.ts";
-import { createDatabase, waitForReply } from "./connect.ts";
 import { allData, deleteData, findData, isInProject, majorOf } from "./data-directory.ts";
 import { type Prepared, prepareData } from "./initialise.ts";
-import { choosePort, isFree, LISTEN_ADDRESS, launch, tailOf } from "./launch.ts";
+import {
+  choosePort,
+  createDatabase,
+  isFree,
+  LISTEN_ADDRESS,
+  launch,
+  tailOf,
+  waitForReply,
+} from "./launch.ts";
 import { withLock } from "./lock.ts";
 import { type LocalOptions, type LocalServer, RESET_HINT, unusable } from "./options.ts";
 import { findPostmaster, isRunning, type Postmaster, replaceStalePid, stopServer } from "./postmaster.ts";

@@ -12,9 +12,8 @@ import {
   statementsOf,
 } from "./history/recorded-sql.ts";
 import type { HistoryEntry, Ledger } from "./history/write.ts";
-import { type DescribedFile, recordFiles } from "./history-entries.ts";
+import { type DescribedFile, openHistory, recordFiles } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
-import { openHistory } from "./open-history.ts";
 import { planUp } from "./plan.ts";
 import { openRun } from "./run.ts";
 

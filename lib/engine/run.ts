@@ -4,9 +4,7 @@ import type { Context } from "./context.ts";
 import type { Ledger } from "./history/write.ts";
 import { HistoryEntries } from "./history-entries.ts";
 import type { PlannedMigration } from "./plan.ts";
-import { Retries } from "./retries.ts";
-import type { RunContext } from "./run-context.ts";
-import { Transactions } from "./transactions.ts";
+import { Retries, type RunContext, Transactions } from "./transactions.ts";
 
 /** Whether a run sends the SQL of its migrations, or only records them as done. */
 export type RunMode = "execute" | "fake";

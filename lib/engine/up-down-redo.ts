@@ -22,8 +22,8 @@ import {
 import { readOrigins } from "./history/read.ts";
 import { listTables } from "./history/tables.ts";
 import { revokeRights } from "./history/writers.ts";
+import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
-import { needsTakeOver, openHistory, unrecorded } from "./open-history.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { previewMigrations } from "./preview.ts";
 import { type RunMode, runPlan } from "./run.ts";

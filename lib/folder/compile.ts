@@ -3,7 +3,15 @@ import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type * as Esbuild from "esbuild";
-import type { BuildOptions, BuildResult, Message } from "esbuild";
+import type {
+  BuildOptions,
+  BuildResult,
+  Message,
+  OnLoadResult,
+  OnResolveArgs,
+  OnResolveResult,
+  Plugin,
+} from "esbuild";
 import {
   errorMessage,
   type FileProblem,
@@ -13,8 +21,7 @@ import {
   problemLines,
   property,
 } from "../core/index.ts";
-import { absolutePath } from "./file-stats.ts";
-import { localTarget } from "./local-target.ts";
+import { absolutePath } from "./file-info.ts";
 import {
   type CompileTarget,
   type FolderModules,
@@ -24,7 +31,8 @@ import {
   type OnImport,
   pathOfInput,
 } from "./migrations-plugin.ts";
-import { SELF_REFERENCES } from "./self-reference.ts";
+import { isRequire, type ResolvedPackage } from "./resolve-import.ts";
+import { RESOLVER, SELF, SELF_REFERENCES } from "./self-reference.ts";
 
 /** The modules of migrations; of a symbolic link the file it leads to, so that its relative imports work. */
 export function modulesOf(dir: string, migrations: readonly Migration[]): ModuleFile[] {
@@ -199,4 +207,62 @@ function concernsConfig({ location }: Message): boolean {
 
 function isMessages(value: unknown): value is readonly Message[] {
   return Array.isArray(value) && value.length > 0;
+}
+
+const REQUIRED = "required-package";
+/** Hides the extension `.mjs`, by which esbuild would treat CommonJS as an ES module. */
+const AS_REQUIRED = " as required";
+
+/** Compiled code that runs on this machine: packages and other files are imported from where they are. */
+function localTarget(dir: string): CompileTarget {
+  const base = JSON.stringify(pathToFileURL(`${dir}/migrations.mjs`).href);
+  return {
+    metafile: false,
+    banner: `${RESOLVER}\nconst require = __migration_createRequire(${base});`,
+    entry: { head: "", value: (load) => load },
+    declareSelf,
+    check: async () => [],
+    resolvePackage,
+    loadNative: (path) => requirePackage(path, false),
+    plugin,
+  };
+}
+
+function declareSelf(path: string): string {
+  const url = JSON.stringify(pathToFileURL(path).href);
+  const names = [
+    `${SELF.url} = ${url}`,
+    `${SELF.dirname} = ${JSON.stringify(dirname(path))}`,
+    `${SELF.filename} = ${JSON.stringify(path)}`,
+    `${SELF.resolve} = __migration_resolver(${url})`,
+  ];
+  return `var ${names.join(", ")}; `;
+}
+
+/**
+ * An ES module is imported as Node would. CommonJS goes through `require`, so that named imports work that Node itself
+ * does not find in every package; TypeScript users rely on them.
+ */
+function resolvePackage({ path, esm }: ResolvedPackage, args: OnResolveArgs): OnResolveResult {
+  if (esm && !isRequire(args)) return { path: pathToFileURL(path).href, external: true };
+  if (!esm && isRequire(args)) return { path, external: true };
+  return { path: `${path}${AS_REQUIRED}`, namespace: REQUIRED, pluginData: esm };
+}
+
+const plugin: Plugin = {
+  name: "required-packages",
+  setup(build) {
+    build.onResolve({ filter: /.*/, namespace: REQUIRED }, ({ path }) => ({ path, external: true }));
+    build.onLoad({ filter: /.*/, namespace: REQUIRED }, ({ path, pluginData }) =>
+      requirePackage(path.slice(0, -AS_REQUIRED.length), pluginData === true),
+    );
+  },
+};
+
+function requirePackage(path: string, esm: boolean): OnLoadResult {
+  const url = JSON.stringify(pathToFileURL(path).href);
+  const contents = esm
+    ? `import * as contents from ${url}; module.exports = contents;`
+    : `module.exports = require(${JSON.stringify(path)});`;
+  return { contents, loader: "js" };
 }

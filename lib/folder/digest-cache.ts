@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sweep, writeAtomically } from "./cache-dir.ts";
-import type { FileStats } from "./file-stats.ts";
+import type { FileStats } from "./file-info.ts";
 
 /** What is known of a migration without loading it. */
 export interface MigrationDigest {

@@ -3,8 +3,14 @@ import { dirname, relative, sep } from "node:path";
 import type { Migration } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
 import type { CachedDigest, DigestCache, MigrationDigest } from "./digest-cache.ts";
-import { type FileInfo, type FileReader, fileReader, mentionedFiles } from "./file-info.ts";
-import { absolutePath, FileStats } from "./file-stats.ts";
+import {
+  absolutePath,
+  type FileInfo,
+  type FileReader,
+  FileStats,
+  fileReader,
+  mentionedFiles,
+} from "./file-info.ts";
 
 /**
  * Digests of migrations by name. A cache hit costs one stat of each of its files: a no-op run reads no file and does not

@@ -4,13 +4,17 @@
  */
 export { defaultCacheDir, nearest, sweep, writeAtomically } from "./cache-dir.ts";
 export { modulesOf } from "./compile.ts";
-export { type CreatedMigration, type CreateMigrationOptions, createMigration } from "./create.ts";
+export {
+  type CreatedMigration,
+  type CreateMigrationOptions,
+  createMigration,
+  MIGRATION_LANGUAGES,
+  type MigrationLanguage,
+} from "./create.ts";
 export { DigestCache } from "./digest-cache.ts";
 export { readDigests } from "./digests.ts";
-export { isJunk } from "./file-names.ts";
 export { type MigrationFolder, type OpenFolderOptions, openFolder } from "./folder.ts";
 export { compileForLambda, exportsFile, FILES } from "./lambda-target.ts";
-export { type FolderListing, type ReadFolderOptions, readFolder } from "./listing.ts";
+export { type FolderListing, isJunk, type ReadFolderOptions, readFolder } from "./listing.ts";
 export { compiledModule, placeModule } from "./loader.ts";
 export { normalizeLines, requireUtf8 } from "./source-text.ts";
-export { MIGRATION_LANGUAGES, type MigrationLanguage } from "./templates.ts";

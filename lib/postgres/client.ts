@@ -1,6 +1,12 @@
 import pg from "pg";
-import { given, Hint, MigrationError } from "../core/index.ts";
-import { type ConnectionSettings, type TlsSettings, whereOf } from "./settings.ts";
+import { type ConnectionSettings, given, Hint, MigrationError, type TlsSettings } from "../core/index.ts";
+
+export type { ConnectionSettings, TlsSettings } from "../core/index.ts";
+
+/** Describes the connection without its password. */
+export function whereOf({ user, host, port, database }: ConnectionSettings): string {
+  return `${user}@${host.includes(":") ? `[${host}]` : host}:${port}/${database}`;
+}
 
 export interface ClientOptions {
   /** Shown in `pg_stat_activity`, where a waiting run finds the lock holder. */

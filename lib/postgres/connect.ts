@@ -2,9 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Observer, ResolvedOptions } from "../core/index.ts";
 import { cancelled } from "./cancel.ts";
-import { createClient } from "./client.ts";
+import { type ConnectionSettings, createClient } from "./client.ts";
 import { connectionError, isOutOfReach, isStarting, readFailure } from "./failure.ts";
-import type { ConnectionSettings } from "./settings.ts";
 
 export interface SessionOptions {
   readonly connection: ConnectionSettings;

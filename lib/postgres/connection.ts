@@ -1,10 +1,8 @@
 import type pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import { describeSession } from "./activity.ts";
-import { BlockerWatch } from "./blocker-watch.ts";
-import { CancelOnAbort, cancelled } from "./cancel.ts";
+import { BlockerWatch, describeSession } from "./activity.ts";
+import { CancelOnAbort, cancelled, leftUntil, timeIsUp } from "./cancel.ts";
 import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
-import { leftUntil, timeIsUp } from "./deadline.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 import { shownOf, sqlError } from "./sql-error.ts";

@@ -1,5 +1,5 @@
 import { type ErrorCode, given, Hint, MigrationError } from "../core/index.ts";
-import { type ConnectionSettings, whereOf } from "./settings.ts";
+import { type ConnectionSettings, whereOf } from "./client.ts";
 
 /** The fields of an error of pg or Node, read without its class, because test sandboxes have other classes. */
 export interface Failure {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { given, MigrationError, resolveOptions } from "../core/index.ts";
 import { cancelled } from "./cancel.ts";
+import type { ConnectionSettings } from "./client.ts";
 import { connectOnce, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { connectionError } from "./failure.ts";
 import { ENGINE_PATH, type SessionFacts } from "./session-settings.ts";
-import type { ConnectionSettings } from "./settings.ts";
 
 /**
  * The process id that the server sends at login. On a direct connection it equals `pg_backend_pid()`; a pooler handles

@@ -1,5 +1,5 @@
 import { MIGRATION_LOCK_ID, MigrationError, type ResolvedOptions } from "../core/index.ts";
-import { timeIsUp } from "./deadline.ts";
+import { timeIsUp } from "./cancel.ts";
 import { own, type Part } from "./message.ts";
 import { sharedBackend } from "./pooler.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./session-settings.ts";

@@ -1,10 +1,9 @@
 import type pg from "pg";
 import { given, MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
 import { maskText } from "../sql/index.ts";
-import { cancelled } from "./cancel.ts";
+import { cancelled, leftUntil } from "./cancel.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { Connection } from "./connection.ts";
-import { leftUntil } from "./deadline.ts";
 import { DiscardRowsQuery } from "./discard-rows-query.ts";
 import { connectionError } from "./failure.ts";
 import { messagesOf, own, type Part, placeIn } from "./message.ts";

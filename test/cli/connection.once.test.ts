@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, test } from "@jest/globals";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { withDatabase } from "../support/database.ts";
 import { addFiles } from "../support/folders.ts";
 import { startTlsServer, type TlsServer } from "../support/tls.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from "@jest/globals";
 import { readDatabaseSettings } from "../../lib/client/index.ts";
 import { MigrationError } from "../../lib/core/index.ts";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { writeFolder } from "../support/folders.ts";
 
 type Values = Record<string, string>;

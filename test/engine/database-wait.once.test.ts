@@ -1,7 +1,7 @@
 import { createServer, type Server, connect as tcpConnect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "@jest/globals";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";

@@ -1,5 +1,5 @@
 import { createServer, type Socket, connect as tcpConnect } from "node:net";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { backendPid, ClientStream, type ClientUnit, ServerStream } from "./wire.ts";
 
 /** One request of a client, about to be passed on. */

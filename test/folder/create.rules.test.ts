@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { MIGRATION_LANGUAGES } from "../../lib/folder/create.ts";
 import { createMigration, openFolder } from "../../lib/folder/index.ts";
-import { MIGRATION_LANGUAGES } from "../../lib/folder/templates.ts";
 import { projects } from "./folders.ts";
 
 const make = projects();

@@ -2,8 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { compareMigrations, MigrationError, numericPrefix } from "../../lib/core/index.ts";
-import { classifyFileName } from "../../lib/folder/file-names.ts";
 import { readFolder } from "../../lib/folder/index.ts";
+import { classifyFileName } from "../../lib/folder/listing.ts";
 import { projects } from "./folders.ts";
 
 const make = projects();

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import * as v from "valibot";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { SERVER_SETTINGS } from "./server-settings.ts";
 
 const PORT = 5432;

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll } from "@jest/globals";
 import pg from "pg";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { DATABASE_PREFIX, testServer } from "./postgres.ts";
 import { endOfLog, type LogPosition, statementsSince } from "./statement-log.ts";
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import pg from "pg";
 import { serverUser } from "../../lib/embedded/server-user.ts";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import type { Pooler, PoolerOptions } from "./pooler.ts";
 
 /** Path of PgBouncer, where this machine has it. */

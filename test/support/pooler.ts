@@ -1,7 +1,7 @@
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import pg from "pg";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { ClientStream, type ClientUnit, ServerStream } from "../faults/wire.ts";
 
 export interface PoolerOptions {

@@ -7,7 +7,7 @@ import pg from "pg";
 import { type LocalOptions, startLocal, stopLocal } from "../../lib/embedded/index.ts";
 import { withLock } from "../../lib/embedded/lock.ts";
 import { isAlive } from "../../lib/embedded/postmaster.ts";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { findContainer, isDockerForced, removeContainer, startContainer, wantsDocker } from "./container.ts";
 import { jestPid } from "./jest-pid.ts";
 import { SERVER_SETTINGS } from "./server-settings.ts";

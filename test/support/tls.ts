@@ -6,7 +6,7 @@ import pg from "pg";
 import { generate } from "selfsigned";
 import { type LocalServer, startLocal, stopLocal } from "../../lib/embedded/index.ts";
 import { serverUser } from "../../lib/embedded/server-user.ts";
-import type { ConnectionSettings } from "../../lib/postgres/settings.ts";
+import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import { packageOf, pgMajor } from "./postgres.ts";
 
 export interface TlsOptions {

@@ -3,8 +3,7 @@ import type { PlanReport, PlanStep } from "../../core/index.ts";
 import { count, defineCommand, parsed } from "../command.ts";
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
-import { printFindings } from "../output/hints.ts";
-import { type Printer, printJson, visibleAll } from "../output/printer.ts";
+import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
 
 const { fields } = COMMANDS.plan;

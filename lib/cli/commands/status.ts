@@ -4,8 +4,7 @@ import { describeSession } from "../../postgres/index.ts";
 import { defineCommand, toggle } from "../command.ts";
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
-import { printFindings } from "../output/hints.ts";
-import { type Colors, type Printer, printJson, visibleAll } from "../output/printer.ts";
+import { type Colors, type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { commandLine, EXIT } from "../process-io.ts";
 
 export const status = defineCommand({

@@ -4,8 +4,15 @@ import type { Extent, Migrator } from "../../engine/index.ts";
 import { count, defineCommand, parsed, toggle } from "../command.ts";
 import { withContext } from "../context.ts";
 import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
-import { printFindings } from "../output/hints.ts";
-import { amount, duration, listNames, type Printer, printJson, visibleAll } from "../output/printer.ts";
+import {
+  amount,
+  duration,
+  listNames,
+  type Printer,
+  printFindings,
+  printJson,
+  visibleAll,
+} from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase, type Target } from "../settings/target.ts";
 import { showPlan } from "./plan.ts";

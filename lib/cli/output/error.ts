@@ -6,8 +6,8 @@ import { type ErrorDetails, given, MigrationError, type SqlChange } from "../../
 import { locate, maskSecrets } from "../../sql/index.ts";
 import { isTerminal, type ProcessIo, widthOf } from "../process-io.ts";
 import { stateAfter } from "./after-failure.ts";
-import { adviceFor } from "./hints.ts";
 import {
+  adviceFor,
   type Colors,
   cellsOf,
   clip,

@@ -1,8 +1,17 @@
 import { stripVTControlCharacters } from "node:util";
 import { createColors } from "picocolors";
-import type { MigrationError } from "../../core/index.ts";
+import {
+  commandArguments,
+  commandLineWords,
+  type Finding,
+  type Hint,
+  type HintTerm,
+  type MigrationError,
+  renderHint,
+  type StatusReport,
+} from "../../core/index.ts";
 import { errorAsJson, resultAsJson } from "../../engine/index.ts";
-import { isTerminal, type Output, type ProcessIo } from "../process-io.ts";
+import { commandLine, isTerminal, type Output, type ProcessIo } from "../process-io.ts";
 
 export type Colors = ReturnType<typeof createColors>;
 
@@ -221,4 +230,33 @@ export function takeColumns(cells: readonly Cell[], columns: number): string {
     return room < 0;
   });
   return (end < 0 ? cells : cells.slice(0, end)).map(({ text }) => text).join("");
+}
+
+/** A hint as a person at a terminal can follow it: commands are whole command lines. */
+export function adviceFor(hint: string | Hint): string {
+  return renderHint(hint, terminalWords);
+}
+
+function terminalWords(term: HintTerm): string {
+  if (term.kind !== "command") return commandLineWords(term);
+  return commandLine(term.command, commandArguments(term.input).join(" "));
+}
+
+/** Prints what `up` would refuse and what it would only mention, each with its hint. */
+export function printFindings(printer: Printer, report: Pick<StatusReport, "refusals" | "warnings">): void {
+  const { colors } = printer;
+  const [refusals, warnings] = [withAdvice(report.refusals), withAdvice(report.warnings)];
+  for (const { code, message, hint } of refusals) {
+    printer.line(`${colors.red(code)} ${message}`);
+    if (hint !== "") printer.line(`  ${hint}`);
+  }
+  if (refusals.length > 0) printer.line(`Until then, ${commandLine("up")} refuses to run.`);
+  for (const { message, hint } of warnings) {
+    printer.line(`${colors.yellow("Note:")} ${message}`);
+    if (hint !== "") printer.line(`  ${hint}`);
+  }
+}
+
+function withAdvice(findings: readonly Finding[]): readonly Finding[] {
+  return visibleAll(findings.map((finding) => ({ ...finding, hint: adviceFor(finding.hint) })));
 }

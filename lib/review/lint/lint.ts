@@ -1,8 +1,15 @@
 import { type ForecastFailure, given, inRunningOrder } from "../../core/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
 import { ColumnTypes, changesTypes } from "./column-types.ts";
-import { covers, type IgnoreComment } from "./ignore-comments.ts";
-import { fileOf, type LintedMigration, type LintRequest, readFiles, readMigration } from "./migration.ts";
+import {
+  covers,
+  fileOf,
+  type IgnoreComment,
+  type LintedMigration,
+  type LintRequest,
+  readFiles,
+  readMigration,
+} from "./migration.ts";
 import { lineAndColumn, loadParser, type SqlStatement } from "./parsed-sql.ts";
 import type { AcceptedFinding, LintFinding, LintReport, RuleFinding, SqlPosition } from "./report.ts";
 import { applyRules, OWN_RULE_NAMES } from "./rules.ts";
