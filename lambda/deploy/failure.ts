@@ -67,7 +67,7 @@ function describe(
     `${code}${where}: ${cut(redact(message), 500)}${state}`,
     ...placeOf(details).map((place) => cut(redact(place), 200)),
     ...(detail === undefined ? [] : [`Detail: ${cut(redact(detail), 150)}`]),
-    ...(partial === undefined ? [] : [`Half-done: ${partial} of its statements are done and stay.`]),
+    ...(partial === undefined ? [] : [`Partly applied: ${partial} of its statements are done and stay.`]),
     ...(applied === undefined ? [] : [`Applied before it: ${appliedBefore(applied, outlook)}.`]),
     ...(hint === undefined ? [] : [`What to do: ${cut(redact(String(hint)), 300)}`]),
   ];

@@ -24,7 +24,7 @@ const OperatePayload = v.looseObject({ command: v.picklist(CHANGES), confirm: v.
 
 /** Reads the payload of the status function. @throws MigrationError `USAGE` */
 export function parseStatusRequest(payload: unknown): Request {
-  const parsed = v.safeParse(StatusPayload, inPresentWords(payload));
+  const parsed = v.safeParse(StatusPayload, payload);
   if (!parsed.success) throw invalid(parsed.issues, commandsHint(READS));
   const { command, ...input } = parsed.output;
   return prepare(command, input);
@@ -35,7 +35,7 @@ export function parseStatusRequest(payload: unknown): Request {
  * @throws MigrationError `USAGE`, also for what is not confirmed or not allowed
  */
 export function parseOperateRequest(payload: unknown, { database, allowDown }: Permissions): Request {
-  const parsed = v.safeParse(OperatePayload, inPresentWords(payload));
+  const parsed = v.safeParse(OperatePayload, payload);
   if (!parsed.success) throw invalid(parsed.issues, commandsHint(CHANGES));
   const { command, confirm, ...input } = parsed.output;
   const request = prepare(command, input);
@@ -50,20 +50,6 @@ export function parseOperateRequest(payload: unknown, { database, allowDown }: P
     });
   }
   return request;
-}
-
-const EarlierPayload = v.looseObject({
-  action: v.string(),
-  command: v.optional(v.never()),
-  direction: v.optional(v.picklist(["up", "down"])),
-});
-
-/** Payloads once named their command `action`, and a plan its `direction`; scripts of operators may still do so. */
-function inPresentWords(payload: unknown): unknown {
-  const parsed = v.safeParse(EarlierPayload, payload);
-  if (!parsed.success) return payload;
-  const { action, command: _, direction, ...input } = parsed.output;
-  return { command: action, ...input, ...(direction === "down" ? { down: true } : {}) };
 }
 
 function prepare(command: CommandName, input: unknown): Request {

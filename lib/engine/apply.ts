@@ -129,7 +129,7 @@ export class Attempt {
     skip: number,
     reached: Reached,
   ): Promise<void> {
-    const { session, ledger } = this.#run;
+    const { session, writer } = this.#run;
     const { name } = this.#planned;
     for (const [index, { text, meaning }] of statements.entries()) {
       if (index < skip) continue;
@@ -137,7 +137,7 @@ export class Attempt {
       await this.#runStatement(text, meaning);
       if (session.transactionStatus !== "I") continue;
       const done = this.#queries + index + 1;
-      await session.run(inEngineTransaction(ledger.advance(name, { state: "started", statement: done })));
+      await session.run(inEngineTransaction(writer.advance(name, { state: "started", statement: done })));
       reached.done = done;
       reached.unrecorded = undefined;
     }
@@ -146,11 +146,11 @@ export class Attempt {
 
   /** @param records statements of the engine for the same transaction */
   async #recordEnd(reached: Reached, records: readonly string[]): Promise<void> {
-    const { session, ledger, transactions } = this.#run;
+    const { session, writer, transactions } = this.#run;
     const { name, direction } = this.#planned;
     const end = { state: "finished", statement: reached.done, durationMs: this.#elapsed() } as const;
     try {
-      await session.run(inEngineTransaction(ledger.finish(name, direction, end), ...records));
+      await session.run(inEngineTransaction(writer.finish(name, direction, end), ...records));
     } catch (error) {
       if (session.usable) throw await this.#recordPartial(reached, true, error);
       transactions.markUnknown(name);
@@ -173,11 +173,11 @@ export class Attempt {
   }
 
   async #recordOf(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
-    const { ledger } = this.#run;
+    const { writer } = this.#run;
     const entry = await this.#entry(transactional);
     const durationMs = { before: this.#elapsed() };
     const row = { ...entry, action, state: "finished", durationMs } as const;
-    return this.#planned.direction === "up" ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
+    return this.#planned.direction === "up" ? writer.recordApplied(row) : writer.recordUnapplied(row);
   }
 
   async #entry(transactional: boolean): Promise<Pick<HistoryEntry, "migration"> & Partial<HistoryEntry>> {
@@ -189,11 +189,11 @@ export class Attempt {
 
   /** Records that the migration runs outside a transaction, and commits what it did in one before. */
   async #recordStart(done = 0): Promise<void> {
-    const { session, ledger, transactions } = this.#run;
+    const { session, writer, transactions } = this.#run;
     if (this.#isStartRecorded) return;
     const { name: migration, direction: action } = this.#planned;
     const entry = await this.#entry(false);
-    const row = ledger.record({ ...entry, action, state: "started", statement: done });
+    const row = writer.record({ ...entry, action, state: "started", statement: done });
     try {
       await transactions.commitWith(migration, row);
     } catch (error) {
@@ -209,12 +209,12 @@ export class Attempt {
    * @param mayHaveLeft whether anything of the migration may have stayed in the database; false leaves it pending
    */
   async #recordPartial({ done, total }: Reached, mayHaveLeft: boolean, error: unknown): Promise<unknown> {
-    const { session, ledger } = this.#run;
+    const { session, writer } = this.#run;
     if (!(error instanceof MigrationError)) return error;
     const { name, direction } = this.#planned;
     const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
     const reached = mayHaveLeft ? { statement: done } : {};
-    await session.record(ledger.advance(name, { ...change, ...reached }));
+    await session.record(writer.advance(name, { ...change, ...reached }));
     if (!mayHaveLeft) return error;
     const stopped = error.with({ partial: done, ...given({ statements: total }) });
     return stopped.advised(
@@ -224,11 +224,11 @@ export class Attempt {
 
   /** Records that the migration has ended its transaction: what it did may be committed, and has no record yet. */
   async #recordEndedTransaction(error: MigrationError): Promise<MigrationError> {
-    const { session, ledger, transactions } = this.#run;
+    const { session, writer, transactions } = this.#run;
     const { name: migration, direction: action } = this.#planned;
     await transactions.rollbackEndedBy(migration);
     const entry = { migration, action, noTransaction: true, errorCode: error.code } as const;
-    await session.record(ledger.record({ ...entry, state: "failed", statement: 0 }));
+    await session.record(writer.record({ ...entry, state: "failed", statement: 0 }));
     return error.with({ migration, partial: 0 }).advised(byHand(migration, action));
   }
 

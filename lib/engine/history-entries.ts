@@ -6,7 +6,7 @@ import { DIGEST_VERSION, isEmptySql, maskSecrets, sqlDigest } from "../sql/index
 import { type Context, loadOptions } from "./context.ts";
 import type { DatabaseState } from "./database-state.ts";
 import { ensureTables } from "./history/tables.ts";
-import { type HistoryEntry, Ledger } from "./history/write.ts";
+import { type HistoryEntry, HistoryWriter } from "./history/write.ts";
 import { revokeRights } from "./history/writers.ts";
 import { type LoadOptions, type MigrationCode, PlainSql, readActions, runContained } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
@@ -141,13 +141,13 @@ export async function openHistory(
   context: Context,
   { existing, stored }: DatabaseState,
   takenOver: readonly string[] = [],
-): Promise<Ledger> {
+): Promise<HistoryWriter> {
   const { session, tables, provenance, observe } = context;
-  const ledger = new Ledger(tables, provenance, randomUUID(), stored.newestRunOn);
-  const rows = await takeOver(context, takenOver, ledger);
+  const writer = new HistoryWriter(tables, provenance, randomUUID(), stored.newestRunOn);
+  const rows = await takeOver(context, takenOver, writer);
   return asOwnSql("the tables of the engine cannot be made", async () => {
     if (existing.applied || existing.history) await revokeRights(session, tables, observe);
-    return ledger.on(await ensureTables(session, tables, existing, rows));
+    return writer.on(await ensureTables(session, tables, existing, rows));
   });
 }
 
@@ -164,8 +164,12 @@ export function unrecorded({ source }: Context, { stored }: DatabaseState): stri
 }
 
 /** Rows that record the present files as what was applied, so that later changes are noticed. Runs no migration. */
-async function takeOver(context: Context, names: readonly string[], ledger: Ledger): Promise<string[]> {
+async function takeOver(
+  context: Context,
+  names: readonly string[],
+  writer: HistoryWriter,
+): Promise<string[]> {
   const files = await recordFiles(context.source, names, loadOptions(context));
   const note = "taken over from node-pg-migrate";
-  return files.map((file) => ledger.recordAbout({ note, ...file, action: "baseline", state: "finished" }));
+  return files.map((file) => writer.recordAbout({ note, ...file, action: "baseline", state: "finished" }));
 }

@@ -11,7 +11,7 @@ import {
   type StoppedSql,
   statementsOf,
 } from "./history/recorded-sql.ts";
-import type { HistoryEntry, Ledger } from "./history/write.ts";
+import type { HistoryEntry, HistoryWriter } from "./history/write.ts";
 import { type DescribedFile, openHistory, recordFiles } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { planUp } from "./plan.ts";
@@ -38,15 +38,15 @@ export async function repair(
     if (unchanged !== undefined) throw notChanged(unchanged, state);
     const accepted = names.length > 0 ? names : changed;
     if (accepted.length === 0) return report(state, []);
-    const ledger = await openHistory(context, state);
+    const writer = await openHistory(context, state);
     const entries = await recordFiles(context.source, accepted, loadOptions(context));
     const stored = await readStoredSql(context, state);
     const rows = entries.flatMap((entry) => {
       const row = { ...entry, action: "repair", state: "finished" } as const;
       const old = before.get(entry.migration);
-      if (old === undefined) return [ledger.recordAbout({ ...row, ...builtSql(state, entry), ...why })];
+      if (old === undefined) return [writer.recordAbout({ ...row, ...builtSql(state, entry), ...why })];
       const renamed = { note: `renamed from ${old}`, ...row, ...stored(old), ...why };
-      return [ledger.renameApplied(old, entry.migration), ledger.recordAbout(renamed)];
+      return [writer.renameApplied(old, entry.migration), writer.recordAbout(renamed)];
     });
     await write(context, rows);
     return report(state, accepted);
@@ -91,10 +91,10 @@ export async function baseline(context: Context, to?: string, note?: string): Pr
     const { applied } = state.stored;
     if (applied.length > 0) throw alreadyManaged(applied.length);
     const names = asFarAs(knownNames(context.source), to);
-    const ledger = await openHistory(context, state);
+    const writer = await openHistory(context, state);
     const entries = await recordFiles(context.source, names, loadOptions(context));
     const rows = entries.map((entry) =>
-      ledger.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
+      writer.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
     );
     await write(context, rows);
     return { ...report(state, names), head: names.at(-1) ?? null };
@@ -123,16 +123,16 @@ export async function resolve(
     if (outcome === "retry" && partial.direction === "down") throw retryOfDown(partial.name);
     const becomesApplied = outcome !== "reverted";
     const head = headIf(state, name, becomesApplied);
-    const ledger = await openHistory(context, state);
+    const writer = await openHistory(context, state);
     if (outcome === "retry") {
       const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
-      await retry(context, state, ledger, { partial, resolved: ledger.record(row) });
+      await retry(context, state, writer, { partial, resolved: writer.record(row) });
       return { migrations: [name], head };
     }
     const appliedNow = state.stored.applied.some((one) => one.name === name);
     const entry = await resolution(context, { name, becomesApplied: becomesApplied && !appliedNow });
     const row = { ...entry, action: "resolve", state: "finished", ...why } as const;
-    await write(context, [moveTo(ledger, row, { from: appliedNow, to: becomesApplied })]);
+    await write(context, [moveTo(writer, row, { from: appliedNow, to: becomesApplied })]);
     return { migrations: [name], head };
   });
 }
@@ -146,15 +146,15 @@ function headIf({ stored, classified }: DatabaseState, name: string, isApplied: 
 }
 
 /** When the record agrees with the decision, only the decision is recorded. */
-function moveTo(ledger: Ledger, row: HistoryEntry, applied: { from: boolean; to: boolean }): string {
-  if (applied.from === applied.to) return ledger.record(row);
-  return applied.to ? ledger.recordApplied(row) : ledger.recordUnapplied(row);
+function moveTo(writer: HistoryWriter, row: HistoryEntry, applied: { from: boolean; to: boolean }): string {
+  if (applied.from === applied.to) return writer.record(row);
+  return applied.to ? writer.recordApplied(row) : writer.recordUnapplied(row);
 }
 
 async function retry(
   context: Context,
   { existing }: DatabaseState,
-  ledger: Ledger,
+  writer: HistoryWriter,
   {
     partial,
     resolved,
@@ -175,7 +175,7 @@ async function retry(
     });
   }
   requireSameBeginning({ name, done: statement, steps: planned.rendered.steps, recorded });
-  const run = openRun(context, ledger);
+  const run = openRun(context, writer);
   try {
     await session.enterMigration();
     await new Attempt(run, planned).outsideTransaction(planned.rendered, {

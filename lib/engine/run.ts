@@ -1,7 +1,7 @@
 import { type CompletedMigration, type Direction, type ErrorDetails, MigrationError } from "../core/index.ts";
 import { applyMigration, recordMigration } from "./apply.ts";
 import type { Context } from "./context.ts";
-import type { Ledger } from "./history/write.ts";
+import type { HistoryWriter } from "./history/write.ts";
 import { HistoryEntries } from "./history-entries.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { Retries, type RunContext, Transactions } from "./transactions.ts";
@@ -15,11 +15,11 @@ export type RunMode = "execute" | "fake";
  */
 export async function runPlan(
   context: Context,
-  ledger: Ledger,
+  writer: HistoryWriter,
   planned: readonly PlannedMigration[],
   mode: RunMode,
 ): Promise<CompletedMigration[]> {
-  const run = openRun(context, ledger);
+  const run = openRun(context, writer);
   const progress = new Progress(run, planned, mode);
   const retries = new Retries(run);
   try {
@@ -42,9 +42,12 @@ export async function runPlan(
   }
 }
 
-export function openRun({ session, options, observe, signal, fence }: Context, ledger: Ledger): RunContext {
+export function openRun(
+  { session, options, observe, signal, fence }: Context,
+  writer: HistoryWriter,
+): RunContext {
   const transactions = new Transactions(session, options.transaction, fence);
-  return { session, ledger, transactions, observe, options, signal, fence, entries: new HistoryEntries() };
+  return { session, writer, transactions, observe, options, signal, fence, entries: new HistoryEntries() };
 }
 
 /** How far a run has come with its migrations. */
@@ -111,7 +114,7 @@ class Progress {
 }
 
 async function failed(
-  { session, ledger, transactions, observe }: RunContext,
+  { session, writer, transactions, observe }: RunContext,
   planned: readonly PlannedMigration[],
   current: PlannedMigration | undefined,
   error: unknown,
@@ -126,7 +129,7 @@ async function failed(
   if (current === undefined) return typed.with({ applied, ...undone, remaining });
   const { name: migration, direction: action } = current;
   observe({ type: "failed", migration, direction: action });
-  await session.record(ledger.recordFailure({ migration, action, state: "failed", errorCode: typed.code }));
+  await session.record(writer.recordFailure({ migration, action, state: "failed", errorCode: typed.code }));
   return typed.with({ migration, applied, ...undone, remaining, ...inDoubt });
 }
 

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError, type Observer, type ResolvedOptions, type TransactionMode } from "../core/index.ts";
 import { ENGINE_SCOPE, own, type Part, type Session } from "../postgres/index.ts";
 import { type Fence, proofOf } from "./fence.ts";
-import type { Ledger } from "./history/write.ts";
+import type { HistoryWriter } from "./history/write.ts";
 import type { HistoryEntries } from "./history-entries.ts";
 import { withAdvice } from "./sql-failure.ts";
 
 /** What the migrations of one run work with. */
 export interface RunContext {
   readonly session: Session;
-  readonly ledger: Ledger;
+  readonly writer: HistoryWriter;
   readonly transactions: Transactions;
   readonly entries: HistoryEntries;
   readonly observe: Observer;

@@ -160,9 +160,9 @@ async function execute(
 ): Promise<RunReport> {
   await requireAllowed(context, state, plan);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
-  const ledger = await openHistory(context, state, unrecorded(context, state));
-  const completed = await runPlan(context, ledger, plan.migrations, mode);
-  return reportAfter(context, state, { run: ledger.run, completed, warnings: plan.warnings });
+  const writer = await openHistory(context, state, unrecorded(context, state));
+  const completed = await runPlan(context, writer, plan.migrations, mode);
+  return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings });
 }
 
 /**

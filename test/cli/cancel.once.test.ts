@@ -117,7 +117,7 @@ describe("Ctrl-C and SIGTERM", () => {
       command.send("SIGINT");
       const { code, stderr } = await command.ended;
       expect(code).toBe(130);
-      expect(stderr).toContain("No migration was running; nothing is left half-done.");
+      expect(stderr).toContain("No migration was running; nothing is left partly applied.");
     }));
 
   it("during a no-transaction migration: half-done, and the next run says so", () =>
@@ -131,7 +131,7 @@ describe("Ctrl-C and SIGTERM", () => {
       const { code, stderr } = await command.ended;
       expect(code).toBe(130);
       expect(stderr).toContain(
-        "Applied and kept: 1_a.\n  Half-done: 2_b runs outside a transaction; 1 of its 2 statements is done and stays.\n",
+        "Applied and kept: 1_a.\n  Partly applied: 2_b runs outside a transaction; 1 of its 2 statements is done and stays.\n",
       );
       expect(stderr).not.toContain("goes on from here");
       await expectClean(db);

@@ -91,7 +91,9 @@ describe("resolve", () => {
   const stop = async (run: Run) => {
     const { code, stderr } = await run("up");
     expect(code).toBe(1);
-    expect(stderr).toContain("Half-done: 2_half runs outside a transaction; 1 of its 3 statements is done");
+    expect(stderr).toContain(
+      "Partly applied: 2_half runs outside a transaction; 1 of its 3 statements is done",
+    );
     const refused = await run("up");
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_half")]);
   };

@@ -119,7 +119,7 @@ describe("what the runbook shows of the functions' answers", () => {
 
   test.each([
     "Applied before it: ",
-    "Half-done: ",
+    "Partly applied: ",
     " of its statements are done and stay.",
     "the server refused the password; asking for the secret again",
     "another run holds the migration lock; waiting for it",

@@ -28,30 +28,11 @@ describe("the status function", () => {
     [{ command: "plan", from: "file" }, "from is about undoing"],
     [{ command: "history", limit: 1e9 }, "limit: "],
     [{ command: "history", action: "redo" }, 'action must be "up" or "down" or'],
-    [{ action: "up" }, 'command must be "status" or "plan" or "history"'],
+    [{ action: "status" }, "command is missing"],
     [{ action: "status", command: "up" }, 'command must be "status" or "plan" or "history"'],
     [{ command: "toString" }, "command must be"],
   ])("refuses %j", (payload, message) => {
     expect(() => parseStatusRequest(payload)).toThrow(usage(expect.stringContaining(message)));
-  });
-});
-
-describe("the functions", () => {
-  it.each([
-    [{ action: "status" }, "status"],
-    [{ action: "history", state: "failed" }, "history"],
-    [{ action: "plan", direction: "up", count: 1 }, "plan"],
-    // Only a plan of down takes `batch`.
-    [{ action: "plan", direction: "down", batch: true }, "plan"],
-  ])("still understand a payload that names its action: %j", (payload, command) => {
-    expect(parseStatusRequest(payload)).toMatchObject({ command });
-  });
-
-  it("still understand a change that names its action", () => {
-    const payload = { action: "up", confirm: "shop" };
-    expect(parseOperateRequest(payload, { database: "shop", allowDown: false })).toMatchObject({
-      command: "up",
-    });
   });
 });
 

@@ -9,7 +9,7 @@ export function stateAfter(command: string, error: MigrationError): string[] {
     return error.code === "CANCELLED" ? ["No database but its scratch database was changed."] : [];
   const { applied, undone = [], remaining } = error.details;
   if (applied === undefined || remaining === undefined) {
-    if (error.code === "CANCELLED") return ["No migration was running; nothing is left half-done."];
+    if (error.code === "CANCELLED") return ["No migration was running; nothing is left partly applied."];
     return ERRORS[error.code].phase === "checks" && RUNS.includes(command) ? ["Nothing was run."] : [];
   }
   const run: StoppedRun = { error, applied, undone, remaining };
@@ -75,7 +75,7 @@ function outlook(
     const done = partial === 1 ? `1 of ${all} is done and stays` : `${partial} of ${all} are done and stay`;
     const next = code === "CONNECTION" ? " Whether the next one took effect is not known." : "";
     return [
-      `Half-done: ${migration} runs outside a transaction; ${done}.${next}`,
+      `Partly applied: ${migration} runs outside a transaction; ${done}.${next}`,
       "No run goes past it until that is settled.",
     ];
   }

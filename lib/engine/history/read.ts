@@ -102,7 +102,7 @@ function asList(query: string): string {
  * - A migration without a transaction writes its row when it starts, and gets its `run_on` when it ends.
  * - The `run_on` of a migration that was taken over is local time, which may be ahead of UTC.
  *
- * A `run_on` equal to that of an earlier row is no contradiction (see `Ledger.recordApplied`), provided that the history
+ * A `run_on` equal to that of an earlier row is no contradiction (see `HistoryWriter.recordApplied`), provided that the history
  * of that row is older and counts: node-pg-migrate writes one time for a whole transaction.
  */
 export function selectWithOrigin({ applied, history }: Tables): string {

@@ -38,7 +38,7 @@ export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "er
 /**
  * Writes both tables. All methods return SQL with literals, so that the rows and the COMMIT go to the server in one message.
  */
-export class Ledger {
+export class HistoryWriter {
   readonly #tables: Tables;
   /** The columns that all rows of a run share. */
   readonly #common: readonly Column[];
@@ -60,13 +60,13 @@ export class Ledger {
     this.run = run;
   }
 
-  /** A ledger for checked tables: each of its statements fails if it would write to other tables. */
-  on(identity: Identity): Ledger {
-    const ledger = new Ledger(this.#tables, this.#provenance, this.run, this.#newestRunOn);
-    ledger.#guard = sameTables(this.#tables, identity, "write")
+  /** A writer for checked tables: each of its statements fails if it would write to other tables. */
+  on(identity: Identity): HistoryWriter {
+    const writer = new HistoryWriter(this.#tables, this.#provenance, this.run, this.#newestRunOn);
+    writer.#guard = sameTables(this.#tables, identity, "write")
       .map((statement) => `${statement}; `)
       .join("");
-    return ledger;
+    return writer;
   }
 
   /**

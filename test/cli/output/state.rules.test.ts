@@ -31,10 +31,10 @@ describe("what a stopped run has left", () => {
     expect(text).toMatch(/^Applied and kept: nothing\.\nRolled back: 1_a, 2_b\.\nNot started: 3_c, 4_d\.$/);
   });
 
-  it("outside a transaction: half-done", () => {
+  it("outside a transaction: partly applied", () => {
     const details = { migration: "2_b", applied: ["1_a"], remaining: NAMES.slice(1), partial: 1 };
     const text = stateOf("up", "SQL", details);
-    expect(text).toContain("Half-done: 2_b");
+    expect(text).toContain("Partly applied: 2_b");
     expect(text).not.toContain("Rolled back");
   });
 
