@@ -144,3 +144,27 @@ describe("dump", () => {
       expect(stdout).toContain("+CREATE INDEX a_i");
     }));
 });
+
+describe("dump of a diagram", () => {
+  it("writes Mermaid that marks keys and quotes names, alone or as a Markdown page", () =>
+    withProject(async (run, project, db) => {
+      await run("up");
+      await db.query(`CREATE SCHEMA shop; CREATE TABLE shop."two words" (id bigint PRIMARY KEY, "<b>" timestamptz NOT NULL);
+        CREATE TABLE lines (word bigint NOT NULL UNIQUE REFERENCES shop."two words") PARTITION BY LIST (word);
+        CREATE TABLE part PARTITION OF lines DEFAULT`);
+      const { stdout } = await run("dump", "--format", "mermaid", "--output", "-");
+      expect(stdout).toMatch(/^%% The schema .*\nerDiagram\n/);
+      expect(stdout).toContain('"shop.two words" {\n    bigint id PK\n    timestamptz _b_ "#60;b#62;"\n  }');
+      expect(stdout).toContain('"shop.two words" ||--o| "lines" : "word"');
+      expect(stdout).not.toMatch(/pgmigrations|part"/);
+      expect(await run("dump", "--format", "mermaid")).toMatchObject({
+        code: 0,
+        stdout: "Wrote schema.md.\n",
+      });
+      expect(readFileSync(join(project, "schema.md"), "utf8")).toContain(
+        "\n# Schema\n\n```mermaid\nerDiagram\n",
+      );
+      expect(await run("dump", "--format", "mermaid", "--check")).toMatchObject({ code: 0 });
+      expect(await run("dump", "--format", "svg")).toMatchObject({ code: 2 });
+    }));
+});

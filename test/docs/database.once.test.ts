@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
+import { environmentOf, runCommand } from "../cli/command.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, openMigrator, userTables } from "../support/migrator.ts";
@@ -43,6 +44,14 @@ describe("the README on the database", () => {
       expect(described).toEqual(["field_definitions"]);
       expect(await userTables(db)).toEqual(expect.arrayContaining(described));
     });
+  });
+});
+
+test("docs/schema.md is the diagram that `npm run docs` makes of the migrations", async () => {
+  await withMigrated(async (db) => {
+    const args = ["dump", "--format", "mermaid", "--output", "docs/schema.md", "--check"];
+    const { code, stdout } = await runCommand(REPOSITORY, args, environmentOf(db.connection));
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "docs/schema.md is up to date.\n" });
   });
 });
 

@@ -2,15 +2,15 @@ import { randomBytes } from "node:crypto";
 import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createTwoFilesPatch } from "diff";
-import * as v from "valibot";
 import { readProvenance } from "../../client/index.ts";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import { closeClient } from "../../postgres/index.ts";
-import { connectTo, ownTablesOf } from "../../review/catalog/index.ts";
-import { DUMP_MARK, dumpSchema, type SchemaDump } from "../../review/dump/index.ts";
-import { defineCommand, toggle, type Values } from "../command.ts";
+import { connectTo, ownTablesOf, readTables, type SchemaTable } from "../../review/catalog/index.ts";
+import { DUMP_MARK, dumpSchema } from "../../review/dump/index.ts";
+import { drawSchema, renderMermaid } from "../../review/report/index.ts";
+import { choice, defineCommand, text as textFlag, toggle, type Values } from "../command.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { fileSystemError } from "../output/file-system-error.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
@@ -18,25 +18,30 @@ import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 
 const DUMP_FLAGS = {
-  output: {
-    ...v.string(),
-    written: "--output <file>",
-    meaning: "where to; - is the standard output",
-    defaultValue: "schema.sql",
-  },
+  format: choice("--format <format>", "as SQL, or as an entity-relationship diagram (default: sql)", [
+    "sql",
+    "mermaid",
+  ]),
+  output: textFlag(
+    "--output <file>",
+    "where to; - is the standard output (default: schema.sql, schema.md with --format mermaid)",
+  ),
   force: toggle("--force", "also replace a file that dump has not written"),
   check: toggle("--check", "write nothing; exit with 1 when the file is not what would be written"),
   ...DATABASE_FLAGS,
 };
 
-type DumpFlags = Values<typeof DUMP_FLAGS>;
+type DumpFlags = Values<typeof DUMP_FLAGS> & { readonly output: string };
 
 export const dump = defineCommand({
   name: "dump",
   summary: "write the schema of the database to a file, the same for the same schema",
   input: {},
   flags: DUMP_FLAGS,
-  run: (io, flags) => writeSchema(io, flags),
+  run: (io, flags) => {
+    const output = flags.output ?? (flags.format === "mermaid" ? "schema.md" : "schema.sql");
+    return writeSchema(io, { ...flags, output });
+  },
 });
 
 async function writeSchema(io: ProcessIo, flags: DumpFlags): Promise<number> {
@@ -53,8 +58,8 @@ async function writeSchema(io: ProcessIo, flags: DumpFlags): Promise<number> {
   const schema = await readSchema(io, target, flags);
   const pending = await readPending(io, target, flags);
   if (flags.check) return check(io, flags, schema, { printer, pending });
-  if (toStdout) io.stdout.write(schema.sql);
-  else await writeDump(resolve(io.cwd, flags.output), schema.sql, { force: flags.force === true });
+  if (toStdout) io.stdout.write(schema.text);
+  else await writeDump(resolve(io.cwd, flags.output), schema.text, { force: flags.force === true });
   const { omitted } = schema;
   if (flags.json) printJson(io, "dump", { output: flags.output, omitted, pending, difference: null });
   else if (!toStdout) printer.line(`Wrote ${flags.output}.`);
@@ -65,11 +70,11 @@ async function writeSchema(io: ProcessIo, flags: DumpFlags): Promise<number> {
 async function check(
   io: ProcessIo,
   flags: DumpFlags,
-  { sql, omitted }: SchemaDump,
+  { text, omitted }: Dump,
   { printer, pending }: { readonly printer: Printer; readonly pending: readonly string[] },
 ): Promise<number> {
   const file = await readDump(resolve(io.cwd, flags.output));
-  const difference = compareDump(flags.output, file ?? "", sql);
+  const difference = compareDump(flags.output, file ?? "", text);
   const ok = difference === undefined;
   if (flags.json) {
     const result = { output: flags.output, exists: file !== undefined, omitted, pending };
@@ -95,13 +100,30 @@ function remark(printer: Printer, omitted: readonly string[], pending: readonly 
   );
 }
 
-async function readSchema(io: ProcessIo, target: Target, flags: DumpFlags): Promise<SchemaDump> {
+/** What is written to the file. */
+interface Dump {
+  readonly text: string;
+  readonly omitted: readonly string[];
+}
+
+async function readSchema(io: ProcessIo, target: Target, flags: DumpFlags): Promise<Dump> {
   const client = await connectTo(target.connection, io.signal);
+  const options = { exclude: ownTablesOf(engineOptions(flags)) };
   try {
-    return await dumpSchema(client, { exclude: ownTablesOf(engineOptions(flags)) });
+    if (flags.format === "mermaid")
+      return { text: asDiagram(await readTables(client, options), flags.output), omitted: [] };
+    const { sql, omitted } = await dumpSchema(client, options);
+    return { text: sql, omitted };
   } finally {
     await closeClient(client);
   }
+}
+
+/** The diagram alone, or in a Markdown file as a page that GitHub shows as a picture. */
+function asDiagram(tables: readonly SchemaTable[], output: string): string {
+  const diagram = renderMermaid(drawSchema(tables));
+  if (!/\.(?:md|markdown)$/i.test(output)) return `%% ${DUMP_MARK}\n${diagram}`;
+  return `<!-- ${DUMP_MARK} -->\n\n# Schema\n\n\`\`\`mermaid\n${diagram}\`\`\`\n`;
 }
 
 /** Names of pending migrations; none if the folder cannot be read, without which a schema can be dumped too. */
@@ -141,13 +163,16 @@ async function writeDump(path: string, sql: string, { force = false } = {}): Pro
     // A pipe or a device such as /dev/stdout cannot be replaced.
     if (await isSpecial(path)) return await writeFile(path, sql);
     const text = await readDump(path);
-    if (!force && text !== undefined && text.trim() !== "" && !text.startsWith(DUMP_MARK))
-      throw notOurs(path);
+    if (!force && text !== undefined && text.trim() !== "" && !isDump(text)) throw notOurs(path);
     const file = text === undefined ? path : await realpath(path);
     await replace(file, sql);
   } catch (error) {
     throw fileSystemError(error) ?? error;
   }
+}
+
+function isDump(text: string): boolean {
+  return text.split("\n", 1)[0]?.includes(DUMP_MARK) === true;
 }
 
 async function isSpecial(path: string): Promise<boolean> {

@@ -11,3 +11,4 @@ export {
   toCatalog,
   withTypedErrors,
 } from "./read.ts";
+export { type ForeignKey, readTables, type SchemaColumn, type SchemaTable } from "./tables.ts";

@@ -179,7 +179,7 @@ export function compare(a: string, b: string): number {
 }
 
 /** Facts about the server that the queries depend on. */
-interface Server {
+export interface Server {
   readonly major: number;
   readonly currentUser: string;
   /** Oid of `pg_attrdef`. */
@@ -198,7 +198,7 @@ const QUERY = `
 /** The version is text, because a database may define its own cast from text to integer. */
 type ServerRow = Omit<Server, "major"> & { readonly version: string };
 
-async function readServer(client: pg.Client, exclude: OwnTables | undefined): Promise<Server> {
+export async function readServer(client: pg.Client, exclude: OwnTables | undefined): Promise<Server> {
   const values = [exclude === undefined ? [] : namesOf(exclude)];
   const { rows } = await client.query<ServerRow>({ name: "catalog-server", text: QUERY, values });
   const [server] = rows;

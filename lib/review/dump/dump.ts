@@ -18,12 +18,12 @@ export interface SchemaDump {
   readonly omitted: readonly string[];
 }
 
-/** First line of every dump. Only a file with this line is overwritten. */
+/** In the first line of every dump, as a comment. Only a file with this line is overwritten. */
 export const DUMP_MARK =
-  "-- The schema as the migrations make it. Written by the command `dump` of cdk-pg-migrate; not edited by hand.";
+  "The schema as the migrations make it. Written by the command `dump` of cdk-pg-migrate; not edited by hand.";
 
 /** Function bodies may refer to objects that are created later. All names are qualified, so no search path is needed. */
-const HEADER = `${DUMP_MARK}
+const HEADER = `-- ${DUMP_MARK}
 
 SET check_function_bodies = off;
 SET client_min_messages = warning;

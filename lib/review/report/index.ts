@@ -1,0 +1,3 @@
+/** Report: what pending migrations will do, as one document, and diagrams of a schema. Renders data; reads no database. */
+export { compareSchemas, type Diagram, drawSchema, focusDiagram } from "./diagram.ts";
+export { renderMermaid } from "./mermaid.ts";
