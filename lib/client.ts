@@ -40,6 +40,8 @@ export {
   type PlanStep,
   type RunEvent,
   type RunReport,
+  type SchemaChange,
+  type SchemaPart,
   type SessionInfo,
   type SettleReport,
   type SqlChange,

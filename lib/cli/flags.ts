@@ -24,11 +24,22 @@ export const FOLDER_FLAGS = {
   ),
 };
 
+/** Which database. */
+export const TARGET_FLAGS = {
+  local: {
+    ...toggle("--local", "use the embedded Postgres of this project"),
+    conflicts: ["url", "envFile"],
+  },
+  url: text("--url <url>", "use this database; with a password in it, DATABASE_URL is safer"),
+  envFile: text("--env-file <file>", "read the settings from this file in place of .env"),
+};
+
 /** Flags of every command on a database. */
 export const DATABASE_FLAGS = {
   ...FOLDER_FLAGS,
   ...JSON_FLAG,
-  local: toggle("--local", "use the embedded Postgres of this project"),
+  ...TARGET_FLAGS,
+  wait: parsed("--wait <seconds>", "wait for a server that cannot be reached yet (default: 0)", seconds),
   migrationsTable: text(
     "-t, --migrations-table <name>",
     `table of applied migrations (default: ${DEFAULTS.migrationsTable})`,
@@ -75,6 +86,11 @@ export const CHANGE_FLAGS = {
   ),
 };
 
+/** Of commands that take something away, or change only the record. */
+export const CONFIRM_FLAGS = {
+  yes: toggle("-y, --yes", "do not ask before this, for a database on another machine"),
+};
+
 export const RUN_FLAGS = { ...DATABASE_FLAGS, ...CHANGE_FLAGS };
 
 export type FolderFlags = Values<typeof FOLDER_FLAGS>;
@@ -89,6 +105,7 @@ export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOption
 export function engineOptions(flags: DatabaseFlags): MigratorOptions {
   const { schema, createSchema, migrationsSchema, migrationsTable, decamelize } = flags;
   const { order, transaction, lockRetries, lockWait: lockWaitMs, lockTimeout: lockTimeoutMs } = flags;
+  const { wait: databaseWaitMs } = flags;
   return given({
     schema,
     createSchema,
@@ -100,5 +117,6 @@ export function engineOptions(flags: DatabaseFlags): MigratorOptions {
     lockRetries,
     lockWaitMs,
     lockTimeoutMs,
+    databaseWaitMs,
   });
 }

@@ -185,8 +185,8 @@ const NPM_READS: Readonly<Record<string, string>> = {
   "migrations-dir": "message",
 };
 
-/** Of these npm leaves nothing behind that tells what was typed. */
-const OUT_OF_SIGHT = ["local", "version", "help"];
+/** Of these npm leaves nothing behind that tells what was typed; `--yes` may be a setting of npm's own. */
+const OUT_OF_SIGHT = ["local", "version", "help", "yes"];
 
 /**
  * `npm run migrate:up --dry-run` gives the flag to npm, and would run for real: npm passes on only what stands

@@ -9,6 +9,8 @@ export interface ProcessIo {
   readonly stderr: Output;
   /** Aborted when the user cancels the command. */
   readonly signal: AbortSignal;
+  /** Asks the person at the terminal; undefined where input or output is none. */
+  ask(question: string): Promise<string | undefined>;
   /** From now on, Ctrl-C is for a child process that uses the terminal. */
   leaveInterruptsToChild(): void;
 }

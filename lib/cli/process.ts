@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createInterface } from "node:readline/promises";
 import { Worker } from "node:worker_threads";
 import { errorCode, type MigrationError } from "../core/index.ts";
 import { onFirstMigrationCode, outsideContainment, strayError } from "../engine/index.ts";
@@ -6,6 +8,8 @@ import { commandLine, EXIT, type ProcessIo } from "./process-io.ts";
 
 /** Runs the CLI in this process: its arguments, streams, signals and exit code. Ends the process. */
 export async function run(): Promise<void> {
+  // The list of processes shows it in place of the arguments, which may hold a URL with a password.
+  if (process.argv.some((argument) => argument.startsWith("--url"))) process.title = "cdk-pg-migrate";
   const command = new CommandProcess();
   command.listen();
   process.setSourceMapsEnabled(true);
@@ -35,6 +39,7 @@ class CommandProcess {
       stdout: process.stdout,
       stderr: process.stderr,
       signal: this.#cancel.signal,
+      ask: (question) => ask(question, this.#cancel.signal),
       leaveInterruptsToChild: () => {
         this.#handlesInterrupts = false;
       },
@@ -112,6 +117,20 @@ class CommandProcess {
     if (!this.io.argv.includes("--json")) return;
     const error = { code: "MIGRATION", message: "the process was ended before the command was done" };
     process.stdout.write(`${JSON.stringify({ ok: false, error }, undefined, 2)}\n`);
+  }
+}
+
+/** At the end of the input (Ctrl-D), the answer is empty. */
+async function ask(question: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // In this mode, the terminal sends Ctrl-C as a character.
+  terminal.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  try {
+    const ended = once(terminal, "close").then(() => "");
+    return await Promise.race([terminal.question(question, { signal }), ended]);
+  } finally {
+    terminal.close();
   }
 }
 

@@ -14,7 +14,7 @@ export interface DatabaseSettings {
   readonly connection: ConnectionSettings;
   /** True if no variable names a database, so that the defaults are a guess. */
   readonly guessed: boolean;
-  /** Where the address is set: `.env`, `the environment`, both, or `the defaults`. */
+  /** Where the address is set: `.env`, `the environment`, both, `the defaults`, or the name of another setting. */
   readonly origin: string;
   /** Settings that are not followed to the letter. */
   readonly notes: readonly string[];
@@ -26,7 +26,8 @@ const PARTS = ADDRESS.filter((name) => name !== "DATABASE_URL");
 
 /** Reads `DATABASE_*`, from the environment before `.env`. @throws MigrationError `USAGE` */
 export function readDatabaseSettings(variables: Variables, cwd: string): DatabaseSettings {
-  const names = Object.values(variables).flatMap((values) => Object.keys(values));
+  const { environment, dotEnv } = variables;
+  const names = [environment, dotEnv].flatMap((one) => Object.keys(one));
   const values = merge(variables);
   const url = values["DATABASE_URL"];
   const address = url === undefined ? readParts(values) : readUrl(url, "DATABASE_URL");
@@ -49,14 +50,20 @@ interface TlsSources {
 }
 
 /**
- * Reads a connection from a URL, as from `DATABASE_URL`. Messages name the setting and never show the URL.
+ * Reads a URL that is not in `DATABASE_URL`. The variables about TLS count for it too, except that those for a remote server
+ * do not apply to this machine. Messages name the setting and never show the URL.
  * @throws MigrationError `USAGE`
  */
-export function readConnectionUrl(
-  url: string,
-  { urlName, cwd, values = {} }: Omit<TlsSources, "values"> & Partial<TlsSources>,
-): ConnectionSettings {
-  return protect(readUrl(url, urlName), { values, urlName, cwd });
+export function readUrlSettings(url: string, sources: TlsSources): DatabaseSettings {
+  const address = readUrl(url, sources.urlName);
+  const isOwn = isLoopback(address.host) && sources.values["DATABASE_SSL"] === undefined;
+  const values = isOwn ? {} : sources.values;
+  return {
+    connection: protect(address, { ...sources, values }),
+    guessed: false,
+    origin: sources.urlName,
+    notes: stricterNote(values, address.sslMode),
+  };
 }
 
 function protect({ sslMode, sslRootCert, ...address }: Address, sources: TlsSources): ConnectionSettings {
@@ -72,17 +79,17 @@ function stricterNote(values: Values, sslMode: Address["sslMode"]): string[] {
   ];
 }
 
-function originOf({ environment, dotEnv }: Variables, values: Values): string {
+function originOf({ environment, dotEnv, file = ".env" }: Variables, values: Values): string {
   const used = ADDRESS.filter((name) => name in values);
   const fromEnvironment = used.some((name) => name in environment);
   const fromDotEnv = used.some((name) => name in dotEnv && !(name in environment));
-  if (fromEnvironment && fromDotEnv) return "the environment and .env";
+  if (fromEnvironment && fromDotEnv) return `the environment and ${file}`;
   if (fromEnvironment) return "the environment";
-  return fromDotEnv ? ".env" : "the defaults";
+  return fromDotEnv ? file : "the defaults";
 }
 
 /** Merges the variables: a URL in the environment replaces the parts in `.env`. */
-function merge({ environment, dotEnv }: Variables): Values {
+function merge({ environment, dotEnv, file = ".env" }: Variables): Values {
   const hasParts = PARTS.some((name) => name in environment);
   if ("DATABASE_URL" in environment && !hasParts) {
     const others = Object.entries(dotEnv).filter(([name]) => !PARTS.includes(name));
@@ -91,7 +98,7 @@ function merge({ environment, dotEnv }: Variables): Values {
   const merged = { ...dotEnv, ...environment };
   const part = PARTS.find((name) => name in merged);
   if (!("DATABASE_URL" in merged) || part === undefined) return merged;
-  const from = (name: string) => (name in environment ? "the environment" : ".env");
+  const from = (name: string) => (name in environment ? "the environment" : file);
   throw new MigrationError(
     "USAGE",
     `DATABASE_URL (in ${from("DATABASE_URL")}) and ${part} (in ${from(part)}) are both set`,

@@ -10,7 +10,7 @@ export {
   migrationState,
   type Queryable,
 } from "./application-state.ts";
-export { readConnectionUrl, readDatabaseSettings } from "./database-settings.ts";
+export { type DatabaseSettings, readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
 export {
   type DownInput,
   type Migrator,

@@ -14,7 +14,7 @@ import {
 } from "../core/index.ts";
 import { Migrator as Engine, maskedPlan } from "../engine/index.ts";
 import { openFolder } from "../folder/index.ts";
-import { readConnectionUrl, readDatabaseSettings } from "./database-settings.ts";
+import { readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
 import { readProvenance } from "./provenance.ts";
 import { readVariables } from "./variables.ts";
 
@@ -216,7 +216,8 @@ export async function openMigrator(settings: MigratorSettings = {}): Promise<Mig
 function connectionOf(database: MigratorSettings["database"]): ConnectionSettings {
   const cwd = process.cwd();
   if (database === undefined) return readDatabaseSettings(readVariables(process.env, cwd), cwd).connection;
-  return typeof database === "string" ? readConnectionUrl(database, { urlName: "database", cwd }) : database;
+  if (typeof database !== "string") return database;
+  return readUrlSettings(database, { urlName: "database", cwd, values: {} }).connection;
 }
 
 function migratorOf(engine: Engine): Migrator {

@@ -65,6 +65,8 @@ export type {
   PlanStep,
   RunEvent,
   RunReport,
+  SchemaChange,
+  SchemaPart,
   SessionInfo,
   SettleReport,
   StatusReport,

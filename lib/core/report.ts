@@ -19,6 +19,13 @@ export interface SessionInfo {
   readonly migration: string | null;
 }
 
+/** Which migration of the run it is. A redo counts each of its migrations twice. */
+interface PlaceInRun {
+  /** From 1. */
+  readonly number: number;
+  readonly total: number;
+}
+
 /** What a run tells while it works. Events are facts for display; nothing depends on their being heard. */
 export type RunEvent =
   | { readonly type: "server-starting"; readonly message: string }
@@ -26,15 +33,19 @@ export type RunEvent =
   /** Code of a migration is called to build its SQL: for `plan`, or before the run starts. */
   | { readonly type: "building"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "built"; readonly migration: string; readonly direction: Direction }
-  | { readonly type: "started"; readonly migration: string; readonly direction: Direction }
-  | {
+  | ({
+      readonly type: "started";
+      readonly migration: string;
+      readonly direction: Direction;
+    } & PlaceInRun)
+  | ({
       readonly type: "finished";
       readonly migration: string;
       readonly direction: Direction;
       readonly durationMs: number;
       /** True when it was only recorded: no SQL was run. */
       readonly recorded?: boolean;
-    }
+    } & PlaceInRun)
   | { readonly type: "failed"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "blocked"; readonly by: readonly SessionInfo[] }
   | {
@@ -147,6 +158,26 @@ export interface PlanReport {
   readonly warnings: readonly Finding[];
 }
 
+/** One part of an object that a run has changed. */
+export interface SchemaPart {
+  readonly kind: "column" | "constraint" | "index" | "trigger" | "value" | "definition";
+  /** Empty for a definition, of which there is one. */
+  readonly name: string;
+  readonly change: "added" | "removed" | "altered";
+}
+
+/** One object in the configured schemas that a run has changed. */
+export interface SchemaChange {
+  readonly kind: "table" | "view" | "materialized view" | "foreign table" | "function" | "procedure" | "type";
+  /** Quoted as in SQL; qualified outside the first schema. */
+  readonly name: string;
+  readonly change: "added" | "removed" | "altered";
+  /** What has changed in an object that was there before and still is. */
+  readonly parts: readonly SchemaPart[];
+  /** Number of its columns; absent for what has none. */
+  readonly columns?: number;
+}
+
 export interface RunReport {
   /** Identifies the run in the history; null when there was nothing to do. */
   readonly run: string | null;
@@ -158,6 +189,8 @@ export interface RunReport {
   readonly counts: Readonly<Record<MigrationState, number>>;
   /** Names of the tables in the configured schemas after the run, the engine's own left out; null when nothing ran. */
   readonly tables: readonly string[] | null;
+  /** What the run has changed in the configured schemas; null when nothing ran, after a redo, or when it cannot be read. */
+  readonly changes: readonly SchemaChange[] | null;
   readonly warnings: readonly Finding[];
 }
 

@@ -138,6 +138,7 @@ export function upToDateReport(source: MigrationSource): RunReport {
     pending: [],
     counts: countStates(names.map((name) => ({ name, state: "applied" }))),
     tables: null,
+    changes: null,
     warnings: [],
   };
 }

@@ -79,7 +79,8 @@ class Progress {
     if (next === undefined) return;
     this.current = next;
     const { name: migration, direction } = next;
-    this.#run.observe({ type: "started", migration, direction });
+    const place = { number: this.completed.length + 1, total: this.#planned.length };
+    this.#run.observe({ type: "started", migration, direction, ...place });
     const startedAt = performance.now();
     const work = this.#mode === "fake" ? recordMigration(this.#run, next) : applyMigration(this.#run, next);
     // While the server works on this one.
@@ -93,8 +94,11 @@ class Progress {
   reportCommitted(): void {
     const recorded = this.#mode === "fake" ? { recorded: true } : {};
     const committed = this.completed.slice(this.#reported, this.#run.transactions.committed.length);
-    for (const done of committed) this.#run.observe({ type: "finished", ...done, ...recorded });
-    this.#reported += committed.length;
+    const total = this.#planned.length;
+    for (const done of committed) {
+      this.#reported += 1;
+      this.#run.observe({ type: "finished", ...done, ...recorded, number: this.#reported, total });
+    }
   }
 
   forgetRolledBack(): void {

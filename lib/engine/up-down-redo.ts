@@ -27,6 +27,7 @@ import { withMigrationLock } from "./lock.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { previewMigrations } from "./preview.ts";
 import { type RunMode, runPlan } from "./run.ts";
+import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "./selection.ts";
 
 export interface DownOptions extends DownExtent {
@@ -161,8 +162,12 @@ async function execute(
   await requireAllowed(context, state, plan);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const writer = await openHistory(context, state, unrecorded(context, state));
+  // After a redo the objects are others of the same kind, which is no change.
+  const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;
+  const schema =
+    mode === "execute" && isOneWay ? await readSchema(context.session, context.tables) : undefined;
   const completed = await runPlan(context, writer, plan.migrations, mode);
-  return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings });
+  return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings }, schema);
 }
 
 /**
@@ -173,6 +178,7 @@ async function reportAfter(
   { session, source, tables, observe }: Context,
   before: DatabaseState,
   result: Pick<RunReport, "run" | "completed" | "warnings">,
+  schema: SchemaSummary | undefined,
 ): Promise<RunReport> {
   const applied = new Set(before.stored.applied.map(({ name }) => name));
   const changed = new Set(before.changed.keys());
@@ -187,14 +193,17 @@ async function reportAfter(
     .enterEngine()
     // A migration may have granted all on all tables.
     .then(() => revokeRights(session, tables, observe))
-    .then(() => listTables(session, tables))
-    .catch(() => null);
+    .then(async () => ({
+      tables: await listTables(session, tables),
+      changes: schema === undefined ? null : compareSchemas(schema, await readSchema(session, tables)),
+    }))
+    .catch(() => ({ tables: null, changes: null }));
   return {
     ...result,
     head: classified.findLast(({ name }) => applied.has(name))?.name ?? null,
     pending: namesIn(classified, "pending"),
     counts: countStates(classified),
-    tables: own,
+    ...own,
   };
 }
 
@@ -206,6 +215,7 @@ function noOpReport(state: DatabaseState, { warnings }: Checks): RunReport {
     pending: namesIn(state.classified, "pending"),
     counts: countStates(state.classified),
     tables: null,
+    changes: null,
     warnings,
   };
 }

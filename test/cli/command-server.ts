@@ -12,7 +12,16 @@ process.on("message", async ({ id, cwd, args, env }: CommandRequest) => {
   Object.assign(process.env, env);
   const { stdout, stderr } = process;
   const signal = new AbortController().signal;
-  const code = await main({ argv: args, env, cwd, stdout, stderr, signal, leaveInterruptsToChild: () => {} });
+  const code = await main({
+    argv: args,
+    env,
+    cwd,
+    stdout,
+    stderr,
+    signal,
+    ask: async () => undefined,
+    leaveInterruptsToChild: () => {},
+  });
   for (const output of [stdout, stderr]) output.write(`\0end ${id}\n`);
   const answer: CommandAnswer = { id, code };
   process.send?.(answer);

@@ -31,7 +31,7 @@ describe("a statement that the server refuses", () => {
       "4_d.sql": "SELECT 4;",
     });
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^Database .*\n {2}✓ applied 1_a \d+ ms\n {2}✗ 2_b\n$/);
+    expect(stdout).toMatch(/^Database .*\n {2}✓ \[1\/4\] applied 1_a \d+ ms\n {2}✗ 2_b\n$/);
     expect(stderr).toBe(`
 Error SQL (SQLSTATE 42704) in 2_b
   type "nosuchtype" does not exist

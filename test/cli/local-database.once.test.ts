@@ -49,7 +49,7 @@ describe("db:start, db:stop and db:reset", () => {
       expect((await run("db:stop")).stdout).toBe("It was not running.\n");
       const again = await run("status", "--local");
       expect(again.stdout).toMatch(
-        /^The embedded Postgres 17 was started \(database aws_framework on 127\.0\.0\.1:\d+\)\n/,
+        /^The embedded Postgres 17 was started \(database aws_framework on 127\.0\.0\.1:\d+ as framework_user\)\n/,
       );
       expect(again.stdout).toContain("applied  1_a");
       expect((await run("db:reset")).stdout).toContain("its data are gone");
@@ -96,7 +96,7 @@ describe("without any setting", () => {
       }
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout).toMatch(
-        /^No DATABASE_\* is set and nothing listens on localhost:5432: the embedded Postgres 17 was started \(database aws_framework on 127\.0\.0\.1:\d+\)\n {2}✓ applied 1_a/,
+        /^No DATABASE_\* is set and nothing listens on localhost:5432: the embedded Postgres 17 was started \(database aws_framework on 127\.0\.0\.1:\d+ as framework_user\)\n {2}✓ applied 1_a/,
       );
     }));
 

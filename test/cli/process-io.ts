@@ -20,6 +20,7 @@ export function createIo(
     stdout: output,
     stderr: output,
     signal: new AbortController().signal,
+    ask: async () => undefined,
     leaveInterruptsToChild: () => {},
     written: () => text,
   };

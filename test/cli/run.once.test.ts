@@ -22,10 +22,10 @@ describe("a run", () => {
         return undated(stdout);
       };
       expect(await run("up", "1")).toBe(
-        `${where}  ✓ applied 1_a <time>\nApplied 1 migration in <time>.\nHead is 1_a; 1 migration pending.\nTables: a.\nnpm run migrate:up applies the rest.\n`,
+        `${where}  ✓ applied 1_a <time>\nApplied 1 migration in <time>.\n  + table a\nHead is 1_a; 1 migration pending.\nnpm run migrate:up applies the rest.\n`,
       );
       expect(await run("up")).toBe(
-        `${where}  ✓ applied 2_b <time>\nApplied 1 migration in <time>.\nHead is 2_b; nothing is pending.\nTables: a, b.\n`,
+        `${where}  ✓ applied 2_b <time>\nApplied 1 migration in <time>.\n  + table b\nHead is 2_b; nothing is pending.\n`,
       );
       expect(await run("up")).toBe(
         `${where}Nothing to do: all is applied.\nHead is 2_b; nothing is pending.\n`,
@@ -35,7 +35,7 @@ describe("a run", () => {
         'Nothing to undo: no migration was applied after "2_b".\n',
       );
       expect(await run("down", "2")).toBe(
-        `${where}  ✓ undid 2_b <time>\n  ✓ undid 1_a <time>\nUndid 2 migrations in <time>.\nNo migration is applied; 2 migrations pending.\n`,
+        `${where}  ✓ [1/2] undid 2_b <time>\n  ✓ [2/2] undid 1_a <time>\nUndid 2 migrations in <time>.\n  - table a\n  - table b\nNo migration is applied; 2 migrations pending.\n`,
       );
       expect(await run("down")).toContain("Nothing to undo: no migration is applied.\n");
       expect(await run("up", "--fake")).toContain("Recorded 2 migrations as applied; no SQL was run.\n");
@@ -53,8 +53,12 @@ describe("a run", () => {
         completed: [{ migration: "1_a", direction: "up" }, { migration: "2_b" }],
         pending: [],
         tables: ["a", "b"],
+        changes: [
+          { kind: "table", name: "a", change: "added" },
+          { kind: "table", name: "b", change: "added" },
+        ],
       });
-      expect(outcome.stderr).toContain("✓ applied 1_a");
+      expect(outcome.stderr).toContain("✓ [1/2] applied 1_a");
     }));
 
   it("finishes although the reader of its output has gone away", () =>

@@ -12,11 +12,12 @@ it("reads .env with quotes and comments, and leaves empty values out", () => {
   expect(readVariables({ X: "", DATABASE_SSL: "disable", Y: undefined }, cwd)).toEqual({
     environment: { DATABASE_SSL: "disable" },
     dotEnv: { DATABASE_HOST: "h", DATABASE_PASSWORD: "p#$ ", DATABASE_NAME: "n" },
+    file: ".env",
   });
 });
 
 it("needs no .env", () => {
-  expect(readVariables({}, writeFolder({}))).toEqual({ environment: {}, dotEnv: {} });
+  expect(readVariables({}, writeFolder({}))).toEqual({ environment: {}, dotEnv: {}, file: ".env" });
 });
 
 it("refuses a .env that cannot be read", () => {

@@ -6,8 +6,8 @@ import { errorCode, MigrationError } from "../../core/index.ts";
 import { resetLocal, startLocal, stopLocal } from "../../embedded/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../../review/catalog/index.ts";
-import { defineCommand, toggle, type Values } from "../command.ts";
-import { JSON_FLAG } from "../flags.ts";
+import { defineCommand, type Values } from "../command.ts";
+import { JSON_FLAG, TARGET_FLAGS } from "../flags.ts";
 import { createPrinter, printJson } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget } from "../settings/target.ts";
@@ -47,7 +47,7 @@ export const databaseCommands = [
         isRepeated: true,
       },
     },
-    flags: { local: toggle("--local", "on the embedded Postgres of this project") },
+    flags: TARGET_FLAGS,
     run: (io, flags, input) => psql(io, flags, input.arguments),
   }),
 ];
@@ -100,7 +100,7 @@ async function reset(io: ProcessIo, flags: LocalFlags): Promise<number> {
 /** `db:psql`: opens psql on the database that the other commands use. */
 async function psql(
   io: ProcessIo,
-  flags: { readonly local?: boolean },
+  flags: Values<typeof TARGET_FLAGS>,
   args: readonly string[] = [],
 ): Promise<number> {
   const { connection, notes } = await chooseTarget(io, flags);
@@ -113,7 +113,9 @@ async function psql(
     ...io.env,
     PGPASSWORD: password,
     PGSSLMODE: tls.mode,
-    ...(tls.mode === "disable" ? { PGREQUIREAUTH: "!password,!md5" } : { PGSSLROOTCERT: caFile(io) }),
+    ...(tls.mode === "disable"
+      ? { PGREQUIREAUTH: "!password,!md5" }
+      : { PGSSLROOTCERT: caFile(io, flags.envFile) }),
   };
   const where = ["-h", host, "-p", String(port), "-U", user, "-d", database];
   // psql stops a query on Ctrl-C and stays.
@@ -128,8 +130,8 @@ async function psql(
 }
 
 /** `system`: what the machine trusts, as Node does without a file (psql 16 and newer). */
-function caFile(io: ProcessIo): string {
-  const { environment, dotEnv } = readVariables(io.env, io.cwd);
+function caFile(io: ProcessIo, envFile: string | undefined): string {
+  const { environment, dotEnv } = readVariables(io.env, io.cwd, envFile);
   const file = environment["DATABASE_SSL_CA"] ?? dotEnv["DATABASE_SSL_CA"];
   return file === undefined ? "system" : resolvePath(io.cwd, file);
 }

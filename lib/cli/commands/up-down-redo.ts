@@ -1,9 +1,10 @@
 import { COMMANDS } from "../../commands/index.ts";
-import type { RunReport } from "../../core/index.ts";
+import type { RunReport, SchemaChange } from "../../core/index.ts";
 import type { Extent, Migrator } from "../../engine/index.ts";
 import { count, defineCommand, parsed, toggle } from "../command.ts";
+import { confirmRisk } from "../confirm.ts";
 import { withContext } from "../context.ts";
-import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
+import { CONFIRM_FLAGS, type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
 import {
   amount,
   duration,
@@ -29,7 +30,7 @@ export const up = defineCommand({
     to: { ...upFields.to, written: "--to <name>" },
     fake: { ...upFields.fake, written: "--fake" },
   },
-  flags: { dryRun, ...RUN_FLAGS },
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
   run: (io, flags, input) => {
     const { fake, ...extent } = input;
     if (flags.dryRun) return showPlan(io, flags, extent);
@@ -53,7 +54,7 @@ export const down = defineCommand({
     to: { ...downFields.to, written: "--to <name>" },
     fake: { ...downFields.fake, written: "--fake" },
   },
-  flags: { dryRun, ...RUN_FLAGS },
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
   run: (io, flags, input) => {
     const { fake, ...extent } = input;
     if (flags.dryRun) return showPlan(io, flags, { ...extent, down: true });
@@ -67,7 +68,7 @@ export const redo = defineCommand({
   name: "redo",
   summary: COMMANDS.redo.summary,
   input: undoInput,
-  flags: RUN_FLAGS,
+  flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS },
   // On a developer's own database, the down of an edited file may not fit what was applied: the stored one does.
   run: (io, flags, input) =>
     run(io, { command: "redo", flags, extent: input }, (migrator, target) =>
@@ -77,7 +78,7 @@ export const redo = defineCommand({
 
 interface Run {
   readonly command: RunCommand;
-  readonly flags: DatabaseFlags;
+  readonly flags: DatabaseFlags & { readonly yes?: boolean | undefined };
   readonly extent: { readonly count?: number; readonly to?: string };
   readonly fake?: boolean | undefined;
 }
@@ -88,6 +89,9 @@ function run(
   perform: (migrator: Migrator, target: Target) => Promise<RunReport>,
 ): Promise<number> {
   return withContext(io, flags, async ({ migrator, printer, target }) => {
+    const effect = fake ? RECORD_ONLY : EFFECTS[command];
+    const flag = fake ? { flag: "--fake" } : {};
+    if (effect !== undefined) await confirmRisk(io, target, { command, ...flag, effect, flags });
     const report = await perform(migrator, target);
     if (flags.json) printJson(io, command, report);
     else printReport(printer, { command, extent, report, fake });
@@ -97,6 +101,13 @@ function run(
 
 type RunCommand = "up" | "down" | "redo";
 
+/** Of commands that are confirmed. */
+const EFFECTS: Partial<Record<RunCommand, string>> = {
+  down: "This undoes migrations",
+  redo: "This undoes migrations and applies them again",
+};
+const RECORD_ONLY = "This changes the record of migrations and runs no SQL";
+
 interface FinishedRun {
   readonly command: RunCommand;
   readonly extent: Extent;
@@ -104,18 +115,40 @@ interface FinishedRun {
   readonly fake: boolean;
 }
 
-const TABLES_SHOWN = 12;
+const CHANGES_SHOWN = 12;
 
 /** The last lines of a run: what it did, the state of the database, what comes next. */
 function printReport(printer: Printer, finished: FinishedRun): void {
   const run = visibleAll(finished);
-  const { completed, head, pending, tables, warnings } = run.report;
+  const { completed, head, pending, changes, warnings } = run.report;
   printer.line(completed.length === 0 ? nothingDone(run) : done(run));
+  if (changes !== null) printChanges(printer, changes);
   const rest = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
   printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${rest}.`);
-  if (tables !== null && tables.length > 0) printer.line(`Tables: ${listNames(tables, TABLES_SHOWN)}.`);
   if (pending.length > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
   printFindings(printer, { refusals: [], warnings });
+}
+
+const SIGNS = { added: "+", removed: "-", altered: "~" } as const;
+
+/** What the run has changed, one line for each table, view, function or type. */
+function printChanges(printer: Printer, changes: readonly SchemaChange[]): void {
+  const paint = { added: printer.colors.green, removed: printer.colors.red, altered: printer.colors.yellow };
+  for (const one of changes.slice(0, CHANGES_SHOWN))
+    printer.line(`  ${paint[one.change](SIGNS[one.change])} ${one.kind} ${one.name}${detailsOf(one)}`);
+  const more = changes.length - CHANGES_SHOWN;
+  if (more > 0) printer.line(`  … and ${more} more`);
+}
+
+function detailsOf({ change, columns, parts }: SchemaChange): string {
+  if (change === "added" && columns !== undefined)
+    return ` (${columns} ${columns === 1 ? "column" : "columns"})`;
+  const named = parts.filter(({ name }) => name !== "");
+  if (named.length === 0) return "";
+  return `: ${listNames(
+    named.map((part) => `${SIGNS[part.change]} ${part.kind} ${part.name}`),
+    CHANGES_SHOWN,
+  )}`;
 }
 
 function nothingDone({ command, extent, report: { head, pending } }: FinishedRun): string {

@@ -77,10 +77,16 @@ function createLiveLine(output: Output, colors: Colors) {
 
 type Work = Extract<RunEvent, { type: "started" | "building" }>;
 
-function describeWork({ type, migration, direction }: Work): string {
+function describeWork(event: Work): string {
+  const { type, migration, direction } = event;
   return type === "building"
     ? `  … building the SQL of ${migration} (${direction})`
-    : `  … ${VERBS[direction][0]} ${migration}`;
+    : `  … ${placeOf(event)}${VERBS[direction][0]} ${migration}`;
+}
+
+/** Of a run with one migration, nothing. */
+function placeOf({ number, total }: { readonly number: number; readonly total: number }): string {
+  return total === 1 ? "" : `[${String(number).padStart(String(total).length)}/${total}] `;
 }
 
 /** Reports slow steps only, for commands whose output is not about single migrations. */
@@ -100,7 +106,7 @@ function describe(
   switch (event.type) {
     case "finished": {
       const verb = event.recorded ? RECORDED[event.direction] : VERBS[event.direction][1];
-      return `  ${colors.green("✓")} ${verb} ${event.migration} ${colors.dim(duration(event.durationMs))}`;
+      return `  ${colors.green("✓")} ${placeOf(event)}${verb} ${event.migration} ${colors.dim(duration(event.durationMs))}`;
     }
     case "failed":
       return `  ${colors.red("✗")} ${event.migration}`;

@@ -1,8 +1,9 @@
 import { createConnection } from "node:net";
 import {
+  type DatabaseSettings,
   isLoopback,
-  readConnectionUrl,
   readDatabaseSettings,
+  readUrlSettings,
   readVariables,
   type Variables,
 } from "../../client/index.ts";
@@ -23,6 +24,10 @@ export interface Target {
 interface TargetFlags {
   /** Use the embedded database whatever the settings say. */
   readonly local?: boolean | undefined;
+  /** In place of the address in the environment. */
+  readonly url?: string | undefined;
+  /** In place of `.env`. */
+  readonly envFile?: string | undefined;
 }
 
 /**
@@ -31,8 +36,8 @@ interface TargetFlags {
  */
 export async function chooseTarget(io: ProcessIo, flags: TargetFlags): Promise<Target> {
   if (flags.local) return useLocal(io, "The embedded");
-  const variables = readVariables(io.env, io.cwd);
-  const { connection, guessed, origin, notes } = readDatabaseSettings(variables, io.cwd);
+  const variables = readVariables(io.env, io.cwd, flags.envFile);
+  const { connection, guessed, origin, notes } = readSettings(io, flags, variables);
   const { host, port, database, user } = connection;
   const at = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const mayUseEmbedded = guessed && !io.env["CI"] && io.env["NODE_ENV"] !== "production";
@@ -47,11 +52,18 @@ export async function chooseTarget(io: ProcessIo, flags: TargetFlags): Promise<T
   };
 }
 
+function readSettings({ cwd }: ProcessIo, { url }: TargetFlags, variables: Variables): DatabaseSettings {
+  if (url === undefined) return readDatabaseSettings(variables, cwd);
+  const values = { ...variables.dotEnv, ...variables.environment };
+  return readUrlSettings(url, { urlName: "--url", cwd, values });
+}
+
 async function useLocal(io: ProcessIo, lead: string): Promise<Target> {
   const { startLocal } = await import("../../embedded/index.ts");
   const { connection, started, major, note } = await startLocal({ projectDir: io.cwd });
-  const { host, port, database } = connection;
-  const line = `${lead} Postgres ${major} ${started ? "was started" : "is used"} (database ${database} on ${host}:${port})`;
+  const { host, port, database, user } = connection;
+  const state = started ? "was started" : "is used";
+  const line = `${lead} Postgres ${major} ${state} (database ${database} on ${host}:${port} as ${user})`;
   return { connection, local: true, notes: note === undefined ? [line] : [line, note] };
 }
 
@@ -142,11 +154,13 @@ interface ChosenScratch {
 
 /** `SHADOW_DATABASE_URL` if it is set and `--local` is not given; else the server that the other commands use. */
 export async function chooseScratch(io: ProcessIo, flags: TargetFlags): Promise<ChosenScratch> {
-  const { environment, dotEnv } = readVariables(io.env, io.cwd);
+  const variables = readVariables(io.env, io.cwd, flags.envFile);
+  const { environment, dotEnv } = variables;
   const url = environment["SHADOW_DATABASE_URL"] ?? dotEnv["SHADOW_DATABASE_URL"];
   if (url !== undefined && !flags.local) {
-    const shadow = readShadow(url, { ...dotEnv, ...environment }, io.cwd);
-    const settings = readDatabaseSettings({ environment, dotEnv }, io.cwd);
+    const sources = { urlName: "SHADOW_DATABASE_URL", cwd: io.cwd, values: { ...dotEnv, ...environment } };
+    const shadow = readUrlSettings(url, sources).connection;
+    const settings = readSettings(io, flags, variables);
     // A shadow database on the configured server shares its roles.
     const fenced = !settings.guessed && isSameServer(shadow, settings.connection);
     return { scratch: shadowAt(shadow, { fenced }), notes: [] };
@@ -159,13 +173,4 @@ function isSameServer(one: ConnectionSettings, other: ConnectionSettings): boole
   const hostOf = ({ host }: ConnectionSettings): string =>
     isLoopback(host) ? "localhost" : host.toLowerCase();
   return one.port === other.port && hostOf(one) === hostOf(other);
-}
-
-/** Reads it like `DATABASE_URL`, with the same certificates. */
-function readShadow(url: string, values: Readonly<Record<string, string>>, cwd: string): ConnectionSettings {
-  const sources = { urlName: "SHADOW_DATABASE_URL", cwd };
-  const alone = readConnectionUrl(url, sources);
-  // TLS settings for a remote server do not apply to this machine.
-  if (isLoopback(alone.host) && values["DATABASE_SSL"] === undefined) return alone;
-  return readConnectionUrl(url, { ...sources, values });
 }

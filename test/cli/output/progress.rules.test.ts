@@ -7,10 +7,10 @@ import { createIo } from "../process-io.ts";
 
 const LONG = `1_${"very-long-".repeat(20)}name`;
 const SHORT: RunEvent[] = [
-  { type: "started", migration: "1_a", direction: "up" },
+  { type: "started", migration: "1_a", direction: "up", number: 1, total: 1 },
   { type: "notice", severity: "NOTICE", message: "two\nlines" },
-  { type: "finished", migration: "1_a", direction: "up", durationMs: 12 },
-  { type: "started", migration: "1_a", direction: "down" },
+  { type: "finished", migration: "1_a", direction: "up", durationMs: 12, number: 1, total: 1 },
+  { type: "started", migration: "1_a", direction: "down", number: 1, total: 1 },
   { type: "failed", migration: "1_a", direction: "down" },
 ];
 
@@ -85,11 +85,18 @@ describe("progress", () => {
       expect(io.written()).toBe("");
       jest.advanceTimersByTime(SLOW_MS);
       observe({ type: "built", migration: "1_a", direction: "up" });
-      observe({ type: "started", migration: "1_a", direction: "up" });
+      observe({ type: "started", migration: "1_a", direction: "up", number: 1, total: 1 });
       jest.advanceTimersByTime(3 * SLOW_MS);
-      observe({ type: "finished", migration: "1_a", direction: "up", durationMs: 15_000 });
-      observe({ type: "started", migration: "2_b", direction: "up" });
-      observe({ type: "finished", migration: "2_b", direction: "up", durationMs: 1 });
+      observe({
+        type: "finished",
+        migration: "1_a",
+        direction: "up",
+        durationMs: 15_000,
+        number: 1,
+        total: 1,
+      });
+      observe({ type: "started", migration: "2_b", direction: "up", number: 1, total: 1 });
+      observe({ type: "finished", migration: "2_b", direction: "up", durationMs: 1, number: 1, total: 1 });
       jest.advanceTimersByTime(3 * SLOW_MS);
       expect(io.written()).toBe(
         "  … building the SQL of 1_a (up)\n  … applying 1_a\n  ✓ applied 1_a 15 s\n  ✓ applied 2_b 1 ms\n",
@@ -107,11 +114,11 @@ describe("progress", () => {
   });
 
   test.each([80, 40, 20])("never wraps its live line in %p columns", (columns) => {
-    const text = show([{ type: "started", migration: LONG, direction: "up" }], columns);
+    const text = show([{ type: "started", migration: LONG, direction: "up", number: 1, total: 1 }], columns);
     expect(screen(text, columns)).toHaveLength(1);
     const ended = show(
       [
-        { type: "started", migration: LONG, direction: "up" },
+        { type: "started", migration: LONG, direction: "up", number: 1, total: 1 },
         { type: "failed", migration: "x", direction: "up" },
       ],
       columns,

@@ -52,5 +52,6 @@ const OTHERS = {
   argv: [],
   cwd: "/",
   signal: new AbortController().signal,
+  ask: async () => undefined,
   leaveInterruptsToChild: () => {},
 };

@@ -1,0 +1,40 @@
+import { isLoopback } from "../client/index.ts";
+import { MigrationError } from "../core/index.ts";
+import { commandLine, type ProcessIo } from "./process-io.ts";
+import type { Target } from "./settings/target.ts";
+
+/** A command that takes something away, or changes only the record. */
+export interface RiskyCommand {
+  readonly command: string;
+  /** The flag that makes it risky. */
+  readonly flag?: string;
+  /** Completes "… on database x". */
+  readonly effect: string;
+  readonly flags: { readonly yes?: boolean | undefined; readonly json?: boolean | undefined };
+}
+
+/**
+ * Asks for the name of the database before a risky command works on one that is not on this machine. Where nobody can be
+ * asked, `--yes` is needed.
+ * @throws MigrationError `USAGE` where nobody can be asked, `CANCELLED` for another answer
+ */
+export async function confirmRisk(
+  io: ProcessIo,
+  { connection, local }: Target,
+  { command, flag, effect, flags }: RiskyCommand,
+): Promise<void> {
+  if (local || flags.yes || isLoopback(connection.host)) return;
+  const { database, host } = connection;
+  const where = `database ${database} on ${host}`;
+  const answer = flags.json
+    ? undefined
+    : await io.ask(`${effect} on ${where}. Type the name of the database to go on: `);
+  if (answer === undefined) {
+    const typed = flag === undefined ? [command, "--yes"] : [`${command} ${flag}`, `${flag} --yes`];
+    throw new MigrationError("USAGE", `${typed[0]} on ${where} has to be confirmed; nothing was run`, {
+      hint: `Run it at a terminal, which asks, or add --yes: ${commandLine(command, typed[1])}`,
+    });
+  }
+  if (answer.trim() === database) return;
+  throw new MigrationError("CANCELLED", `"${answer.trim()}" is not the name of the database, "${database}"`);
+}

@@ -1,0 +1,111 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { confirmRisk } from "../../lib/cli/confirm.ts";
+import { MigrationError } from "../../lib/core/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { appliedNames } from "../support/migrator.ts";
+import { jsonOf, runCommand, writeProject } from "./command.ts";
+import { createIo } from "./process-io.ts";
+
+const FILES = { "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;" };
+
+/** Every address of the machine leads to the server; this one is no loopback address. */
+const OTHER_HOST = "0.0.0.0";
+
+function urlOf({ connection }: TestDatabase, host = connection.host): string {
+  const { user, password, port, database } = connection;
+  return `postgres://${user}:${password}@${host}:${port}/${database}?sslmode=disable`;
+}
+
+describe("--url and --env-file", () => {
+  it("choose the database, and the first line says so without the password", () =>
+    withDatabase(async (db) => {
+      const project = writeProject(FILES);
+      const elsewhere = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/nowhere" };
+      const first = await runCommand(project, ["up", "--url", urlOf(db)], elsewhere);
+      expect(first).toMatchObject({ code: 0, stderr: "" });
+      expect(first.stdout).toContain(`Database ${db.name} on `);
+      expect(first.stdout).toContain("(from --url)\n");
+      expect(first.stdout).not.toContain(db.connection.password);
+      writeFileSync(join(project, "staging.env"), `DATABASE_URL=${urlOf(db)}\n`);
+      const second = await runCommand(project, ["status", "--env-file", "staging.env"], {});
+      expect(second).toMatchObject({ code: 0, stdout: expect.stringContaining("(from staging.env)\n") });
+    }));
+
+  it.each([
+    [["--url", "mysql://x"], "--url must begin with postgres://"],
+    [["--url", "postgres://u:a/b@h/d"], "--url cannot be read as a URL"],
+    [["--env-file", "no.env"], "the file no.env cannot be read (ENOENT)"],
+    [["--local", "--url", "postgres://h/d"], "option '--local' cannot be used with option '--url <url>'"],
+    [["--wait", "soon"], "It must be a number of seconds"],
+  ])("%j is refused with its reason", async (flags, message) => {
+    const outcome = await runCommand(writeProject(FILES), ["status", ...flags], {});
+    expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+  });
+
+  it("with --wait a command waits for a server that does not answer yet", async () => {
+    const url = "postgres://nobody:x@127.0.0.1:1/nowhere?sslmode=disable";
+    const startedAt = performance.now();
+    const outcome = await runCommand(writeProject(FILES), ["status", "--url", url, "--wait", "2"], {});
+    expect(outcome).toMatchObject({ code: 1, stderr: expect.stringContaining("Error CONNECTION") });
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500);
+  });
+});
+
+describe("a command that takes something away from a database on another machine", () => {
+  it.each([["down"], ["redo"], ["up", "--fake"], ["down", "--fake"]])(
+    "%s %s needs --yes where nobody can be asked",
+    (...args) =>
+      withDatabase(async (db) => {
+        const project = writeProject(FILES);
+        await runCommand(project, ["up", "--url", urlOf(db)], {});
+        const command = [...args.filter((arg) => arg !== undefined), "--url", urlOf(db, OTHER_HOST)];
+        const refused = await runCommand(project, command, {});
+        expect(refused).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining("has to be confirmed; nothing was run"),
+        });
+        expect(jsonOf(await runCommand(project, [...command, "--json"], {}))).toMatchObject({
+          error: { code: "USAGE" },
+        });
+        expect(await appliedNames(db)).toEqual(["1_a"]);
+        expect(await runCommand(project, [...command, "--yes"], {})).toMatchObject({ code: 0 });
+      }),
+  );
+
+  it("is not confirmed on this machine, nor for an up or a --dry-run", () =>
+    withDatabase(async (db) => {
+      const project = writeProject(FILES);
+      expect(await runCommand(project, ["up", "--url", urlOf(db, OTHER_HOST)], {})).toMatchObject({
+        code: 0,
+      });
+      const plan = await runCommand(project, ["down", "--dry-run", "--url", urlOf(db, OTHER_HOST)], {});
+      expect(plan).toMatchObject({ code: 0, stdout: expect.stringContaining("DROP TABLE a;") });
+      expect(await runCommand(project, ["down", "--url", urlOf(db)], {})).toMatchObject({ code: 0 });
+    }));
+
+  it("goes on at a terminal when the name of the database is typed, and not after another answer", async () => {
+    const connection = {
+      ...{ host: "db.example.com", port: 5432, database: "shop", user: "u", password: "p" },
+      tls: { mode: "disable" } as const,
+    };
+    const target = { connection, local: false, notes: [] };
+    const risk = { command: "down", effect: "This undoes migrations", flags: {} };
+    const questions: string[] = [];
+    const answering = (answer: string) => ({
+      ...createIo(80),
+      ask: async (question: string) => {
+        questions.push(question);
+        return answer;
+      },
+    });
+    await confirmRisk(answering(" shop\n"), target, risk);
+    expect(questions).toEqual([
+      "This undoes migrations on database shop on db.example.com. Type the name of the database to go on: ",
+    ]);
+    const refusal = confirmRisk(answering("y"), target, risk);
+    await expect(refusal).rejects.toThrow(MigrationError);
+    await expect(refusal).rejects.toMatchObject({ code: "CANCELLED" });
+  });
+});
