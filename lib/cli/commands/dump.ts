@@ -1,5 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import { readProvenance } from "../../client/index.ts";
@@ -14,6 +13,7 @@ import { choice, defineCommand, text as textFlag, toggle, type Values } from "..
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { fileSystemError } from "../output/file-system-error.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
+import { isSpecial, writeWhole } from "../output/write-file.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 
@@ -160,12 +160,9 @@ export async function readDump(path: string): Promise<string | undefined> {
  */
 async function writeDump(path: string, sql: string, { force = false } = {}): Promise<void> {
   try {
-    // A pipe or a device such as /dev/stdout cannot be replaced.
-    if (await isSpecial(path)) return await writeFile(path, sql);
-    const text = await readDump(path);
+    const text = (await isSpecial(path)) ? undefined : await readDump(path);
     if (!force && text !== undefined && text.trim() !== "" && !isDump(text)) throw notOurs(path);
-    const file = text === undefined ? path : await realpath(path);
-    await replace(file, sql);
+    await writeWhole(path, sql);
   } catch (error) {
     throw fileSystemError(error) ?? error;
   }
@@ -173,22 +170,6 @@ async function writeDump(path: string, sql: string, { force = false } = {}): Pro
 
 function isDump(text: string): boolean {
   return text.split("\n", 1)[0]?.includes(DUMP_MARK) === true;
-}
-
-async function isSpecial(path: string): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined);
-  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
-}
-
-async function replace(file: string, sql: string): Promise<void> {
-  const temporary = `${file}.${randomBytes(4).toString("hex")}.tmp`;
-  try {
-    await writeFile(temporary, sql, { flag: "wx" });
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
 }
 
 function notOurs(path: string): MigrationError {

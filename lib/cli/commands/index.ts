@@ -6,6 +6,7 @@ import { history } from "./history.ts";
 import { lint } from "./lint.ts";
 import { plan } from "./plan.ts";
 import { baseline, repair, resolve } from "./repair-resolve-baseline.ts";
+import { report } from "./report.ts";
 import { status } from "./status.ts";
 import { down, redo, up } from "./up-down-redo.ts";
 import { verify } from "./verify.ts";
@@ -21,6 +22,7 @@ export const CLI_COMMANDS: readonly CliCommand[] = [
   history,
   lint,
   verify,
+  report,
   dump,
   repair,
   resolve,

@@ -84,3 +84,26 @@ function excerpt({ definition }: CatalogObject): string[] {
   const more = definition.length - MAX_LINES;
   return more > 0 ? [...lines, `    … ${more} more line${more === 1 ? "" : "s"}`] : lines;
 }
+
+/** An object that is not the same before and after. */
+export interface ObjectChange {
+  readonly kind: string;
+  readonly name: string;
+  readonly change: "new" | "changed" | "dropped";
+}
+
+/** The changed objects, by kind and name. What belongs to a new or dropped table is not listed beside it. */
+export function listChanges(before: Catalog, after: Catalog): ObjectChange[] {
+  const [old, now] = [index(before), index(after)];
+  const changes = [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((key): ObjectChange[] => {
+    const [was, is] = [old.get(key), now.get(key)];
+    const { kind, name } = is ?? was ?? { kind: "", name: "" };
+    if (was === undefined) return [{ kind, name, change: "new" }];
+    if (is === undefined) return [{ kind, name, change: "dropped" }];
+    const isSame = was.definition.join("\n") === is.definition.join("\n");
+    return isSame ? [] : [{ kind, name, change: "changed" }];
+  });
+  const whole = changes.filter(({ kind, change }) => kind === "table" && change !== "changed");
+  const belongs = ({ name }: ObjectChange) => whole.some((table) => name.endsWith(` on ${table.name}`));
+  return changes.filter((change) => !belongs(change));
+}

@@ -1,5 +1,12 @@
 /** Catalog: all objects of a database as SQL that can be compared, ordered and written to a file. */
-export { type Catalog, type CatalogOptions, diffCatalogs, withoutColumnOrder } from "./catalog.ts";
+export {
+  type Catalog,
+  type CatalogOptions,
+  diffCatalogs,
+  listChanges,
+  type ObjectChange,
+  withoutColumnOrder,
+} from "./catalog.ts";
 export { type Address, addressOf, type Entry, statementsOf } from "./entries.ts";
 export {
   compare,

@@ -1,3 +1,5 @@
 /** Report: what pending migrations will do, as one document, and diagrams of a schema. Renders data; reads no database. */
 export { compareSchemas, type Diagram, drawSchema, focusDiagram } from "./diagram.ts";
+export { renderMarkdown } from "./markdown.ts";
 export { renderMermaid } from "./mermaid.ts";
+export type { MeasuredLock, MigrationReport, ReportedMigration, ReportSubject } from "./model.ts";

@@ -1,16 +1,26 @@
 import pg from "pg";
 import {
+  type Forecast,
   given,
   MigrationError,
   type MigrationSource,
   type MigratorOptions,
   type Observer,
+  type PlanStep,
   TOOL,
 } from "../../core/index.ts";
-import { Migrator } from "../../engine/index.ts";
+import { Migrator, maskedPlan } from "../../engine/index.ts";
 import { closeClient } from "../../postgres/index.ts";
 import { splitStatements } from "../../sql/index.ts";
-import { type Catalog, connectTo, ownTablesOf, readCatalog, withTypedErrors } from "../catalog/index.ts";
+import {
+  type Catalog,
+  connectTo,
+  ownTablesOf,
+  readCatalog,
+  readTables,
+  type SchemaTable,
+  withTypedErrors,
+} from "../catalog/index.ts";
 import { ScratchFence } from "./fence.ts";
 import type { ScratchDatabase, ScratchProvider } from "./scratch.ts";
 
@@ -21,6 +31,8 @@ export interface TrialSetup {
   readonly signal?: AbortSignal | undefined;
   /** Receives the events of the engine. */
   readonly observe?: Observer | undefined;
+  /** SQL of the schema to begin with; the source then holds no migration that made it. @default - an empty database */
+  readonly schema?: string | undefined;
 }
 
 /** A scratch database on which the engine runs migrations, and a second session that reads its catalogue. */
@@ -52,6 +64,7 @@ export class TrialDatabase {
     try {
       const client = await connectTo(database.connection);
       const trial = new TrialDatabase(database, client, setup);
+      if (setup.schema !== undefined) await trial.#restore(setup.schema);
       await trial.#createSchemas();
       return trial;
     } catch (error) {
@@ -62,6 +75,21 @@ export class TrialDatabase {
 
   snapshot(): Promise<Catalog> {
     return readCatalog(this.#client, { exclude: ownTablesOf(this.#options) });
+  }
+
+  /** The tables for an entity-relationship diagram. */
+  tables(): Promise<SchemaTable[]> {
+    return readTables(this.#client, { exclude: ownTablesOf(this.#options) });
+  }
+
+  /** What the migrations that have not run yet would send. */
+  forecast(): Promise<Forecast> {
+    return this.#migrator.forecast();
+  }
+
+  /** What the first of them would send, with its secrets masked. */
+  async planNext(): Promise<PlanStep | undefined> {
+    return maskedPlan(await this.#migrator.planUp({ count: 1 })).steps[0];
   }
 
   async up(to: string): Promise<void> {
@@ -115,6 +143,15 @@ export class TrialDatabase {
   async discard(): Promise<void> {
     await this.#disconnect();
     await this.database.drop();
+  }
+
+  /** Makes the schema, and declares that none of the migrations has made it. */
+  async #restore(schema: string): Promise<void> {
+    await withTypedErrors("the schema in the scratch database", async () => {
+      await this.#client.query(schema);
+      await this.#client.query("RESET ALL");
+    });
+    await this.#migrator.baseline();
   }
 
   /** The schemas that exist before the first migration runs, so that they are not reported as its changes. */

@@ -1,0 +1,164 @@
+import type { Finding, HistoryRow } from "../../core/index.ts";
+import type { ObjectChange } from "../catalog/index.ts";
+import type { LintFinding } from "../lint/index.ts";
+import type { Diagram } from "./diagram.ts";
+import { renderMermaid } from "./mermaid.ts";
+import {
+  isAboutLocks,
+  type MigrationReport,
+  omittedNote,
+  type ReportedMigration,
+  summaryOf,
+  titleOf,
+  traitsOf,
+} from "./model.ts";
+
+/** The report for a pull request: GitHub draws its diagrams. The same for the same report. */
+export function renderMarkdown(report: MigrationReport): string {
+  const blocks = [
+    `# ${prose(titleOf(report))}`,
+    overview(report),
+    ...findingsOfChecks(report),
+    ...report.pending.flatMap(migrationSection),
+    ...schemaSection(report),
+    ...historySection(report.history),
+  ];
+  return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
+}
+
+function overview(report: MigrationReport): string {
+  const { subject, head, notLinted } = report;
+  const place =
+    subject.kind === "database"
+      ? `Database ${code(subject.database)} on ${code(subject.host)} as ${code(subject.user)}`
+      : `The folder ${code(subject.folder)} alone, on an empty scratch database`;
+  const at = head === null ? "no migration is applied yet" : `head is ${code(head)}`;
+  return [
+    `**${summaryOf(report).join(", ")}**`,
+    `${place}; ${at}.${notLinted === undefined ? "" : ` Not linted: ${prose(notLinted)}`}`,
+  ].join("\n\n");
+}
+
+function findingsOfChecks({ refusals, warnings }: MigrationReport): string[] {
+  const lines = (label: string, findings: readonly Finding[]) =>
+    findings.map(({ code: errorCode, message }) => `- **${label} ${errorCode}**: ${prose(message)}`);
+  const all = [...lines("`up` would refuse:", refusals), ...lines("warning", warnings)];
+  return all.length === 0 ? [] : [all.join("\n")];
+}
+
+function migrationSection(migration: ReportedMigration, index: number): string[] {
+  const { name, sql, changes, findings, locks, problem } = migration;
+  const traits = traitsOf(migration).join(" · ");
+  return [
+    `## ${index + 1}. ${code(name)}`,
+    traits,
+    problem === undefined ? "" : `> ❌ ${prose(problem)}`,
+    changes === undefined ? "" : changes.map(change).join("\n"),
+    findings.map(finding).join("\n"),
+    locks === undefined || locks.length === 0
+      ? ""
+      : table(
+          ["locked", "lock", "blocks", "for"],
+          locks.map(({ table: name, mode, blocks, heldMs }) => [
+            code(name),
+            code(mode),
+            blocks,
+            `${heldMs} ms`,
+          ]),
+        ),
+    sql === null ? "Its SQL is not known before it runs." : sqlBlock(sql),
+  ];
+}
+
+const SIGNS = { new: "+", changed: "~", dropped: "−" } as const;
+
+function change({ kind, name, change: what }: ObjectChange): string {
+  return `- ${SIGNS[what]} ${what} ${kind} ${code(name)}`;
+}
+
+function finding(one: LintFinding): string {
+  const { severity, rule, file, line, message, help } = one;
+  const place = line === undefined ? file : `${file}:${line}`;
+  const mark = severity === "error" ? "❌" : "⚠️";
+  const about = isAboutLocks(one) ? " (lock)" : "";
+  return `- ${mark} **${rule}**${about} ${code(place)}: ${prose(message)}\n  ${prose(help)}`;
+}
+
+function sqlBlock(sql: readonly string[]): string {
+  const text = sql.map((part) => part.trim()).join("\n");
+  return text === "" ? "No SQL." : fenced("sql", text);
+}
+
+function schemaSection({ schema, pending }: MigrationReport): string[] {
+  const { before, after, problem } = schema;
+  const note = problem === undefined ? [] : [`> ${prose(problem)}`];
+  if (after === undefined) return ["## Schema now", ...note, ...diagram(before)];
+  if (pending.length === 0) return ["## Schema", ...note, ...diagram(after)];
+  const old = before.tables.length === 0 ? [] : [details("Schema before", diagram(before))];
+  return ["## Schema after", ...note, ...diagram(after), ...old];
+}
+
+function diagram(drawn: Diagram): string[] {
+  if (drawn.tables.length === 0) return ["No tables."];
+  const note = omittedNote(drawn);
+  return [fenced("mermaid", renderMermaid(drawn).trimEnd()), ...(note === undefined ? [] : [note])];
+}
+
+function historySection(history: readonly HistoryRow[]): string[] {
+  if (history.length === 0) return [];
+  const rows = history.map(({ at, action, migration, state, durationMs, actor, errorCode }) => [
+    at.slice(0, 16).replace("T", " "),
+    action,
+    code(migration),
+    state === "failed" ? `failed ${errorCode ?? ""}`.trim() : state,
+    durationMs === null ? "" : `${Math.round(durationMs)} ms`,
+    prose(actor),
+  ]);
+  const head = ["UTC", "what", "migration", "result", "took", "who"];
+  return [details("History, newest first", [table(head, rows)])];
+}
+
+function details(summary: string, blocks: readonly string[]): string {
+  return [`<details><summary>${summary}</summary>`, ...blocks, "</details>"].join("\n\n");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** Text in a line of Markdown, in which only what is between backticks is code. */
+function prose(text: string): string {
+  return text
+    .replace(/\s+/g, " ")
+    .split(/(?<!`)`([^`]+)`(?!`)/)
+    .map((part, index) => (index % 2 === 1 ? code(part) : plain(part)))
+    .join("");
+}
+
+/** Nothing in it is markup, a link or HTML. */
+function plain(text: string): string {
+  return text
+    .replace(/[\\`*_{}[\]()#+!|~@$]/g, "\\$&")
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;")
+    .replace(/>/g, "&gt;");
+}
+
+/** A span of code in a line, whatever the text is. */
+function code(text: string): string {
+  const line = text.replace(/\s+/g, " ");
+  const ticks = "`".repeat(longestRun(line) + 1);
+  return line.startsWith("`") || line.endsWith("`") ? `${ticks} ${line} ${ticks}` : `${ticks}${line}${ticks}`;
+}
+
+function fenced(language: string, text: string): string {
+  const fence = "`".repeat(Math.max(3, longestRun(text) + 1));
+  return [`${fence}${language}`, text, fence].join("\n");
+}
+
+/** The length of the longest sequence of backticks. */
+function longestRun(text: string): number {
+  return Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+}

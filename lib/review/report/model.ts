@@ -1,0 +1,117 @@
+import type { Finding, HistoryRow } from "../../core/index.ts";
+import type { ObjectChange } from "../catalog/index.ts";
+import type { LintFinding } from "../lint/index.ts";
+import type { Diagram } from "./diagram.ts";
+
+/** What pending migrations will do, as data. Secrets in its SQL are masked. */
+export interface MigrationReport {
+  /** A database, or the migrations of a folder on an empty scratch database. */
+  readonly subject: ReportSubject;
+  /** Newest applied migration. */
+  readonly head: string | null;
+  /** In running order. */
+  readonly pending: readonly ReportedMigration[];
+  /** Why `up` would refuse, and what it would warn about. */
+  readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
+  /** Why the migrations were not linted; undefined if they were. */
+  readonly notLinted: string | undefined;
+  readonly schema: ReportedSchema;
+  /** Newest first. */
+  readonly history: readonly HistoryRow[];
+}
+
+export type ReportSubject =
+  | { readonly kind: "database"; readonly database: string; readonly host: string; readonly user: string }
+  | { readonly kind: "folder"; readonly folder: string };
+
+export interface ReportedMigration {
+  readonly name: string;
+  /** The texts that are sent; null if they are not known. */
+  readonly sql: readonly string[] | null;
+  /** Null if it is not known. */
+  readonly transactional: boolean | null;
+  /** Whether the SQL depends on the database and may differ when it runs. */
+  readonly dynamic: boolean;
+  /** How it is undone. */
+  readonly down: "yes" | "no" | "unknown";
+  readonly findings: readonly LintFinding[];
+  /** What it changed on the scratch database; undefined if it did not run there. */
+  readonly changes: readonly ObjectChange[] | undefined;
+  /** Locks that were measured while it ran on a copy. @default - not measured; the findings tell what lint expects */
+  readonly locks?: readonly MeasuredLock[];
+  /** Why it cannot be loaded, built or applied. */
+  readonly problem: string | undefined;
+}
+
+/** A lock that a migration held on a table. */
+export interface MeasuredLock {
+  readonly table: string;
+  /** As in `pg_locks`: `AccessExclusiveLock`. */
+  readonly mode: string;
+  readonly blocks: "reads and writes" | "writes" | "schema changes";
+  readonly heldMs: number;
+}
+
+/** The schema before and after. */
+export interface ReportedSchema {
+  /** With the changes marked; undefined if it could not be made. */
+  readonly after: Diagram | undefined;
+  readonly before: Diagram;
+  /** Why the schema after is not complete. */
+  readonly problem: string | undefined;
+}
+
+/** The rules about statements that block other sessions. */
+const LOCK_RULES =
+  /^(?:require-concurrent-.*|adding-(?:foreign-key-constraint|serial-primary-key-field|field-with-default|not-nullable-field|column-rewrites-table)|constraint-missing-not-valid|disallowed-unique-constraint|changing-column-type|ban-alter-domain-with-add-constraint|prefer-repack|rewrites-table|lock-table|refresh-without-concurrently|ddl-with-data)$/;
+
+export function isAboutLocks({ rule }: LintFinding): boolean {
+  return LOCK_RULES.test(rule);
+}
+
+/** `1 error`, `2 errors`. */
+export function countOf(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** What a reader wants to know first, in a few words each. */
+export function summaryOf({ pending, notLinted }: MigrationReport): string[] {
+  const findings = pending.flatMap((migration) => migration.findings);
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  const lint =
+    notLinted !== undefined
+      ? "not linted"
+      : findings.length === 0
+        ? "no lint findings"
+        : [
+            ...(errors > 0 ? [countOf(errors, "lint error")] : []),
+            ...(findings.length > errors ? [countOf(findings.length - errors, "lint warning")] : []),
+          ].join(", ");
+  return [
+    pending.length === 0 ? "nothing is pending" : countOf(pending.length, "pending migration"),
+    ...(pending.length === 0 ? [] : [lint]),
+  ];
+}
+
+export function titleOf({ subject }: MigrationReport): string {
+  return subject.kind === "database"
+    ? `Migrations of ${subject.database}`
+    : `Migrations in ${subject.folder}`;
+}
+
+/** How it runs, in a few words each. */
+export function traitsOf({ transactional, dynamic, down }: ReportedMigration): string[] {
+  return [
+    ...(transactional === null ? [] : [transactional ? "in a transaction" : "no transaction"]),
+    ...(dynamic ? ["dynamic: its SQL may differ when it runs"] : []),
+    ...(down === "unknown" ? [] : [down === "yes" ? "can be undone" : "cannot be undone"]),
+  ];
+}
+
+/** Where a diagram leaves tables out, says so. */
+export function omittedNote({ omitted, tables }: Diagram): string | undefined {
+  if (omitted === 0) return undefined;
+  const isFocused = tables.some(({ change }) => change !== undefined);
+  return `${countOf(omitted, "more table")} left out${isFocused ? ": only changed tables and their neighbours are shown" : ""}.`;
+}
