@@ -38,7 +38,7 @@ async function withOldSnapshot(db: TestDatabase): Promise<pg.Client> {
   return reader;
 }
 
-describe("a statement that works beside others", () => {
+describe("statements that run beside other sessions", () => {
   it.each([
     ["CREATE INDEX CONCURRENTLY a_i ON a (i)", ""],
     ["CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS a_i ON a (i)", ""],
@@ -49,25 +49,27 @@ describe("a statement that works beside others", () => {
       "ALTER TABLE whole DETACH PARTITION part CONCURRENTLY",
       "CREATE TABLE whole (i int) PARTITION BY LIST (i); CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
     ],
-  ])("has no lock timeout, and names whom it waits for: %s", (statement, before) =>
-    withDatabase(async (db) => {
-      const dir = writeFolder({ "1_a.sql": `CREATE TABLE a (i int); ${before}` });
-      await (await openMigrator(db, dir)).up();
-      addFiles(dir, { "2_b.sql": alone(statement) });
-      const reader = await withOldSnapshot(db);
-      await reader.query(before.includes("PARTITION") ? "SELECT FROM whole" : "SELECT FROM a");
-      const migrator = await openMigrator(db, dir, IMPATIENT);
-      const running = migrator.up();
-      await waitFor(async () => migrator.events.some(({ type }) => type === "blocked"));
-      await new Promise((resolve) => setTimeout(resolve, 3 * IMPATIENT.lockTimeoutMs));
-      await reader.query("ROLLBACK");
-      await running;
-      expect(JSON.stringify(migrator.events)).toContain("nightly report");
-      expect(migrator.events.filter(({ type }) => type === "retry")).toEqual([]);
-    }),
+  ])(
+    "a concurrent statement has no lock timeout, and the run names the session that blocks it: %s",
+    (statement, before) =>
+      withDatabase(async (db) => {
+        const dir = writeFolder({ "1_a.sql": `CREATE TABLE a (i int); ${before}` });
+        await (await openMigrator(db, dir)).up();
+        addFiles(dir, { "2_b.sql": alone(statement) });
+        const reader = await withOldSnapshot(db);
+        await reader.query(before.includes("PARTITION") ? "SELECT FROM whole" : "SELECT FROM a");
+        const migrator = await openMigrator(db, dir, IMPATIENT);
+        const running = migrator.up();
+        await waitFor(async () => migrator.events.some(({ type }) => type === "blocked"));
+        await new Promise((resolve) => setTimeout(resolve, 3 * IMPATIENT.lockTimeoutMs));
+        await reader.query("ROLLBACK");
+        await running;
+        expect(JSON.stringify(migrator.events)).toContain("nightly report");
+        expect(migrator.events.filter(({ type }) => type === "retry")).toEqual([]);
+      }),
   );
 
-  it("waits without a lock timeout for another refresh of the same view", () =>
+  it("a concurrent refresh waits without a lock timeout for another refresh of the same view", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -85,7 +87,7 @@ describe("a statement that works beside others", () => {
       expect((await running).completed).toHaveLength(1);
     }));
 
-  it("leaves the lock timeout to the statements after it", () =>
+  it("the statements after a concurrent one have the lock timeout again", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); CREATE TABLE busy (i int);" });
       await (await openMigrator(db, dir)).up();
@@ -97,7 +99,7 @@ describe("a statement that works beside others", () => {
       expect(error).toMatchObject({ code: "LOCK_TIMEOUT", details: { partial: 1 } });
     }));
 
-  it("keeps a lock timeout that its migration has set", () =>
+  it("a concurrent statement leaves the lock timeout that its migration has set", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int);" });
       await (await openMigrator(db, dir)).up();
@@ -112,7 +114,7 @@ describe("a statement that works beside others", () => {
 
 const LONG = `i${"x".repeat(80)}`;
 
-describe("an index of which the build has failed", () => {
+describe("an index whose build has failed", () => {
   it.each([
     ["a long name", LONG, "a", LONG.slice(0, 63)],
     ["a long name of several bytes each", `"${"ä".repeat(40)}"`, "a", "ä".repeat(31)],
@@ -126,7 +128,7 @@ describe("an index of which the build has failed", () => {
       "public.U&\"!0061\" UESCAPE '!'",
       "a_i",
     ],
-  ])("is built anew by resolve when its name has %s [G13]", (_what, name, table, made) =>
+  ])("resolve --retry rebuilds an invalid index whose name has %s [G13]", (_what, name, table, made) =>
     withDatabase(async (db) => {
       for (const option of ["", "IF NOT EXISTS "]) {
         const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); INSERT INTO a VALUES (1), (1);" });
@@ -147,7 +149,7 @@ describe("an index of which the build has failed", () => {
     }),
   );
 
-  it("leaves nothing invalid behind once it is built when it has no name", () =>
+  it("a rebuilt index without a name leaves no invalid index behind", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -162,7 +164,7 @@ describe("an index of which the build has failed", () => {
       expect(await indexes(db)).toEqual({ a_i_idx2: true, a_j_idx: false });
     }));
 
-  it("is built anew where pgm.db builds it", () =>
+  it("a retry rebuilds an invalid index that pgm.db has built", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (i int);",
@@ -177,7 +179,7 @@ describe("an index of which the build has failed", () => {
       expect(await indexes(db)).toEqual({ a_i: true });
     }));
 
-  it("of another table is left alone", () =>
+  it("a retry leaves an invalid index of another table alone", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -224,7 +226,7 @@ describe("an index that another session is building", () => {
 
   const oidOf = async (db: TestDatabase) => (await db.query("SELECT 'a_i'::regclass::oid AS oid"))[0];
 
-  it("is awaited and kept when it is done [G13]", () =>
+  it("a run waits for another session's build of the same index and keeps the index [G13]", () =>
     whileBuilding("a_i", async (db, up, { built }, reader) => {
       const before = await oidOf(db);
       await reader.query("ROLLBACK");
@@ -233,7 +235,7 @@ describe("an index that another session is building", () => {
       expect(await oidOf(db)).toEqual(before);
     }));
 
-  it("is kept when its builder has released the table and not yet committed", () =>
+  it("a run keeps the index of a session that has released the table but not committed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (i int); CREATE INDEX a_i ON a (i);" });
       await (await openMigrator(db, dir)).up();
@@ -252,7 +254,7 @@ describe("an index that another session is building", () => {
       expect(await oidOf(db)).toEqual(before);
     }));
 
-  it("is built anew when that session gives up", () =>
+  it("a run rebuilds the index when the other session gives up", () =>
     whileBuilding("a_i", async (db, up, { pid, built }, reader) => {
       const before = await oidOf(db);
       await db.query("SELECT pg_cancel_backend($1)", [pid]);
@@ -263,7 +265,7 @@ describe("an index that another session is building", () => {
       expect(await oidOf(db)).not.toEqual(before);
     }));
 
-  it("is left alone when it has another name", () =>
+  it("a run leaves another session's index alone when it has another name", () =>
     whileBuilding("a_other", async (db, up, { built }, reader) => {
       await reader.query("ROLLBACK");
       await Promise.all([built, up]);

@@ -17,37 +17,39 @@ describe("cancelling", () => {
   it.each([
     ["each", ["a"]],
     ["all", []],
-  ] as const)("%s: stops the running statement, rolls back and unlocks [G11]", (transaction, kept) =>
-    withDatabase(async (db) => {
-      const dir = writeFolder({
-        ...ONE,
-        "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(60);",
-        "3_c.sql": "CREATE TABLE c ();",
-      });
-      const cancel = new AbortController();
-      const migrator = await openMigrator(db, dir, { transaction }, { signal: cancel.signal });
-      const failing = failureOf(migrator.up());
-      await waitFor(isRunning(db, "CREATE TABLE b"));
-      cancel.abort("SIGINT");
-      const error = await failing;
-      expect(error).toMatchObject({
-        code: "CANCELLED",
-        message: "cancelled (SIGINT)",
-        details: { migration: "2_b", applied: kept.map((name) => `1_${name}`) },
-      });
-      expect(await userTables(db)).toEqual(kept);
-      expect(await isLocked(db)).toBe(false);
-      expect(await isRunning(db, "CREATE TABLE b")()).toBe(false);
-      const rows = await db.query(
-        "SELECT migration, state, error_code FROM pgmigrations_history WHERE state = 'failed'",
-      );
-      expect(rows).toEqual([{ migration: "2_b", state: "failed", error_code: "CANCELLED" }]);
-      await (await openMigrator(db, writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b ();" }))).up();
-      expect(await userTables(db)).toEqual(["a", "b"]);
-    }),
+  ] as const)(
+    "with --transaction %s, a cancelled run stops its statement, rolls back and unlocks [G11]",
+    (transaction, kept) =>
+      withDatabase(async (db) => {
+        const dir = writeFolder({
+          ...ONE,
+          "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(60);",
+          "3_c.sql": "CREATE TABLE c ();",
+        });
+        const cancel = new AbortController();
+        const migrator = await openMigrator(db, dir, { transaction }, { signal: cancel.signal });
+        const failing = failureOf(migrator.up());
+        await waitFor(isRunning(db, "CREATE TABLE b"));
+        cancel.abort("SIGINT");
+        const error = await failing;
+        expect(error).toMatchObject({
+          code: "CANCELLED",
+          message: "cancelled (SIGINT)",
+          details: { migration: "2_b", applied: kept.map((name) => `1_${name}`) },
+        });
+        expect(await userTables(db)).toEqual(kept);
+        expect(await isLocked(db)).toBe(false);
+        expect(await isRunning(db, "CREATE TABLE b")()).toBe(false);
+        const rows = await db.query(
+          "SELECT migration, state, error_code FROM pgmigrations_history WHERE state = 'failed'",
+        );
+        expect(rows).toEqual([{ migration: "2_b", state: "failed", error_code: "CANCELLED" }]);
+        await (await openMigrator(db, writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b ();" }))).up();
+        expect(await userTables(db)).toEqual(["a", "b"]);
+      }),
   );
 
-  it("while waiting for the lock ends the waiting [G11]", () =>
+  it("a run that is cancelled while it waits for the lock stops waiting [G11]", () =>
     withDatabase(async (db) => {
       await (await db.client()).query(LOCK);
       const cancel = new AbortController();
@@ -63,7 +65,7 @@ describe("cancelling", () => {
       expect(await failing).toMatchObject({ code: "CANCELLED" });
     }));
 
-  it("before the run begins does nothing at all", () =>
+  it("a run that is cancelled before it begins does nothing", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(ONE), {}, { signal: AbortSignal.abort("SIGINT") });
       expect(await failureOf(migrator.up())).toMatchObject({ code: "CANCELLED" });
@@ -72,7 +74,7 @@ describe("cancelling", () => {
 });
 
 describe("a lost connection", () => {
-  it("is told apart from a wrong statement, and a second run finishes the work [G4]", () =>
+  it("a lost connection is told apart from a wrong statement, and a second run finishes the work [G4]", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(0.7);" });
       const failing = failureOf((await openMigrator(db, dir)).up());
@@ -91,7 +93,7 @@ describe("a lost connection", () => {
 });
 
 describe("a deadline", () => {
-  it("cancels the running statement, keeps what was done, and a second run goes on", () =>
+  it("a deadline cancels the running statement and keeps what is complete, and a second run goes on", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ONE, "2_b.sql": "CREATE TABLE b (); SELECT pg_sleep(30);" });
       const error = await failureOf((await openMigrator(db, dir, {}, { deadline: Date.now() + 700 })).up());
@@ -102,7 +104,7 @@ describe("a deadline", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("limits statements in the server too, should this process be gone [G12]", () =>
+  it("a deadline limits the statements in the server too, in case the process dies [G12]", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a AS SELECT current_setting('statement_timeout') AS t;",
@@ -112,7 +114,7 @@ describe("a deadline", () => {
       expect(t).toMatch(/^(5\d+ms|5\ds|1min)$/);
     }));
 
-  it("that has passed starts nothing", () =>
+  it("a run whose deadline has passed starts nothing", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(ONE), {}, { deadline: Date.now() - 1 });
       expect(await failureOf(migrator.up())).toMatchObject({ code: "DEADLINE" });

@@ -57,7 +57,7 @@ async function wayThatOpens(
 }
 
 describe("a database that cannot be reached at the moment", () => {
-  it.each(Object.keys(UNWELL))("is waited for while it %s [G20]", async (kind) => {
+  it.each(Object.keys(UNWELL))("a run waits for a database while it %s [G20]", async (kind) => {
     await withDatabase(async (db) => {
       const way = await wayThatOpens(db.connection, kind);
       const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
@@ -73,7 +73,7 @@ describe("a database that cannot be reached at the moment", () => {
     });
   });
 
-  it("fails at once where nothing was said about waiting", async () => {
+  it("a run without a setting to wait fails at once", async () => {
     await withDatabase(async (db) => {
       const way = await wayThatOpens(db.connection, "refuses connections");
       const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
@@ -83,7 +83,7 @@ describe("a database that cannot be reached at the moment", () => {
     });
   });
 
-  it("is waited for no longer than was said, nor than the deadline allows [G20]", async () => {
+  it("a run waits no longer than the setting and the deadline allow [G20]", async () => {
     await withDatabase(async (db) => {
       const way = await wayThatOpens(db.connection, "refuses connections");
       const connection = { ...db.connection, host: "127.0.0.1", port: way.port };
@@ -100,7 +100,7 @@ describe("a database that cannot be reached at the moment", () => {
     });
   });
 
-  it("is not waited for when it answers that it is the wrong one", async () => {
+  it("a run does not wait for a server that answers with the wrong database", async () => {
     await withDatabase(async (db) => {
       const connection = { ...db.connection, database: "nowhere" };
       const options = { databaseWaitMs: 60_000 };

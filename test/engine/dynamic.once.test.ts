@@ -4,7 +4,7 @@ import { writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 
 describe("dynamic migrations", () => {
-  it("run in their transaction: a failure takes what they wrote while being built with it", () =>
+  it("a failing dynamic migration rolls back what its queries wrote while it was being built", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.ts":
@@ -14,7 +14,7 @@ describe("dynamic migrations", () => {
       expect(await db.query("SELECT 1 FROM pg_class WHERE relname = 'built'")).toEqual([]);
     }));
 
-  it("may catch a failed query and go on, seeing the driver's own error", () =>
+  it("a dynamic migration may catch a failed query, sees the driver's own error, and goes on", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.ts": `export const up = async (pgm: any) => {
@@ -27,7 +27,7 @@ describe("dynamic migrations", () => {
       expect(await db.query("SELECT 1 FROM pg_class WHERE relname = 'caught_42p01'")).toHaveLength(1);
     }));
 
-  it("fail with the statement of their query", () =>
+  it("a failing query of a dynamic migration is reported with its statement", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.ts":
@@ -40,7 +40,7 @@ describe("dynamic migrations", () => {
       });
     }));
 
-  it("may ask for no transaction before they query", () =>
+  it("a dynamic migration may call noTransaction before its first query", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE t (a int);",

@@ -9,7 +9,7 @@ describe("BEGIN and COMMIT around a whole migration", () => {
     "begin work;\nCREATE TABLE a ();\nend transaction;",
     "/* for psql */ START TRANSACTION; CREATE TABLE a (); COMMIT WORK",
     "BEGIN TRANSACTION; CREATE TABLE a (); END;",
-  ])("are left out when they say nothing else: %s", (sql) =>
+  ])("a plain BEGIN and COMMIT around a whole migration are left out: %s", (sql) =>
     withDatabase(async (db) => {
       await (await openMigrator(db, writeFolder({ "1_a.sql": sql }))).up();
       expect(await userTables(db)).toEqual(["a"]);
@@ -23,7 +23,7 @@ describe("BEGIN and COMMIT around a whole migration", () => {
     ["BEGIN", "COMMIT AND CHAIN"],
     ["BEGIN", "END WORK AND NO CHAIN"],
     ["BEGIN", "PREPARE TRANSACTION 'x'"],
-  ])("are refused when they say more: %s … %s", (begin, end) =>
+  ])("a BEGIN or COMMIT with options around a migration is refused: %s … %s", (begin, end) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": `${begin};\nCREATE TABLE a ();\n${end};` });
       const error = await failureOf((await openMigrator(db, dir)).up());

@@ -76,12 +76,12 @@ DROP FUNCTION add;`,
 
 const NAMES = Object.keys(FEATURES).map((file) => file.replace(/\.\w+$/, ""));
 
-describe("what is relied on in node-pg-migrate", () => {
-  it("has the lock id that is repeated here", () => {
+describe("node-pg-migrate, as the engine relies on it", () => {
+  it("node-pg-migrate has the lock id that the engine repeats", () => {
     expect(MIGRATION_LOCK_ID).toBe(PG_MIGRATE_LOCK_ID);
   });
 
-  it("every feature gives the same SQL under its runner and under the engine", async () => {
+  it("every feature gives the same SQL under node-pg-migrate's runner and under the engine", async () => {
     const dir = writeFolder(FEATURES);
     const logOf = async (run: (db: TestDatabase) => Promise<unknown>): Promise<string[]> => {
       let logged: string[] = [];
@@ -102,7 +102,7 @@ describe("what is relied on in node-pg-migrate", () => {
     expect(ours.length).toBeGreaterThan(NAMES.length);
   });
 
-  it("what one has applied, the other undoes: shorthands, inferred down, callbacks and promises", () =>
+  it("the engine and node-pg-migrate undo what the other has applied: shorthands, inferred down, callbacks and promises", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(FEATURES);
       await runPlain(db, dir, "up");
@@ -117,7 +117,7 @@ describe("what is relied on in node-pg-migrate", () => {
       expect(await appliedNames(db)).toEqual([]);
     }));
 
-  it("the tables it makes are those the engine makes", async () => {
+  it("node-pg-migrate and the engine make the same tables", async () => {
     const shape = (db: TestDatabase) =>
       db.query(
         `SELECT column_name, data_type, character_maximum_length, is_nullable, column_default
@@ -137,7 +137,7 @@ describe("what is relied on in node-pg-migrate", () => {
 });
 
 describe("a database that plain node-pg-migrate has migrated", () => {
-  it("is taken over as it is, and plain node-pg-migrate goes on afterwards", () =>
+  it("the engine takes over the database as it is, and plain node-pg-migrate goes on afterwards", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -158,7 +158,7 @@ describe("a database that plain node-pg-migrate has migrated", () => {
       expect(await appliedNames(db)).toEqual([]);
     }));
 
-  it("gets digests on first contact, so that later changes are noticed, and no batch", () =>
+  it("the first run records digests, which show later changes, and no batch", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -177,7 +177,7 @@ describe("a database that plain node-pg-migrate has migrated", () => {
       expect(error.message).toContain("not recorded which run");
     }));
 
-  it("in a zone ahead of UTC: later rows sort later for both, and down takes the last one", () =>
+  it("in a zone ahead of UTC, later rows sort later for both tools, and down undoes the last one", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -201,7 +201,7 @@ describe("a database that plain node-pg-migrate has migrated", () => {
       expect(completed.map((one) => one.migration)).toEqual(["2_b"]);
     }));
 
-  it("with a name in the table twice: it counts once, and down removes both rows", () =>
+  it("a name that is in the table twice counts once, and down removes both rows", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -214,7 +214,7 @@ describe("a database that plain node-pg-migrate has migrated", () => {
       expect(await appliedNames(db)).toEqual([]);
     }));
 
-  it("with a table from before it had a primary key", () =>
+  it("the engine takes over a table from before it had a primary key", () =>
     withDatabase(async (db) => {
       await db.query(
         "CREATE TABLE pgmigrations (id serial, name varchar(255) NOT NULL, run_on timestamp NOT NULL)",

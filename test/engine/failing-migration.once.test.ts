@@ -10,7 +10,7 @@ describe("a failing migration", () => {
     "3_c.sql": "CREATE TABLE c (id int);",
   };
 
-  it("each: keeps what came before, undoes itself, says where and what", () =>
+  it("with --transaction each, a failing migration keeps what came before, rolls itself back, and says where and why", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(FAILING));
       const error = await failureOf(migrator.up());
@@ -33,7 +33,7 @@ describe("a failing migration", () => {
       expect(migrator.events.at(-1)).toEqual({ type: "failed", migration: "2_b", direction: "up" });
     }));
 
-  it("all: keeps nothing", () =>
+  it("with --transaction all, a failing migration rolls back the whole run", () =>
     withDatabase(async (db) => {
       const error = await failureOf(
         (await openMigrator(db, writeFolder(FAILING), { transaction: "all" })).up(),
@@ -48,7 +48,7 @@ describe("a failing migration", () => {
     }));
 
   it.each(["each", "all"] as const)(
-    "%s: leaves no lock and no open transaction, and a repaired file goes on",
+    "with --transaction %s, a failure leaves no lock and no open transaction, and the repaired file goes on",
     (transaction) =>
       withDatabase(async (db) => {
         const dir = writeFolder(FAILING);
@@ -63,7 +63,7 @@ describe("a failing migration", () => {
       }),
   );
 
-  it("a deferred constraint that fails at commit is the migration's failure", () =>
+  it("a deferred constraint that fails at COMMIT is the failure of its migration", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -89,7 +89,7 @@ describe("a failing migration", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("never shows a password", () =>
+  it("the error of a failing migration never shows a password", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE ROLE x LOGIN PASSWORD 'open sesame' NO SUCH WORD;" });
       const error = await failureOf((await openMigrator(db, dir)).up());

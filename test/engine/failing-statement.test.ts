@@ -10,7 +10,7 @@ async function failing(db: TestDatabase, files: Record<string, string>): Promise
 
 const MANY = Array.from({ length: 500 }, (_, n) => `CREATE TABLE t${n} ();\n`).join("");
 
-describe("the statement that failed is named by number, line and text", () => {
+describe("the failed statement is named by number, line and text", () => {
   const FUNCTION =
     "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RAISE 'no %', 1;\nEND $$;\n";
   it.each([
@@ -39,14 +39,16 @@ describe("the statement that failed is named by number, line and text", () => {
       3,
     ],
     ["an end that comes too soon", "SELECT 1;\nSELECT (2", "SELECT (2;", 2, 2],
-  ])("%s", (_, sql, statement, statementNumber, line) =>
-    withDatabase(async (db) => {
-      const details = await failing(db, { "1_x.sql": `-- Up Migration\n${sql}\n` });
-      expect(details).toMatchObject({ statement, statementNumber, file: "1_x.sql", line: line + 1 });
-    }),
+  ])(
+    "the error names the statement, its number and its line after %s",
+    (_, sql, statement, statementNumber, line) =>
+      withDatabase(async (db) => {
+        const details = await failing(db, { "1_x.sql": `-- Up Migration\n${sql}\n` });
+        expect(details).toMatchObject({ statement, statementNumber, file: "1_x.sql", line: line + 1 });
+      }),
   );
 
-  it("also outside a transaction, in the up file of a pair", () =>
+  it("the error names a failed statement outside a transaction, in the up file of a pair", () =>
     withDatabase(async (db) => {
       const head = "-- migrate: no-transaction\n";
       expect(
@@ -61,7 +63,7 @@ describe("the statement that failed is named by number, line and text", () => {
       });
     }));
 
-  it("behind a down section", () =>
+  it("the error names a failed statement behind a down section", () =>
     withDatabase(async (db) => {
       const sql = "-- Down Migration\nSELECT 1;\n-- Up Migration\nSELECT 2;\nDO $$ BEGIN RAISE 'no'; END $$;";
       expect(await failing(db, { "1_x.sql": sql })).toMatchObject({
@@ -71,7 +73,7 @@ describe("the statement that failed is named by number, line and text", () => {
       });
     }));
 
-  it("of a migration in code, by its number among all that it sends", () =>
+  it("the error numbers a failed statement of a migration in code among all that it sends", () =>
     withDatabase(async (db) => {
       const text =
         "export const up = (pgm) => { pgm.createTable('a', {}); pgm.sql('SELECT 1; SELECT 2'); pgm.createTable('a', {}); };";
@@ -82,7 +84,7 @@ describe("the statement that failed is named by number, line and text", () => {
       });
     }));
 
-  it("of several in one text of pgm.db", () =>
+  it("the error names the failed one of several statements in one text of pgm.db", () =>
     withDatabase(async (db) => {
       const text =
         "export const up = async (pgm) => { await pgm.db.query('CREATE TABLE a (); CREATE TABLE a (); SELECT 1'); };";
@@ -90,7 +92,7 @@ describe("the statement that failed is named by number, line and text", () => {
       expect(details).toMatchObject({ statement: "CREATE TABLE a ()", sqlstate: "42P07" });
     }));
 
-  it("with the context that the server gives, without the secrets in it", () =>
+  it("the error has the context that the server gives, without its secrets", () =>
     withDatabase(async (db) => {
       const sql = `${FUNCTION}DO $$ BEGIN PERFORM f(); END $$;`;
       const details = await failing(db, { "1_x.sql": sql });
@@ -101,7 +103,7 @@ describe("the statement that failed is named by number, line and text", () => {
     }));
 });
 
-describe("what can be done is said for", () => {
+describe("the hint that goes with an SQLSTATE", () => {
   it.each([
     ["VACUUM in a transaction", "VACUUM", "25001", "-- migrate: no-transaction"],
     [
@@ -157,7 +159,7 @@ describe("what can be done is said for", () => {
       "0A000",
       "view",
     ],
-  ])("%s", (_, sql, sqlstate, hint) =>
+  ])("the error hints at the remedy for %s", (_, sql, sqlstate, hint) =>
     withDatabase(async (db) => {
       const [first = "", second] = sql.split("COMMIT_HERE");
       const details = await failing(

@@ -18,13 +18,13 @@ const states = async (db: TestDatabase, dir: string): Promise<string[]> =>
 const table = (name: string, column = "id"): string =>
   `CREATE TABLE ${name} (${column} int);\n-- Down Migration\nDROP TABLE ${name};`;
 
-describe("history of a table of applied migrations that was dropped and recreated", () => {
+describe("the history of a table of applied migrations that was dropped and recreated", () => {
   it.each([
     ["UTC", "in one transaction"],
     ["Asia/Tokyo", "in one transaction"],
     ["America/New_York", "in one transaction"],
     ["UTC", "one by one"],
-  ])("counts for none of the rows that node-pg-migrate has written since (%s, %s)", (zone, how) =>
+  ])("old history counts for none of the rows that node-pg-migrate has written since (%s, %s)", (zone, how) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": table("a"), "2_b.sql": table("b") });
       await (await openMigrator(db, dir)).up();
@@ -47,7 +47,7 @@ describe("history of a table of applied migrations that was dropped and recreate
     }),
   );
 
-  it("counts for none of the rows that this engine has written since", () =>
+  it("old history counts for none of the rows that this engine has written since", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": table("a") });
       await (await openMigrator(db, dir)).up();
@@ -62,8 +62,8 @@ describe("history of a table of applied migrations that was dropped and recreate
     }));
 });
 
-describe("history of migrations that were applied after others in a zone ahead of UTC", () => {
-  it("counts, although their rows repeat the newest local time", () =>
+describe("the history of migrations that were applied after others in a zone ahead of UTC", () => {
+  it("the history counts, although its rows repeat the newest local time", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": table("a"), "2_b.sql": table("b") });
       await (await openMigrator(db, dir)).up({ count: 1 });
@@ -75,7 +75,7 @@ describe("history of migrations that were applied after others in a zone ahead o
       expect(await states(db, dir)).toEqual(["1_a changed", "2_b changed"]);
     }));
 
-  it("counts for a migration without a transaction, whose record begins before it is applied", () =>
+  it("the history of a migration without a transaction counts, although it begins before the row of the migration", () =>
     withDatabase(async (db) => {
       const slow = "-- migrate: no-transaction\nSELECT pg_sleep(1.5);";
       const dir = writeFolder({ "1_a.sql": slow });

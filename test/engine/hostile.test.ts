@@ -4,9 +4,9 @@ import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
 import { file, withRole } from "./hostile-world.ts";
 
-describe("a migration that meddles with the engine", () => {
+describe("a migration that interferes with the engine", () => {
   it.each([["SELECT pg_advisory_unlock_all();"], ["-- migrate: no-transaction\nDISCARD ALL;"]])(
-    "by letting the lock go stops the run: %j",
+    "a migration that releases the lock stops the run: %j",
     (sql) =>
       withDatabase(async (db) => {
         const dir = writeFolder({ "1_a.sql": sql, "2_b.sql": file("b") });
@@ -17,7 +17,7 @@ describe("a migration that meddles with the engine", () => {
       }),
   );
 
-  it("by letting one of its two holds go does not let the lock go", () =>
+  it("a migration that releases one of the two locks does not let other runs in", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "SELECT pg_advisory_unlock(7241865325823964);",
@@ -28,7 +28,7 @@ describe("a migration that meddles with the engine", () => {
       expect(await db.query("SELECT FROM b")).toHaveLength(1);
     }));
 
-  it("with BEGIN and COMMIT around it runs as if they were not there", () =>
+  it("a migration with BEGIN and COMMIT around it runs as if they were not there", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- for psql\nBEGIN;\nCREATE TABLE a ();\nCOMMIT;\n",
@@ -44,7 +44,7 @@ describe("a migration that meddles with the engine", () => {
     "CREATE TABLE a (); COMMIT; CREATE TABLE b ();",
     "CREATE TABLE a (); ROLLBACK;",
     "BEGIN; CREATE TABLE a ();",
-  ])("with transaction control in the middle is refused before it runs: %s", (sql) =>
+  ])("a migration with transaction control in the middle is refused before it runs: %s", (sql) =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": sql }))).up());
       expect(error).toMatchObject({ code: "MIGRATION", details: { migration: "1_a" } });
@@ -53,7 +53,7 @@ describe("a migration that meddles with the engine", () => {
     }),
   );
 
-  it("outside a transaction may have transactions of its own, which count when they end", () =>
+  it("a migration outside a transaction may have transactions of its own, which count when they end", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -72,7 +72,7 @@ describe("a migration that meddles with the engine", () => {
       expect(await userTables(db)).toEqual(["a", "b", "z"]);
     }));
 
-  it("outside a transaction may take another role: the record is written all the same", () =>
+  it("a migration outside a transaction may take another role, and its record is written all the same", () =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         const dir = writeFolder({
@@ -83,7 +83,7 @@ describe("a migration that meddles with the engine", () => {
       }),
     ));
 
-  it("with queries that it waits for all at once", () =>
+  it("a migration may await several queries at once", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_b.js":
@@ -93,7 +93,7 @@ describe("a migration that meddles with the engine", () => {
       expect(await userTables(db)).toEqual(["b", "c"]);
     }));
 
-  it("by BEGIN through pgm.db is told how to do that", () =>
+  it("BEGIN through pgm.db is refused with advice on how to do without it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.js": "exports.up = async (pgm) => { await pgm.db.query('BEGIN'); };" });
       const error = await failureOf((await openMigrator(db, dir)).up());
@@ -101,14 +101,14 @@ describe("a migration that meddles with the engine", () => {
       expect(String(error.details.hint)).toContain("pgm.noTransaction()");
     }));
 
-  it("by never ending its own code does not outlive a cancel", () =>
+  it("a migration whose code never ends does not outlive a cancel", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.js": "exports.up = (pgm, run) => {};" });
       const migrator = await openMigrator(db, dir, {}, { signal: AbortSignal.timeout(400) });
       expect(await failureOf(migrator.up())).toMatchObject({ code: "CANCELLED" });
     }));
 
-  it("as a method finds its own object", () =>
+  it("a migration that is a method has its own object as this", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.cjs": "module.exports = { table: 'a', up(pgm) { pgm.createTable(this.table, {}); } };",
@@ -119,7 +119,7 @@ describe("a migration that meddles with the engine", () => {
       expect(await userTables(db)).toEqual(["a", "b"]);
     }));
 
-  it("all: a deferred constraint is the failure of the migration that broke it", () =>
+  it("with --transaction all, a deferred constraint is the failure of the migration that broke it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -131,8 +131,8 @@ describe("a migration that meddles with the engine", () => {
     }));
 });
 
-describe("after plain node-pg-migrate has undone and applied a migration again", () => {
-  it("what was recorded before does not count any more", () =>
+describe("a migration that plain node-pg-migrate has undone and applied again", () => {
+  it("the record from before an undo by node-pg-migrate does not count any more", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();

@@ -21,7 +21,7 @@ const WAYS: Record<string, Record<string, string>> = {
 
 describe("a migration that says that it cannot be undone", () => {
   test.each(Object.entries(WAYS))(
-    "is applied, and down, redo and plan refuse with its reason: %s",
+    "up applies an irreversible migration, and down, redo and plan refuse to undo it with its reason: %s",
     (_, files) =>
       withDatabase(async (db) => {
         const dir = writeFolder(files);
@@ -38,7 +38,7 @@ describe("a migration that says that it cannot be undone", () => {
       }),
   );
 
-  test("a file that gives no reason is told how to give one", () =>
+  test("an irreversible migration without a reason gets a hint how to give one", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (t text DEFAULT '\n-- irreversible: no comment\n');",

@@ -18,7 +18,7 @@ describe("a statement that waits for a table", () => {
       await test(db, holder, dir);
     });
 
-  it("names who blocks it, is tried again, and gives up after the last try [G23]", () =>
+  it("a statement names who blocks it, is tried again, and fails after the last try [G23]", () =>
     withBusyTable(async (db, holder, dir) => {
       const options = { lockTimeoutMs: 150, lockRetries: 2, lockRetryDelayMs: 20 };
       const migrator = await openMigrator(db, dir, options);
@@ -36,7 +36,7 @@ describe("a statement that waits for a table", () => {
     }));
 
   it.each(["each", "all"] as const)(
-    "%s: succeeds when the table is let go in time, once [G23]",
+    "with --transaction %s, a statement succeeds once when the table is released in time [G23]",
     (transaction) =>
       withBusyTable(async (db, holder, dir) => {
         const options = { lockTimeoutMs: 150, lockRetries: 20, lockRetryDelayMs: 50, transaction };
@@ -52,7 +52,7 @@ describe("a statement that waits for a table", () => {
       }),
   );
 
-  it("outside a transaction only the statement is tried again", () =>
+  it("only the statement is tried again outside a transaction", () =>
     withBusyTable(async (db, holder, dir) => {
       addFiles(dir, {
         "2_b.sql": "-- migrate: no-transaction\nCREATE TABLE before ();\nALTER TABLE busy ADD b int;",

@@ -4,7 +4,7 @@ import { writeFolder } from "../support/folders.ts";
 import { openMigrator } from "../support/migrator.ts";
 
 describe("many migrations", () => {
-  it("two thousand pending on an empty database", () =>
+  it("up applies two thousand pending migrations to an empty database", () =>
     withDatabase(async (db) => {
       const files = Object.fromEntries(
         Array.from({ length: 2000 }, (_, n) => [

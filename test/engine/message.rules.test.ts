@@ -7,11 +7,11 @@ import { failure } from "./failures.ts";
 
 const parts = (...texts: string[]) => texts.map((text) => ({ text, by: "migration" }) as const);
 
-describe("the place of a failure", () => {
+describe("the place of a failure in a message", () => {
   const texts = ["SELECT 1; SELECT 2", "", "-- no", "SELECT 'é😀', 3", "SELECT 4"];
   const message = new Message("title */ of it", parts(...texts));
 
-  it("by position: every character of every part is found again", () => {
+  it("a position leads back to every character of every part", () => {
     const found = texts.flatMap((text) =>
       [...text].map((_, index) => {
         const start = [...message.text.slice(0, message.text.lastIndexOf(text))].length;
@@ -23,7 +23,7 @@ describe("the place of a failure", () => {
     expect(found.every(Boolean)).toBe(true);
   });
 
-  it("by position between two parts: is the end of the first", () => {
+  it("a position between two parts is the end of the first", () => {
     const semicolon = message.text.indexOf("\n;\n") + 2;
     expect(message.placeOf(failure({ position: semicolon }), 0)).toMatchObject({
       text: "SELECT 1; SELECT 2",
@@ -37,11 +37,11 @@ describe("the place of a failure", () => {
     [2, "SELECT 'é😀', 3"],
     [3, "SELECT 4"],
     [4, "SELECT 4"],
-  ])("after %i statements that were completed: %j", (completed, text) => {
+  ])("the statement after %i completed ones is the failed one: %j", (completed, text) => {
     expect(message.placeOf(failure({}), completed)).toMatchObject({ text, position: undefined });
   });
 
-  it("by count where the position is in another part: that is one in SQL of the server's own", () => {
+  it("a position in another part than the count is one in SQL of the server's own", () => {
     expect(message.placeOf(failure({ position: 12 }), 3)).toMatchObject({
       text: "SELECT 4",
       position: undefined,
@@ -51,7 +51,7 @@ describe("the place of a failure", () => {
     expect(place).toMatchObject({ text: "SELECT 4", position: 3 });
   });
 
-  it("of very many parts: is found at once", () => {
+  it("a place among very many parts is found at once", () => {
     const many = new Message("", parts(...Array.from({ length: 20_000 }, (_, n) => `SELECT ${n}`)));
     expect(many.placeOf(failure({ position: 9 }), 0)).toMatchObject({ text: "SELECT 0", position: 9 });
   });
@@ -60,12 +60,12 @@ describe("the place of a failure", () => {
     ["DO $$ a 😀 b $$", " a 😀 b ", 4, 9],
     ["DO $$ a $$; DO $$ a $$", " a ", 1, undefined],
     ["DO $$ a $$", "something else", 1, undefined],
-  ])("inside of a body, where %j has %j once", (text, query, position, expected) => {
+  ])("a position inside a body counts only where %j has %j once", (text, query, position, expected) => {
     const one = new Message("", parts(text));
     expect(one.placeOf(failure({ inner: { query, position } }), 0).position).toBe(expected);
   });
 
-  it("keeps what the part means", () => {
+  it("a place keeps what the part means", () => {
     const meaning = () => {
       throw new Error("not asked");
     };
@@ -74,13 +74,13 @@ describe("the place of a failure", () => {
   });
 });
 
-describe("a title", () => {
-  it("cannot end the comment that it is in", () => {
+describe("the title of a message", () => {
+  it("a title cannot end the comment that it is in", () => {
     const { text } = new Message("a */ DROP TABLE b; /* c", parts("SELECT 1"));
     expect(text).toBe("/* a  / DROP TABLE b;  * c */\nSELECT 1");
   });
 
-  it("of asterisks and slashes only cannot either", () => {
+  it("a title of asterisks and slashes cannot end the comment either", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom("*", "/", "a") }), (title) => {
         const { text } = new Message(title, parts("SELECT 1"));
@@ -92,7 +92,7 @@ describe("a title", () => {
   });
 });
 
-describe("messages", () => {
+describe("the number of messages", () => {
   it.each([
     [["SELECT 1", "SELECT 2"], 1],
     [["SELECT 'it''s' -- don't", "SELECT 2"], 1],
@@ -100,12 +100,12 @@ describe("messages", () => {
     [["SELECT 1", "SELECT $a$ $b$", "SELECT /* /* */", "SELECT 3"], 3],
     [["SET Standard_Conforming_Strings = off", "SELECT 'a'", "SELECT 'b'"], 2],
     [[], 0],
-  ])("%j are %i", (texts, count) => {
+  ])("the texts %j take %i messages", (texts, count) => {
     expect(messagesOf("", parts(...texts))).toHaveLength(count);
   });
 });
 
-describe("a text that is complete in itself", () => {
+describe("a self-contained text", () => {
   it.each([
     ["SELECT 1", true],
     ["", true],
@@ -125,7 +125,7 @@ describe("a text that is complete in itself", () => {
     ["CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;", false],
     ["CREATE FUNCTION f() BEGIN ATOMIC SELECT 1; END", true],
     ["SELECT atomic", true],
-  ])("%j: %s", (sql, expected) => {
+  ])("isSelfContained reads %j as %s", (sql, expected) => {
     expect(isSelfContained(sql)).toBe(expected);
   });
 });
@@ -137,11 +137,11 @@ describe("SQL on one line", () => {
     ["-- only this", ""],
     ["ALTER ROLE a PASSWORD 'sesame'", "ALTER ROLE a PASSWORD '********'"],
     ["SELECT 'a\nb'", "SELECT 'a b'"],
-  ])("%j: %j", (sql, expected) => {
+  ])("oneLine turns %j into %j", (sql, expected) => {
     expect(oneLine(sql, 100)).toBe(expected);
   });
 
-  it("never shows half of a secret", () => {
+  it("oneLine never shows half of a secret", () => {
     for (let blanks = 3_960; blanks < 4_000; blanks += 1) {
       expect(oneLine(`${" ".repeat(blanks)}ALTER ROLE a PASSWORD 'sesame'`, 300)).not.toContain("ses");
     }

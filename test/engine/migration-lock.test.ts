@@ -6,7 +6,7 @@ import { appliedNames, failureOf, openMigrator, userTables } from "../support/mi
 import { isLocked, LOCK, ONE, UNLOCK, waitFor } from "./locking.ts";
 
 describe("the migration lock", () => {
-  it("is waited for within bounds, and its holder is named", () =>
+  it("a run waits for the lock within bounds and names the holder", () =>
     withDatabase(async (db) => {
       const holder = await db.client();
       await holder.query("SET application_name = 'somebody else'");
@@ -24,7 +24,7 @@ describe("the migration lock", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("with no patience at all is asked for once", () =>
+  it("a run without time to wait asks for the lock once", () =>
     withDatabase(async (db) => {
       await (await db.client()).query(LOCK);
       const migrator = await openMigrator(db, writeFolder(ONE), { lockWaitMs: 0 });
@@ -32,7 +32,7 @@ describe("the migration lock", () => {
       expect(migrator.events).toEqual([]);
     }));
 
-  it("is taken over when the holder lets go, and let go afterwards", () =>
+  it("a run takes the lock when the holder releases it, and releases it afterwards", () =>
     withDatabase(async (db) => {
       const holder = await db.client();
       await holder.query(LOCK);
@@ -45,7 +45,7 @@ describe("the migration lock", () => {
       expect(await isLocked(db)).toBe(false);
     }));
 
-  it("is not taken when there is nothing to do", () =>
+  it("a run with nothing to do does not take the lock", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(ONE);
       await (await openMigrator(db, dir)).up();
@@ -53,7 +53,7 @@ describe("the migration lock", () => {
       expect(await (await openMigrator(db, dir, { lockWaitMs: 0 })).up()).toMatchObject({ completed: [] });
     }));
 
-  it("polling lets CREATE INDEX CONCURRENTLY of the other run finish", () =>
+  it("a waiting run polls, which lets CREATE INDEX CONCURRENTLY of the other run finish", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "0_t.sql": "CREATE TABLE t (a int)",
@@ -83,7 +83,7 @@ describe("the migration lock", () => {
       expect(await appliedNames(db)).toHaveLength(10);
     }));
 
-  it("shows in the status as a run under way, with the migration that it is at", () =>
+  it("status shows the holder as a run under way, with its current migration", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a ();", "2_slow.sql": "SELECT pg_sleep(20);" });
       const cancel = new AbortController();
@@ -103,7 +103,7 @@ describe("the migration lock", () => {
       expect((await migrator.status()).running).toBeNull();
     }));
 
-  it("held by another program shows in the status as what that runs", () =>
+  it("status shows what another program that holds the lock runs", () =>
     withDatabase(async (db) => {
       const holder = await db.client();
       await holder.query(LOCK);

@@ -16,9 +16,9 @@ DROP INDEX CONCURRENTLY t_a;
 DROP INDEX CONCURRENTLY t_b;
 `;
 
-describe("no-transaction migrations", () => {
+describe("migrations outside a transaction", () => {
   it.each(["each", "all"] as const)(
-    "%s: several CREATE INDEX CONCURRENTLY in one SQL file, up and down",
+    "one SQL file may have several CREATE INDEX CONCURRENTLY, up and down, with --transaction %s",
     (transaction) =>
       withDatabase(async (db) => {
         const dir = writeFolder({
@@ -46,7 +46,7 @@ describe("no-transaction migrations", () => {
       }),
   );
 
-  it("an up/down pair asks for each direction on its own", () =>
+  it("each file of an up/down pair asks for no transaction on its own", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...TABLE,
@@ -65,7 +65,7 @@ describe("no-transaction migrations", () => {
       ]);
     }));
 
-  it("pgm.noTransaction() with several statements in one pgm.sql", () =>
+  it("pgm.noTransaction() allows several statements in one pgm.sql", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...TABLE,
@@ -83,27 +83,29 @@ describe("no-transaction migrations", () => {
     ["SET standard_conforming_strings TO 'off'", "off"],
     ["SELECT set_config('standard_conforming_strings', 'off', false)", "off"],
     ["SET standard_conforming_strings = on", "on"],
-  ])("are refused before they run when they change how a backslash is read: %s", (set, value) =>
-    withDatabase(async (db) => {
-      const literal = value === "on" ? String.raw`'c:\temp'` : String.raw`'it\'s; fine'`;
-      const dir = writeFolder({
-        "1_a.sql": `-- migrate: no-transaction\nCREATE TABLE a ();\n${set};\nSELECT ${literal};`,
-      });
-      const migrator = await openMigrator(db, dir);
-      if (value === "on") {
-        expect((await migrator.up()).head).toBe("1_a");
-        return;
-      }
-      const error = await failureOf(migrator.up());
-      expect(error).toMatchObject({
-        code: "MIGRATION",
-        message: expect.stringContaining("standard_conforming_strings"),
-      });
-      expect((await migrator.status()).counts).toMatchObject({ pending: 1, partial: 0 });
-    }),
+  ])(
+    "a migration outside a transaction that changes how a backslash is read is refused before it runs: %s",
+    (set, value) =>
+      withDatabase(async (db) => {
+        const literal = value === "on" ? String.raw`'c:\temp'` : String.raw`'it\'s; fine'`;
+        const dir = writeFolder({
+          "1_a.sql": `-- migrate: no-transaction\nCREATE TABLE a ();\n${set};\nSELECT ${literal};`,
+        });
+        const migrator = await openMigrator(db, dir);
+        if (value === "on") {
+          expect((await migrator.up()).head).toBe("1_a");
+          return;
+        }
+        const error = await failureOf(migrator.up());
+        expect(error).toMatchObject({
+          code: "MIGRATION",
+          message: expect.stringContaining("standard_conforming_strings"),
+        });
+        expect((await migrator.status()).counts).toMatchObject({ pending: 1, partial: 0 });
+      }),
   );
 
-  it("all: commits what came before, and a later failure keeps it", () =>
+  it("with --transaction all, such a migration commits what came before, and a later failure keeps it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...TABLE,
@@ -120,11 +122,11 @@ describe("no-transaction migrations", () => {
       expect(await appliedNames(db)).toEqual(["1_table", "2_indexes"]);
     }));
 
-  describe("that stop part-way", () => {
+  describe("one that stops part-way", () => {
     const BROKEN =
       "-- migrate: no-transaction\nCREATE TABLE one ();\nCREATE TABLE two ();\nSELECT 1/0;\nCREATE TABLE four ();";
 
-    it("say how far they came, show as partial, and nothing goes past them", () =>
+    it("a migration that stops part-way says how far it came, shows as partial, and blocks the next ones", () =>
       withDatabase(async (db) => {
         const dir = writeFolder({ "1_broken.sql": BROKEN, "2_next.sql": "CREATE TABLE next ();" });
         const error = await failureOf((await openMigrator(db, dir)).up());
@@ -147,7 +149,7 @@ describe("no-transaction migrations", () => {
         expect(rows).toEqual([{ state: "failed", statement: 2, error_code: "SQL" }]);
       }));
 
-    it("but a first statement that fails cleanly leaves nothing to settle", () =>
+    it("a first statement that fails cleanly leaves nothing to settle", () =>
       withDatabase(async (db) => {
         const dir = writeFolder({ "1_a.sql": "-- migrate: no-transaction\nSELECT 1/0;" });
         const error = await failureOf((await openMigrator(db, dir)).up());
@@ -157,7 +159,7 @@ describe("no-transaction migrations", () => {
         expect(await appliedNames(db)).toEqual(["1_a"]);
       }));
 
-    it("and a first CREATE INDEX CONCURRENTLY that fails may leave an invalid index", () =>
+    it("a first CREATE INDEX CONCURRENTLY that fails may leave an invalid index", () =>
       withDatabase(async (db) => {
         const dir = writeFolder({
           ...TABLE,

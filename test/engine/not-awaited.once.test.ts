@@ -36,7 +36,7 @@ describe("a query that the migration does not wait for", () => {
       "comes in forEach",
       `export const up = (pgm) => { [1, 2].forEach(async (i) => { await pgm.db.query("SELECT $1::int", [i]).catch(() => {}); }); };`,
     ],
-  ])("fails the migration, with file and line, when it %s", (_, text) =>
+  ])("a query that is not awaited fails the migration, with file and line, when it %s", (_, text) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_x.js": `\n\n${text}` });
       const migrator = await openMigrator(db, dir);
@@ -50,7 +50,7 @@ describe("a query that the migration does not wait for", () => {
     }),
   );
 
-  it("tells what it failed with", () =>
+  it("the error of a query that is not awaited says why the query failed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_x.js": `export const up = (pgm) => { pgm.db.query("SELECT 1/0"); };` });
       const error = await failureOf((await openMigrator(db, dir)).up());
@@ -81,7 +81,7 @@ describe("a query that the migration does not wait for", () => {
       "ends a migration in callback style",
       "(pgm, done) => { pgm.db.query('CREATE TABLE made ()', (error) => done(error)); }",
     ],
-  ])("is no error when it %s", (_, up) =>
+  ])("a query is awaited when it %s", (_, up) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_x.js": `export const up = ${up};` });
       await (await openMigrator(db, dir)).up();
@@ -89,7 +89,7 @@ describe("a query that the migration does not wait for", () => {
     }),
   );
 
-  it("fails the migration when its callback throws", () =>
+  it("a callback of a query that throws fails the migration", () =>
     withDatabase(async (db) => {
       const up =
         "(pgm, done) => { pgm.db.query('SELECT 1', () => { done(); throw new Error('in the callback'); }); }";
@@ -99,7 +99,7 @@ describe("a query that the migration does not wait for", () => {
       expect(error).toMatchObject({ code: "MIGRATION", message: expect.stringContaining("in the callback") });
     }));
 
-  it("does not run into the clean-up of a migration that has thrown meanwhile", () =>
+  it("queries that are still queued do not run after the rollback of a migration that has thrown", () =>
     withDatabase(async (db) => {
       const text = `export const up = (pgm) => {
         const queries = Array.from({ length: 20 }, (_, i) => pgm.db.query("CREATE TABLE t" + i + " ()"));
@@ -113,7 +113,7 @@ describe("a query that the migration does not wait for", () => {
 
 describe("a call of pgm after the migration's function has returned", () => {
   it.each(["pgm.sql('SELECT 1')", "pgm.createTable('late', {})", "pgm.noTransaction()"])(
-    "is an error of the migration: %s",
+    "a late call is an error of the migration: %s",
     (call) =>
       withDatabase(async (db) => {
         const text = `export let late; export const up = (pgm) => { pgm.sql("SELECT 1"); globalThis.callLate = () => {\n${call}; }; };\nexport const down = false;`;

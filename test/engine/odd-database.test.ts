@@ -13,7 +13,7 @@ const DIR = {
 const NAMES = ["1_a", "2_b", "3_c"];
 
 describe("a role that takes another role when it logs in", () => {
-  it("migrates as that role, with records that are its own, although it inherits nothing", () =>
+  it("the run migrates as that role and owns its records, although the role inherits nothing", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         const owner = `owner_${db.name}`;
@@ -41,13 +41,13 @@ describe("a role that takes another role when it logs in", () => {
     ));
 });
 
-describe("a role with limits made for short queries", () => {
+describe("a role with low timeouts and limits", () => {
   it.each([
     ["idle_session_timeout", "30ms", 14],
     ["transaction_timeout", "200ms", 17],
     ["statement_timeout", "200ms", 14],
     ["idle_in_transaction_session_timeout", "30ms", 14],
-  ])("%s = %s does not end a run", (name, value, since) =>
+  ])("the setting %s = %s of a role does not end a run", (name, value, since) =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         if ((await majorOf(db)) < since) return;
@@ -65,7 +65,7 @@ describe("a role with limits made for short queries", () => {
 });
 
 describe("a database with casts of its own", () => {
-  it("from text to integer and others that call themselves: every command works", () =>
+  it("every command works with casts from text to integer and casts that call themselves", () =>
     withDatabase(async (db) => {
       for (const [from, to] of [
         ["text", "integer"],

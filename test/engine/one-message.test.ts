@@ -41,7 +41,7 @@ describe("a failure in a message of many statements", () => {
     ["an end that comes too soon", "CREATE TABLE b2 (n int", ";"],
     ["a body that ends too soon", "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1;", ""],
     ["code inside of a body", "DO $$ begin foo bar; end $$", "foo bar;"],
-  ])("%s: is about the statement, and where in it", (_, bad, at) =>
+  ])("the error points to the statement and the place in it: %s", (_, bad, at) =>
     withDatabase(async (db) => {
       const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
       const statement = bad.replace(/^SELECT 1; |^INSERT INTO b VALUES \(1\); /, "");
@@ -51,7 +51,7 @@ describe("a failure in a message of many statements", () => {
     }),
   );
 
-  it("without a position: is about the statement that the server had come to", () =>
+  it("an error without a position names the statement that the server had come to", () =>
     withDatabase(async (db) => {
       const bad = "SELECT 1; SELECT 1 / count(*) FROM b; SELECT 2";
       const error = await failureAt(db, "2_b.ts", steps(FIRST, bad, LAST));
@@ -63,7 +63,7 @@ describe("a failure in a message of many statements", () => {
       expect(error.details.position).toBeUndefined();
     }));
 
-  it("with a position in SQL of the server's own: is about the statement, and has none", () =>
+  it("an error with a position in the server's own SQL names the statement, without a position", () =>
     withDatabase(async (db) => {
       const first = "CREATE TABLE b (n int); CREATE INDEX ON b (n) WHERE n = 1";
       const bad = "ALTER TABLE b ALTER n TYPE text";
@@ -72,7 +72,7 @@ describe("a failure in a message of many statements", () => {
       expect(error.details.position).toBeUndefined();
     }));
 
-  it("in the file of a migration in SQL: is told by its place there", () =>
+  it("an error in an SQL file gives the line of the file", () =>
     withDatabase(async (db) => {
       const text = "-- Up Migration\nCREATE TABLE b ();\nSELECT oops();\n-- Down Migration\nDROP TABLE b;";
       const error = await failureAt(db, "2_b.sql", text);
@@ -80,7 +80,7 @@ describe("a failure in a message of many statements", () => {
       expect(error.details).toMatchObject({ file: "2_b.sql", line: 3, statementNumber: 2, statements: 2 });
     }));
 
-  it("at the end, of what was deferred: is no failure of a statement", () =>
+  it("an error of a deferred constraint at COMMIT names no statement", () =>
     withDatabase(async (db) => {
       const text =
         "CREATE TABLE b (n int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO b VALUES (1), (1);";
@@ -90,8 +90,8 @@ describe("a failure in a message of many statements", () => {
     }));
 });
 
-describe("what one migration does to the reading of the next", () => {
-  it("nothing, with comments and quotes at its end", () =>
+describe("what one migration leaves for the next", () => {
+  it("comments and quotes at the end of a migration do not change how the next one is read", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (n text) -- no semicolon, and a quote: '",
@@ -101,7 +101,7 @@ describe("what one migration does to the reading of the next", () => {
       expect(await userTables(db)).toEqual(["a", "b", "c"]);
     }));
 
-  it("nothing, with another reading of backslashes left in the session", () =>
+  it("a backslash setting that a migration leaves behind does not change how the next one is read", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "SET standard_conforming_strings = off; SET backslash_quote = on;",
@@ -112,7 +112,7 @@ describe("what one migration does to the reading of the next", () => {
       expect(await db.query("SELECT path, s FROM b, c")).toEqual([{ path: "C:\\", s: "on" }]);
     }));
 
-  it("nothing but what it asks for: its own next step is read as it has set", () =>
+  it("the next step of a migration is read with the settings that the migration has made", () =>
     withDatabase(async (db) => {
       const text = steps(
         "CREATE TABLE a (text text)",
@@ -125,7 +125,7 @@ describe("what one migration does to the reading of the next", () => {
 });
 
 describe("a migration's transaction", () => {
-  it("may begin with what has to come first in it", () =>
+  it("a transaction may begin with statements that have to come first in it", () =>
     withDatabase(async (db) => {
       const text =
         "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; CREATE TABLE a AS SELECT current_setting('transaction_isolation') AS level;";
@@ -133,7 +133,7 @@ describe("a migration's transaction", () => {
       expect(await db.query("SELECT level FROM a")).toEqual([{ level: "serializable" }]);
     }));
 
-  it("that is not open any more is not recorded", () =>
+  it("a migration whose transaction is not open any more is not recorded", () =>
     withDatabase(async (db) => {
       const { session, transactions } = await openSession(db);
       const work = { name: "1_a", title: "", reset: [], record: "CREATE TABLE public.recorded ()" };
@@ -147,7 +147,7 @@ describe("a migration's transaction", () => {
 });
 
 describe("a deadline that passes while a message is under way", () => {
-  it("undoes it on the server, with nobody there to cancel it", () =>
+  it("the server itself rolls back a message whose deadline has passed", () =>
     withDatabase(async (db) => {
       const { session, transactions } = await openSession(db, Date.now() + 500);
       const sleep = { text: "SELECT pg_catalog.pg_sleep(0.3)", by: "migration" } as const;
@@ -160,7 +160,7 @@ describe("a deadline that passes while a message is under way", () => {
 });
 
 describe("what the server shows of a run", () => {
-  it("is the name of the migration and its SQL, without its secrets", () =>
+  it("the server shows the name of the migration and its SQL, without secrets", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": `/* CREATE ROLE nobody PASSWORD 'sesame' */ CREATE TABLE a AS SELECT query
@@ -174,7 +174,7 @@ describe("what the server shows of a run", () => {
     }));
 });
 
-describe("messages and commits", () => {
+describe("the number of messages and commits", () => {
   const FOUR = Object.fromEntries(
     [1, 2, 3, 4].map((n) => [`${n}_t.sql`, `CREATE TABLE t${n} (); INSERT INTO t${n} DEFAULT VALUES;`]),
   );
@@ -182,7 +182,7 @@ describe("messages and commits", () => {
   const recording = (logged: readonly string[]) =>
     logged.filter((text) => /INSERT INTO .*pgmigrations/.test(text));
 
-  it.each(["each", "all"] as const)("%s: a migration takes one message", (transaction) =>
+  it.each(["each", "all"] as const)("with --transaction %s, a migration takes one message", (transaction) =>
     withDatabase(async (db) => {
       await db.enableStatementLog();
       await (await openMigrator(db, writeFolder(FOUR), { transaction })).up();
@@ -194,7 +194,7 @@ describe("messages and commits", () => {
     }),
   );
 
-  it("how each is undone is asked for once", () =>
+  it("the engine asks each migration once how it is undone", () =>
     withDatabase(async (db) => {
       const files = [1, 2, 3, 4].map((n) => [
         `${n}_t.ts`,

@@ -25,7 +25,7 @@ function everythingOf(error: Error): string {
 }
 
 describe("an error of the engine's own SQL does not show what it stores", () => {
-  it("when the connection is lost while a migration is recorded as started", () =>
+  it("a connection that is lost while a migration is recorded as started shows no stored value", () =>
     withDatabase(async (db) => {
       const proxy = await startProxy(db.connection, ({ text }) =>
         text.includes("INSERT INTO") && text.includes("pgmigrations_history") ? "cut" : "pass",
@@ -47,7 +47,7 @@ describe("an error of the engine's own SQL does not show what it stores", () => 
     return failureOf(work());
   };
 
-  it("when the server refuses the row of a migration outside a transaction, and quotes it", () =>
+  it("a refused row of a migration outside a transaction is not quoted in the error", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "0_first.sql": "SELECT 1" });
       await (await openMigrator(db, dir)).up();
@@ -59,7 +59,7 @@ describe("an error of the engine's own SQL does not show what it stores", () => 
       expect(everythingOf(error)).not.toContain(SECRET);
     }));
 
-  it("when the server refuses the row of a migration in a transaction, and quotes it", () =>
+  it("a refused row of a migration in a transaction is not quoted in the error", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "0_first.sql": "SELECT 1" });
       await (await openMigrator(db, dir)).up();
@@ -71,7 +71,7 @@ describe("an error of the engine's own SQL does not show what it stores", () => 
       expect(everythingOf(error)).not.toContain(SECRET);
     }));
 
-  it("when the server refuses the row of a repair, and quotes it", () =>
+  it("a refused row of a repair is not quoted in the error", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": WITH_SECRET.replace("SELECT 1", "SELECT 2") });
       await (await openMigrator(db, dir)).up();

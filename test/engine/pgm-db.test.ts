@@ -52,7 +52,7 @@ describe("pgm.db in a migration's transaction", () => {
       "COMMIT in a procedure",
       "await pgm.db.query('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (1); COMMIT; END $$'); await pgm.db.query('CALL p()')",
     ],
-  ])("cannot commit a part of it: %s [G30]", (_, body) =>
+  ])("pgm.db cannot commit a part of the migration: %s [G30]", (_, body) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...TABLE, "2_x.ts": up(`${body}; pgm.sql('INSERT INTO t VALUES (2)');`) });
       const migrator = await openMigrator(db, dir);
@@ -67,7 +67,7 @@ describe("pgm.db in a migration's transaction", () => {
     }),
   );
 
-  it("that ends the transaction behind a reading of backslashes is found out, and said to be half-done", () =>
+  it("a transaction that ends behind a changed reading of backslashes is noticed and reported as partly applied", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...TABLE,
@@ -86,7 +86,7 @@ describe("pgm.db in a migration's transaction", () => {
       );
     }));
 
-  it("keeps savepoints of the migration's own, as plain node-pg-migrate does", () =>
+  it("pgm.db keeps the migration's own savepoints, as plain node-pg-migrate does", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...TABLE,
@@ -108,7 +108,7 @@ describe("pgm.db in a migration's transaction", () => {
       expect(await appliedNames(db)).toEqual(["1_table", "2_x"]);
     }));
 
-  it("may say how its transaction is isolated", () =>
+  it("pgm.db may set the isolation of the transaction", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_x.ts": up(`
@@ -120,7 +120,7 @@ describe("pgm.db in a migration's transaction", () => {
       expect(await userTables(db)).toEqual(["serializable"]);
     }));
 
-  it("takes named queries, arrays of rows and callbacks, also the same name in a later migration", () =>
+  it("pgm.db takes named queries, arrays of rows and callbacks, and the same name in a later migration", () =>
     withDatabase(async (db) => {
       const body = (table: string) => `
         const query = { name: 'n', text: 'SELECT $1::int AS n', values: [4] };
@@ -137,7 +137,7 @@ describe("pgm.db in a migration's transaction", () => {
   it.each([
     ["a stream", "await pgm.db.query({ text: 'SELECT 1', submit: () => {} })"],
     ["nothing", "await pgm.db.query()"],
-  ])("refuses %s in words", (_, body) =>
+  ])("pgm.db refuses %s with a clear message", (_, body) =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder({ "1_x.ts": up(body) }))).up());
       expect(error).toMatchObject({
@@ -154,7 +154,7 @@ describe("pgm.noTransaction() after a query", () => {
   );
 
   it.each(["each", "all"] as const)(
-    "%s: commits what was written together with the record that it has begun",
+    "with --transaction %s, noTransaction commits what was written together with the record of the start",
     (transaction) =>
       withDatabase(async (db) => {
         await db.enableStatementLog();
@@ -171,7 +171,7 @@ describe("pgm.noTransaction() after a query", () => {
       }),
   );
 
-  it("keeps nothing, and records nothing, when what was written cannot be committed", () =>
+  it("noTransaction keeps and records nothing when what was written cannot be committed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_table.sql":
@@ -184,7 +184,7 @@ describe("pgm.noTransaction() after a query", () => {
       expect((await migrator.status()).counts).toMatchObject({ pending: 1, partial: 0 });
     }));
 
-  it("leaves nothing half-done when its first query is refused and nothing was done before it", () =>
+  it("a refused first query leaves nothing partly applied when nothing was done before it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_x.ts": up(

@@ -21,7 +21,7 @@ const MIXED = {
 };
 
 describe("plan", () => {
-  it("up: is exactly what the server is then sent, in that order", () =>
+  it("the plan of up lists exactly what the run then sends, in that order", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(MIXED);
       const { steps } = await (await openMigrator(db, dir)).planUp();
@@ -42,7 +42,7 @@ describe("plan", () => {
       expect(logged.filter((text) => planned.includes(text))).toEqual(planned);
     }));
 
-  it("down: is exactly what the server is then sent", () =>
+  it("the plan of down lists exactly what the run then sends", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(MIXED);
       await (await openMigrator(db, dir)).up();
@@ -57,7 +57,7 @@ describe("plan", () => {
       expect(logged.filter((text) => planned.includes(text))).toEqual(planned);
     }));
 
-  it("writes nothing, takes no lock, and does not need tables to be there", () =>
+  it("a plan writes nothing, takes no lock, and does not need the tables", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(MIXED);
       const holder = await db.client();
@@ -72,7 +72,7 @@ describe("plan", () => {
       expect(await db.query("SELECT 1 FROM pg_class WHERE relname LIKE 'pgmigrations%'")).toEqual([]);
     }));
 
-  it("shows a dynamic migration as the database stands, and says when it cannot", () =>
+  it("a plan shows a dynamic migration as the database stands, and says when it cannot", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE names AS SELECT 'x' AS name");
       const dir = writeFolder({
@@ -94,13 +94,13 @@ describe("plan", () => {
     }));
 });
 
-describe("a run that is refused", () => {
+describe("a plan of a run that is refused", () => {
   const BROKEN = "throw new Error('of no use'); export const up = () => {};";
 
   it.each([
     ["CHANGED", { "2_b.sql": "SELECT 22;", "3_c.ts": BROKEN }],
     ["ORDER", { "1_a.ts": BROKEN }],
-  ])("is refused with %s, although a pending file cannot be loaded, and the plan has both", (code, files) =>
+  ])("a plan with the refusal %s also says that a pending file cannot be loaded", (code, files) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "2_b.sql": "SELECT 2;" });
       await (await openMigrator(db, dir)).up();
@@ -114,7 +114,7 @@ describe("a run that is refused", () => {
     }),
   );
 
-  it("names a half-done migration when undoing is refused, although its file cannot be loaded", () =>
+  it("a plan that is refused for a partly applied migration names it although its file cannot be loaded", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "SELECT 1;",

@@ -81,7 +81,7 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
     ["statement", 3],
   ] as const)("in %s pooling with %d server connections", (mode, size) => {
     it.each(COMMANDS)(
-      "%s is refused, nothing is written, and no setting stays in the pool [G17]",
+      "the command %s is refused, writes nothing, and leaves no setting in the pool [G17]",
       (_, work) =>
         withPooler(kind, { mode, size }, async (db, connection) => {
           const before = await settingsThrough(connection);
@@ -95,12 +95,12 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
         }),
     );
 
-    it("a connection beside the engine's, as dump and verify make it, is refused too", () =>
+    it("a second connection, as dump and verify open it, is refused too", () =>
       withPooler(kind, { mode, size }, async (_, connection) => {
         expect(await failureOf(openClient(connection, "test"))).toMatchObject({ code: "POOLER" });
       }));
 
-    it.each([2, 4])("%d runs at once are all refused", (count) =>
+    it.each([2, 4])("the pooler check refuses %d runs at once", (count) =>
       withPooler(kind, { mode, size }, async (db, connection) => {
         const dir = writeFolder(FILES);
         const runs = Array.from({ length: count }, async () =>
@@ -115,7 +115,7 @@ describe.each(KINDS.filter(({ announcesItself }) => announcesItself))("through $
 
 describe.each(KINDS)("through $title", (kind) => {
   it.each([1, 3])(
-    "runs at once in transaction pooling with %d server connections apply nothing twice",
+    "simultaneous runs in transaction pooling with %d server connections apply nothing twice",
     (size) =>
       withPooler(kind, { mode: "transaction", size }, async (db, connection) => {
         const dir = writeFolder(FILES);
@@ -132,7 +132,7 @@ describe.each(KINDS)("through $title", (kind) => {
       }),
   );
 
-  it.each([1, 3])("in session pooling with %d server connections everything works", (size) =>
+  it.each([1, 3])("every command works in session pooling with %d server connections", (size) =>
     withPooler(kind, { mode: "session", size }, async (db, connection) => {
       const migrator = await openMigrator(db, writeFolder(FILES), {}, { connection });
       await migrator.up();
@@ -145,15 +145,17 @@ describe.each(KINDS)("through $title", (kind) => {
     }),
   );
 
-  it.each(COMMANDS)("in session pooling %s gives its server connection back as it was [G17]", (_, work) =>
-    withPooler(kind, { mode: "session", size: 1 }, async (db, connection) => {
-      const before = await settingsThrough(connection);
-      await work(await openMigrator(db, writeFolder(FILES), {}, { connection }));
-      expect(await settingsThrough(connection)).toEqual(before);
-    }),
+  it.each(COMMANDS)(
+    "the command %s in session pooling returns its server connection unchanged [G17]",
+    (_, work) =>
+      withPooler(kind, { mode: "session", size: 1 }, async (db, connection) => {
+        const before = await settingsThrough(connection);
+        await work(await openMigrator(db, writeFolder(FILES), {}, { connection }));
+        expect(await settingsThrough(connection)).toEqual(before);
+      }),
   );
 
-  it("in session pooling a connection beside the engine's is given back as it was", () =>
+  it("a second connection in session pooling is returned unchanged", () =>
     withPooler(kind, { mode: "session", size: 1 }, async (_, connection) => {
       const before = await settingsThrough(connection);
       for (const turn of [1, 2]) {
@@ -170,7 +172,7 @@ describe.each(KINDS)("through $title", (kind) => {
       expect(await settingsThrough(connection)).toEqual(before);
     }));
 
-  it("in session pooling a run that fails gives its server connection back as it was", () =>
+  it("a failing run in session pooling returns its server connection unchanged", () =>
     withPooler(kind, { mode: "session", size: 1 }, async (db, connection) => {
       const before = await settingsThrough(connection);
       const dir = writeFolder({ "1_a.sql": "SET ROLE pg_monitor; SET search_path = ''; SELECT 1/0;" });
@@ -179,7 +181,7 @@ describe.each(KINDS)("through $title", (kind) => {
       expect(await settingsThrough(connection)).toEqual(before);
     }));
 
-  it("in session pooling runs at once apply each migration once [G17]", () =>
+  it("simultaneous runs in session pooling apply each migration once [G17]", () =>
     withPooler(kind, { mode: "session", size: 8 }, async (db, connection) => {
       const dir = writeFolder(FILES);
       const runs = [1, 2, 3, 4].map(async () => (await openMigrator(db, dir, {}, { connection })).up());

@@ -11,14 +11,14 @@ const ROWS = "INSERT INTO a VALUES (1), (1)";
 const INDEX = "CREATE UNIQUE INDEX u ON a (i)";
 const ROLE = "DO $$ BEGIN PERFORM 'PASSWORD ''x'''; END $$";
 
-describe("resolve --retry of a file that was edited meanwhile", () => {
+describe("resolve --retry of a file that was edited after the failure", () => {
   it.each([
     ["a statement was put in front", file("CREATE TABLE audit ()", A, ROWS, INDEX)],
     ["a statement was taken out in front", file(ROWS, INDEX)],
     ["a statement that has run is another one now", file("CREATE TABLE a (i int, j int)", ROWS, INDEX)],
     ["two statements that have run changed places", file(ROWS, A, INDEX)],
     ["there are fewer statements than have run", file(A)],
-  ])("is refused when %s [G28]", (_, edited) =>
+  ])("a retry is refused when %s [G28]", (_, edited) =>
     withDatabase(async (db) => {
       const dir = writeFolder(file(A, ROWS, INDEX));
       await failureOf((await openMigrator(db, dir)).up());
@@ -40,7 +40,7 @@ describe("resolve --retry of a file that was edited meanwhile", () => {
       "comments and white space differ",
       file(`-- more\n  ${A}`, "INSERT INTO a\n  VALUES (1), (1)", "CREATE TABLE b ()"),
     ],
-  ])("goes on when only %s", (_, edited) =>
+  ])("a retry goes on when only %s", (_, edited) =>
     withDatabase(async (db) => {
       const dir = writeFolder(file(A, ROWS, INDEX));
       await failureOf((await openMigrator(db, dir)).up());
@@ -56,7 +56,7 @@ describe("resolve --retry of a file that was edited meanwhile", () => {
     }),
   );
 
-  it("compares secrets by their masks", () =>
+  it("a retry compares secrets by their masks", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(file(ROLE, "SELECT 1/0"));
       await failureOf((await openMigrator(db, dir)).up());
@@ -65,7 +65,7 @@ describe("resolve --retry of a file that was edited meanwhile", () => {
       expect(await appliedNames(db)).toEqual(["1_x"]);
     }));
 
-  it("is refused when the file depends on the database, or did", () =>
+  it("a retry is refused when the file depends on the database, or did", () =>
     withDatabase(async (db) => {
       const body = (more: string) =>
         `export const up = async (pgm: any) => { pgm.noTransaction(); await pgm.db.query('CREATE TABLE a ()'); pgm.sql('${more}'); };`;
@@ -87,7 +87,7 @@ describe("resolve", () => {
     ["retry", "1_x"],
     ["applied", "1_x"],
     ["reverted", "0_first"],
-  ] as const)("--%s answers the head as it is now, and keeps the decision beside the note", (outcome, head) =>
+  ] as const)("resolve --%s returns the new head and records its outcome with the note", (outcome, head) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "0_first.sql": "SELECT 1", ...file(A, "SELECT 1/0") });
       await failureOf((await openMigrator(db, dir)).up());
@@ -99,7 +99,7 @@ describe("resolve", () => {
     }),
   );
 
-  it("takes no NUL character in a note, or in who runs it", () =>
+  it("a note and the name of the actor must not contain a NUL character", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1" });
       const migrator = await openMigrator(db, dir);
@@ -127,7 +127,7 @@ describe("a first statement outside a transaction that the server refuses before
     ["CALL nothing()", "42883"],
     ["DO $$ BEGIN END", "42601"],
     ["DROP DATABASE nothing_of_that_name", "3D000"],
-  ])("leaves nothing half-done: %s", (statement, sqlstate) =>
+  ])("the refused statement leaves nothing partly applied: %s", (statement, sqlstate) =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(file(statement, "SELECT 1")));
       const error = await failureOf(migrator.up());
@@ -140,14 +140,14 @@ describe("a first statement outside a transaction that the server refuses before
   it.each([
     ["DO $$ BEGIN COMMIT; PERFORM nothing(); END $$", "42883"],
     ["DO $$ BEGIN CREATE TABLE a (); COMMIT; CREATE TABLE a (); END $$", "42P07"],
-  ])("is half-done when it may have committed: %s", (statement, sqlstate) =>
+  ])("a statement that may have committed leaves the migration partly applied: %s", (statement, sqlstate) =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder(file(statement)))).up());
       expect(error.details).toMatchObject({ sqlstate, partial: 0, statements: 1 });
     }),
   );
 
-  it("is recorded with half a surrogate pair as it was sent", () =>
+  it("a statement with half a surrogate pair is recorded as it was sent", () =>
     withDatabase(async (db) => {
       const text = String.raw`export const up = (pgm) => { pgm.sql("COMMENT ON SCHEMA public IS 'half \ud83d of it'"); };`;
       const dir = writeFolder({ "1_x.js": text });

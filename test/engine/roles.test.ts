@@ -6,7 +6,7 @@ import { failureOf, openMigrator, userTables } from "../support/migrator.ts";
 import { file, withRole } from "./hostile-world.ts";
 
 describe("a role that may create objects on the search path", () => {
-  it("gets none of its operators run by the engine", () =>
+  it("the engine runs none of the operators of such a role", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
@@ -44,7 +44,7 @@ describe("a role that may create objects on the search path", () => {
       }),
     ));
 
-  it("cannot put a table of its own in the place of the engine's", () =>
+  it("such a role cannot put its own table in the place of the engine's", () =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         await db.query(
@@ -58,7 +58,7 @@ describe("a role that may create objects on the search path", () => {
 });
 
 describe("a user with few rights", () => {
-  it("learns which right is missing, not which statement of ours failed", () =>
+  it("a user with few rights learns which right is missing, not which statement of the engine failed", () =>
     withDatabase((db) =>
       withRole(db, async (_role, connection) => {
         await db.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
@@ -73,7 +73,7 @@ describe("a user with few rights", () => {
       }),
     ));
 
-  it("learns that the database is read-only", () =>
+  it("a user of a read-only database learns that it is read-only", () =>
     withDatabase(async (db) => {
       await db.query(`ALTER DATABASE ${db.name} SET default_transaction_read_only = on`);
       const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up());
@@ -81,7 +81,7 @@ describe("a user with few rights", () => {
       expect(String(error.details.hint)).toContain("read-only");
     }));
 
-  it("owns a database without being a superuser, and everything works", () =>
+  it("a user who owns a database without being a superuser can run everything", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         await db.query(`ALTER DATABASE ${db.name} OWNER TO ${role}; GRANT ALL ON SCHEMA public TO ${role}`);

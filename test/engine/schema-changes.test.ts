@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION twice(a int) RETURNS int LANGUAGE sql AS 'SELECT a + 
 ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 100);`;
 
 describe("the report of a run", () => {
-  it("lists what it has added, altered and removed, and nothing else", () =>
+  it("the report lists exactly what the run has added, altered and removed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": FIRST });
       const first = await (await openMigrator(db, dir)).up();
@@ -61,7 +61,7 @@ describe("the report of a run", () => {
       ]);
     }));
 
-  it("is empty of changes after rows only, and names no change where nothing ran or only the record changed", () =>
+  it("the report lists no change after rows only, an empty run, or a change of the record alone", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id int);" });
       await (await openMigrator(db, dir)).up();
@@ -72,7 +72,7 @@ describe("the report of a run", () => {
       expect((await (await openMigrator(db, dir)).up({}, "fake")).changes).toBeNull();
     }));
 
-  it("looks at the configured schemas only, and leaves out extensions and the engine's tables", () =>
+  it("the report covers the configured schemas only, without extensions and the engine's tables", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -85,7 +85,7 @@ describe("the report of a run", () => {
       ]);
     }));
 
-  it("does not wait for a table that another session has locked", () =>
+  it("the report does not wait for a table that another session has locked", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (id int DEFAULT 1 CHECK (id > 0)); CREATE VIEW v AS SELECT * FROM a;",

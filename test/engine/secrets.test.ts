@@ -3,8 +3,8 @@ import { withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 
-describe("secrets", () => {
-  it("leave the position of an error where it is in the statement that is shown", () =>
+describe("secrets in migrations", () => {
+  it("masks of secrets do not move the position of an error in the statement that is shown", () =>
     withDatabase(async (db) => {
       const sql = "ALTER ROLE x PASSWORD 'a very long secret indeed'; SELECT nowhere;";
       const { statement, position } = (
@@ -17,7 +17,7 @@ describe("secrets", () => {
       expect(failed.details.statement?.slice((failed.details.position ?? 0) - 1)).toBe("nowhere");
     }));
 
-  it("are masked in what is stored of up, and are in the SQL that undoes", () =>
+  it("the history has up SQL with masks, and down SQL with the secrets", () =>
     withDatabase(async (db) => {
       const down = "DO $$ BEGIN IF 'sesame' <> 'ses' || 'ame' THEN RAISE 'masked'; END IF; END $$;";
       const text = `CREATE TABLE u (password text DEFAULT 'sesame');\n-- Down Migration\nDROP TABLE u; ${down}`;
@@ -31,7 +31,7 @@ describe("secrets", () => {
       expect(await db.query("SELECT FROM pg_class WHERE relname = 'u'")).toEqual([]);
     }));
 
-  it("that an older version masked differently make no migration changed", () =>
+  it("a migration that an older version masked differently is not changed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": 'CREATE TABLE u ("password" varchar(60));\n' });
       await (await openMigrator(db, dir)).up();
@@ -62,7 +62,7 @@ describe("secrets", () => {
     ["CREATE TABLE u (token text UNIQUE); INSERT INTO u (token) VALUES ('sesame'), ('sesame')", "sesame"],
     ["CREATE TABLE u (token text CHECK (token = 'a')); INSERT INTO u (token) VALUES ('sesame')", "sesame"],
     [`DO $$ BEGIN RAISE EXCEPTION 'x' USING DETAIL = 'host=h password=sesame'; END $$`, "sesame"],
-  ])("of %s are not shown", (sql, secret) =>
+  ])("the error shows no secret of %s", (sql, secret) =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder({ "1_a.sql": sql }))).up());
       const { cause } = error;

@@ -71,11 +71,11 @@ const REFUSED: readonly (readonly [text: string, line: number, words: RegExp])[]
 ];
 
 describe("readSections", () => {
-  it.each(CUT)("cuts %j", (text, up, down) => {
+  it.each(CUT)("readSections cuts %j", (text, up, down) => {
     expect(read(text)).toEqual([up, down]);
   });
 
-  it.each(REFUSED)("refuses %j in line %i", (text, line, words) => {
+  it.each(REFUSED)("readSections refuses %j in line %i", (text, line, words) => {
     const error = failure(() => read(text));
     expect(error.code).toBe("MIGRATION");
     expect(error.message).toMatch(new RegExp(`^1_a\\.sql:${line} has .*${words.source}`));
@@ -89,14 +89,14 @@ describe("readSections", () => {
     ["-- Up Migration\n-- migrate: no-transaction\nA;\n-- Down Migration\nB;", false, true],
     ["-- Up Migration\nA;\n-- Down Migration\n-- why\n-- migrate: no-transaction\nB;", true, false],
     ['-- "-- migrate: no-transaction"\n-- Up Migration\nA;', true, undefined],
-  ])("takes %j out of its transaction where it says so", (text, up, down) => {
+  ])("readSections applies the directive for no transaction in %j to its section", (text, up, down) => {
     const sections = readSections({ path: "/m/1_a.sql", text });
     expect([sections.up.transactional, sections.down?.transactional]).toEqual([up, down]);
   });
 });
 
 describe("readHalf", () => {
-  it("takes a file as a whole, and refuses a section of the other direction", () => {
+  it("readHalf takes a file as a whole, and refuses a section of the other direction", () => {
     const half = (text: string) => readHalf({ path: "/m/1_a.up.sql", text }, "up");
     expect(half("-- Up Migration\nA;").text).toContain("A;");
     expect(half("-- migrate: no-transaction\nA;").transactional).toBe(false);

@@ -6,7 +6,7 @@ import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
 const ONE = { "1_a.sql": "CREATE TABLE a ();" };
 
 describe("schemas and tables", () => {
-  it("migrations run in the first schema; the tables may live in another, under another name", () =>
+  it("migrations run in the first schema, and the tables may be in another schema under another name", () =>
     withDatabase(async (db) => {
       const options = {
         schema: ["My App", "public"],
@@ -28,28 +28,28 @@ describe("schemas and tables", () => {
       expect((await migrator.status()).counts).toMatchObject({ applied: 1, pending: 0 });
     }));
 
-  it("a schema that is not there is refused by name", () =>
+  it("a schema that does not exist is refused by name", () =>
     withDatabase(async (db) => {
       const error = await failureOf((await openMigrator(db, writeFolder(ONE), { schema: ["nowhere"] })).up());
       expect(error).toMatchObject({ code: "SCHEMA_NOT_FOUND", message: 'schema "nowhere" does not exist' });
       expect(String(error.details.hint)).toContain("--create-schema");
     }));
 
-  it.each(["", "x".repeat(60), "a\0b"])("refuses %j as a table name", (migrationsTable) =>
+  it.each(["", "x".repeat(60), "a\0b"])("the name %j of a table is refused", (migrationsTable) =>
     withDatabase(async (db) => {
       const opening = openMigrator(db, writeFolder(ONE), { migrationsTable });
       expect(await failureOf(opening)).toMatchObject({ code: "USAGE" });
     }),
   );
 
-  it("names with quotes are only names", () =>
+  it("names with quotes are treated as plain names", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_it's.sql": "SELECT 1;", '2_"b".sql': "SELECT 2;" });
       await (await openMigrator(db, dir, { migrationsTable: "o'\"clock" })).up();
       expect(await appliedNames(db, `"o'""clock"`)).toEqual(["1_it's", '2_"b"']);
     }));
 
-  it("decamelize writes snake_case", () =>
+  it("the option decamelize writes snake_case", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.js": "exports.up = (pgm) => pgm.createTable('userAccounts', { firstName: 'text' });",
@@ -70,7 +70,7 @@ describe("the session", () => {
     "search_path",
   ];
 
-  it("is prepared the same way whatever the role, the database and PG* say", () =>
+  it("the session has the same settings whatever the role, the database and PG* say", () =>
     withDatabase(async (db) => {
       await db.query(`ALTER DATABASE ${db.name} SET search_path = 'pg_catalog'`);
       await db.query(`ALTER DATABASE ${db.name} SET TimeZone = 'Asia/Tokyo'`);
@@ -100,7 +100,7 @@ describe("the session", () => {
 });
 
 describe("what a migration does to its session", () => {
-  it("does not reach the next one, nor the bookkeeping", () =>
+  it("a changed setting reaches neither the next migration nor the engine's own statements", () =>
     withDatabase(async (db) => {
       await db.query("CREATE ROLE weak_role");
       try {
@@ -123,7 +123,7 @@ describe("what a migration does to its session", () => {
 });
 
 describe("applied migrations", () => {
-  it("are not loaded when nothing is pending", () =>
+  it("applied migrations are not loaded when nothing is pending", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.ts": "export const up = (pgm: any) => { pgm.sql('SELECT 1'); };",

@@ -9,7 +9,7 @@ const file = (table: string): string =>
 const edited = (value: number): string => file("a").replace("();", `(); SELECT ${value};`);
 
 describe("repair", () => {
-  it("accepts a changed file, with who and why, and down then follows the new file", () =>
+  it("repair accepts a changed file and records who and why, and down then follows the new file", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -32,7 +32,7 @@ describe("repair", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("takes the file of an earlier commit for what it is: no reason to stop", () =>
+  it("the file of an earlier commit is recognized and does not stop a run", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -46,7 +46,7 @@ describe("repair", () => {
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "CHANGED" });
     }));
 
-  it("has nothing to do when nothing changed, and refuses names that did not", () =>
+  it("repair does nothing when nothing changed, and refuses names that are not changed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -65,7 +65,7 @@ describe("a renamed file", () => {
   it.each([
     ["SQL", ".sql", file],
     ["a module", ".ts", MODULE],
-  ])("is told from a missing and a new one, and repair records its new name (%s)", (_kind, extension, text) =>
+  ])("a renamed file is recognized, and repair records its new name (%s)", (_kind, extension, text) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ [`1_a${extension}`]: text("a"), [`2_b${extension}`]: text("b") });
       await (await openMigrator(db, dir)).up();
@@ -100,7 +100,7 @@ describe("a renamed file", () => {
     }),
   );
 
-  it("is not taken for renamed where its SQL differs, or two files have the same", () =>
+  it("a file is not taken for renamed where its SQL differs or two files have the same SQL", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1;", "2_b.sql": "SELECT 2;" });
       await (await openMigrator(db, dir)).up();
@@ -119,7 +119,7 @@ describe("a renamed file", () => {
 });
 
 describe("baseline", () => {
-  it("declares an existing database to be at a migration; the rest is pending; it can be undone later", () =>
+  it("baseline declares a database to be at a migration, leaves the rest pending, and can be undone", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE a ()");
       const dir = writeFolder({ "1_a.sql": file("a"), "2_b.sql": file("b") });
@@ -133,7 +133,7 @@ describe("baseline", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("is what lets up run on a database with tables in it, whether any migration is there or not", () =>
+  it("baseline allows up on a database with tables, with or without migrations", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE theirs ()");
       const migrator = await openMigrator(db, writeFolder({ "1_a.sql": file("a") }));
@@ -145,14 +145,14 @@ describe("baseline", () => {
       expect(await userTables(db)).toEqual(["a", "theirs"]);
     }));
 
-  it("is not needed for what extensions brought", () =>
+  it("objects of extensions do not make a baseline necessary", () =>
     withDatabase(async (db) => {
       await db.query("CREATE EXTENSION hstore; CREATE EXTENSION citext");
       await (await openMigrator(db, writeFolder({ "1_a.sql": file("a") }))).up();
       expect(await appliedNames(db)).toEqual(["1_a"]);
     }));
 
-  it("is refused in a managed database, and for an unknown name", () =>
+  it("baseline is refused in a managed database and for an unknown name", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       const migrator = await openMigrator(db, dir);
@@ -165,7 +165,7 @@ describe("baseline", () => {
 describe("resolve", () => {
   const BROKEN = "-- migrate: no-transaction\nCREATE TABLE one ();\nSELECT 1/0;\nCREATE TABLE three ();";
 
-  it("--retry goes on after the last finished statement of the corrected file", () =>
+  it("resolve --retry goes on after the last finished statement of the corrected file", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": BROKEN });
       await failureOf((await openMigrator(db, dir)).up());
@@ -184,7 +184,7 @@ describe("resolve", () => {
   it.each([
     ["applied", ["1_a"], "applied"],
     ["reverted", [], "pending"],
-  ] as const)("--%s records how a person ended it", (outcome, applied, state) =>
+  ] as const)("resolve --%s records how a person ended the migration", (outcome, applied, state) =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": BROKEN });
       await failureOf((await openMigrator(db, dir)).up());
@@ -197,7 +197,7 @@ describe("resolve", () => {
   it.each([
     ["applied", ["1_a"]],
     ["reverted", []],
-  ] as const)("a half-done down ends --%s", (outcome, applied) =>
+  ] as const)("resolve --%s ends a partly applied down", (outcome, applied) =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql":
@@ -216,7 +216,7 @@ describe("resolve", () => {
     }),
   );
 
-  it("is refused for a migration that is not half-done", () =>
+  it("resolve is refused for a migration that is not partly applied", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -227,7 +227,7 @@ describe("resolve", () => {
 });
 
 describe("history", () => {
-  it("tells what happened, newest first, and takes filters", () =>
+  it("history lists the actions, newest first, and takes filters", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a"), "2_b.sql": file("b"), "3_x.sql": "SELECT 1/0;" });
       const migrator = await openMigrator(db, dir);

@@ -99,11 +99,11 @@ async function withShadows(
 const noticesOf = (migrator: Awaited<ReturnType<typeof openMigrator>>): unknown[] =>
   migrator.events.filter((event) => event.type === "notice" && event.message.includes(PROOF));
 
-describe("operators, functions, types and tables of others before the server's own", () => {
+describe("operators, functions, types and tables of others that hide the server's own", () => {
   beforeAll(createTemplate);
   afterAll(dropTemplate);
 
-  it("are called by no command of the engine", () =>
+  it("no command of the engine calls them", () =>
     withShadows(async (db, evidence) => {
       const dir = writeFolder({
         "1_a.sql": file("a"),
@@ -131,7 +131,7 @@ describe("operators, functions, types and tables of others before the server's o
       expect(await evidence()).toEqual([]);
     }));
 
-  it("are called by no look at who blocks a statement or holds the migration lock", () =>
+  it("the query for the session that blocks a statement or holds the migration lock calls none of them", () =>
     withShadows(async (db, evidence) => {
       const dir = writeFolder({ "1_a.sql": "CREATE TABLE busy (i pg_catalog.int4)" });
       await (await openMigrator(db, dir)).baseline();
@@ -149,7 +149,7 @@ describe("operators, functions, types and tables of others before the server's o
       expect(await evidence()).toEqual([]);
     }));
 
-  it("are not called while an invalid index is looked for and dropped", () =>
+  it("the search for an invalid index and its removal call none of them", () =>
     withShadows(async (db, evidence) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a (i pg_catalog.int4); INSERT INTO a VALUES (1), (1)",
@@ -165,7 +165,7 @@ describe("operators, functions, types and tables of others before the server's o
       expect(await evidence()).toEqual([]);
     }));
 
-  it("are not called while the schema is dumped", () =>
+  it("a dump of the schema calls none of them", () =>
     withShadows(async (db, evidence) => {
       const client = await connectTo(db.connection);
       const notices: string[] = [];

@@ -7,7 +7,7 @@ import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
 
 describe("status", () => {
-  it("tells of the others where a pending file cannot be read", () =>
+  it("status shows the other migrations where a pending file cannot be read", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1;" });
       await (await openMigrator(db, dir)).up();
@@ -21,7 +21,7 @@ describe("status", () => {
       ]);
     }));
 
-  it("tells every state", () =>
+  it("status shows every state", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "SELECT 1;",
@@ -50,7 +50,7 @@ describe("status", () => {
       expect(report.migrations[0]?.appliedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     }));
 
-  it("of an older version of the code: ahead, and up does nothing and succeeds", () =>
+  it("with an older version of the code, status says ahead, and up does nothing and succeeds", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1;", "2_b.sql": "SELECT 2;" });
       await (await openMigrator(db, dir)).up();
@@ -77,7 +77,7 @@ describe("status", () => {
       expect(await appliedNames(db)).toEqual(["1_a"]);
     }));
 
-  it("a file that was edited right after it was loaded is changed", () =>
+  it("a file that is edited right after it was loaded counts as changed", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1;" });
       const folder = await openFolder(dir, { cacheDir: join(dir, "cache") });
@@ -94,7 +94,7 @@ describe("status", () => {
       expect(migrations).toMatchObject([{ name: "1_a", state: "changed" }]);
     }));
 
-  it("a helper that changes the SQL of an applied migration is a change; one that does not is none", () =>
+  it("an applied migration is changed by a helper only if its SQL changes", () =>
     withDatabase(async (db) => {
       const files = {
         "1_a.ts":
@@ -110,7 +110,7 @@ describe("status", () => {
       expect((await (await openMigrator(db, dir)).status()).counts).toMatchObject({ applied: 0, changed: 1 });
     }));
 
-  it("an edited shorthand changes the applied migrations whose SQL it changes, and no others", () =>
+  it("an edited shorthand changes exactly the applied migrations whose SQL it changes", () =>
     withDatabase(async (db) => {
       const shorthands = (type: string) =>
         `export const shorthands = { money: { type: "${type}" } };\nexport const up = (pgm: any) => { pgm.createTable("a", {}); };`;
@@ -135,7 +135,7 @@ describe("status", () => {
     ["beside it", 'new URL("./data/rows.csv", import.meta.url)'],
     ["in a folder beside it", 'join(__dirname, "data", "rows.csv")'],
     ["by a template", `\`\${__dirname}/data/rows.csv\``],
-  ])("a data file that a migration reads %s is part of it", (_where, path) =>
+  ])("a data file that a migration reads %s is part of the migration", (_where, path) =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.ts": `import { readFileSync } from "node:fs";\nimport { join } from "node:path";
@@ -151,7 +151,7 @@ export const up = (pgm: any) => { pgm.sql("SELECT '" + rows + "'"); };`,
     }),
   );
 
-  it("out of order: strict refuses, warn and allow apply it where it is", () =>
+  it("a migration out of order is refused with strict, and applied in its place with warn and allow", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "2_b.sql": "SELECT 2;" });
       await (await openMigrator(db, dir)).up();

@@ -10,7 +10,7 @@ const TWO = {
 };
 
 describe("a run that undoes and fails", () => {
-  it("names what it has undone, and claims nothing as applied", () =>
+  it("the error names what the run has undone, and lists nothing as applied", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...TWO, "1_a.sql": file("CREATE TABLE a ()", "DROP TABLE a; SELECT 1/0") });
       const migrator = await openMigrator(db, dir);
@@ -19,7 +19,7 @@ describe("a run that undoes and fails", () => {
       expect(details).toMatchObject({ applied: [], undone: ["2_b"], remaining: ["1_a"] });
     }));
 
-  it("names, for a redo that cannot apply again, what is not applied now", () =>
+  it("the error of a redo that cannot apply again names what is no longer applied", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await (await openMigrator(db, dir)).up();
@@ -35,7 +35,7 @@ describe("a run that undoes and fails", () => {
       });
     }));
 
-  it("names, for a redo that cannot undo, what is still applied as what remains", () =>
+  it("the error of a redo that cannot undo lists what is still applied as remaining", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...TWO, "2_b.sql": file("CREATE TABLE b ()", "SELECT 1/0") });
       await (await openMigrator(db, dir)).up();
@@ -43,7 +43,7 @@ describe("a run that undoes and fails", () => {
       expect(details).toMatchObject({ migration: "2_b", applied: [], undone: [], remaining: ["2_b", "1_a"] });
     }));
 
-  it("refuses to undo down to a migration that is not applied, and says so", () =>
+  it("down to a migration that is not applied is refused", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await (await openMigrator(db, dir)).up();
@@ -56,8 +56,8 @@ describe("a run that undoes and fails", () => {
     }));
 });
 
-describe("what is told of a run", () => {
-  it("with one transaction for all, a migration is finished once that is committed", () =>
+describe("events of a run", () => {
+  it("with one transaction for all, a migration is finished after COMMIT", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...TWO, "3_c.sql": "SELECT 1/0" });
       const migrator = await openMigrator(db, dir, { transaction: "all" });
@@ -83,7 +83,7 @@ describe("what is told of a run", () => {
       ]);
     }));
 
-  it("without running its SQL, a migration is only recorded", () =>
+  it("with --fake, a migration is reported as recorded", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(TWO));
       await migrator.up({ count: 1 }, "fake");

@@ -8,7 +8,7 @@ const file = (table: string): string =>
 const THREE = { "1_a.sql": file("a"), "2_b.sql": file("b"), "3_c.sql": file("c") };
 
 describe("undoing without the file", () => {
-  it("uses the SQL stored when it was applied, from an older checkout", () =>
+  it("down uses the SQL stored when the migration was applied, from an older checkout", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(THREE);
       await (await openMigrator(db, dir)).up();
@@ -25,7 +25,7 @@ describe("undoing without the file", () => {
       expect(await appliedNames(db)).toEqual([]);
     }));
 
-  it("undoes the batch of the last run", () =>
+  it("down undoes the batch of the last run", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(THREE);
       await (await openMigrator(db, dir)).up({ count: 1 });
@@ -35,7 +35,7 @@ describe("undoing without the file", () => {
       expect(completed.map(({ migration }) => migration)).toEqual(["3_c", "2_b"]);
     }));
 
-  it("keeps what runs outside a transaction outside", () =>
+  it("down runs stored SQL outside a transaction if it was outside before", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": file("a"),
@@ -51,7 +51,7 @@ describe("undoing without the file", () => {
       expect(rows).toEqual([{ no_transaction: true, statement: 2 }]);
     }));
 
-  it("is not possible for a dynamic down, which is said before anything runs", () =>
+  it("down without the file refuses a dynamic down before anything runs", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": file("a"),
@@ -66,7 +66,7 @@ describe("undoing without the file", () => {
       expect(await userTables(db)).toEqual(["a", "c"]);
     }));
 
-  it("of a renamed file is refused, naming the new name", () =>
+  it("down of a renamed file is refused and names the new name", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -78,7 +78,7 @@ describe("undoing without the file", () => {
       expect(await userTables(db)).toEqual(["a"]);
     }));
 
-  it("a file that disagrees with the history needs a word from a person", () =>
+  it("down needs --from when the file disagrees with the history", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -114,7 +114,7 @@ describe("an attacker who wants stored SQL executed", () => {
     }
   }
 
-  it("cannot write the table as it was made", () =>
+  it("an attacker cannot write the table as the engine made it", () =>
     withDatabase(async (db) => {
       const role = `attacker_${db.name}`;
       await db.query(`CREATE ROLE ${role} LOGIN`);
@@ -177,7 +177,7 @@ describe("an attacker who wants stored SQL executed", () => {
           "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON pgmigrations_history FOR EACH ROW EXECUTE FUNCTION evil()",
         ),
     ],
-  ])("is refused %s", (_how, attack) =>
+  ])("stored SQL is refused %s", (_how, attack) =>
     withDatabase(async (db) => {
       const error = await afterAttack(db, (role) => attack(db, role));
       expect(error.code).toBe("UNTRUSTED_HISTORY");
@@ -189,7 +189,7 @@ describe("an attacker who wants stored SQL executed", () => {
     }),
   );
 
-  it("a search_path of theirs leads nowhere: names are qualified", () =>
+  it("a search_path of the attacker has no effect, because names are qualified", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();

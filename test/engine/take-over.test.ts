@@ -25,8 +25,8 @@ const witness = (dir: string): string => `import { writeFileSync } from "node:fs
 export const up = (pgm: any) => { writeFileSync(${JSON.stringify(join(dir, "called"))}, "up"); pgm.sql("SELECT 1"); };
 export const down = (pgm: any) => { writeFileSync(${JSON.stringify(join(dir, "called"))}, "down"); };`;
 
-describe("taking over what plain node-pg-migrate has applied", () => {
-  it("calls no function of a migration, and neither do baseline and repair", () =>
+describe("taking over a database that plain node-pg-migrate has migrated", () => {
+  it("taking over, baseline and repair call no function of a migration", () =>
     withDatabase(async (db) => {
       const outside = writeFolder({});
       const called = () => existsSync(join(outside, "called"));
@@ -43,7 +43,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
       expect(called()).toBe(false);
     }));
 
-  it("records each file for itself, also those that cannot be loaded or built", () =>
+  it("taking over records each file for itself, also those that cannot be loaded or built", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -62,7 +62,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
       expect(await states(db, dir)).toEqual(["1_a applied", "2_b changed", "3_c changed", "4_d changed"]);
     }));
 
-  it("leaves out a file whose text cannot be read, and says which", () =>
+  it("taking over leaves out a file whose text cannot be read, and says which", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "SELECT 1;",
@@ -86,7 +86,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
       expect(rows).toEqual([{ migration: "1_a", action: "baseline" }]);
     }));
 
-  it("goes on with what plain node-pg-migrate applies later", () =>
+  it("taking over also covers what plain node-pg-migrate applies later", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "SELECT 1;" });
       await (await openMigrator(db, dir)).up();
@@ -98,7 +98,7 @@ describe("taking over what plain node-pg-migrate has applied", () => {
     }));
 });
 
-describe("a migration of which only the text is on record", () => {
+describe("a migration with only its text on record", () => {
   const adopted = async (db: TestDatabase): Promise<string> => {
     const dir = writeFolder({ "1_a.ts": "export const up = (pgm: any) => { pgm.createTable('a', {}); };" });
     await db.query("CREATE TABLE a ()");
@@ -107,7 +107,7 @@ describe("a migration of which only the text is on record", () => {
     return dir;
   };
 
-  it("is changed by any edit, which up refuses and repair accepts", () =>
+  it("any edit of the text is a change, which up refuses and repair accepts", () =>
     withDatabase(async (db) => {
       const dir = await adopted(db);
       addFiles(dir, { "1_a.ts": "export const up = (pgm: any) => { pgm.createTable('b', {}); };" });
@@ -119,7 +119,7 @@ describe("a migration of which only the text is on record", () => {
       expect(await states(db, dir)).toEqual(["1_a applied"]);
     }));
 
-  it("is known again when the file of before a repair comes back", () =>
+  it("the file from before a repair is recognized when it comes back", () =>
     withDatabase(async (db) => {
       const dir = await adopted(db);
       const before = "export const up = (pgm: any) => { pgm.createTable('a', {}); };";
@@ -131,7 +131,7 @@ describe("a migration of which only the text is on record", () => {
       ]);
     }));
 
-  it("is undone by its file", () =>
+  it("down undoes the migration by its file", () =>
     withDatabase(async (db) => {
       const dir = await adopted(db);
       await (await openMigrator(db, dir)).down();
@@ -152,13 +152,13 @@ describe("undoing a module that repair has accepted", () => {
     return dir;
   };
 
-  it("follows the accepted file", () =>
+  it("down follows the file that repair has accepted", () =>
     withDatabase(async (db) => {
       const { steps } = await (await openMigrator(db, await repaired(db))).planDown();
       expect(steps).toMatchObject([{ source: "file", sql: ["DROP TABLE a; SELECT 2;"] }]);
     }));
 
-  it("follows what was recorded when it was applied, where there is no file", () =>
+  it("down follows what was recorded when it was applied, where there is no file", () =>
     withDatabase(async (db) => {
       const dir = await repaired(db);
       removeFiles(dir, "1_a.ts");

@@ -19,8 +19,8 @@ async function othersRights(db: TestDatabase): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
-describe("a database of plain node-pg-migrate is taken over", () => {
-  it("when its table belongs to a group that the user is a member of", () =>
+describe("a table of plain node-pg-migrate that the engine takes over", () => {
+  it("the table may belong to a group that the user is a member of", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         const group = `group_${db.name}`;
@@ -38,7 +38,7 @@ describe("a database of plain node-pg-migrate is taken over", () => {
       }),
     ));
 
-  it("when its table has row security without a policy, as linters of hosted databases ask for", () =>
+  it("the table may have row security without a policy, as linters of hosted databases ask for", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         await db.query(`GRANT ALL ON SCHEMA public TO ${role}; SET ROLE ${role}; ${PLAIN_TABLE}
@@ -50,7 +50,7 @@ describe("a database of plain node-pg-migrate is taken over", () => {
       }),
     ));
 
-  it("when its table was given away with all tables: that is taken back, but for reading, and said", () =>
+  it("rights on a table that was granted with all tables are revoked, except for reading, and the run says so", () =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         await db.query(`${PLAIN_TABLE} GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role};
@@ -69,7 +69,7 @@ describe("a database of plain node-pg-migrate is taken over", () => {
 });
 
 describe("rights of others to the engine's tables", () => {
-  it("that default privileges would give are not there after the first run, but for reading what is applied", () =>
+  it("rights from default privileges are revoked by the first run, except for reading", () =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         await db.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO ${role}, PUBLIC;
@@ -82,7 +82,7 @@ describe("rights of others to the engine's tables", () => {
       }),
     ));
 
-  it("that a migration gives with all tables are taken back when it is applied, and down works", () =>
+  it("rights that a migration grants on all tables are revoked when it is applied, and down works", () =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         const dir = writeFolder({
@@ -102,7 +102,7 @@ describe("rights of others to the engine's tables", () => {
     "UPDATE (id) ON pgmigrations",
     "UPDATE ON SEQUENCE pgmigrations_id_seq",
     "INSERT ON pgmigrations_history",
-  ])("of %s stop what undoes, which names the statement that takes them back", (right) =>
+  ])("the right %s stops commands that undo, and the error names the statement that revokes it", (right) =>
     withDatabase((db) =>
       withRole(db, async (role) => {
         const migrator = await openMigrator(db, writeFolder(FILES));
@@ -122,7 +122,7 @@ describe("rights of others to the engine's tables", () => {
     ),
   );
 
-  it("to read are enough for status, plan and history", () =>
+  it("the right to read is enough for status, plan and history", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         const dir = writeFolder(FILES);
@@ -144,20 +144,22 @@ describe("rights of others to the engine's tables", () => {
       }),
     ));
 
-  it.each(["status", "history"] as const)("that %s lacks are named, without SQL of the engine", (command) =>
-    withDatabase((db) =>
-      withRole(db, async (_role, connection) => {
-        const dir = writeFolder(FILES);
-        await (await openMigrator(db, dir)).up();
-        const error = await failureOf((await openMigrator(db, dir, {}, { connection }))[command]());
-        expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "42501" } });
-        expect(error.message).toContain("the record of migrations cannot be read: permission denied");
-        expect(String(error.details.hint)).toContain(
-          'GRANT SELECT ON "public"."pgmigrations", "public"."pgmigrations_history"',
-        );
-        expect(error.details.statement).toBeUndefined();
-      }),
-    ),
+  it.each(["status", "history"] as const)(
+    "the error of %s without the right to read names the missing rights, without SQL of the engine",
+    (command) =>
+      withDatabase((db) =>
+        withRole(db, async (_role, connection) => {
+          const dir = writeFolder(FILES);
+          await (await openMigrator(db, dir)).up();
+          const error = await failureOf((await openMigrator(db, dir, {}, { connection }))[command]());
+          expect(error).toMatchObject({ code: "SQL", details: { sqlstate: "42501" } });
+          expect(error.message).toContain("the record of migrations cannot be read: permission denied");
+          expect(String(error.details.hint)).toContain(
+            'GRANT SELECT ON "public"."pgmigrations", "public"."pgmigrations_history"',
+          );
+          expect(error.details.statement).toBeUndefined();
+        }),
+      ),
   );
 });
 
@@ -172,7 +174,7 @@ async function withOwner(db: TestDatabase, test: (connection: TestDatabase["conn
   }
 }
 
-describe("a table that is exchanged after it was looked at", () => {
+describe("a table that is exchanged after it was checked", () => {
   const EVIL =
     "CREATE FUNCTION evil() RETURNS varchar LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'attacker code ran'; RETURN '1_a'; END$$; CREATE FUNCTION evil_trigger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'attacker code ran'; RETURN NEW; END$$";
 
@@ -207,29 +209,31 @@ describe("a table that is exchanged after it was looked at", () => {
       /CREATE TABLE c/,
       "CREATE TRIGGER evil BEFORE UPDATE ON pgmigrations_history FOR EACH ROW EXECUTE FUNCTION evil_trigger()",
     ],
-  ] as const)("%s, is refused, and no code of it runs [G26]", (_how, command, when, sql) =>
-    withDatabase(async (db) => {
-      const dir = writeFolder({ "1_a.sql": file("a") });
-      await (await openMigrator(db, dir)).up();
-      await db.query(EVIL);
-      addFiles(dir, { "2_b.sql": file("b"), "3_c.sql": "-- migrate: no-transaction\nCREATE TABLE c ()" });
-      let attacked = false;
-      const proxy = await startProxy(db.connection, async ({ text }): Promise<Fate> => {
-        if (!attacked && when.test(text)) {
-          attacked = true;
-          await db.query(sql);
+  ] as const)(
+    "a table that is exchanged %s, is refused, and none of its code runs [G26]",
+    (_how, command, when, sql) =>
+      withDatabase(async (db) => {
+        const dir = writeFolder({ "1_a.sql": file("a") });
+        await (await openMigrator(db, dir)).up();
+        await db.query(EVIL);
+        addFiles(dir, { "2_b.sql": file("b"), "3_c.sql": "-- migrate: no-transaction\nCREATE TABLE c ()" });
+        let attacked = false;
+        const proxy = await startProxy(db.connection, async ({ text }): Promise<Fate> => {
+          if (!attacked && when.test(text)) {
+            attacked = true;
+            await db.query(sql);
+          }
+          return "pass";
+        });
+        try {
+          const migrator = await openMigrator(db, dir, {}, { connection: proxy.connection });
+          const error = await failureOf(migrator[command]());
+          expect(error).toMatchObject({ code: "UNTRUSTED_HISTORY" });
+          expect(error.message).toContain("exchanged");
+          expect(JSON.stringify(migrator.events)).not.toContain("attacker code ran");
+        } finally {
+          await proxy.close();
         }
-        return "pass";
-      });
-      try {
-        const migrator = await openMigrator(db, dir, {}, { connection: proxy.connection });
-        const error = await failureOf(migrator[command]());
-        expect(error).toMatchObject({ code: "UNTRUSTED_HISTORY" });
-        expect(error.message).toContain("exchanged");
-        expect(JSON.stringify(migrator.events)).not.toContain("attacker code ran");
-      } finally {
-        await proxy.close();
-      }
-    }),
+      }),
   );
 });

@@ -116,18 +116,20 @@ function inPlaceOf(table: string, sql: string): string {
 }
 
 describe.each(VICTIMS)("an attacker who may create in the schema, before the first run of a %s", (kind) => {
-  it.each(IN_ITS_PLACE)("cannot have code run with %s in the place of pgmigrations [G26]", (_what, sql) =>
-    withDatabase((db) =>
-      withVictim(db, kind, async (victim) => {
-        await victim.attack(inPlaceOf("public.pgmigrations", sql));
-        expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
-      }),
-    ),
+  it.each(IN_ITS_PLACE)(
+    "the attacker cannot have code run with %s in the place of pgmigrations [G26]",
+    (_what, sql) =>
+      withDatabase((db) =>
+        withVictim(db, kind, async (victim) => {
+          await victim.attack(inPlaceOf("public.pgmigrations", sql));
+          expect(wrong(await tryAll(victim, writeFolder(FILES), FEW))).toEqual([]);
+        }),
+      ),
   );
 
   if (runsEveryCase()) {
     it.each(IN_ITS_PLACE)(
-      "cannot with %s in the place of the history of a database to take over",
+      "the attacker cannot have code run with %s in the place of the history of a database to take over",
       (_what, sql) =>
         withDatabase((db) =>
           withVictim(db, kind, async (victim) => {
@@ -139,7 +141,7 @@ describe.each(VICTIMS)("an attacker who may create in the schema, before the fir
     );
 
     it.each(IN_ITS_PLACE.filter(([what]) => /^a table with/.test(what)))(
-      "cannot with %s, although it belongs to the victim by now",
+      "the attacker cannot have code run with %s that belongs to the victim by now",
       (_what, sql) =>
         withDatabase((db) =>
           withVictim(db, kind, async (victim) => {
@@ -153,7 +155,7 @@ describe.each(VICTIMS)("an attacker who may create in the schema, before the fir
     );
   }
 
-  it("cannot, whatever the command, where the tables have names and a schema of their own", () =>
+  it("the attacker cannot have code run by any command when the tables have their own names and schema", () =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         await db.query(`CREATE SCHEMA "My schema"; GRANT ALL ON SCHEMA "My schema" TO PUBLIC`);
@@ -206,7 +208,7 @@ const ON_THE_TABLE: readonly (readonly [what: string, right: string, sql: string
 describe.each(VICTIMS)("an attacker with a right to the tables of a %s", (kind) => {
   it.each(
     ON_THE_TABLE.flatMap((row) => TABLES.map((table) => [row[0], table, row[1], row[2], row[3]] as const)),
-  )("cannot have code run with %s, of %s [G26]", (_what, table, right, sql, remedy) =>
+  )("the attacker cannot have code run with %s, of %s [G26]", (_what, table, right, sql, remedy) =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         const dir = writeFolder(FILES);
@@ -243,7 +245,7 @@ describe.each(VICTIMS)("the owner of the schema, whose table a %s trusts", (kind
       "a trigger",
       "CREATE TRIGGER evil BEFORE INSERT ON T FOR EACH ROW EXECUTE FUNCTION public.evil_trigger()",
     ],
-  ])("cannot have code run with %s", (_what, sql) =>
+  ])("the owner of the schema cannot have code run with %s", (_what, sql) =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         await db.query(`ALTER SCHEMA public OWNER TO ${victim.attacker}`);
@@ -258,7 +260,7 @@ describe.each(VICTIMS)("the owner of the schema, whose table a %s trusts", (kind
     ),
   );
 
-  it("may own both tables of a database that is migrated already, as the engine made them", () =>
+  it("the owner of the schema may own both tables of a migrated database, as the engine made them", () =>
     withDatabase((db) =>
       withVictim(db, kind, async (victim) => {
         const dir = writeFolder(FILES);

@@ -10,7 +10,7 @@ const THREE = {
 };
 
 describe("up", () => {
-  it("applies everything in order and says so", () =>
+  it("up applies everything in order and says so", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       const report = await migrator.up();
@@ -32,7 +32,7 @@ describe("up", () => {
       ]);
     }));
 
-  it("applies a count, then as far as a name, then nothing", () =>
+  it("up applies a count, then as far as a name, then nothing", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(THREE);
       const migrator = await openMigrator(db, dir);
@@ -42,14 +42,14 @@ describe("up", () => {
       expect(await migrator.up()).toMatchObject({ run: null, completed: [], head: "3_c" });
     }));
 
-  it("refuses an unknown name before anything runs", () =>
+  it("up refuses an unknown name before anything runs", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       expect(await failureOf(migrator.up({ to: "4_d" }))).toMatchObject({ code: "USAGE" });
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("runs what stands before the first marker, and nothing of it with down", () =>
+  it("up runs what stands before the first marker, and down runs nothing of it", () =>
     withDatabase(async (db) => {
       const text =
         "CREATE TABLE head ();\n-- Up Migration\nCREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;";
@@ -60,7 +60,7 @@ describe("up", () => {
       expect(await userTables(db)).toEqual(["head"]);
     }));
 
-  it("refuses a file of another tool before anything of it runs", () =>
+  it("up refuses a file of another tool before anything of it runs", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE users;",
@@ -70,7 +70,7 @@ describe("up", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("writes history rows with digests and the SQL to undo", () =>
+  it("up writes history rows with digests and the SQL to undo", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       const { run } = await migrator.up();
@@ -103,7 +103,7 @@ describe("up", () => {
       expect(rows[3]?.["run"]).not.toBe(run);
     }));
 
-  it("lets nobody else read or write the history, whatever the default privileges say", () =>
+  it("up lets nobody else read or write the history, whatever the default privileges say", () =>
     withDatabase(async (db) => {
       await db.query("CREATE ROLE reader_of_everything");
       try {
@@ -127,7 +127,7 @@ describe("up", () => {
 });
 
 describe("down", () => {
-  it("undoes the last one, a count, and what came after a name", () =>
+  it("down undoes the last migration, a count, or everything after a name", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       await migrator.up();
@@ -146,7 +146,7 @@ describe("down", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it.each([0, -1, 1.5])("refuses a count of %p and undoes nothing", (count) =>
+  it.each([0, -1, 1.5])("down refuses a count of %p and undoes nothing", (count) =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       await migrator.up();
@@ -155,7 +155,7 @@ describe("down", () => {
     }),
   );
 
-  it("names an irreversible migration before it undoes any", () =>
+  it("down names an irreversible migration before it undoes any", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...THREE, "2_b.sql": "CREATE TABLE b (id int);" });
       const migrator = await openMigrator(db, dir);
@@ -167,7 +167,7 @@ describe("down", () => {
       expect(await userTables(db)).toEqual(["a", "b", "c"]);
     }));
 
-  it("in an empty database undoes nothing", () =>
+  it("down undoes nothing in an empty database", () =>
     withDatabase(async (db) => {
       expect(await (await openMigrator(db, writeFolder(THREE))).down()).toMatchObject({
         completed: [],
@@ -177,7 +177,7 @@ describe("down", () => {
 });
 
 describe("redo", () => {
-  it("undoes the last ones and applies the same again, and no other", () =>
+  it("redo undoes the last migrations and applies exactly those again", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       await migrator.up({ count: 2 });
@@ -191,7 +191,7 @@ describe("redo", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("all: when applying again fails, the undoing is undone", () =>
+  it("redo with --transaction all rolls back the undo when applying again fails", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(THREE);
       await (await openMigrator(db, dir)).up();
@@ -202,8 +202,8 @@ describe("redo", () => {
     }));
 });
 
-describe("fake", () => {
-  it("records and forgets without running SQL", () =>
+describe("--fake", () => {
+  it("up and down with --fake write the record without running SQL", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder(THREE));
       await migrator.up({}, "fake");

@@ -19,7 +19,7 @@ async function readsRows(db: TestDatabase, work: () => Promise<unknown>): Promis
 }
 
 describe("a run with nothing to do", () => {
-  it("is told by one value, in the report that reading all would give", () =>
+  it("one stored value shows that nothing is pending, and gives the same report as a full read", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(FILES);
       await (await openMigrator(db, dir)).up();
@@ -31,7 +31,7 @@ describe("a run with nothing to do", () => {
       expect(byRows).toMatchObject({ run: null, completed: [], head: "10_c, d", counts: { applied: 3 } });
     }));
 
-  it("is told so when they were applied in another order", () =>
+  it("the stored value also fits migrations that were applied in another order", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "2_b.sql": "CREATE TABLE b ();" });
       await (await openMigrator(db, dir)).up();
@@ -43,7 +43,7 @@ describe("a run with nothing to do", () => {
       expect((await up()).head).toBe("2_b");
     }));
 
-  it("has not begun on an empty folder and an empty database", () =>
+  it("a run on an empty folder and an empty database has not begun", () =>
     withDatabase(async (db) => {
       const report = await (await openMigrator(db, writeFolder({}))).up();
       expect(report).toMatchObject({ run: null, head: null, counts: { applied: 0 } });
@@ -51,7 +51,7 @@ describe("a run with nothing to do", () => {
     }));
 });
 
-describe("what one value cannot tell is read", () => {
+describe("when one value is not enough", () => {
   const applied = (work: (db: TestDatabase, dir: string) => Promise<void>) =>
     withDatabase(async (db) => {
       const dir = writeFolder(FILES);
@@ -59,45 +59,45 @@ describe("what one value cannot tell is read", () => {
       await work(db, dir);
     });
 
-  it("a file that differs in its comments only", () =>
+  it("the run reads everything for a file that differs in its comments only", () =>
     applied(async (db, dir) => {
       addFiles(dir, { "1_a.sql": "CREATE TABLE a (); -- more" });
       await db.enableStatementLog();
       expect(await readsRows(db, async () => (await openMigrator(db, dir)).up())).toBe(true);
     }));
 
-  it("a file that differs", () =>
+  it("the run reads everything for a file that differs", () =>
     applied(async (db, dir) => {
       addFiles(dir, { "1_a.sql": "CREATE TABLE a (n int);" });
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "CHANGED" });
     }));
 
-  it("a file that is gone", () =>
+  it("the run reads everything for a missing file", () =>
     applied(async (db, dir) => {
       rmSync(join(dir, "2_ä😀.sql"));
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "MISSING" });
     }));
 
-  it("newer code's migration", () =>
+  it("the run reads everything for a migration of newer code", () =>
     applied(async (db, dir) => {
       rmSync(join(dir, "10_c, d.sql"));
       const { warnings, counts } = await (await openMigrator(db, dir)).up();
       expect({ warnings, counts }).toMatchObject({ warnings: { length: 1 }, counts: { ahead: 1 } });
     }));
 
-  it("a new file", () =>
+  it("the run reads everything for a new file", () =>
     applied(async (db, dir) => {
       addFiles(dir, { "11_e.sql": "CREATE TABLE e ();" });
       expect((await (await openMigrator(db, dir)).up()).completed).toHaveLength(1);
     }));
 
-  it("one that was undone by hand, its record too", () =>
+  it("the run reads everything after a migration and its record were undone by hand", () =>
     applied(async (db, dir) => {
       await db.query("DROP TABLE c; DELETE FROM pgmigrations WHERE name = '10_c, d'");
       expect((await (await openMigrator(db, dir)).up()).completed).toHaveLength(1);
     }));
 
-  it("one whose second try stopped part-way", () =>
+  it("the run reads everything for a migration whose second try stopped part-way", () =>
     applied(async (db, dir) => {
       await db.query(
         `INSERT INTO pgmigrations_history (run, migration, action, state, statement, no_transaction, actor, origin, tool)
@@ -106,12 +106,12 @@ describe("what one value cannot tell is read", () => {
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "PARTIAL" });
     }));
 
-  it("an unknown name to stop at", () =>
+  it("the run reads everything for an unknown name to stop at", () =>
     applied(async (db, dir) => {
       expect(await failureOf((await openMigrator(db, dir)).up({ to: "x" }))).toMatchObject({ code: "USAGE" });
     }));
 
-  it("a database that plain node-pg-migrate has migrated", () =>
+  it("the run reads everything for a database that plain node-pg-migrate has migrated", () =>
     applied(async (db, dir) => {
       await db.query("DROP TABLE pgmigrations_history");
       await (await openMigrator(db, dir)).up();

@@ -29,10 +29,13 @@ describe("where the SQL to undo comes from", () => {
     ["absent", "stored", false, "file", "MISSING"],
     ["absent", "none", false, undefined, "MISSING"],
     ["absent", "none", false, "history", "MISSING"],
-  ])("file %s, history %s, agree %s, --from %s: %s", (file, history, agree, from, outcome) => {
-    const decision = decideDown({ file, history, agree }, { from });
-    expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
-  });
+  ])(
+    "with a %s file, %s history, agreement %s and --from %s, decideDown answers %s",
+    (file, history, agree, from, outcome) => {
+      const decision = decideDown({ file, history, agree }, { from });
+      expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
+    },
+  );
 
   it.each([
     ["static", "stored", false, "history"],
@@ -43,8 +46,11 @@ describe("where the SQL to undo comes from", () => {
     ["static", "superseded", false, "file"],
     ["absent", "superseded", false, "history"],
     ["irreversible", "none", false, "IRREVERSIBLE"],
-  ] as const)("file %s, history %s, agree %s, the history preferred: %s", (file, history, agree, outcome) => {
-    const decision = decideDown({ file, history, agree }, { preferHistory: true });
-    expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
-  });
+  ] as const)(
+    "with a %s file, %s history, agreement %s and the history preferred, decideDown answers %s",
+    (file, history, agree, outcome) => {
+      const decision = decideDown({ file, history, agree }, { preferHistory: true });
+      expect("source" in decision ? decision.source : decision.refusal).toBe(outcome);
+    },
+  );
 });

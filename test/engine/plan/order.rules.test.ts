@@ -23,7 +23,7 @@ describe("the order of migrations", () => {
       ["99999999999999999_a", "1_b"],
       ["1_b", "99999999999999999_a"],
     ],
-  ])("sorts %s", (_rule, names, sorted) => {
+  ])("the order sorts %s", (_rule, names, sorted) => {
     expect([...names].sort(compareMigrations)).toEqual(sorted);
     for (const given of [names, sorted]) {
       const things = given.map((fileName) => ({ fileName }));
@@ -33,7 +33,7 @@ describe("the order of migrations", () => {
     }
   });
 
-  it("is the same whatever order the names come in", () => {
+  it("the order is the same whatever order the names come in", () => {
     const names = ["1_a.ts", "1-a.ts", "1_A.ts", "01_a.ts", "1_a.sql"];
     const once = [...names].sort(compareMigrations);
     expect([...names].reverse().sort(compareMigrations)).toEqual(once);

@@ -15,7 +15,7 @@ function hintOf(select: () => unknown): string {
   throw new Error("nothing was refused");
 }
 
-describe("what up takes", () => {
+describe("what up applies", () => {
   it.each([
     ["everything", {}, ["2_b", "4_d"]],
     ["the first", { count: 1 }, ["2_b"]],
@@ -23,7 +23,7 @@ describe("what up takes", () => {
     ["as far as a pending name", { to: "2_b" }, ["2_b"]],
     ["as far as an applied name", { to: "3_c" }, ["2_b"]],
     ["as far as an applied name before all", { to: "1_a" }, []],
-  ])("%s", (_name, extent, expected) => {
+  ])("selectUp takes %s", (_name, extent, expected) => {
     expect(selectUp(["2_b", "4_d"], known, extent)).toEqual(expected);
   });
 
@@ -37,11 +37,11 @@ describe("what up takes", () => {
     [{ count: 3 }, "the count is 3, but there is only 1 migration pending"],
     [{ count: 20240101 }, "the count is 20240101, but there is only 1 migration pending"],
     [{ count: 1707000000000 }, "the count is 1707000000000"],
-  ])("refuses %j", (extent, message) => {
+  ])("selectUp refuses %j", (extent, message) => {
     expect(() => selectUp(["2_b"], known, extent)).toThrow(message);
   });
 
-  it("names the migration that a number too large for a count begins", () => {
+  it("a count that is too large names the migration that begins with the number", () => {
     const names = ["1707000000000_a", "1708000000000_b"];
     expect(hintOf(() => selectUp(names, names, { count: 1707000000000 }))).toBe(
       "Did you mean --to 1707000000000_a, which applies as far as that one?",
@@ -49,7 +49,7 @@ describe("what up takes", () => {
   });
 });
 
-describe("what down takes", () => {
+describe("what down undoes", () => {
   // 2_b came last although it sorts in the middle: down goes by what was done last.
   const names = ["1_a", "3_c", "2_b"];
   const applied = names.map((name) => ({
@@ -70,7 +70,7 @@ describe("what down takes", () => {
       ["3_c"],
     ],
     ["nothing of a bundle never heard of", { bundle: { hash: "other", isKept: () => false } }, []],
-  ])("%s", (_name, extent, expected) => {
+  ])("selectDown takes %s", (_name, extent, expected) => {
     expect(selectDown(applied, extent)).toEqual(expected);
   });
 
@@ -82,7 +82,7 @@ describe("what down takes", () => {
     [{ count: 1, batch: true }],
     [{ to: "1_a", batch: true }],
     [{ bundle: { hash: "hash", isKept: () => false }, count: 1 }],
-  ])("refuses %j", (extent) => {
+  ])("selectDown refuses %j", (extent) => {
     expect(() => selectDown(applied, extent)).toThrow();
   });
 
@@ -94,27 +94,30 @@ describe("what down takes", () => {
       "the count is 1795891676541, but there are only 3",
       "Did you mean --to 1795891676541_b, which undoes what was applied after that one?",
     ],
-  ])("refuses the count %d, which is above what is applied", (count, message, hint) => {
-    const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
-    const select = () => selectDown(rows, { count });
-    expect(select).toThrow(message);
-    expect(select).toThrow(expect.objectContaining({ code: "USAGE" }));
-    expect(hintOf(select)).toContain(hint);
-  });
+  ])(
+    "selectDown refuses the count %d, which is above the number of applied migrations",
+    (count, message, hint) => {
+      const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
+      const select = () => selectDown(rows, { count });
+      expect(select).toThrow(message);
+      expect(select).toThrow(expect.objectContaining({ code: "USAGE" }));
+      expect(hintOf(select)).toContain(hint);
+    },
+  );
 
-  it("finds nothing to undo in an empty database, whatever the count", () => {
+  it("selectDown takes nothing from an empty database, whatever the count", () => {
     expect(selectDown([], {})).toEqual([]);
     expect(selectDown([], { count: 3 })).toEqual([]);
   });
 
-  it("knows no batch of rows that plain node-pg-migrate wrote", () => {
+  it("selectDown refuses --batch for rows that plain node-pg-migrate wrote", () => {
     expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow(
       "not recorded which run",
     );
     expect(selectDown([], { batch: true })).toEqual([]);
   });
 
-  it("suggests names that look alike", () => {
+  it("an unknown name gets a similar one as a suggestion", () => {
     expect(hintOf(() => selectDown(applied, { to: "3" }))).toBe("Did you mean 3_c?");
   });
 });

@@ -17,7 +17,7 @@ function states({ files, applied, changed = [], partial = [] }: Case): string[] 
 
 const NOTHING_ELSE = { renamed: new Map(), missingSchemas: [] };
 
-describe("states", () => {
+describe("the states of migrations", () => {
   it.each<[string, Case, string[]]>([
     ["nothing anywhere", { files: [], applied: [] }, []],
     ["all new", { files: ["2_b", "1_a"], applied: [] }, ["1_a pending", "2_b pending"]],
@@ -37,7 +37,7 @@ describe("states", () => {
       ["1_a partial", "2_b pending"],
     ],
     ["half undone", { files: ["1_a"], applied: ["1_a"], partial: ["1_a"] }, ["1_a partial"]],
-  ])("%s", (_name, given, expected) => {
+  ])("classify gives the right states for %s", (_name, given, expected) => {
     expect(states(given)).toEqual(expected);
   });
 });
@@ -50,14 +50,14 @@ const list = (...rows: string[]): Classified[] =>
     return { name, state: state === "changed" ? "changed" : "partial" };
   });
 
-describe("out of order", () => {
+describe("migrations out of order", () => {
   it.each<[string, Classified[], string[]]>([
     ["nothing applied", list("1 pending", "2 pending"), []],
     ["pending after applied", list("1 applied", "2 pending"), []],
     ["pending before applied", list("1 pending", "2 applied", "3 pending"), ["1"]],
     ["pending before a newer code's", list("1 applied", "2 pending", "3 ahead"), ["2"]],
     ["a half-done one does not count as applied", list("1 pending", "2 partial"), []],
-  ])("%s", (_name, given, expected) => {
+  ])("outOfOrder gives the right names for %s", (_name, given, expected) => {
     expect(outOfOrder(given)).toEqual(expected);
   });
 });
@@ -83,7 +83,7 @@ describe("whether up may run", () => {
       ["CHANGED"],
     ],
     ["ahead is only said", list("1 applied", "2 ahead"), "strict", [], ["MISSING"]],
-  ])("%s", (_name, given, order, refusals, warnings) => {
+  ])("checkUp gives the right refusals and warnings for %s", (_name, given, order, refusals, warnings) => {
     const checks = checkUp(
       { classified: given, superseded: new Set(["old"]), unmanaged: false, ...NOTHING_ELSE },
       order,
@@ -92,7 +92,7 @@ describe("whether up may run", () => {
     expect(checks.warnings.map(({ code }) => code)).toEqual(warnings);
   });
 
-  it("a database with tables and no record of migrations is refused first", () => {
+  it("up refuses a database with tables and no record of migrations before all else", () => {
     const { refusals } = checkUp(
       { classified: list("1 partial"), superseded: new Set(), unmanaged: true, ...NOTHING_ELSE },
       "allow",
@@ -100,7 +100,7 @@ describe("whether up may run", () => {
     expect(refusals.map(({ code }) => code)).toEqual(["UNMANAGED", "PARTIAL"]);
   });
 
-  it("names the migrations, few of many, and the way out", () => {
+  it("a refusal names the migrations, or the first few of many, and the remedy", () => {
     const many = Array.from({ length: 8 }, (_, index) => `${index} changed`);
     const [refusal] = checkUp(
       { classified: list(...many), superseded: new Set(), unmanaged: false, ...NOTHING_ELSE },
@@ -111,7 +111,7 @@ describe("whether up may run", () => {
     expect(refusal?.hint).not.toBe("");
   });
 
-  it("down is refused only while a migration is partial", () => {
+  it("down is refused only while a migration is partly applied", () => {
     expect(checkDown({ classified: list("1 changed", "2 missing", "3 ahead") }).refusals).toEqual([]);
     const { refusals } = checkDown({ classified: list("1 partial") });
     expect(refusals).toMatchObject([{ code: "PARTIAL", migrations: ["1"] }]);
