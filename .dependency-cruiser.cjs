@@ -14,7 +14,7 @@ const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`
 const rooms = (...names) => names.map((name) => `^lib/${name}/index\\.ts$`);
 
 const dev = "^node_modules/(typescript|jest|@jest|@swc|dependency-cruiser|testcontainers|fast-check)/";
-const REVIEW = ["lint", "verify", "catalog", "dump", "report"].map((name) => `review/${name}`);
+const REVIEW = ["lint", "verify", "catalog", "dump", "report", "squash"].map((name) => `review/${name}`);
 
 module.exports = {
   forbidden: [

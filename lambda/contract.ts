@@ -89,6 +89,8 @@ export interface DeployProperties {
   readonly Ca?: string;
   readonly Network: readonly string[];
   readonly MigrationCount: string;
+  /** How many migrations the baselines of `squash` replace; absent when there are none. */
+  readonly ReplacedCount?: string;
   /** Newest migration of the bundle. */
   readonly Head: string;
   /** Names of the newest migrations, newest last; bounded, because templates and events are. */

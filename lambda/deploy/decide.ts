@@ -1,4 +1,4 @@
-import { compareMigrations, type Manifest } from "../../lib/core/index.ts";
+import { compareMigrations, type Manifest, replacedBy } from "../../lib/core/index.ts";
 import type { OnRollback } from "../contract.ts";
 import type { DeployEvent, ReleaseInfo } from "./event.ts";
 
@@ -90,13 +90,17 @@ function isRelease({ hash, options }: ReleaseInfo, code: DeployedCode): boolean 
   return hash === code.manifest.hash && (options === undefined || options === code.options);
 }
 
-/** A newer head is never a return, even with a lower count: a squash puts many old files into a new one, which must run. */
+/**
+ * A newer head is never a return, even with a lower count. Nor is a squash, which puts many old files into a new one: what
+ * its baselines replace counts too, and the release before it has that in files.
+ */
 function isReturn(current: ReleaseInfo, previous: ReleaseInfo): boolean {
   const older =
     current.head !== undefined && previous.head !== undefined
       ? compareMigrations(current.head, previous.head)
       : 0;
   if (older !== 0) return older < 0;
+  if (current.replaced > previous.replaced) return false;
   return current.count !== undefined && previous.count !== undefined && current.count < previous.count;
 }
 
@@ -122,7 +126,8 @@ function hasMore(release: ReleaseInfo, other: ReleaseInfo): boolean {
  */
 function membershipOf(release: ReleaseInfo, manifest: DeployedCode["manifest"]): (name: string) => boolean {
   if (release.hash === manifest.hash) {
-    const own = new Set(manifest.migrations.map(({ name }) => name));
+    const names = manifest.migrations.map(({ name }) => name);
+    const own = new Set([...names, ...replacedBy(manifest.migrations)]);
     return (name) => own.has(name);
   }
   const named = new Set(release.newest);
@@ -131,7 +136,8 @@ function membershipOf(release: ReleaseInfo, manifest: DeployedCode["manifest"]):
   return (name) => {
     if (named.has(name) || head === undefined) return true;
     if (compareMigrations(name, head) > 0) return false;
-    if (named.size === release.count) return false;
+    // What its baselines replace is older than they are, and named nowhere.
+    if (named.size === release.count && release.replaced === 0) return false;
     return oldestNamed === undefined || compareMigrations(name, oldestNamed) < 0;
   };
 }

@@ -9,6 +9,8 @@ export interface ReleaseInfo {
   readonly hash: string;
   readonly head: string | undefined;
   readonly count: number | undefined;
+  /** How many migrations its baselines replace. */
+  readonly replaced: number;
   /** Options that differ from their defaults, as JSON. */
   readonly options: string | undefined;
   /** Names of the newest migrations. */
@@ -38,12 +40,11 @@ export type DeployEvent = ResourceInfo &
 
 // Every scalar arrives as a string. A rollback must not fail on a property that is missing or odd: it counts as absent.
 const text = v.fallback(v.optional(v.string()), undefined);
+const count = v.fallback(v.optional(v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))), undefined);
 const Properties = v.object({
   MigrationsHash: v.string(),
-  MigrationCount: v.fallback(
-    v.optional(v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number))),
-    undefined,
-  ),
+  MigrationCount: count,
+  ReplacedCount: count,
   Head: text,
   Options: text,
   Newest: v.fallback(v.array(v.string()), []),
@@ -93,5 +94,6 @@ export function parseDeployEvent(event: unknown): DeployEvent {
 
 function releaseOf(properties: v.InferOutput<typeof Properties>): ReleaseInfo {
   const { MigrationsHash: hash, Head: head, MigrationCount: count } = properties;
-  return { hash, head, count, options: properties.Options, newest: properties.Newest };
+  const { ReplacedCount: replaced = 0, Options: options, Newest: newest } = properties;
+  return { hash, head, count, replaced, options, newest };
 }

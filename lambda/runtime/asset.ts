@@ -31,6 +31,7 @@ const ManifestSchema = v.object({
       files: v.array(v.string()),
       digest: v.string(),
       shorthands: v.boolean(),
+      baseline: v.optional(v.array(v.string())),
     }),
   ),
 });
@@ -48,6 +49,12 @@ export function openAsset(root: string): AssetSource {
     entries: manifest.migrations,
     digests: async (names) => new Map(names.map((name) => [name, pick(byName, name).digest])),
     shorthandNames: async () => manifest.migrations.flatMap((one) => (one.shorthands ? [one.name] : [])),
+    baselineHeaders: async () =>
+      new Map(
+        manifest.migrations.flatMap(({ name, baseline }) =>
+          baseline === undefined ? [] : [[name, baseline] as const],
+        ),
+      ),
     load: async (names, run) => {
       const loaded = new Map<string, LoadedMigration>();
       for (const name of names) loaded.set(name, await load(pick(byName, name), modules, run));

@@ -7,6 +7,7 @@ import {
   type ManifestMigration,
   type Migration,
   MigrationError,
+  parseBaselineHeader,
 } from "../core/index.ts";
 import { DigestCache, isJunk, readDigests, readFolder, requireUtf8 } from "../folder/index.ts";
 import { sha256 } from "./asset-cache.ts";
@@ -47,8 +48,10 @@ export async function readContents({ dir, entries }: Folder, cacheDir: string): 
   const migrations = entries.map(({ name, fileName, kind, files }): ManifestMigration => {
     const migration = digests.get(name);
     if (migration === undefined) throw new TypeError(`no digest of ${name}`);
-    const { digest, shorthands } = migration;
-    return { name, fileName, kind, files, digest, shorthands };
+    const { digest, shorthands, baseline } = migration;
+    parseBaselineHeader(name, baseline);
+    const replaces = baseline.length > 0 ? { baseline } : {};
+    return { name, fileName, kind, files, digest, shorthands, ...replaces };
   });
   const needsData = [...digests.values()].some(({ refersToItself }) => refersToItself);
   const data = needsData ? readDataFiles(dir, entries) : new Map<string, Uint8Array>();

@@ -5,7 +5,7 @@ import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
 import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
-import { given, type Manifest, MigrationError } from "../core/index.ts";
+import { given, type Manifest, MigrationError, replacedBy } from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
@@ -92,11 +92,18 @@ export function deployProperties(release: Release): DeployProperties {
     ...(ca === undefined ? {} : { Ca: createHash("sha256").update(ca).digest("hex") }),
     Network: network,
     MigrationCount: String(names.length),
+    ...replacedCount(manifest),
     Head: names.at(-1) ?? "",
     Newest: newestNames(names),
     Options: options,
     ...given({ ForceRun: forceRun }),
   };
+}
+
+/** Without it, a release after a squash would look like an older one, which has fewer migrations. */
+function replacedCount({ migrations }: Manifest): Pick<DeployProperties, "ReplacedCount"> {
+  const count = replacedBy(migrations).size;
+  return count === 0 ? {} : { ReplacedCount: String(count) };
 }
 
 /** The last names, within the limits of the contract. */

@@ -47,6 +47,8 @@ export const ERRORS = {
   ORDER: traits("checks", "migrations"),
   CHANGED: traits("checks", "migrations"),
   MISSING: traits("checks", "migrations"),
+  /** A baseline replaces migrations of which this database has only some. */
+  SQUASHED: traits("checks", "migrations"),
   PARTIAL: traits("checks", "migrations"),
   /** An application found migrations of its folder that its database does not have. */
   NOT_MIGRATED: traits("checks", "database"),

@@ -1,5 +1,15 @@
 /** The dictionary: what every room means by the same word. Imports nothing. */
 
+export {
+  baselineHeader,
+  isBaselineDirective,
+  parseBaselineHeader,
+  type ReplacedMigration,
+  readBaselineHeader,
+  replacedBy,
+  replacedNames,
+  shortSqlDigest,
+} from "./baseline-header.ts";
 export type { ConnectionSettings, TlsSettings } from "./connection.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {

@@ -54,6 +54,11 @@ export interface MigrationSource {
   digests(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Names of the migrations that may export `shorthands`. Loads no migration. */
   shorthandNames(): Promise<readonly string[]>;
+  /**
+   * Headers of the baselines that `squash` wrote, by name. Loads no migration.
+   * @default - there are none
+   */
+  baselineHeaders?(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Loads the named migrations; throws when one of them cannot be compiled or loaded. */
   load(names: readonly string[], run: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates one module again, beside the copy that `load` returned. */
@@ -66,6 +71,8 @@ export interface ManifestMigration extends Migration {
   readonly digest: string;
   /** Whether it may export `shorthands`. */
   readonly shorthands: boolean;
+  /** The header of a baseline that `squash` wrote. */
+  readonly baseline?: readonly string[] | undefined;
 }
 
 /** `manifest.json` of an asset. */

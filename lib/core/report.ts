@@ -79,6 +79,8 @@ export interface CompletedMigration {
   readonly migration: string;
   readonly direction: Direction;
   readonly durationMs: number;
+  /** True for a baseline that was recorded without running it, because what it replaces is applied. */
+  readonly recorded?: true;
 }
 
 export type HistoryAction = "up" | "down" | "fake" | "baseline" | "repair" | "resolve";
@@ -150,6 +152,8 @@ export interface PlanStep {
   readonly dynamic: boolean;
   /** Whether it comes from the migration's file or from what was stored when it was applied. */
   readonly source: DownSource;
+  /** Why nothing is sent for it: a baseline whose replaced migrations are applied is only recorded. */
+  readonly note?: string;
 }
 
 export interface PlanReport {

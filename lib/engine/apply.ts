@@ -176,7 +176,9 @@ export class Attempt {
     const { writer } = this.#run;
     const entry = await this.#entry(transactional);
     const durationMs = { before: this.#elapsed() };
-    const row = { ...entry, action, state: "finished", durationMs } as const;
+    const { recordedAs } = this.#planned;
+    const note = recordedAs === undefined ? {} : { note: recordedAs };
+    const row = { ...entry, ...note, action, state: "finished", durationMs } as const;
     return this.#planned.direction === "up" ? writer.recordApplied(row) : writer.recordUnapplied(row);
   }
 

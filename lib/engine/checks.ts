@@ -5,12 +5,12 @@ import {
   given,
   Hint,
   MigrationError,
-  type MigrationState,
   type OrderPolicy,
 } from "../core/index.ts";
 import { maskSecrets } from "../sql/index.ts";
+import { differingFinding, halfwayFinding } from "./baselines.ts";
 import type { Context } from "./context.ts";
-import { type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
+import { type Classified, type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
 import { readUpSql } from "./history/recorded-sql.ts";
 import { MISSING_SCHEMA_HINT, missingSchemaMessage } from "./history/tables.ts";
 
@@ -24,52 +24,56 @@ export interface Checks {
 /** The part of the state that decides whether a run is allowed. */
 type CheckedState = Pick<
   DatabaseState,
-  "classified" | "superseded" | "renamed" | "unmanaged" | "missingSchemas"
+  "classified" | "superseded" | "baselines" | "renamed" | "unmanaged" | "missingSchemas"
 >;
 
 /** Whether `up` may run. */
 export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
-  const { classified, superseded, unmanaged, renamed } = state;
+  const { classified, superseded, unmanaged, renamed, baselines } = state;
   const renames = new Set([...renamed.keys(), ...renamed.values()]);
   const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
-  const inState = (wanted: MigrationState) => others(namesIn(classified, wanted));
-  const changed = inState("changed");
-  const always = [
-    finding("PARTIAL", inState("partial"), PARTIAL_TEXT),
-    finding(
-      "CHANGED",
-      changed.filter((name) => !superseded.has(name)),
-      CHANGED_TEXT,
-    ),
-  ];
-  const older = finding(
-    "CHANGED",
-    changed.filter((name) => superseded.has(name)),
-    SUPERSEDED_TEXT,
-  );
+  const changed = others(namesIn(classified, "changed"));
   const byOrder = [
-    finding("MISSING", inState("missing"), MISSING_TEXT),
-    finding("ORDER", others(outOfOrder(classified)), ORDER_TEXT),
+    finding("MISSING", others(namesIn(classified, "missing")), MISSING_TEXT),
+    finding("ORDER", others(outOfOrder(withoutRecorded(state))), ORDER_TEXT),
   ];
   // A renamed migration would be applied again.
   const twice = renamedFinding(renamed);
-  const ahead = finding("MISSING", inState("ahead"), AHEAD_TEXT);
-  const present = (findings: readonly (Finding | undefined)[]) => findings.filter((f) => f !== undefined);
   return {
     refusals: present([
       missingSchema(state),
       unmanaged ? UNMANAGED : undefined,
-      ...always,
+      finding("PARTIAL", others(namesIn(classified, "partial")), PARTIAL_TEXT),
+      finding(
+        "CHANGED",
+        changed.filter((name) => !superseded.has(name)),
+        CHANGED_TEXT,
+      ),
+      ...baselines.flatMap((one) => [halfwayFinding(one), differingFinding(one)]),
       order === "allow" ? undefined : twice,
       ...(order === "strict" ? byOrder : []),
     ]),
     warnings: present([
-      older,
+      finding(
+        "CHANGED",
+        changed.filter((name) => superseded.has(name)),
+        SUPERSEDED_TEXT,
+      ),
       order === "allow" ? twice : undefined,
       ...(order === "warn" ? byOrder : []),
-      ahead,
+      finding("MISSING", others(namesIn(classified, "ahead")), AHEAD_TEXT),
     ]),
   };
+}
+
+function present(findings: readonly (Finding | undefined)[]): Finding[] {
+  return findings.filter((one) => one !== undefined);
+}
+
+/** A baseline that runs no SQL has no place in the order. */
+function withoutRecorded({ classified, baselines }: CheckedState): readonly Classified[] {
+  const recorded = new Set(baselines.flatMap(({ name, has }) => (has === "none" ? [] : [name])));
+  return classified.filter(({ name }) => !recorded.has(name));
 }
 
 /** Whether `down` may run: not while a migration is partial. */

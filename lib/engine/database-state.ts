@@ -9,9 +9,23 @@ import {
   type StatusReport,
 } from "../core/index.ts";
 import { sqlDigest } from "../sql/index.ts";
+import {
+  type Baseline,
+  type Coverage,
+  compareBaselines,
+  coverageOf,
+  readBaselines,
+  withoutReplaced,
+} from "./baselines.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged, findRenamed } from "./compare.ts";
 import { type Context, loadOptions } from "./context.ts";
-import { readAccepted, readFingerprint, readStored, type Stored } from "./history/read.ts";
+import {
+  type AppliedMigration,
+  readAccepted,
+  readFingerprint,
+  readStored,
+  type Stored,
+} from "./history/read.ts";
 import { asReading, type Existing, findTables } from "./history/tables.ts";
 import { inOrder } from "./load.ts";
 
@@ -25,6 +39,8 @@ export interface DatabaseState {
   readonly changed: ChangedMigrations;
   /** Changed migrations whose SQL was recorded before a `repair` accepted newer SQL: files of an earlier commit. */
   readonly superseded: ReadonlySet<string>;
+  /** What the database has of the migrations that each baseline replaces. */
+  readonly baselines: readonly Coverage[];
   /** New names of applied migrations whose files were renamed, by their old names. */
   readonly renamed: ReadonlyMap<string, string>;
   /** True for a database with tables of which no migration tool keeps a record. */
@@ -41,21 +57,50 @@ export function readState(context: Context): Promise<DatabaseState> {
     // Without a history there is nothing to compare with.
     const digesting = existing.history ? digestAll(source) : new Map<string, string>();
     const [stored, early] = await Promise.all([readStored(session, tables, existing), digesting]);
+    const baselines = compareBaselines(await readBaselines(source), stored.applied);
     const digests = early ?? (await digestApplied(source, stored.applied));
     const quiet = { ...loadOptions(context), warn: () => {} };
     const changed = await findChanged(source, stored.applied, digests, quiet);
     const superseded = await findSuperseded(context, existing, changed, digests);
     const classified = classify({
       entries: source.entries,
-      applied: stored.applied.map((m) => m.name),
+      applied: shownNames(source, stored.applied, baselines),
+      replaced: new Set(baselines.flatMap(({ replaced }) => replaced)),
       changed: new Set(changed.keys()),
       partial: new Set(stored.partial.map((m) => m.name)),
     });
     const renamed = await findRenamed(source, stored.applied, quiet);
     const unmanaged = existing.occupied && !existing.applied && !existing.history;
     const missingSchemas = options.createSchema ? [] : existing.missingSchemas;
-    return { existing, stored, classified, changed, superseded, renamed, unmanaged, missingSchemas };
+    return {
+      existing,
+      stored,
+      classified,
+      changed,
+      superseded,
+      baselines,
+      renamed,
+      unmanaged,
+      missingSchemas,
+    };
   });
+}
+
+/**
+ * The names to show as applied. A baseline that was only recorded did nothing: it is not shown beside the files of a
+ * commit before the squash.
+ */
+export function shownNames(
+  source: MigrationSource,
+  applied: readonly Pick<AppliedMigration, "name" | "recordOnly">[],
+  baselines: readonly Baseline[],
+): readonly string[] {
+  const present = new Set(source.entries.map(({ name }) => name));
+  const shown = applied.filter(({ name, recordOnly }) => !recordOnly || present.has(name));
+  return withoutReplaced(
+    shown.map(({ name }) => name),
+    baselines,
+  );
 }
 
 async function findSuperseded(
@@ -118,11 +163,19 @@ export function countStates(classified: readonly Classified[]): Record<Migration
  */
 export async function isUpToDate({ session, source, tables }: Context): Promise<boolean> {
   try {
-    const [stored, files] = await Promise.all([readFingerprint(session, tables), digestAll(source)]);
-    return files !== undefined && stored === fingerprintOf(files);
+    const baselines = await readBaselines(source);
+    const replaced = baselines.flatMap((one) => one.replaced);
+    const [stored, files] = await Promise.all([
+      readFingerprint(session, tables, replaced),
+      digestAll(source),
+    ]);
+    const applied = new Set([...baselines.map(({ name }) => name), ...(stored?.replaced ?? [])]);
+    const isWhole = baselines.every((one) => coverageOf(one, applied) !== "some");
+    return files !== undefined && isWhole && stored?.fingerprint === fingerprintOf(files);
   } catch (error) {
     // Reading the whole state explains what is wrong.
-    const isExplained = error instanceof MigrationError && ["SQL", "UNTRUSTED_HISTORY"].includes(error.code);
+    const isExplained =
+      error instanceof MigrationError && ["SQL", "UNTRUSTED_HISTORY", "MIGRATION"].includes(error.code);
     if (isExplained && session.usable) return false;
     throw error;
   }
@@ -161,6 +214,8 @@ export interface Names {
   readonly entries: readonly { readonly name: string; readonly fileName: string }[];
   /** Names in the table of applied migrations, in the order they were applied. */
   readonly applied: readonly string[];
+  /** Names that a baseline replaces: they have no file, and are not missing. */
+  readonly replaced?: ReadonlySet<string>;
   readonly changed: ReadonlySet<string>;
   readonly partial: ReadonlySet<string>;
 }
@@ -175,6 +230,7 @@ export function classify(names: Names): Classified[] {
     if (names.partial.has(name)) return "partial";
     if (!applied.has(name)) return "pending";
     if (sortKey.has(name)) return names.changed.has(name) ? "changed" : "applied";
+    if (names.replaced?.has(name)) return "applied";
     return newest !== undefined && compareMigrations(name, newest) < 0 ? "missing" : "ahead";
   };
   const all = [...new Set([...sortKey.keys(), ...names.applied, ...names.partial])];

@@ -1,4 +1,4 @@
-import type { Direction } from "../core/index.ts";
+import { type Direction, isBaselineDirective } from "../core/index.ts";
 
 /** A comment of a SQL file. */
 export interface Note {
@@ -14,6 +14,8 @@ export type Meaning =
   /** It begins like a marker, so that plain node-pg-migrate takes it for one. */
   | { readonly kind: "similar"; readonly direction: Direction }
   | { readonly kind: "no-transaction" }
+  /** A line of the header of a baseline. */
+  | { readonly kind: "baseline" }
   /** Refused if a statement follows that would be applied. */
   | { readonly kind: "misspelled"; readonly message: string; readonly hint: string }
   | { readonly kind: "refused"; readonly message: string; readonly hint: string };
@@ -25,6 +27,7 @@ export function meaningOf({ text, alone }: Note): Meaning | undefined {
   const marker = directionOf(/^(up|down)\s+migration$/i, bare);
   if (marker !== undefined) return { kind: "marker", direction: marker };
   if (/^migrate\s*:\s*no-transaction$/i.test(bare)) return { kind: "no-transaction" };
+  if (isBaselineDirective(text)) return { kind: "baseline" };
   const foreign = foreignMarker(text);
   if (foreign !== undefined) return foreign;
   if (!alone) return undefined;

@@ -47,14 +47,18 @@ export async function planUp(
 
 /** Plans to forget migrations: their records are deleted, and no SQL runs. */
 export function planForget(names: readonly string[], options: LoadOptions): PlannedMigration[] {
+  return names.map((name) => forget(name, options));
+}
+
+function forget(name: string, options: LoadOptions): PlannedMigration {
   const actions = { up: undefined, down: undefined, shorthands: {} };
-  return names.map((name) => ({
+  return {
     name,
     direction: "down",
     code: { name, actions, shorthands: {}, ...options },
     rendered: { kind: "static", steps: [], transactional: true },
     source: "file",
-  }));
+  };
 }
 
 export interface DownRequest extends DownChoice {
@@ -76,6 +80,7 @@ export async function planDown(
   options: LoadOptions,
 ): Promise<PlannedMigration[]> {
   const { names, existing } = request;
+  const recorded = new Set(request.applied.flatMap((one) => (one.recordOnly ? [one.name] : [])));
   if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);
@@ -87,9 +92,8 @@ export async function planDown(
   const stored = await readDownSql(session, tables, existing, names);
   const planned: PlannedMigration[] = [];
   for (const name of names) {
-    planned.push(
-      await planOne(name, { file: codes.get(name), stored: stored.get(name), choice: request, options }),
-    );
+    const sources = { file: codes.get(name), stored: stored.get(name), choice: request, options };
+    planned.push(recorded.has(name) ? forget(name, options) : await planOne(name, sources));
   }
   for (const { name, rendered } of planned) {
     if (rendered.kind === "static" && isEmptySql(rendered.steps))
@@ -251,4 +255,6 @@ export interface PlannedMigration {
   readonly source: DownSource;
   /** Digest of the files, for the history. */
   readonly sourceDigest?: string | undefined;
+  /** Why it is recorded as applied without running its SQL: the note for the history. */
+  readonly recordedAs?: string | undefined;
 }

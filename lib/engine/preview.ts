@@ -30,6 +30,11 @@ export async function previewMigrations(
 ): Promise<PlanStep[]> {
   const previews: PlanStep[] = [];
   for (const next of planned) {
+    const { recordedAs } = next;
+    if (recordedAs !== undefined) {
+      previews.push({ ...recordedStep(next), note: recordedAs });
+      continue;
+    }
     const dynamic = next.rendered.kind === "dynamic";
     const rendered = next.rendered.kind === "static" ? next.rendered : await renderReadOnly(session, next);
     previews.push({
@@ -42,6 +47,10 @@ export async function previewMigrations(
     });
   }
   return previews;
+}
+
+function recordedStep({ name, direction, source }: PlannedMigration): PlanStep {
+  return { migration: name, direction, sql: [], transactional: true, dynamic: false, source };
 }
 
 /** Undefined when the migration cannot be rendered yet: it reads what an earlier one creates, or writes. */

@@ -82,23 +82,31 @@ class Progress {
     const place = { number: this.completed.length + 1, total: this.#planned.length };
     this.#run.observe({ type: "started", migration, direction, ...place });
     const startedAt = performance.now();
-    const work = this.#mode === "fake" ? recordMigration(this.#run, next) : applyMigration(this.#run, next);
+    const work = this.#isRecordOnly(next)
+      ? recordMigration(this.#run, next)
+      : applyMigration(this.#run, next);
     // While the server works on this one.
     this.#run.entries.prepare(this.#planned[this.completed.length + 1]);
     await work;
-    this.completed.push({ migration, direction, durationMs: Math.round(performance.now() - startedAt) });
+    const recorded = next.recordedAs === undefined ? {} : ({ recorded: true } as const);
+    const durationMs = Math.round(performance.now() - startedAt);
+    this.completed.push({ migration, direction, durationMs, ...recorded });
     this.reportCommitted();
   }
 
   /** Reports migrations as finished once they are committed: others may still be rolled back. */
   reportCommitted(): void {
-    const recorded = this.#mode === "fake" ? { recorded: true } : {};
     const committed = this.completed.slice(this.#reported, this.#run.transactions.committed.length);
     const total = this.#planned.length;
     for (const done of committed) {
+      const recorded = this.#isRecordOnly(this.#planned[this.#reported]) ? { recorded: true } : {};
       this.#reported += 1;
       this.#run.observe({ type: "finished", ...done, ...recorded, number: this.#reported, total });
     }
+  }
+
+  #isRecordOnly(planned: PlannedMigration | undefined): boolean {
+    return this.#mode === "fake" || planned?.recordedAs !== undefined;
   }
 
   forgetRolledBack(): void {

@@ -160,6 +160,7 @@ class MarkerReader implements Markers {
       throw refusal(this.#file, start, message, "Put it on a line of its own.");
     }
     if (meaning.kind === "no-transaction") this.#noTransaction(start);
+    else if (meaning.kind === "baseline") this.#baseline(start);
     else if (meaning.kind === "marker") this.#marker(meaning.direction, start, end);
     else this.#similar(meaning.direction, start, end);
   }
@@ -192,6 +193,13 @@ class MarkerReader implements Markers {
       throw refusal(this.#file, start, message, hint);
     }
     this.outside.add(this.#section);
+  }
+
+  /** Only a list above all statements is read. */
+  #baseline(start: number): void {
+    if (!this.#anyStatement) return;
+    const hint = "Put the list of what the baseline replaces above the first statement, as squash wrote it.";
+    throw refusal(this.#file, start, "has a line of the header of a baseline below a statement", hint);
   }
 
   #looksLikeMarker(start: number): MigrationError {

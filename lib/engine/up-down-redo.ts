@@ -6,6 +6,7 @@ import {
   type PlanReport,
   type RunReport,
 } from "../core/index.ts";
+import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
 import {
@@ -17,6 +18,7 @@ import {
   knownNames,
   namesIn,
   readState,
+  shownNames,
   upToDateReport,
 } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
@@ -71,7 +73,7 @@ export function redo(context: Context, options: DownOptions): Promise<RunReport>
     const state = await readState(context);
     const plan = await makeDownPlan(context, state, options);
     const names = plan.migrations.map(({ name }) => name).reverse();
-    const again = await planUp(context.source, names, loadOptions(context));
+    const again = await planPending(context, state, names);
     return execute(context, state, { ...plan, migrations: [...plan.migrations, ...again] }, "execute");
   });
 }
@@ -82,7 +84,7 @@ export async function previewUp(context: Context, extent: Extent): Promise<PlanR
   const checks = checkUp(state, context.options.order);
   const names = pendingNames(context, state, extent);
   try {
-    const migrations = await planUp(context.source, names, loadOptions(context));
+    const migrations = await planPending(context, state, names);
     return { steps: await previewMigrations(context.session, migrations), ...checks };
   } catch (error) {
     if (checks.refusals.length === 0 || !isOwnFault(error)) throw error;
@@ -103,7 +105,20 @@ async function makeUpPlan(context: Context, state: DatabaseState, extent: Extent
   const checks = checkUp(state, context.options.order);
   const names = pendingNames(context, state, extent);
   if (checks.refusals.length > 0) return { ...checks, migrations: [] };
-  return { ...checks, migrations: await planUp(context.source, names, loadOptions(context)) };
+  return { ...checks, migrations: await planPending(context, state, names) };
+}
+
+/** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
+async function planPending(
+  context: Context,
+  { baselines }: DatabaseState,
+  names: readonly string[],
+): Promise<PlannedMigration[]> {
+  const notes = new Map(
+    baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
+  );
+  const planned = await planUp(context.source, names, loadOptions(context));
+  return planned.map((one) => ({ ...one, recordedAs: notes.get(one.name) }));
 }
 
 async function makeDownPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
@@ -188,7 +203,12 @@ async function reportAfter(
     changed.delete(migration);
   }
   const partial = new Set(namesIn(before.classified, "partial"));
-  const classified = classify({ entries: source.entries, applied: [...applied], changed, partial });
+  const replaced = new Set(before.baselines.flatMap((one) => one.replaced));
+  const stored = [...applied].map(
+    (name) => before.stored.applied.find((one) => one.name === name) ?? { name, recordOnly: false },
+  );
+  const shown = shownNames(source, stored, before.baselines);
+  const classified = classify({ entries: source.entries, applied: shown, replaced, changed, partial });
   const own = await session
     .enterEngine()
     // A migration may have granted all on all tables.

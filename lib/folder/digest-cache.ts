@@ -11,6 +11,8 @@ export interface MigrationDigest {
   readonly shorthands: boolean;
   /** Whether it, or a local file it imports, may use its own path, and so read files beside it. */
   readonly refersToItself: boolean;
+  /** The header of a baseline that `squash` wrote; empty for any other migration. */
+  readonly baseline: readonly string[];
 }
 
 /** Valid while the files it depends on have these versions, by absolute path or name in the folder. */
@@ -19,7 +21,7 @@ export interface CachedDigest extends MigrationDigest {
 }
 
 /** Raised when the same files would have another digest, or when the format changes. */
-const VERSION = 7;
+const VERSION = 8;
 const UNUSED_AFTER_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Digests of one folder's migrations, kept in one file. An unreadable file counts as empty; `save` replaces it. */
@@ -75,12 +77,14 @@ function readEntries(path: string): Readonly<Record<string, CachedDigest>> {
 
 function isCachedDigest(value: unknown): value is CachedDigest {
   if (!isRecord(value)) return false;
-  const { digest, shorthands, refersToItself, files } = value;
+  const { digest, shorthands, refersToItself, baseline, files } = value;
   return (
     typeof digest === "string" &&
     digest.length === 64 &&
     typeof shorthands === "boolean" &&
     typeof refersToItself === "boolean" &&
+    Array.isArray(baseline) &&
+    baseline.every(isString) &&
     isRecord(files, isString) &&
     Object.keys(files).length > 0
   );

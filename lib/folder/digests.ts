@@ -53,7 +53,7 @@ async function computeDigests(
   const ownFiles = new Map(
     migrations.map((migration) => [
       migration,
-      migration.files.map(migration.kind === "module" ? reader.module : reader.plain),
+      migration.files.map(migration.kind === "module" ? reader.module : reader.sql),
     ]),
   );
   const imports = await localImports(
@@ -73,6 +73,7 @@ async function computeDigests(
       digest: digestOf(dir, files),
       shorthands: own.some(({ shorthands }) => shorthands),
       refersToItself: files.some((file) => file.refersToItself),
+      baseline: own.flatMap((file) => file.baseline),
       files: versionsOf([...files.map(({ path }) => path), ...resolvers, ...folders], stats),
     });
   }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
-import { errorCode, errorMessage, MigrationError } from "../core/index.ts";
+import { errorCode, errorMessage, MigrationError, readBaselineHeader } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
 import { isJunk } from "./listing.ts";
 import {
@@ -24,6 +24,8 @@ export interface FileInfo {
   readonly mayImport: boolean;
   /** Strings that may be paths of files it reads. */
   readonly mentions: readonly string[];
+  /** The header of a baseline. */
+  readonly baseline: readonly string[];
 }
 
 /** Reads files by absolute path, or by name in the folder; each is read once however many migrations need it. */
@@ -32,7 +34,9 @@ export interface FileReader {
   module(path: string): FileInfo;
   /** A module that a migration imports. */
   imported(path: string): FileInfo;
-  /** SQL, or data that a migration reads. */
+  /** A migration in SQL. */
+  sql(path: string): FileInfo;
+  /** Data that a migration reads. */
   plain(path: string): FileInfo;
 }
 
@@ -42,6 +46,7 @@ const NO_INFO = {
   refersToItself: false,
   mayImport: false,
   mentions: [],
+  baseline: [],
 };
 
 export function fileReader(dir: string, stats: FileStats): FileReader {
@@ -60,6 +65,7 @@ export function fileReader(dir: string, stats: FileStats): FileReader {
   return {
     module: (path) => readOnce(path, inspectMigration),
     imported: (path) => readOnce(path, inspectImported),
+    sql: (path) => readOnce(path, (text) => ({ baseline: readBaselineHeader(text) })),
     plain: (path) => readOnce(path, () => ({})),
   };
 }

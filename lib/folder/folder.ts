@@ -36,6 +36,8 @@ export interface MigrationFolder {
   digests(names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Names of all migrations that export `shorthands`, and of some that may. */
   shorthandNames(): Promise<readonly string[]>;
+  /** Headers of the baselines that `squash` wrote, by name. Reads only files that changed since they were cached. */
+  baselineHeaders(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** Compiles the named migrations together and evaluates them in the given order; reads those in SQL. */
   load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates a module again, with all it imports from the project; reads SQL again. */
@@ -65,6 +67,18 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       const modules = entries.filter((entry) => entry.kind === "module");
       const digests = await readDigests(folder, modules, cache());
       return modules.map(({ name }) => name).filter((name) => digests.get(name)?.shorthands);
+    },
+    baselineHeaders: async () => {
+      const digests = await readDigests(
+        folder,
+        entries.filter((entry) => entry.kind === "sql"),
+        cache(),
+      );
+      return new Map(
+        [...digests].flatMap(([name, { baseline }]) =>
+          baseline.length > 0 ? [[name, baseline] as const] : [],
+        ),
+      );
     },
     load: (names, run) => loadEntries(folder, pick(byName, folder, names), loader, run),
     reload: async (name, run) => {

@@ -9,6 +9,7 @@ const version = (...names: string[]): ReleaseInfo => ({
   hash: names.join("+"),
   head: names.at(-1),
   count: names.length,
+  replaced: 0,
   newest: names,
   options: "{}",
 });
@@ -145,7 +146,14 @@ describe("where CloudFormation could not be asked", () => {
 
   it("says nothing of a head or a count that the event does not have", () => {
     const { hash } = more;
-    const silent: ReleaseInfo = { hash, head: undefined, count: undefined, newest: [], options: undefined };
+    const silent: ReleaseInfo = {
+      hash,
+      head: undefined,
+      count: undefined,
+      replaced: 0,
+      newest: [],
+      options: undefined,
+    };
     expect(short(update("unknown", [silent, one]), one, "down")).toBe("apply");
   });
 });

@@ -85,8 +85,15 @@ describe("requests of CloudFormation", () => {
     };
     expect(parseDeployEvent(event)).toEqual({
       ...{ type: "Update", resource: "shop/Migrations", physicalId: "id" },
-      current: { hash: "h2", head: "2_b", count: 2, newest: ["1_a", "2_b"], options: undefined },
-      previous: { hash: "h1", head: undefined, count: undefined, newest: [], options: undefined },
+      current: { hash: "h2", head: "2_b", count: 2, replaced: 0, newest: ["1_a", "2_b"], options: undefined },
+      previous: {
+        hash: "h1",
+        head: undefined,
+        count: undefined,
+        replaced: 0,
+        newest: [],
+        options: undefined,
+      },
       direction: "unknown",
     });
   });

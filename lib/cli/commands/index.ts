@@ -7,6 +7,7 @@ import { lint } from "./lint.ts";
 import { plan } from "./plan.ts";
 import { baseline, repair, resolve } from "./repair-resolve-baseline.ts";
 import { report } from "./report.ts";
+import { squash } from "./squash.ts";
 import { status } from "./status.ts";
 import { down, redo, up } from "./up-down-redo.ts";
 import { verify } from "./verify.ts";
@@ -24,6 +25,7 @@ export const CLI_COMMANDS: readonly CliCommand[] = [
   verify,
   report,
   dump,
+  squash,
   repair,
   resolve,
   baseline,

@@ -62,7 +62,8 @@ async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
     if (step.sql === null) {
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
-    if (step.sql?.length === 0) printer.line(colors.dim("-- no SQL"));
+    if (step.sql?.length === 0)
+      printer.line(colors.dim(step.note === undefined ? "-- no SQL" : `-- no SQL: ${step.note}`));
     for (const text of step.sql ?? []) printer.verbatim(paint(text.trim()));
     printer.line();
   }

@@ -172,5 +172,8 @@ function done({ command, fake, report: { completed } }: FinishedRun): string {
     const change = command === "up" ? `Recorded ${number} as applied` : `Took ${number} off the record`;
     return `${change}; no SQL was run.`;
   }
+  const recorded = completed.filter((one) => one.recorded).length;
+  if (recorded === completed.length) return `Recorded ${number} as applied; no SQL was run.`;
+  if (recorded > 0) return `Applied ${amount(completed.length - recorded)} and recorded ${recorded} ${how}`;
   return `${command === "up" ? "Applied" : "Undid"} ${number} ${how}`;
 }

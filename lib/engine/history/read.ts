@@ -4,7 +4,7 @@ import type { Session } from "../../postgres/index.ts";
 import { splitStatements } from "../../sql/index.ts";
 import type { AppliedBy } from "../selection.ts";
 import { lockTables, readSame, textArray } from "./guard.ts";
-import type { Existing, Tables } from "./tables.ts";
+import { type Existing, RECORDED_NOTE, type Tables } from "./tables.ts";
 import { ordinaryTables } from "./trust.ts";
 
 /** One row of the table of applied migrations, with its digests from the history. */
@@ -16,6 +16,8 @@ export interface AppliedMigration {
   readonly sourceDigest: string | null;
   readonly sqlDigest: string | null;
   readonly digestVersion: number | null;
+  /** Whether it is a baseline that was recorded because what it replaces was applied: its SQL did not run. */
+  readonly recordOnly: boolean;
 }
 
 /** A migration that has stopped outside a transaction. */
@@ -39,22 +41,40 @@ export interface Stored {
   readonly newestRunOn: string | null;
 }
 
+export interface Fingerprint {
+  readonly fingerprint: string | null;
+  /** The replaced migrations that are applied. */
+  readonly replaced: readonly string[] | null;
+}
+
 /**
  * Reads one value over the names of the applied migrations and the digests of their files; null while a migration is
- * partial. Checks and reads the tables in one message.
+ * partial. Migrations that a baseline replaces are read apart. Checks and reads the tables in one message.
  * @throws MigrationError `SQL` or `UNTRUSTED_HISTORY` unless both tables exist and are ordinary
  */
-export async function readFingerprint(session: Session, tables: Tables): Promise<string | null> {
+export async function readFingerprint(
+  session: Session,
+  tables: Tables,
+  replaced: readonly string[],
+): Promise<Fingerprint | undefined> {
   const line = `pg_catalog.concat(name, '/', "sourceDigest")`;
   const all = `pg_catalog.string_agg(${line}, E'\\n' ORDER BY name COLLATE "C")`;
   const bytes = `pg_catalog.convert_to(COALESCE(${all}, ''), 'UTF8')`;
+  const isReplaced = `found.name = ANY (${textArray(replaced)})`;
+  const [own, other] =
+    replaced.length === 0
+      ? ["", "NULL"]
+      : [
+          ` WHERE NOT ${isReplaced}`,
+          `(SELECT pg_catalog.json_agg(name) FROM ONLY ${tables.applied} AS found WHERE ${isReplaced})`,
+        ];
   const query = `SELECT CASE WHEN NOT EXISTS (${selectPartial(tables)})
-            THEN pg_catalog.encode(pg_catalog.sha256(${bytes}), 'hex') END AS fingerprint
-     FROM (${selectApplied(tables, { history: true })}) AS found`;
-  const [row] = await session.lastRows<{ fingerprint: string | null }>(
+            THEN pg_catalog.encode(pg_catalog.sha256(${bytes}), 'hex') END AS fingerprint, ${other} AS replaced
+     FROM (${selectApplied(tables, { history: true })}) AS found${own}`;
+  const [row] = await session.lastRows<Fingerprint>(
     [lockTables([tables.applied, tables.history], "read"), ordinaryTables(tables), query].join(";\n"),
   );
-  return row?.fingerprint ?? null;
+  return row;
 }
 
 /** Reads everything as one row, because the driver takes longer for a thousand rows than the server. */
@@ -137,13 +157,15 @@ export const ABOUT_M =
 function selectApplied(tables: Tables, existing: Pick<Existing, "history">): string {
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
   if (!existing.history) {
-    return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion"
+    return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion",
+                   false AS "recordOnly"
             FROM ONLY ${tables.applied} AS m`;
   }
   return `SELECT m.id, m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
-                 h.digest_version AS "digestVersion"
+                 h.digest_version AS "digestVersion",
+                 COALESCE(h.action = 'fake' AND pg_catalog.starts_with(h.note, '${RECORDED_NOTE}'), false) AS "recordOnly"
           FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
-            SELECT source_digest, sql_digest, digest_version FROM ONLY ${tables.history}
+            SELECT source_digest, sql_digest, digest_version, action, note FROM ONLY ${tables.history}
             WHERE ${ABOUT_M} ORDER BY id DESC LIMIT 1
           ) AS h ON true`;
 }

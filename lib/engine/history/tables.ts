@@ -31,6 +31,9 @@ export function nameTables(options: ResolvedOptions): Tables {
   };
 }
 
+/** The beginning of the note with which a baseline is recorded whose SQL was not run. */
+export const RECORDED_NOTE = "replaces ";
+
 /** Does work that reads the tables. If the server refuses it, the hint names the missing right. */
 export function asReading<T>({ applied, history, options }: Tables, work: () => Promise<T>): Promise<T> {
   const schema = pg.escapeIdentifier(options.migrationsSchema);

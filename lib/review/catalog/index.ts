@@ -1,6 +1,7 @@
 /** Catalog: all objects of a database as SQL that can be compared, ordered and written to a file. */
 export {
   type Catalog,
+  type CatalogObject,
   type CatalogOptions,
   diffCatalogs,
   listChanges,
@@ -13,8 +14,10 @@ export {
   connectTo,
   inSnapshot,
   ownTablesOf,
+  readAppliedDigests,
   readCatalog,
   readEntries,
+  readOwnRelations,
   toCatalog,
   withTypedErrors,
 } from "./read.ts";

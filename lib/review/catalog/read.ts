@@ -1,5 +1,5 @@
 import pg from "pg";
-import { errorCode, MigrationError, type MigratorOptions, TOOL } from "../../core/index.ts";
+import { errorCode, MigrationError, type MigratorOptions, shortSqlDigest, TOOL } from "../../core/index.ts";
 import { type ConnectionSettings, openClient } from "../../postgres/index.ts";
 import type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./catalog.ts";
 import {
@@ -205,6 +205,27 @@ export async function readServer(client: pg.Client, exclude: OwnTables | undefin
   if (server === undefined) throw new Error("the server did not return its version");
   const { version, ...rest } = server;
   return { ...rest, major: Math.floor(Number(version) / 10_000) };
+}
+
+/** Oids of the engine's tables and of what belongs to them. Call it in a snapshot. */
+export async function readOwnRelations(
+  client: pg.Client,
+  exclude: OwnTables | undefined,
+): Promise<readonly number[]> {
+  return (await readServer(client, exclude)).own;
+}
+
+/** Digests of the SQL of the migrations that were applied, by name, as `shortSqlDigest` writes them. */
+export async function readAppliedDigests(
+  client: pg.Client,
+  { exclude = {} }: CatalogOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const [, history] = namesOf(exclude);
+  const { rows } = await client.query<{ name: string; version: number; digest: string }>(
+    `SELECT migration AS name, digest_version AS version, sql_digest AS digest FROM ${history}
+     WHERE action = 'up' AND state = 'finished' AND sql_digest IS NOT NULL ORDER BY id`,
+  );
+  return new Map(rows.map(({ name, version, digest }) => [name, shortSqlDigest(version, digest)]));
 }
 
 /** Where the engine keeps its tables: in `migrationsSchema`, else in the first schema. */

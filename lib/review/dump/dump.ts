@@ -1,6 +1,8 @@
 import type pg from "pg";
 import {
   type Address,
+  type Catalog,
+  type CatalogObject,
   type CatalogOptions,
   compare,
   type Entry,
@@ -37,16 +39,69 @@ export async function dumpSchema(client: pg.Client, options: CatalogOptions): Pr
   });
 }
 
+/** A schema as the SQL before and after the rows of its tables: constraints and triggers come after them. */
+export interface SchemaParts {
+  readonly beforeRows: readonly string[];
+  readonly afterRows: readonly string[];
+  /** Kind and name of each object that cannot be written as SQL. */
+  readonly omitted: readonly string[];
+}
+
+/**
+ * Writes the schema in two parts, for a file that has rows too.
+ * @param existing objects that are there before, and are left out unless they have changed
+ */
+export async function dumpAroundRows(
+  client: pg.Client,
+  options: CatalogOptions,
+  existing: Catalog,
+): Promise<SchemaParts> {
+  return inSnapshot(client, async () => {
+    const entries = (await readEntries(client, options)).filter((entry) => statementsOf(entry).length > 0);
+    const dependencies = await readDependencies(client, entries);
+    const omitted = findOmitted(entries, dependencies);
+    const known = new Set(existing.objects.map(textOf));
+    const steps = order(
+      entries.filter((entry) => !omitted.has(entry.address) && !known.has(textOf(asObject(entry)))),
+      dependencies,
+    );
+    const rows = steps.findLastIndex(({ entry }) => entry.kind === "table") + 1;
+    return {
+      beforeRows: steps.slice(0, rows).map(firstStatements).map(ifNotExists),
+      afterRows: [
+        ...steps.slice(rows).map(firstStatements).map(ifNotExists),
+        ...steps.flatMap(lateStatements),
+      ],
+      omitted: namesOf(entries.filter(({ address }) => omitted.has(address))),
+    };
+  });
+}
+
+function asObject(entry: Entry): CatalogObject {
+  const { kind, name } = entry;
+  return { kind, name, definition: statementsOf(entry).flatMap((statement) => statement.split("\n")) };
+}
+
+function textOf({ kind, name, definition }: CatalogObject): string {
+  return [kind, name, ...definition].join("\n");
+}
+
+/** The schemas of the settings may have been made before the first migration runs. */
+function ifNotExists(block: string): string {
+  return block.replace(/^CREATE SCHEMA (?!IF NOT EXISTS)/, "CREATE SCHEMA IF NOT EXISTS ");
+}
+
+function namesOf(entries: readonly Entry[]): readonly string[] {
+  return entries.map(({ kind, name }) => `${kind} ${name}`).sort(compare);
+}
+
 function write(entries: readonly Entry[], dependencies: Dependencies, options: CatalogOptions): SchemaDump {
   const omittedAddresses = findOmitted(entries, dependencies);
   const steps = order(
     entries.filter(({ address }) => !omittedAddresses.has(address)),
     dependencies,
   );
-  const omitted = entries
-    .filter(({ address }) => omittedAddresses.has(address))
-    .map(({ kind, name }) => `${kind} ${name}`)
-    .sort(compare);
+  const omitted = namesOf(entries.filter(({ address }) => omittedAddresses.has(address)));
   const blocks = [
     HEADER,
     ...dropOfPublic(entries, options),

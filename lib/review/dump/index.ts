@@ -1,2 +1,2 @@
 /** Dump: writes the schema of a database as SQL, always the same text for the same schema. */
-export { DUMP_MARK, dumpSchema, type SchemaDump } from "./dump.ts";
+export { DUMP_MARK, dumpAroundRows, dumpSchema, type SchemaDump, type SchemaParts } from "./dump.ts";

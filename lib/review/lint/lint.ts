@@ -22,7 +22,8 @@ import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
  * @throws MigrationError `TOOL_MISSING` if squawk-cli or libpg-query is not installed
  */
 export async function lintMigrations(request: LintRequest): Promise<LintReport> {
-  const { forecast, newestApplied, all } = request;
+  const { newestApplied, all } = request;
+  const forecast = await withoutBaselines(request);
   const program = findSquawk();
   const parser = await loadParser();
   const failures = await Promise.all(forecast.failures.map((failure) => describeFailure(request, failure)));
@@ -45,6 +46,13 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
     ...(all ? { all: true } : {}),
     ok: findings.every(({ severity }) => severity !== "error"),
   };
+}
+
+/** A baseline runs on new databases only, where nothing waits for a lock and no data can be lost. */
+async function withoutBaselines({ folder, forecast }: LintRequest): Promise<LintRequest["forecast"]> {
+  const headers = await folder.baselineHeaders?.();
+  if (headers === undefined || headers.size === 0) return forecast;
+  return { ...forecast, steps: forecast.steps.filter(({ migration }) => !headers.has(migration)) };
 }
 
 interface Judgement {

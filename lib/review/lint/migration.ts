@@ -1,6 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import type { Direction, DownForecast, Forecast, Migration, PlanStep } from "../../core/index.ts";
+import type {
+  Direction,
+  DownForecast,
+  Forecast,
+  Migration,
+  MigrationSource,
+  PlanStep,
+} from "../../core/index.ts";
 import type { KnownColumn } from "./column-types.ts";
 import {
   type Comment,
@@ -18,7 +25,7 @@ export interface LintRequest {
   /** Whether the forecast includes applied migrations. @default false */
   readonly all?: boolean;
   /** The files are read for their comments and for the lines of findings. */
-  readonly folder: { readonly dir: string; readonly entries: readonly Migration[] };
+  readonly folder: Pick<MigrationSource, "entries" | "baselineHeaders"> & { readonly dir: string };
   /** Paths in findings are relative to this folder. */
   readonly relativeTo: string;
   /** Reads the columns of the database, to judge changes of types. @default - only columns that the migrations define */

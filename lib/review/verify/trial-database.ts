@@ -14,6 +14,7 @@ import { closeClient } from "../../postgres/index.ts";
 import { splitStatements } from "../../sql/index.ts";
 import {
   type Catalog,
+  type CatalogOptions,
   connectTo,
   ownTablesOf,
   readCatalog,
@@ -90,6 +91,11 @@ export class TrialDatabase {
   /** What the first of them would send, with its secrets masked. */
   async planNext(): Promise<PlanStep | undefined> {
     return maskedPlan(await this.#migrator.planUp({ count: 1 })).steps[0];
+  }
+
+  /** Reads more than the catalogue, in the second session. */
+  read<T>(work: (client: pg.Client, options: CatalogOptions) => Promise<T>): Promise<T> {
+    return work(this.#client, { exclude: ownTablesOf(this.#options) });
   }
 
   async up(to: string): Promise<void> {
