@@ -54,7 +54,7 @@ async function expectClean(db: TestDatabase): Promise<void> {
 
 describe("Ctrl-C and SIGTERM", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(
-    "%s cancels the statement, rolls back, unlocks, says what is left",
+    "%s cancels the statement, rolls back, unlocks, and says what is left",
     (signal) =>
       withDatabase(async (db) => {
         const command = await startSlow(db);
@@ -73,7 +73,7 @@ describe("Ctrl-C and SIGTERM", () => {
       }),
   );
 
-  it("with one transaction for all, nothing is kept", () =>
+  it("with one transaction for all, a cancelled run keeps nothing", () =>
     withDatabase(async (db) => {
       const command = await startSlow(db, ["--transaction", "all"]);
       command.send("SIGINT");
@@ -83,7 +83,7 @@ describe("Ctrl-C and SIGTERM", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("--json: one object that says the same", () =>
+  it("with --json, a cancelled run prints one object that says the same", () =>
     withDatabase(async (db) => {
       const command = await startSlow(db, ["--json"]);
       command.send("SIGINT");
@@ -95,7 +95,7 @@ describe("Ctrl-C and SIGTERM", () => {
       });
     }));
 
-  it("a second one leaves at once; the server cleans up by itself", () =>
+  it("a second signal ends the command at once, and the server cleans up by itself", () =>
     withDatabase(async (db) => {
       const command = await startSlow(db);
       command.send("SIGINT");
@@ -107,7 +107,7 @@ describe("Ctrl-C and SIGTERM", () => {
       expect(await appliedNames(db)).toEqual(["1_a"]);
     }));
 
-  it("while waiting for the migration lock", () =>
+  it("a signal cancels a command that waits for the migration lock", () =>
     withDatabase(async (db) => {
       const holder = await db.client();
       await holder.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK_ID]);
@@ -120,7 +120,7 @@ describe("Ctrl-C and SIGTERM", () => {
       expect(stderr).toContain("No migration was running; nothing is left partly applied.");
     }));
 
-  it("during a no-transaction migration: half-done, and the next run says so", () =>
+  it("a cancelled migration outside a transaction is partly applied, and the next run says so", () =>
     withDatabase(async (db) => {
       const project = writeProject({
         "1_a.sql": "CREATE TABLE a (id int);",
@@ -158,7 +158,7 @@ describe("Ctrl-C, which ends the children of the command as well", () => {
         process.kill(pid, "SIGINT");
       },
     ],
-  ])("cancels while the migrations are compiled (%s)", (_order, interrupt) =>
+  ])("Ctrl-C cancels a command while the migrations are compiled (%s)", (_order, interrupt) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": "export const up = () => {};" });
       // The program itself may have to be compiled first, by the true compiler.
@@ -176,7 +176,7 @@ describe("Ctrl-C, which ends the children of the command as well", () => {
     }),
   );
 
-  it("cancels while initdb makes the embedded database, and leaves nothing unfinished", () =>
+  it("Ctrl-C cancels a command while initdb makes the embedded database, and leaves nothing unfinished", () =>
     withProjects(1, async (project) => {
       addMigrations(project, { "1_a.sql": "SELECT 1;" });
       const folder = join(project, ".local-postgres");

@@ -27,24 +27,27 @@ describe("a version of Node that is not supported", () => {
     PROGRAMS.flatMap((program) =>
       ["14.21.3", "18.20.4", "20.10.0", "21.7.3"].map((version) => ({ program, version })),
     ),
-  )("is refused with one sentence ($program on $version)", ({ program, version }) => {
-    const preload = join(mkdtempSync(join(tmpdir(), "cdk-pg-migrate-test-")), "version.cjs");
-    const versions = `{ ...process.versions, node: "${version}" }`;
-    writeFileSync(
-      preload,
-      `Object.defineProperty(process, "versions", { value: ${versions} }); delete process.getBuiltinModule;`,
-    );
-    const ended = spawnSync(process.execPath, ["--require", preload, join(REPOSITORY, program), "status"], {
-      encoding: "utf8",
-    });
-    expect(ended.stderr).toBe(
-      `cdk-pg-migrate needs Node.js 20.19 or a later 20, or 22.12 or newer; this is ${version} (${process.execPath}).\n`,
-    );
-    expect(ended).toMatchObject({ stdout: "", status: 1 });
-  });
+  )(
+    "an unsupported version of Node is refused with one sentence ($program on $version)",
+    ({ program, version }) => {
+      const preload = join(mkdtempSync(join(tmpdir(), "cdk-pg-migrate-test-")), "version.cjs");
+      const versions = `{ ...process.versions, node: "${version}" }`;
+      writeFileSync(
+        preload,
+        `Object.defineProperty(process, "versions", { value: ${versions} }); delete process.getBuiltinModule;`,
+      );
+      const ended = spawnSync(process.execPath, ["--require", preload, join(REPOSITORY, program), "status"], {
+        encoding: "utf8",
+      });
+      expect(ended.stderr).toBe(
+        `cdk-pg-migrate needs Node.js 20.19 or a later 20, or 22.12 or newer; this is ${version} (${process.execPath}).\n`,
+      );
+      expect(ended).toMatchObject({ stdout: "", status: 1 });
+    },
+  );
 
   it.each([...PROGRAMS, "scripts/check-node.mjs", "lib/folder/safe-cache.mjs"])(
-    "can read the program's text, to come to that sentence (%s)",
+    "an unsupported version of Node can parse the program and print that sentence (%s)",
     async (program) => {
       const text = readFileSync(join(REPOSITORY, program), "utf8");
       const written = async (target: string) => (await transform(text, { format: "esm", target })).code;
@@ -71,7 +74,7 @@ function openCheckout() {
 }
 
 describe("a checkout with a node_modules that cannot hold compiled code", () => {
-  it("runs all the same, from a folder of this user only", () =>
+  it("a command runs all the same, from a folder that only this user may enter", () =>
     withDatabase(async (db) => {
       const { root, modules, temporary } = openCheckout();
       const env = { ...process.env, ...environmentOf(db.connection), TMPDIR: temporary };

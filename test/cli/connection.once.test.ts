@@ -69,7 +69,7 @@ beforeAll(() => {
 });
 
 describe("a connection that fails", () => {
-  it("refused: says how to start a database, and in CI does not", async () => {
+  it("the error of a refused connection says how to start a database, except in CI", async () => {
     const env = { ...SOMEBODY, DATABASE_PORT: "1" };
     const { stderr } = await expectFailure(env, "CONNECTION");
     expect(stderr).toContain("connection refused (some_user@127.0.0.1:1/some_database)");
@@ -77,7 +77,7 @@ describe("a connection that fails", () => {
     expect((await expectFailure({ ...env, CI: "1" }, "CONNECTION")).stderr).not.toContain("docker");
   });
 
-  it("wrong password", () =>
+  it("a wrong password fails with AUTH and names the setting", () =>
     withDatabase(async ({ connection }) => {
       const env = { ...environmentOf(connection), DATABASE_PASSWORD: PASSWORD };
       const { stderr } = await expectFailure(env, "AUTH");
@@ -85,12 +85,12 @@ describe("a connection that fails", () => {
       expect(stderr).toContain("DATABASE_PASSWORD");
     }));
 
-  it("unknown user", () =>
+  it("an unknown user fails with AUTH", () =>
     withDatabase(async ({ connection }) => {
       await expectFailure({ ...environmentOf(connection), DATABASE_USER: "nobody_here" }, "AUTH");
     }));
 
-  it("no password", () =>
+  it("a missing password fails with AUTH and names the setting", () =>
     withDatabase(async ({ connection }) => {
       const { host, port, user, database } = connection;
       const url = `postgres://${user}@${host}:${port}/${database}`;
@@ -100,19 +100,19 @@ describe("a connection that fails", () => {
       expect(stderr).toContain("DATABASE_PASSWORD");
     }));
 
-  it("missing database", () =>
+  it("a missing database fails with DATABASE_NOT_FOUND and its name", () =>
     withDatabase(async ({ connection }) => {
       const env = { ...environmentOf(connection), DATABASE_NAME: "not_there" };
       const { stderr } = await expectFailure(env, "DATABASE_NOT_FOUND");
       expect(stderr).toContain('database "not_there" does not exist');
     }));
 
-  it("TLS unavailable", () =>
+  it("a server without TLS fails with TLS_UNAVAILABLE where TLS is required", () =>
     withDatabase(async ({ connection }) => {
       await expectFailure({ ...environmentOf(connection), DATABASE_SSL: "verify-full" }, "TLS_UNAVAILABLE");
     }));
 
-  it("no network path", async () => {
+  it("a host without a network path is reported with its address", async () => {
     // A documentation address of IPv6, which nothing routes; where there is a route it is not answered in time.
     const env = { ...SOMEBODY, DATABASE_HOST: "2001:db8::1", DATABASE_PORT: "5432", DATABASE_SSL: "disable" };
     const { stderr } = await runCommand(PROJECT, ["status"], env);
@@ -120,13 +120,13 @@ describe("a connection that fails", () => {
     expect(stderr).not.toContain("Local (");
   });
 
-  it("a socket that is not there", async () => {
+  it("a missing socket is reported with its folder and port", async () => {
     const env = { ...SOMEBODY, DATABASE_HOST: "/nowhere", DATABASE_PORT: "5432" };
     const { stderr } = await expectFailure(env, "CONNECTION");
     expect(stderr).toContain("there is no socket of a server in /nowhere for port 5432");
   });
 
-  it("unresolvable host", async () => {
+  it("a host name that cannot be resolved is reported", async () => {
     const env = { ...SOMEBODY, DATABASE_HOST: "no-such-host.invalid", DATABASE_PORT: "5432" };
     const { stderr } = await expectFailure(env, "CONNECTION");
     expect(stderr).toContain('host name "no-such-host.invalid" cannot be resolved');
@@ -135,12 +135,12 @@ describe("a connection that fails", () => {
   it.each([
     [KEINE_VERSCHLUESSELUNG, "TLS_REQUIRED"],
     [ROLE_MAY_NOT_LOG_IN, "AUTH"],
-  ])("a refusal in the server's own language (%#)", async (refusal, code) => {
+  ])("a refusal in the server's own language gets the right code (%#)", async (refusal, code) => {
     const port = await listen((socket) => socket.once("data", () => socket.end(refusal)));
     await expectFailure({ ...SOMEBODY, DATABASE_PORT: port }, code);
   });
 
-  it("is refused as SERVER_UNSUPPORTED when the server is older than 14", () =>
+  it("a server older than 14 is refused with SERVER_UNSUPPORTED", () =>
     withDatabase(async ({ connection }) => {
       const port = await listenAsVersion("13", connection);
       const env = { ...environmentOf(connection), DATABASE_HOST: "127.0.0.1", DATABASE_PORT: port };
@@ -150,14 +150,14 @@ describe("a connection that fails", () => {
       expect(stderr).toContain("What to do: Upgrade the server");
     }));
 
-  it("something that is no Postgres", async () => {
+  it("a server that is not Postgres fails with CONNECTION", async () => {
     const port = await listen((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await expectFailure({ ...SOMEBODY, DATABASE_PORT: port }, "CONNECTION");
   });
 });
 
 describe("a server that is starting up", () => {
-  it("is waited for, and said so", () =>
+  it("a command waits for a server that is starting up, and says so", () =>
     withDatabase(async ({ connection }) => {
       let answers = 0;
       const port = await listen((socket) => {
@@ -172,7 +172,7 @@ describe("a server that is starting up", () => {
       expect(stdout).toContain("Applied 1 migration");
     }));
 
-  it("is not waited for once the user has had enough", async () => {
+  it("a command stops waiting when the user cancels", async () => {
     const port = await listen((socket) => socket.once("data", () => socket.end(STARTING_UP)));
     const command = startCommand(PROJECT, ["up"], { ...SOMEBODY, DATABASE_PORT: port });
     await until(() => command.output().includes("waiting for the server"), "the wait");
@@ -192,7 +192,7 @@ describe("TLS", () => {
     DATABASE_SSL: "verify-full",
   });
 
-  it("works with the right authority", async () => {
+  it("TLS works with the right certificate authority", async () => {
     required = await startTlsServer({ required: true });
     servers.push(required);
     addFiles(PROJECT, { "ca.pem": required.ca, "other.pem": required.otherCa });
@@ -203,20 +203,23 @@ describe("TLS", () => {
     expect([code, stdout]).toEqual([0, expect.stringContaining("1 pending")]);
   });
 
-  it("is required by the server", async () => {
+  it("a connection without TLS to a server that requires it fails with TLS_REQUIRED", async () => {
     const { stderr } = await expectFailure(environmentOf(required.plain), "TLS_REQUIRED");
     expect(stderr).toContain("DATABASE_SSL=verify-full");
   });
 
-  test.each(["other.pem", ""])("an authority that is not trusted (%p)", async (DATABASE_SSL_CA) => {
-    const { stderr } = await expectFailure(
-      { ...envOf(required.connection), DATABASE_SSL_CA },
-      "TLS_UNTRUSTED",
-    );
-    expect(stderr).toContain("Set DATABASE_SSL_CA");
-  });
+  test.each(["other.pem", ""])(
+    "a certificate authority that is not trusted is refused (%p)",
+    async (DATABASE_SSL_CA) => {
+      const { stderr } = await expectFailure(
+        { ...envOf(required.connection), DATABASE_SSL_CA },
+        "TLS_UNTRUSTED",
+      );
+      expect(stderr).toContain("Set DATABASE_SSL_CA");
+    },
+  );
 
-  it("a certificate for another host", async () => {
+  it("a certificate for another host is refused", async () => {
     elsewhere = await startTlsServer({ certifiedFor: "elsewhere.example" });
     servers.push(elsewhere);
     addFiles(PROJECT, { "elsewhere.pem": elsewhere.ca });
@@ -226,7 +229,7 @@ describe("TLS", () => {
   });
 });
 
-test("a server that never answers: given up after ten seconds", async () => {
+test("a command gives up after ten seconds on a server that never answers", async () => {
   const { code, stderr, port, milliseconds } = await unanswered;
   expect(code).toBe(1);
   expect(stderr).toContain(`no answer in time (some_user@127.0.0.1:${port}/some_database)`);

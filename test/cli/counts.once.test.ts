@@ -17,7 +17,7 @@ const withApplied = (test: (db: TestDatabase) => Promise<void>) =>
     await test(db);
   });
 
-describe("a count above what is applied", () => {
+describe("a count that is too large", () => {
   it.each([
     [
       "down",
@@ -27,7 +27,7 @@ describe("a count above what is applied", () => {
     ["down", "99", "Give a number that is not above it"],
     ["redo", "5", "Give a number that is not above it"],
     ["redo", "1795891676542", "Did you mean --to 1795891676542_c"],
-  ])("is refused as a usage error and undoes nothing: %s %s", (command, count, hint) =>
+  ])("a count that is too large is a usage error and undoes nothing: %s %s", (command, count, hint) =>
     withApplied(async (db) => {
       const { code, stderr } = await runCommand(PROJECT, [command, count], environmentOf(db.connection));
       expect({ code, stderr }).toEqual({
@@ -39,7 +39,7 @@ describe("a count above what is applied", () => {
     }),
   );
 
-  it("is refused by plan --down, dry runs and fakes too", () =>
+  it("plan --down, dry runs and --fake refuse a count that is too large too", () =>
     withApplied(async (db) => {
       for (const args of [
         ["plan", "--down", "4"],
@@ -62,7 +62,7 @@ it("up refuses a timestamp as a count and applies nothing", () =>
     expect(await db.query("SELECT to_regclass('pgmigrations') AS made")).toEqual([{ made: null }]);
   }));
 
-it("up takes a plain number above what is pending for all of it", () =>
+it("up applies everything pending if a plain number is larger", () =>
   withDatabase(async (db) => {
     expect((await runCommand(PROJECT, ["up", "99"], environmentOf(db.connection))).code).toBe(0);
     expect(await appliedNames(db)).toEqual(NAMES);

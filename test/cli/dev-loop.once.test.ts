@@ -10,9 +10,9 @@ const commands =
   (args: string) =>
     runCommand(project, args.split(" "), { ...environmentOf(db.connection), ...env });
 
-describe("who writes a migration", () => {
+describe("the loop of writing a migration", () => {
   it.each(["ts", "sql", "js"])(
-    "can apply the template, fill it in, and have it applied by redo (%s)",
+    "a developer can apply the template, fill it in, and apply it again with redo (%s)",
     (language) =>
       withDatabase(async (db) => {
         const project = writeProject({});
@@ -55,7 +55,7 @@ describe("who writes a migration", () => {
   const table = (column: string, down: string) =>
     `CREATE TABLE a (${column} int);\n-- Down Migration\nDROP TABLE ${down};`;
 
-  it("is told how many to redo where the edited one is not the last", () =>
+  it("a developer is told how many to redo if the edited migration is not the last", () =>
     withDatabase(async (db) => {
       const project = writeProject({
         "1_a.sql": table("i", "a"),
@@ -69,7 +69,7 @@ describe("who writes a migration", () => {
       expect(await db.query("SELECT n FROM a")).toEqual([]);
     }));
 
-  it("is asked which SQL to undo with, by redo too, where the database may be somebody else's", () =>
+  it("down and redo ask which SQL to undo with, where the database may be somebody else's", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.sql": table("i", "a") });
       const run = commands(db, project, { CI: "true" });
@@ -86,7 +86,7 @@ describe("who writes a migration", () => {
 });
 
 describe("a migration that does nothing", () => {
-  it("is mentioned by plan and up: no SQL to apply", () =>
+  it("plan and up mention that such a migration has no SQL to apply", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.sql": "", "2_b.ts": "export const up = () => {};" });
       const run = commands(db, project);
@@ -96,7 +96,7 @@ describe("a migration that does nothing", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("on the way down is mentioned when it is applied and when it is undone", () =>
+  it("up and down mention a migration whose down does nothing", () =>
     withDatabase(async (db) => {
       const project = writeProject({
         "1_a.ts":

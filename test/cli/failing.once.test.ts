@@ -23,7 +23,7 @@ function underlined(stderr: string): string {
 }
 
 describe("a statement that the server refuses", () => {
-  it("is shown with its place in the file, the SQLSTATE, what was kept and what remains", async () => {
+  it("the error shows the place in the file, the SQLSTATE, what was kept and what remains", async () => {
     const { code, stdout, stderr } = await up({
       "1_a.sql": "CREATE TABLE a (id int);",
       "2_b.sql": `-- Up Migration\n${"-- a comment\n".repeat(37)}CREATE TABLE b (\n\tid int,\n\tname nosuchtype\n);\n-- Down Migration\nDROP TABLE b;\n`,
@@ -59,11 +59,11 @@ Error SQL (SQLSTATE 42704) in 2_b
     ["Windows line ends", "SELECT 1;\r\nSELECT 2,\r\n wrong here"],
     ["a byte order mark", "\ufeffSELECT wrong here"],
     ["a very long line", `SELECT ${"1, ".repeat(5000)} wrong here`],
-  ])("has its caret in the right place after %s", async (_, sql) => {
+  ])("the caret is in the right place after %s", async (_, sql) => {
     expect(underlined((await up({ "1_a.sql": sql })).stderr)).toMatch(/^wrong here/);
   });
 
-  it("keeps the hint and the detail of the server", async () => {
+  it("the error keeps the hint and the detail of the server", async () => {
     const { stderr } = await up({
       "1_a.sql": "CREATE TABLE a (x int UNIQUE);\nINSERT INTO a VALUES (7), (7);",
     });
@@ -73,7 +73,7 @@ Error SQL (SQLSTATE 42704) in 2_b
     expect(other.stderr).toContain("What to do: No function matches");
   });
 
-  it("does not show a password", async () => {
+  it("the error does not show a password", async () => {
     const migrations = { "1_a.sql": "CREATE ROLE r PASSWORD 's3cret' NOSUCHOPTION;\nSELECT 'fine';" };
     for (const { stdout, stderr } of [await up(migrations), await up(migrations, ["--json"])]) {
       expect(stdout + stderr).toContain("CREATE ROLE r PASSWORD '********' NOSUCHOPTION");
@@ -81,7 +81,7 @@ Error SQL (SQLSTATE 42704) in 2_b
     }
   });
 
-  it("does not let the database write to the terminal: notices, values, names of objects, and the statement", async () => {
+  it("the database cannot write to the terminal by notices, values, names of objects, or the statement", async () => {
     const evil = "\x1b]52;c;aGk=\x07\x1b[2J\u202e";
     const migrations = {
       "1_a.sql": `DO $$ BEGIN RAISE NOTICE '${evil}'; END $$; CREATE TABLE "t${evil}" (x text UNIQUE);`,
@@ -95,7 +95,7 @@ Error SQL (SQLSTATE 42704) in 2_b
     expect(JSON.stringify(error)).toContain(JSON.stringify(evil).slice(1, -1));
   });
 
-  it("is in the JSON with all that is known", async () => {
+  it("the JSON has everything that is known of the error", async () => {
     const outcome = await up({ "1_a.sql": "SELECT 1;", "2_b.sql": "SELECT nosuch;" }, ["--json"]);
     expect(outcome.code).toBe(1);
     expect(jsonOf(outcome)).toMatchObject({
@@ -114,7 +114,7 @@ Error SQL (SQLSTATE 42704) in 2_b
 });
 
 describe("a migration in TypeScript that fails", () => {
-  it("by calling the builder wrongly in a folder named as the engine's own: the line of the call", () =>
+  it("a wrong call of the builder shows its line, even in a folder named as the engine's own", () =>
     withDatabase(async (db) => {
       const project = writeFolder({
         "lib/engine/1_a.ts": "export const up = (pgm) => {\n  pgm.createTable();\n};\n",
@@ -123,7 +123,7 @@ describe("a migration in TypeScript that fails", () => {
       expect(stderr).toContain("at lib/engine/1_a.ts:2:7");
     }));
 
-  it("by throwing: its message, file and line, in helpers too", async () => {
+  it("an exception shows its message, file and line, in helpers too", async () => {
     const { code, stderr } = await up({
       "1_a.ts":
         'import { helper } from "./helpers/helper.ts";\n\nexport function up(): void {\n  helper([]);\n}\n',
@@ -138,19 +138,19 @@ describe("a migration in TypeScript that fails", () => {
     expect(stderr).toContain("Nothing was run.");
   });
 
-  it("by calling the builder wrongly: the line of the call", async () => {
+  it("a wrong call of the builder shows the line of the call", async () => {
     const { stderr } = await up({ "1_a.ts": "export const up = (pgm) => {\n  pgm.createTable();\n};\n" });
     expect(stderr).toContain("at migrations/1_a.ts:2:7");
   });
 
-  it("by not compiling: file, line and column, and nothing was run", async () => {
+  it("a compile error shows file, line and column, and nothing has run", async () => {
     const { code, stderr } = await up({ "1_a.sql": "SELECT 1;", "2_b.ts": "export const up = (pgm => {\n" });
     expect(code).toBe(1);
     expect(stderr).toMatch(/does not compile: \S*migrations\/2_b\.ts:2:1: Unexpected end of file/);
     expect(stderr).not.toMatch(/^ {2}at /m);
   });
 
-  it("by throwing when it is loaded", async () => {
+  it("an exception while a migration is loaded is reported", async () => {
     const { code, stderr } = await up({
       "1_a.ts": "export const up = () => {};\nthrow new Error('at once');\n",
     });
@@ -160,14 +160,14 @@ describe("a migration in TypeScript that fails", () => {
   });
 });
 
-describe("a run the other way that fails", () => {
+describe("a failing down or redo", () => {
   const THREE = {
     "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
     "2_b.sql": "CREATE TABLE b ();\n-- Down Migration\nDROP TABLE nosuch;",
     "3_c.sql": "CREATE TABLE c ();\n-- Down Migration\nDROP TABLE c;",
   };
 
-  it("down: what is undone, what is still applied", () =>
+  it("a failing down says what is undone and what is still applied", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(THREE), environmentOf(db.connection)];
       await runCommand(project, ["up"], env);
@@ -179,7 +179,7 @@ describe("a run the other way that fails", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("redo: what is not applied for the moment", () =>
+  it("a failing redo says what is not applied for the moment", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(THREE), environmentOf(db.connection)];
       await runCommand(project, ["up"], env);

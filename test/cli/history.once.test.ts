@@ -32,7 +32,7 @@ async function listed(run: Run, ...args: string[]): Promise<string[]> {
 }
 
 describe("history", () => {
-  it("says of a new database that nothing is recorded", () =>
+  it("history of a new database says that nothing is recorded", () =>
     withProject(TWO, async (run) => {
       expect(await run("history")).toEqual({
         code: 0,
@@ -42,7 +42,7 @@ describe("history", () => {
       expect(await listed(run)).toEqual([]);
     }));
 
-  it("needs the database alone, not the folder of the migrations", () =>
+  it("history needs only the database, not the migrations folder", () =>
     withProject(TWO, async (run, project) => {
       await run("up");
       rmSync(join(project, "migrations"), { recursive: true });
@@ -50,7 +50,7 @@ describe("history", () => {
       expect((await run("status")).code).not.toBe(0);
     }));
 
-  it("shows newest first when, what, how it ended, and who did it", () =>
+  it("history shows when, what, how it ended, and who did it, newest first", () =>
     withProject(TWO, async (run) => {
       await run("up");
       const { code, stdout } = await run("history");
@@ -61,7 +61,7 @@ describe("history", () => {
       expect(third).toContain("1_a");
     }));
 
-  it("filters by migration, action, failure and number", () =>
+  it("history filters by migration, action, failure and number", () =>
     withProject({ ...TWO, "3_c.sql": "SELECT 1/0;" }, async (run) => {
       expect((await run("up")).code).toBe(1);
       await run("redo", "2");
@@ -81,7 +81,7 @@ describe("history", () => {
         expect([args, (await run("history", ...args)).code]).toEqual([args, 2]);
     }));
 
-  it("is newest first past the tenth row too", () =>
+  it("history stays newest first past the tenth row", () =>
     withProject({ "1_a.sql": TWO["1_a.sql"] }, async (run) => {
       for (let round = 0; round < 3; round++) {
         await run("up");
@@ -94,7 +94,7 @@ describe("history", () => {
 });
 
 describe("--batch", () => {
-  it("takes back what the last run applied, and nothing before it", () =>
+  it("down --batch undoes what the last run applied, and nothing before it", () =>
     withProject({ "1_a.sql": TWO["1_a.sql"] }, async (run, project, db) => {
       await run("up");
       addMigrations(project, { "2_b.sql": TWO["2_b.sql"], "3_c.sql": "-- Down Migration\nSELECT 3;" });
@@ -114,7 +114,7 @@ describe("--batch", () => {
 });
 
 describe("down without the file", () => {
-  it("runs the SQL stored when it was applied, and the plan says so", () =>
+  it("down runs the SQL stored when the migration was applied, and the plan says so", () =>
     withProject(TWO, async (run, project, db) => {
       await run("up");
       removeFiles(project, "migrations/2_b.sql");
@@ -128,7 +128,7 @@ describe("down without the file", () => {
       expect(await userTables(db)).toEqual(["a"]);
     }));
 
-  it("is refused when the file only has another name", () =>
+  it("down is refused if the file only has another name", () =>
     withProject(TWO, async (run, project, db) => {
       await run("up");
       removeFiles(project, "migrations/2_b.sql");
@@ -138,7 +138,7 @@ describe("down without the file", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("is refused when others may write the history; --fake executes nothing and may", () =>
+  it("down is refused when others may write the history, except with --fake, which runs no SQL", () =>
     withProject(TWO, async (run, project, db) => {
       await run("up");
       removeFiles(project, "migrations/2_b.sql");
@@ -156,7 +156,7 @@ describe("--from, where file and history disagree", () => {
   it.each([
     ["file", ["a", "from_file"]],
     ["history", ["a"]],
-  ])("%s decides; without it nothing is run", (from, tables) =>
+  ])("--from %s decides, and without it nothing is run", (from, tables) =>
     withProject(TWO, async (run, project, db) => {
       await run("up");
       addMigrations(project, { "2_b.sql": ON_FILE_ONLY });
@@ -176,7 +176,7 @@ describe("--from, where file and history disagree", () => {
     }),
   );
 
-  it("takes no other word", () =>
+  it("--from takes no other word", () =>
     withProject(TWO, async (run) => {
       expect((await run("down", "--from", "memory")).code).toBe(2);
     }));

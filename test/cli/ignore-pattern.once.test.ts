@@ -7,8 +7,8 @@ const FILES = {
   "template.ts": "not code",
 };
 
-describe("a file beside the migrations that is none", () => {
-  it("is refused without the advice to make it a migration", () =>
+describe("a file beside the migrations that is not a migration", () => {
+  it("the file is refused without the advice to make it a migration", () =>
     withDatabase(async (db) => {
       const { code, stderr } = await runCommand(writeProject(FILES), ["up"], environmentOf(db.connection));
       expect(code).toBe(1);
@@ -18,7 +18,7 @@ describe("a file beside the migrations that is none", () => {
     }));
 
   it.each([["status"], ["plan"], ["lint"], ["up"], ["history"], ["dump"], ["create add-b"]])(
-    "is left out by --ignore-pattern: %s",
+    "the file is left out by --ignore-pattern: %s",
     (command) =>
       withDatabase(async (db) => {
         const args = [...command.split(" "), "--ignore-pattern", "template.*", "--json"];
@@ -28,7 +28,7 @@ describe("a file beside the migrations that is none", () => {
       }),
   );
 
-  it("is refused by a pattern that is no regular expression", async () => {
+  it("an ignore pattern that is not a regular expression is refused", async () => {
     const { code, stderr } = await runCommand(
       writeProject(FILES),
       ["create", "b", "--ignore-pattern", "("],

@@ -39,7 +39,7 @@ async function recorded(db: TestDatabase): Promise<string | undefined> {
 const md5 = (text: string): string => createHash("md5").update(text).digest("hex");
 
 describe("a large SQL file", () => {
-  it("of 10 MB and 100,000 statements is applied and recorded in a heap of 300 MB", () =>
+  it("a file of 10 MB and 100,000 statements is applied and recorded in a heap of 300 MB", () =>
     withDatabase(async (db) => {
       const sql = `BEGIN;\n${CREATE}\n${inserts(100_000, 110)}COMMIT;`;
       expect(sql.length).toBeGreaterThan(10_000_000);
@@ -58,7 +58,7 @@ describe("a large SQL file", () => {
       `INSERT INTO big VALUES (0, '', '')${",\n(1, 'name', 'a note of some thirty characters')".repeat(650_000)};`,
     ],
   ])(
-    "of 30 MB needs at most seven times its size in memory, beside what a small one needs: %s",
+    "a file of 30 MB takes at most seven times its size in memory, on top of what a small file takes: %s",
     (_, statements) =>
       withDatabase(async (db) => {
         const small = await up(db, CREATE);

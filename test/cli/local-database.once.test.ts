@@ -26,7 +26,7 @@ function defaultAddressAnswers(): Promise<boolean> {
 }
 
 describe("db:start, db:stop and db:reset", () => {
-  it("start the project's server, keep its data, delete it", () =>
+  it("these commands start the project's server, keep its data, and delete it", () =>
     inProject(async (run) => {
       const started = await run("db:start");
       expect([started.code, started.stderr]).toEqual([0, ""]);
@@ -56,7 +56,7 @@ describe("db:start, db:stop and db:reset", () => {
       expect((await run("status", "--local")).stdout).toContain("pending  1_a");
     }));
 
-  it("start never prints the password", () =>
+  it("db:start never prints the password", () =>
     inProject(async (run) => {
       const outcome = await run("db:start", "--json");
       expect(outcome.stdout).not.toContain("assword");
@@ -64,7 +64,7 @@ describe("db:start, db:stop and db:reset", () => {
 });
 
 describe("db:psql", () => {
-  it("opens psql on the database of the other commands, or says that there is none", () =>
+  it("db:psql opens psql on the database of the other commands, or says that there is none", () =>
     inProject(async (run) => {
       await run("up", "--local");
       const { code, stdout, stderr } = await run(
@@ -85,8 +85,8 @@ describe("db:psql", () => {
     }));
 });
 
-describe("without any setting", () => {
-  it("the embedded database steps in when nothing listens on the default port, and says so first", () =>
+describe("a command without connection settings", () => {
+  it("a command uses the embedded database when nothing listens on the default port, and says so first", () =>
     inProject(async (run) => {
       const { code, stdout, stderr } = await run("up");
       if (await defaultAddressAnswers()) {
@@ -106,7 +106,7 @@ describe("without any setting", () => {
     [".env", {}, "DATABASE_PORT=1\n"],
     ["CI", { CI: "true" }, ""],
     ["production", { NODE_ENV: "production" }, ""],
-  ])("with %s it does not", (_, env, dotEnv) =>
+  ])("a command does not use the embedded database with %s", (_, env, dotEnv) =>
     withProjects(1, async (project = "") => {
       addMigrations(project, MIGRATIONS);
       if (dotEnv !== "") addFiles(project, { ".env": dotEnv });
@@ -121,7 +121,7 @@ describe("without any setting", () => {
     }),
   );
 
-  it("with --local it does, whatever is set", () =>
+  it("a command with --local uses the embedded database, whatever is set", () =>
     withProjects(1, async (project = "") => {
       addMigrations(project, MIGRATIONS);
       const env = { CI: "true", DATABASE_URL: "postgres://u:p@localhost:1/d", DATABASE_HOST: "h" };

@@ -30,7 +30,7 @@ const locks = async (db: TestDatabase): Promise<number> =>
     )
   ).length;
 
-describe("what a migration prints", () => {
+describe("the output of a migration", () => {
   const PRINTS = `console.log("printed"); console.info("told");
 process.stdout.write("written\\n"); console.error("complained"); console.table([1]);`;
 
@@ -39,7 +39,7 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
     ["plan", []],
     ["lint", []],
     ["verify", []],
-  ])("goes to stderr once while %s leaves stdout to one JSON object", (command) =>
+  ])("the output of a migration goes to stderr once, and %s leaves stdout to one JSON object", (command) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": up(PRINTS, 'console.log("loaded");') });
       const outcome = await runInOwnProcess(project, [command, "--json"], environmentOf(db.connection));
@@ -52,7 +52,7 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
   it.each([
     ["ends", 'process.stdout.end("the last words\\n");'],
     ["destroys", 'console.log("the last words"); process.stdout.destroy();'],
-  ])("leaves stdout open for the command's own JSON when it %s it", (_what, statements) =>
+  ])("the command's JSON still reaches stdout when a migration %s it", (_what, statements) =>
     withDatabase(async (db) => {
       const outcome = await runUp(db, up(statements), "--json");
       expect(outcome.code).toBe(0);
@@ -61,7 +61,7 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
     }),
   );
 
-  it("is shown once where the migration asks the database, and what it says of the answer too", () =>
+  it("the output of a migration that asks the database is shown once, and what it says of the answer too", () =>
     withDatabase(async (db) => {
       const text = up(
         `console.log("before"); const [row] = await pgm.db.select("SELECT 7 AS n"); console.log("answer " + row.n);`,
@@ -95,7 +95,7 @@ describe("a migration that ends the process", () => {
     ["by a way that is not for users", up("process.reallyExit(0);"), "process.reallyExit()"],
     ["by abort", up("process.abort();"), "process.abort()"],
     ["by a signal", up("process.kill(process.pid, 'SIGKILL');"), "process.kill()"],
-  ])("%s fails the run by name", (_what, text, call) =>
+  ])("a migration that ends the process %s fails the run and is named", (_what, text, call) =>
     withDatabase(async (db) => {
       const outcome = await runUp(db, text, "--json");
       expect(outcome.code).toBe(1);
@@ -114,7 +114,7 @@ describe("a migration that ends the process", () => {
   it.each([
     ["sets another exit code", "process.exitCode = 0;"],
     ["exits once more", "process.exit(0);"],
-  ])("cannot make a failed run look well: a listener of it %s", (_what, statement) =>
+  ])("a listener that %s cannot make a failed run succeed", (_what, statement) =>
     withDatabase(async (db) => {
       const text = up('throw new Error("no");', `process.on("exit", () => { ${statement} });`);
       expect(await runUp(db, text)).toMatchObject({ code: 1, stderr: expect.stringContaining("no") });
@@ -122,7 +122,7 @@ describe("a migration that ends the process", () => {
   );
 });
 
-describe("an error that nothing catches", () => {
+describe("an uncaught error", () => {
   const SLOW = 'pgm.sql("SELECT pg_sleep(0.5)");';
 
   it.each([
@@ -142,7 +142,7 @@ describe("an error that nothing catches", () => {
         'import { EventEmitter as E } from "node:events";',
       ),
     ],
-  ])("%s fails the run and names the migration", (_what, text) =>
+  ])("an uncaught error %s fails the run and names the migration", (_what, text) =>
     withDatabase(async (db) => {
       const outcome = await runUp(db, text, "--json");
       expect(outcome.code).toBe(1);
@@ -156,7 +156,7 @@ describe("an error that nothing catches", () => {
     }),
   );
 
-  it("is shown with its place in the file", () =>
+  it("an uncaught error is shown with its place in the file", () =>
     withDatabase(async (db) => {
       const { stderr } = await runUp(db, up('Promise.reject(new Error("lost"));'));
       expect(stderr).toContain(
@@ -166,12 +166,12 @@ describe("an error that nothing catches", () => {
     }));
 });
 
-describe("a command ends", () => {
+describe("the end of a command", () => {
   const LEFTOVERS = `setInterval(() => {}, 1000); net.createServer().listen(0);`;
   const NET = 'import net from "node:net";';
 
   it.each(["up", "plan", "lint", "verify", "down"])(
-    "%s, although a migration has left a timer and a server",
+    "the command %s ends although a migration has left a timer and a server",
     (command) =>
       withDatabase(async (db) => {
         const project = writeProject({ "1_a.ts": up(LEFTOVERS, `${NET} setInterval(() => {}, 1000);`) });
@@ -181,12 +181,12 @@ describe("a command ends", () => {
       }),
   );
 
-  it("after a failure, although a migration has left a timer", () =>
+  it("a failed command ends although a migration has left a timer", () =>
     withDatabase(async (db) => {
       expect((await runUp(db, up(`${LEFTOVERS} throw new Error("no");`, NET))).code).toBe(1);
     }));
 
-  it("only once a slow reader has taken all it has printed", () =>
+  it("a command ends only after a slow reader has taken all its output", () =>
     withDatabase(async (db) => {
       const sql = `-- ${"x".repeat(100)}\n`.repeat(20_000);
       const project = writeProject({ "1_a.sql": `${sql}SELECT 1;` });
@@ -203,7 +203,7 @@ describe("a command ends", () => {
     }));
 });
 
-describe("Ctrl-C ends a command", () => {
+describe("Ctrl-C during a migration that waits", () => {
   const WAITS = "await new Promise((done) => setTimeout(done, 30_000));";
 
   it.each([
@@ -213,7 +213,7 @@ describe("Ctrl-C ends a command", () => {
       up(`await pgm.db.query("SELECT 1"); console.error("reached"); ${WAITS}`),
     ],
     ["a file waits on a timer while it is loaded", up("", `console.error("reached"); ${WAITS}`)],
-  ])("at once while %s", (_what, text) =>
+  ])("Ctrl-C ends a command at once while %s", (_what, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text });
       const command = startCommand(project, ["up"], environmentOf(db.connection));
@@ -227,7 +227,7 @@ describe("Ctrl-C ends a command", () => {
   );
 });
 
-describe("the second signal ends a command in an endless loop of a migration", () => {
+describe("the second signal in an endless loop of a migration", () => {
   const LOOP = 'console.error("reached"); for (;;);';
 
   it.each([
@@ -235,7 +235,7 @@ describe("the second signal ends a command in an endless loop of a migration", (
     ["SIGTERM", "in up", up(LOOP)],
     ["SIGINT", "in up, after it has asked the database", up(`await pgm.db.query("SELECT 1"); ${LOOP}`)],
     ["SIGINT", "while the file is loaded", up("", LOOP)],
-  ] as const)("%s %s", (signal, _where, text) =>
+  ] as const)("the second signal, %s, ends a command that loops %s", (signal, _where, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text });
       const command = startCommand(project, ["up"], environmentOf(db.connection));
@@ -253,7 +253,7 @@ describe("the second signal ends a command in an endless loop of a migration", (
 });
 
 describe("a command that npm has started", () => {
-  it("is cancelled and rolled back when a signal ends npm", () =>
+  it("a signal that ends npm cancels the command and rolls it back", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.sql": "CREATE TABLE a (); SELECT pg_sleep(60);" });
       const root = fileURLToPath(new URL("../..", import.meta.url));

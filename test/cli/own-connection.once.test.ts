@@ -38,8 +38,8 @@ const MIGRATED = `CREATE TABLE pgmigrations (id serial PRIMARY KEY, name varchar
 
 const rowsOf = async (db: TestDatabase) => (await db.query("SELECT FROM users")).length;
 
-describe("a database whose migrations open connections of their own", () => {
-  it("is adopted by up with all its rows, and no function of an applied migration is called [G25]", () =>
+describe("a database with migrations that open their own connections", () => {
+  it("up adopts the database with all its rows and calls no function of an applied migration [G25]", () =>
     withDatabase(async (db) => {
       await db.query(MIGRATED);
       const project = writeProject({ "1_users.ts": ownClient(db) });
@@ -51,7 +51,7 @@ describe("a database whose migrations open connections of their own", () => {
       expect(await rowsOf(db)).toBe(3);
     }));
 
-  it("is declared by baseline with all its rows, and repaired after an edit [G25]", () =>
+  it("baseline declares the database with all its rows, and repair accepts an edit [G25]", () =>
     withDatabase(async (db) => {
       await db.query(`${MIGRATED}; DROP TABLE pgmigrations`);
       const project = writeProject({ "1_users.ts": ownClient(db) });
@@ -64,7 +64,7 @@ describe("a database whose migrations open connections of their own", () => {
       expect(await rowsOf(db)).toBe(3);
     }));
 
-  it("refuses to apply such a migration, and names it with file and line before anything runs", () =>
+  it("up refuses such a migration, and names it with file and line before anything runs", () =>
     withDatabase(async (db) => {
       const project = writeProject({
         "1_a.sql": "CREATE TABLE a ();",
@@ -81,7 +81,7 @@ describe("a database whose migrations open connections of their own", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("undoes nothing when down would open one, and says so", () =>
+  it("down undoes nothing when it would open a connection, and says so", () =>
     withDatabase(async (db) => {
       await db.query(MIGRATED);
       const project = writeProject({ "1_users.ts": ownClient(db) });
@@ -94,7 +94,7 @@ describe("a database whose migrations open connections of their own", () => {
       expect(await appliedNames(db)).toEqual(["1_users"]);
     }));
 
-  it("applies one whose down alone opens one, and records that undoing needs the file", () =>
+  it("up applies a migration whose down alone opens a connection, and records that undoing needs the file", () =>
     withDatabase(async (db) => {
       const text = ownClient(db)
         .replace(/await query\("CREATE.*/, "")
@@ -218,7 +218,7 @@ export const down = false;`,
   }));
 
 describe("a function that is built", () => {
-  it.each(WAYS)("cannot reach the outside by %s", (_what, text) =>
+  it.each(WAYS)("the function of a migration cannot reach the outside by %s", (_what, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text(db.connection.port) });
       const outcome: Outcome = await runInOwnProcess(project, ["up", "--json"], environmentOf(db.connection));

@@ -43,16 +43,16 @@ describe("a process that listens in place of the server", () => {
     }
   }
 
-  it.each(tricks)("does not get the password by asking for %s, without TLS", (trick, code) =>
+  it.each(tricks)("the process does not get the password by asking for %s, without TLS", (trick, code) =>
     expectSecret(trick, ["status"], { DATABASE_HOST: "127.0.0.1", DATABASE_SSL: "disable" }, code),
   );
 
   it.each([["up"], ["history"], ["dump"], ["verify"], ["db:psql"]])(
-    "does not get the password on a loopback address from %s",
+    "the process does not get the password on a loopback address from %s",
     (...args) => expectSecret("clear text", args, { DATABASE_HOST: "localhost" }, "TLS_REQUIRED"),
   );
 
-  it("does not get the password of a shadow database", async () => {
+  it("the process does not get the password of a shadow database", async () => {
     const { port, received } = await listenForPassword("clear text");
     const env = { SHADOW_DATABASE_URL: `postgres://u:${PASSWORD}@127.0.0.1:${port}/d`, ...SOMEBODY };
     const { code, stderr } = await runCommand(PROJECT, ["verify"], env);
@@ -62,7 +62,7 @@ describe("a process that listens in place of the server", () => {
 });
 
 describe("psql", () => {
-  it("is told to refuse the same, should something else listen by the time it connects", async () => {
+  it("psql is told to refuse the same if another process listens by the time it connects", async () => {
     const server = await startTlsServer();
     servers.push(server);
     addFiles(PROJECT, { "bin/psql": '#!/bin/sh\necho "$PGREQUIREAUTH"\n' });
@@ -74,7 +74,7 @@ describe("psql", () => {
 });
 
 describe("a server that asks for the password in clear text", () => {
-  it("gets it over verified TLS, and only so", async () => {
+  it("the server gets it over verified TLS, and only so", async () => {
     const server = await startTlsServer({ method: "password" });
     servers.push(server);
     addFiles(PROJECT, { "ca.pem": server.ca });

@@ -12,7 +12,7 @@ const TWO = {
 };
 
 describe("plan", () => {
-  it("prints what can be run as it is, with everything else in comments or on stderr", () =>
+  it("plan prints SQL that can be run, with everything else in comments or on stderr", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       const { code, stdout, stderr } = await runCommand(project, ["plan"], env);
@@ -24,7 +24,7 @@ describe("plan", () => {
       expect(await userTables(db)).toEqual(["a", "b"]);
     }));
 
-  it("is the same as up --dry-run and down --dry-run", () =>
+  it("plan prints the same as up --dry-run and down --dry-run", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       const plan = await runCommand(project, ["plan", "1"], env);
@@ -37,7 +37,7 @@ describe("plan", () => {
       expect((await runCommand(project, ["plan"], env)).stdout).toBe("-- Nothing to do: no SQL would run.\n");
     }));
 
-  it("is highlighted on a terminal, and not with NO_COLOR", () =>
+  it("plan is highlighted on a terminal, and not with NO_COLOR", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), { ...environmentOf(db.connection), TERM: "xterm" }];
       const args = ["-qec", `"${process.execPath}" "${COMMAND}" plan`, "/dev/null"];
@@ -49,7 +49,7 @@ describe("plan", () => {
       expect(plain.stdout.replaceAll("\x1b[2K", "")).not.toContain("\x1b");
     }));
 
-  it("exits 1 when the run would be refused, and says why on stderr", () =>
+  it("plan exits with 1 when the run would be refused, and says why on stderr", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       await runCommand(project, ["up", "--fake"], env);
@@ -62,7 +62,7 @@ describe("plan", () => {
       expect([json.code, jsonOf(json)]).toMatchObject([1, { ok: false, refusals: [{ code: "ORDER" }] }]);
     }));
 
-  it("masks passwords", () =>
+  it("plan masks passwords", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.sql": "CREATE ROLE r PASSWORD 's3cret';" });
       for (const args of [["plan"], ["plan", "--json"]]) {
@@ -81,7 +81,7 @@ describe("create", () => {
     [["-j", "mjs"], "mjs"],
     [["-j", "cjs"], "cjs"],
     [["-j", "mts"], "mts"],
-  ])("%p writes a .%s file that loads, runs and can be undone as it is", (flags, extension) =>
+  ])("create with %p writes a .%s file that loads, runs and can be undone unchanged", (flags, extension) =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject({}), environmentOf(db.connection)];
       const { code, stdout } = await runCommand(project, ["create", "add-user", "table", ...flags]);
@@ -100,7 +100,7 @@ describe("create", () => {
     }),
   );
 
-  it("never writes one that is older than the newest, and --json names it", async () => {
+  it("create never numbers a file below the newest, and --json names it", async () => {
     const project = writeProject({ "9999999999999_future.sql": "SELECT 1;" });
     const outcome = await runCommand(project, ["create", "next", "--sql", "--json"]);
     expect(jsonOf(outcome)).toEqual({
@@ -115,7 +115,7 @@ describe("create", () => {
   });
 
   test.each(["../x", "a/b", "x.ts", "x.down", "...", "a:b", " ", "x".repeat(300)])(
-    "refuses %p",
+    "create refuses the name %p",
     async (name) => {
       const project = writeProject({ "1_a.sql": "SELECT 1;" });
       const { code, stderr } = await runCommand(project, ["create", "--", name]);

@@ -5,7 +5,7 @@ import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { environmentOf, runCommand, writeProject } from "./command.ts";
 
-it("asks git for the revision once in a run that writes, and not at all in others", () =>
+it("a run that writes asks git for the revision once, and other runs do not ask", () =>
   withDatabase(async (db) => {
     const project = writeProject({ "1_a.sql": "SELECT 1;" });
     const bin = writeFolder({

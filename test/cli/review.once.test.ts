@@ -19,7 +19,7 @@ function withProject(test: (run: Run, project: string, db: TestDatabase) => Prom
 }
 
 describe("lint", () => {
-  it("passes what is fine, fails what is not, and annotates for GitHub", () =>
+  it("lint accepts good migrations, fails bad ones, and annotates for GitHub", () =>
     withProject(async (run, project) => {
       expect(await run("lint")).toMatchObject({ code: 0 });
       await run("up");
@@ -36,7 +36,7 @@ describe("lint", () => {
 });
 
 describe("lint of a change of type", () => {
-  it("asks the database for the type that the column has", () =>
+  it("lint asks the database for the current type of the column", () =>
     withProject(async (run, project, db) => {
       await run("up");
       await db.query("ALTER TABLE a ADD COLUMN x varchar(50)");
@@ -51,7 +51,7 @@ describe("lint of a change of type", () => {
 });
 
 describe("verify", () => {
-  it("tells what a careless down leaves behind, and drops its scratch database", () =>
+  it("verify reports what a careless down leaves behind, and drops its scratch database", () =>
     withProject(async (run, project, db) => {
       expect(await run("verify")).toMatchObject({ code: 0 });
       addMigrations(project, CARELESS);
@@ -66,7 +66,7 @@ describe("verify", () => {
 });
 
 describe("dump of a file", () => {
-  it("replaces only what dump has written, unless forced", () =>
+  it("dump replaces only files that it has written, unless forced", () =>
     withProject(async (run, project) => {
       await run("up");
       const file = join(project, "schema.sql");
@@ -80,7 +80,7 @@ describe("dump of a file", () => {
       expect(readdirSync(project).filter((name) => name.includes(".tmp"))).toEqual([]);
     }));
 
-  it("says what the machine refuses in the words of a user, and leaves nothing behind", () =>
+  it("dump explains a file that cannot be written, and leaves nothing behind", () =>
     withProject(async (run, project) => {
       await run("up");
       for (const [output, words] of [
@@ -100,7 +100,7 @@ describe("dump of a file", () => {
       expect(readdirSync(project).filter((name) => name.includes("schema"))).toEqual([]);
     }));
 
-  it("prints to the standard output, and names what is pending", () =>
+  it("dump to the standard output names what is pending", () =>
     withProject(async (run, project) => {
       await run("up");
       addMigrations(project, CARELESS);
@@ -116,7 +116,7 @@ describe("dump of a file", () => {
       expect(jsonOf(await run("dump", "--check", "--json"))).toMatchObject({ ok: true, pending: ["2_b"] });
     }));
 
-  it("--check says that there is no file, and its JSON agrees with the exit code", () =>
+  it("dump --check says that there is no file, and its JSON agrees with the exit code", () =>
     withProject(async (run, project) => {
       await run("up");
       const { code, stdout } = await run("dump", "--check");
@@ -131,7 +131,7 @@ describe("dump of a file", () => {
 });
 
 describe("dump", () => {
-  it("writes the schema; --check notices that it is no longer that", () =>
+  it("dump writes the schema, and --check notices a difference", () =>
     withProject(async (run, project) => {
       await run("up");
       expect(await run("dump", "--check")).toMatchObject({ code: 1 });
@@ -146,7 +146,7 @@ describe("dump", () => {
 });
 
 describe("dump of a diagram", () => {
-  it("writes Mermaid that marks keys and quotes names, alone or as a Markdown page", () =>
+  it("dump writes Mermaid that marks keys and quotes names, alone or as a Markdown page", () =>
     withProject(async (run, project, db) => {
       await run("up");
       await db.query(`CREATE SCHEMA shop; CREATE TABLE shop."two words" (id bigint PRIMARY KEY, "<b>" timestamptz NOT NULL);

@@ -11,7 +11,7 @@ const TWO = {
 const undated = (text: string) => text.replace(/\b\d+ ms/g, "<time>");
 
 describe("a run", () => {
-  it("says which database it works on, what it did, where that leaves it, and what comes next", () =>
+  it("a run says which database it works on, what it did, the resulting state, and what comes next", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       const { host, port, user } = db.connection;
@@ -42,7 +42,7 @@ describe("a run", () => {
       expect(await run("down", "--fake")).toContain("Took 1 migration off the record; no SQL was run.\n");
     }));
 
-  it("is one JSON object on stdout with --json, and progress on stderr", () =>
+  it("a run with --json prints one object on stdout and progress on stderr", () =>
     withDatabase(async (db) => {
       const [project, env] = [writeProject(TWO), environmentOf(db.connection)];
       const outcome = await runCommand(project, ["up", "--json"], env);
@@ -61,7 +61,7 @@ describe("a run", () => {
       expect(outcome.stderr).toContain("✓ [1/2] applied 1_a");
     }));
 
-  it("finishes although the reader of its output has gone away", () =>
+  it("a run finishes although the reader of its output has gone away", () =>
     withDatabase(async (db) => {
       const command = 'set -o pipefail; "$0" "$1" up 2>&1 | true';
       const env = environmentOf(db.connection);
@@ -75,7 +75,7 @@ describe("a run", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("shows a live line, colours and the server's notices on a terminal", () =>
+  it("a run on a terminal shows a live line, colours and the server's notices", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.sql": "DO $$ BEGIN RAISE NOTICE 'half of it'; END $$;" });
       const command = `"${process.execPath}" "${COMMAND}" up`;

@@ -22,7 +22,7 @@ it("PG* variables are not read, and a note says so", () =>
     expect([settled.code, settled.stdout.includes("Note:")]).toEqual([0, false]);
   }));
 
-it(".env is read, and the environment wins over it", () =>
+it(".env is read, and the environment takes precedence", () =>
   withDatabase(async ({ connection }) => {
     const project = writeProject({ "1_a.sql": "SELECT 1" });
     const lines = Object.entries({ ...environmentOf(connection), DATABASE_NAME: "not_there" });
@@ -32,7 +32,7 @@ it(".env is read, and the environment wins over it", () =>
     expect(code).toBe(0);
   }));
 
-it("the URL and parts together are a usage error without the password", async () => {
+it("a URL together with parts is a usage error without the password", async () => {
   const env = { DATABASE_HOST: "127.0.0.1", DATABASE_URL: `postgres://u:${PASSWORD}@127.0.0.1/d` };
   const { code, stderr } = await runCommand(PROJECT, ["status"], env);
   expect(code).toBe(2);

@@ -36,7 +36,7 @@ async function newest(run: Run, action: string): Promise<unknown> {
 }
 
 describe("repair", () => {
-  it("accepts what `up` has refused and shown, and records why", () =>
+  it("repair accepts what `up` has refused and shown, and records why", () =>
     withProject(TWO, async (run, project) => {
       await run("up");
       addMigrations(project, { "1_a.sql": A_CHANGED });
@@ -65,7 +65,7 @@ describe("repair", () => {
       );
     }));
 
-  it("accepts only what is named, and refuses what is not changed", () =>
+  it("repair accepts only the named migrations, and refuses those that are not changed", () =>
     withProject(TWO, async (run, project) => {
       await run("up");
       addMigrations(project, { "1_a.sql": A_CHANGED, "2_b.sql": "CREATE TABLE c ();" });
@@ -98,7 +98,7 @@ describe("resolve", () => {
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("Error PARTIAL in 2_half")]);
   };
 
-  it("--retry goes on after the last finished statement", () =>
+  it("resolve --retry goes on after the last finished statement", () =>
     withProject(HALF, async (run, _project, db) => {
       await stop(run);
       const tooEarly = await run("resolve", "2_half", "--retry");
@@ -112,7 +112,7 @@ describe("resolve", () => {
       expect(await appliedNames(db)).toEqual(["1_t", "2_half", "3_next"]);
     }));
 
-  it("--retry records why, as the other outcomes do", () =>
+  it("resolve --retry records why, as the other outcomes do", () =>
     withProject(HALF, async (run, _project, db) => {
       await stop(run);
       await db.query("DELETE FROM t WHERE ctid = '(0,1)'");
@@ -120,7 +120,7 @@ describe("resolve", () => {
       expect((await run("history", "--migration", "2_half")).stdout).toContain("a double was deleted");
     }));
 
-  it("--applied takes what was finished by hand as applied", () =>
+  it("resolve --applied takes what was finished by hand as applied", () =>
     withProject(HALF, async (run, _project, db) => {
       await stop(run);
       const { code, stdout } = await run("resolve", "2_half", "--applied", "--note", "by hand");
@@ -131,7 +131,7 @@ describe("resolve", () => {
       expect(await userTables(db)).toEqual(["half", "next", "t"]);
     }));
 
-  it("--reverted makes it pending again", () =>
+  it("resolve --reverted makes the migration pending again", () =>
     withProject(HALF, async (run, project, db) => {
       await stop(run);
       await db.query("DROP TABLE half");
@@ -148,7 +148,7 @@ describe("resolve", () => {
       expect(await appliedNames(db)).toEqual(["1_t", "2_half", "3_next"]);
     }));
 
-  it("wants one outcome and a migration that stopped part-way, or does nothing", () =>
+  it("resolve needs one outcome and a migration that stopped part-way, or does nothing", () =>
     withProject(HALF, async (run) => {
       await stop(run);
       const table: [args: string[], said: string][] = [
@@ -172,7 +172,7 @@ describe("resolve", () => {
 });
 
 describe("baseline", () => {
-  it("makes an existing database a managed one, and runs no SQL", () =>
+  it("baseline makes an existing database a managed one, and runs no SQL", () =>
     withProject(TWO, async (run, _project, db) => {
       await db.query("CREATE TABLE a (id int)");
       const refused = await run("up");
@@ -190,7 +190,7 @@ describe("baseline", () => {
       expect(await userTables(db)).toEqual([]);
     }));
 
-  it("without --to counts nothing as applied, and is refused where something is", () =>
+  it("baseline without --to counts nothing as applied, and is refused where something is", () =>
     withProject(TWO, async (run, _project, db) => {
       await db.query("CREATE TABLE other ()");
       expect(jsonOf(await run("baseline", "--json"))).toEqual({

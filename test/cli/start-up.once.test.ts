@@ -25,7 +25,7 @@ async function loadedBy(db: TestDatabase, project: string, command: string): Pro
   return [...new Set(loaded.includes("internal/deps/undici") ? [...names, "undici"] : names)].sort();
 }
 
-it("a command that has nothing to build loads no package beside its own file: no compiler, no node-pg-migrate", () =>
+it("a command without migrations to build loads no package beside its own file: no compiler, no node-pg-migrate", () =>
   withDatabase(async (db) => {
     const project = writeProject({
       "1_a.ts": "export const up = (pgm) => {\n  pgm.sql('SELECT 1');\n};\n",

@@ -24,7 +24,7 @@ async function migrate(db: TestDatabase, project: string, ...args: string[]) {
 const undated = (text: string) => text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "<time>");
 
 describe("status", () => {
-  it("shows which database, every migration, a summary and what comes next", () =>
+  it("status shows the database, every migration, a summary and what comes next", () =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);
       await migrate(db, project, "2");
@@ -45,7 +45,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
     ["status", 0],
     ["plan", 1],
     ["up", 1],
-  ])("names a schema that does not exist, and how to have it made: %s", (command, code) =>
+  ])("the error names a schema that does not exist, and how to create it: %s", (command, code) =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);
       await migrate(db, project);
@@ -61,7 +61,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
     }),
   );
 
-  it("says that a run is under way, and by whom", () =>
+  it("status shows a run under way, and who runs it", () =>
     withDatabase(async (db) => {
       const holder = await db.client();
       await holder.query("SELECT pg_advisory_lock(7241865325823964)");
@@ -73,7 +73,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       expect(json).toMatchObject({ running: { application: "test", migration: null } });
     }));
 
-  it("--check exits 3 when there is work, 0 when there is none", () =>
+  it("status --check exits with 3 if something is pending, and with 0 if nothing is", () =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);
       expect((await statusOf(db, project, "--check")).code).toBe(3);
@@ -86,7 +86,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       expect([ahead.code, ahead.stdout]).toEqual([0, expect.stringContaining("ahead    3_c")]);
     }));
 
-  it("says what to do about changed, missing and overtaken migrations, and that up refuses", () =>
+  it("status advises on changed, missing and overtaken migrations, and says that up refuses", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "0_z.sql": "SELECT 0;", ...THREE });
       await migrate(db, project);
@@ -109,7 +109,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       expect((await migrate(db, project)).code).toBe(1);
     }));
 
-  it("greets who has no migration yet, and who has no folder", () =>
+  it("status gives the first steps without a migration or a folder", () =>
     withDatabase(async (db) => {
       const empty = await statusOf(db, writeProject({ "notes.md": "x" }));
       expect([empty.code, empty.stdout]).toEqual([
@@ -125,7 +125,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       expect([up.code, up.stdout]).toEqual([0, expect.stringContaining("there are no migrations yet")]);
     }));
 
-  it("is one JSON object with --json", () =>
+  it("status with --json prints one object", () =>
     withDatabase(async (db) => {
       const project = writeProject(THREE);
       await migrate(db, project, "1");
@@ -137,7 +137,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       });
     }));
 
-  it("of 5,000 migrations shows what matters, and everything when asked", () =>
+  it("status of 5,000 migrations shows what matters, and everything when asked", () =>
     withDatabase(async (db) => {
       const names = Array.from({ length: 5000 }, (_, index) => `${10_000 + index}_m`);
       const project = writeProject(Object.fromEntries(names.map((name) => [`${name}.sql`, "SELECT 1;"])));
@@ -153,7 +153,7 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       expect((await statusOf(db, project, "--all")).stdout.match(/_m\b/g)).toHaveLength(5001);
     }));
 
-  it("on a terminal of 40 columns keeps the state in sight and wraps no date", () =>
+  it("status on a terminal of 40 columns keeps the state visible and wraps no date", () =>
     withDatabase(async (db) => {
       const project = writeProject({ "1707000000000_create-tables.sql": "SELECT 1;" });
       await migrate(db, project);

@@ -7,20 +7,23 @@ const PROJECT = writeProject({ "1_a.sql": "SELECT 1" });
 const NOWHERE = { DATABASE_HOST: "127.0.0.1", DATABASE_PORT: "1" };
 
 describe("--help", () => {
-  test.each(CLI_COMMANDS.map(({ name }) => name))("of %s goes to stdout and exits 0", async (command) => {
-    const { code, stdout, stderr } = await runCommand(PROJECT, [command, "--help"]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain(`Usage: cdk-pg-migrate ${command}`);
-    expect(stdout).toContain("--help");
-  });
+  test.each(CLI_COMMANDS.map(({ name }) => name))(
+    "the help of %s goes to stdout, and the command exits with 0",
+    async (command) => {
+      const { code, stdout, stderr } = await runCommand(PROJECT, [command, "--help"]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`Usage: cdk-pg-migrate ${command}`);
+      expect(stdout).toContain("--help");
+    },
+  );
 
-  it("lists every command", async () => {
+  it("the help lists every command", async () => {
     const { code, stdout } = await runCommand(PROJECT, ["--help"]);
     expect(code).toBe(0);
     for (const { name } of CLI_COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
   });
 
-  it("is what no command at all leads to, as a usage error", async () => {
+  it("no command at all is a usage error that shows the help", async () => {
     const { code, stdout, stderr } = await runCommand(PROJECT, []);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("Usage:");
@@ -50,20 +53,23 @@ describe("a usage error", () => {
     ["a language that is none", ["create", "x", "-j", "cts"], /ts, js, mjs/],
     ["a missing folder", ["status", "-m", "nowhere"], /migrations folder not found/],
     ["a bad port", ["status"], /DATABASE_PORT must be/],
-  ])("%s: exit 2, on stderr; with --json also one object on stdout", async (_, args, message) => {
-    const env = { DATABASE_PORT: "x" };
-    const { code, stdout, stderr } = await runCommand(PROJECT, args, env);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr).toMatch(message);
-    const inJson = await runCommand(PROJECT, [...args, "--json"], env);
-    expect(inJson.code).toBe(2);
-    if (args[0] !== "frobnicate" && args[0] !== "stauts") {
-      expect(jsonOf(inJson)).toMatchObject({ ok: false, error: { code: "USAGE" } });
-      expect(inJson.stdout).toMatch(message);
-    }
-  });
+  ])(
+    "the command exits with 2 and writes to stderr, and with --json also one object to stdout: %s",
+    async (_, args, message) => {
+      const env = { DATABASE_PORT: "x" };
+      const { code, stdout, stderr } = await runCommand(PROJECT, args, env);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(message);
+      const inJson = await runCommand(PROJECT, [...args, "--json"], env);
+      expect(inJson.code).toBe(2);
+      if (args[0] !== "frobnicate" && args[0] !== "stauts") {
+        expect(jsonOf(inJson)).toMatchObject({ ok: false, error: { code: "USAGE" } });
+        expect(inJson.stdout).toMatch(message);
+      }
+    },
+  );
 
-  it("is one JSON object for an unknown command too", async () => {
+  it("an unknown command with --json prints one object too", async () => {
     expect(jsonOf(await runCommand(PROJECT, ["frobnicate", "--json"]))).toMatchObject({
       ok: false,
       error: { code: "USAGE" },
@@ -71,7 +77,7 @@ describe("a usage error", () => {
   });
 });
 
-describe("flags that npm took for itself", () => {
+describe("flags that npm did not pass on", () => {
   test.each<[string, string[], Record<string, string>]>([
     ["--dry-run", ["up"], { npm_config_dry_run: "true" }],
     ["--to", ["down"], { npm_config_token_description: "1_a" }],
@@ -83,15 +89,18 @@ describe("flags that npm took for itself", () => {
     ["--json", ["create", "x", "sql"], { npm_config_json: "true" }],
     ["--json", ["up"], { npm_config_json: "true" }],
     ["--all", ["status"], { npm_config_all: "true" }],
-  ])("%s is refused: nothing must run without it", async (flag, args, config) => {
-    const env = { ...NOWHERE, ...config, npm_lifecycle_event: `migrate:${args[0]}` };
-    const { code, stderr } = await runCommand(PROJECT, args, env);
-    expect(code).toBe(2);
-    expect(stderr).toContain(`npm took ${flag} for itself`);
-    expect(stderr).toContain(`npm run migrate:${args[0]} -- ${flag}`);
-  });
+  ])(
+    "the flag %s that npm took is refused, because nothing must run without it",
+    async (flag, args, config) => {
+      const env = { ...NOWHERE, ...config, npm_lifecycle_event: `migrate:${args[0]}` };
+      const { code, stderr } = await runCommand(PROJECT, args, env);
+      expect(code).toBe(2);
+      expect(stderr).toContain(`npm took ${flag} for itself`);
+      expect(stderr).toContain(`npm run migrate:${args[0]} -- ${flag}`);
+    },
+  );
 
-  it("are no concern where the flag has arrived, or another script was started", async () => {
+  it("a flag that has arrived, or belongs to another script, is not refused", async () => {
     const config = { ...NOWHERE, npm_config_dry_run: "true" };
     const arrived = await runCommand(PROJECT, ["up", "--dry-run"], {
       ...config,
@@ -103,7 +112,7 @@ describe("flags that npm took for itself", () => {
 });
 
 if (existsSync("/dev/full")) {
-  it("fails when its output cannot be written, as on a full disk", async () => {
+  it("a command fails when its output cannot be written, as on a full disk", async () => {
     const command = `"$0" "$1" --help > /dev/full`;
     const { code, stderr } = await startProgram(PROJECT, "sh", ["-c", command, process.execPath, COMMAND])
       .ended;
@@ -114,7 +123,7 @@ if (existsSync("/dev/full")) {
   });
 }
 
-it("survives a reader that goes away, on both outputs", async () => {
+it("a command survives a reader that goes away, on both outputs", async () => {
   const command = `"$0" "$1" --help 2>&1 | head -1; exit "\${PIPESTATUS[0]}"`;
   const { code, stdout } = await startProgram(PROJECT, "bash", ["-c", command, process.execPath, COMMAND])
     .ended;

@@ -19,7 +19,7 @@ function urlOf({ connection }: TestDatabase, host = connection.host): string {
 }
 
 describe("--url and --env-file", () => {
-  it("choose the database, and the first line says so without the password", () =>
+  it("--url and --env-file choose the database, and the first line names it without the password", () =>
     withDatabase(async (db) => {
       const project = writeProject(FILES);
       const elsewhere = { DATABASE_URL: "postgres://nobody@127.0.0.1:1/nowhere" };
@@ -39,7 +39,7 @@ describe("--url and --env-file", () => {
     [["--env-file", "no.env"], "the file no.env cannot be read (ENOENT)"],
     [["--local", "--url", "postgres://h/d"], "option '--local' cannot be used with option '--url <url>'"],
     [["--wait", "soon"], "It must be a number of seconds"],
-  ])("%j is refused with its reason", async (flags, message) => {
+  ])("the flags %j are refused with their reason", async (flags, message) => {
     const outcome = await runCommand(writeProject(FILES), ["status", ...flags], {});
     expect(outcome).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
   });
@@ -54,13 +54,13 @@ describe("--url and --env-file", () => {
 });
 
 describe("a command that takes something away from a database on another machine", () => {
-  it.each([["down"], ["redo"], ["up", "--fake"], ["down", "--fake"]])(
-    "%s %s needs --yes where nobody can be asked",
-    (...args) =>
+  it.each(["down", "redo", "up --fake", "down --fake"])(
+    "the command %s needs --yes where nobody can be asked",
+    (line) =>
       withDatabase(async (db) => {
         const project = writeProject(FILES);
         await runCommand(project, ["up", "--url", urlOf(db)], {});
-        const command = [...args.filter((arg) => arg !== undefined), "--url", urlOf(db, OTHER_HOST)];
+        const command = [...line.split(" "), "--url", urlOf(db, OTHER_HOST)];
         const refused = await runCommand(project, command, {});
         expect(refused).toMatchObject({
           code: 2,
@@ -74,7 +74,7 @@ describe("a command that takes something away from a database on another machine
       }),
   );
 
-  it("is not confirmed on this machine, nor for an up or a --dry-run", () =>
+  it("a command needs no confirmation on this machine, nor for an up or a --dry-run", () =>
     withDatabase(async (db) => {
       const project = writeProject(FILES);
       expect(await runCommand(project, ["up", "--url", urlOf(db, OTHER_HOST)], {})).toMatchObject({
@@ -85,7 +85,7 @@ describe("a command that takes something away from a database on another machine
       expect(await runCommand(project, ["down", "--url", urlOf(db)], {})).toMatchObject({ code: 0 });
     }));
 
-  it("goes on at a terminal when the name of the database is typed, and not after another answer", async () => {
+  it("a command goes on at a terminal only after the name of the database is typed", async () => {
     const connection = {
       ...{ host: "db.example.com", port: 5432, database: "shop", user: "u", password: "p" },
       tls: { mode: "disable" } as const,

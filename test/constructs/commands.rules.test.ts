@@ -42,26 +42,29 @@ function runbookFunction(): string {
 
 const commands = printedCommands();
 
-describe.each([...commands, ["of the runbook", runbookFunction()]])("the command %s", (_name, command) => {
-  const folder = writeFolder({ "log.txt": "earlier\n" });
-  writeFileSync(join(folder, "aws"), FAKE_AWS);
-  chmodSync(join(folder, "aws"), 0o755);
-  const shell = (script: string): string =>
-    execFileSync("/bin/sh", ["-c", script], {
-      cwd: folder,
-      env: { PATH: `${folder}:/usr/bin:/bin` },
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+describe.each([...commands, ["of the runbook", runbookFunction()]])(
+  "the printed command %s",
+  (_name, command) => {
+    const folder = writeFolder({ "log.txt": "earlier\n" });
+    writeFileSync(join(folder, "aws"), FAKE_AWS);
+    chmodSync(join(folder, "aws"), 0o755);
+    const shell = (script: string): string =>
+      execFileSync("/bin/sh", ["-c", script], {
+        cwd: folder,
+        env: { PATH: `${folder}:/usr/bin:/bin` },
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      });
 
-  test("the printed command outputs only the answer and does not damage the file that it is redirected to", () => {
-    expect(shell(command)).toBe(ANSWER);
-    shell(`${command} > one.json`);
-    expect(readFileSync(join(folder, "one.json"), "utf8")).toBe(ANSWER);
-    shell(`${command} >> log.txt`);
-    expect(readFileSync(join(folder, "log.txt"), "utf8")).toBe(`earlier\n${ANSWER}`);
-  });
-});
+    test("the printed command outputs only the answer and does not damage the file that it is redirected to", () => {
+      expect(shell(command)).toBe(ANSWER);
+      shell(`${command} > one.json`);
+      expect(readFileSync(join(folder, "one.json"), "utf8")).toBe(ANSWER);
+      shell(`${command} >> log.txt`);
+      expect(readFileSync(join(folder, "log.txt"), "utf8")).toBe(`earlier\n${ANSWER}`);
+    });
+  },
+);
 
 test("the printed command has the confirmation filled in for applying migrations, but not for undoing them", () => {
   expect(commands.get("DownCommand")).toContain('"confirm":"<DatabaseName>"');

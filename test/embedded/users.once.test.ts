@@ -63,7 +63,7 @@ function rootOnly(): void {
     });
   });
 
-  test("another user of the project, even root, gets an error with the owner", async () => {
+  test("another user of the project, even root, gets an error that names the owner", async () => {
     await withProjects(1, async (projectDir) => {
       const as = ordinaryUser();
       await give(projectDir, as);

@@ -19,7 +19,7 @@ describe("a connection that breaks while migrations are undone", () => {
     ["before a request", "cut"],
     ["before the answer", "lose-answer"],
   ])(
-    "%s: each is undone whole or not at all, or part-way and said so, and up brings them back [G10]",
+    "after a cut %s, each migration is undone, not undone, or reported as partly undone, and up applies them again [G10]",
     async (_, fate) => {
       const { db, dir } = stage;
       for (let n = 2; ; n += 4) {

@@ -48,7 +48,7 @@ describe("a network that freezes", () => {
     ["before the server has the request [G9]", "freeze", 0],
     ["before the answer comes [G9]", "freeze-answer", 3],
   ])(
-    "%s: a cancelled run ends soon, and a second run ends where an undisturbed one does",
+    "after a freeze %s, a cancelled run ends soon, and a second run ends where an undisturbed run does",
     async (_, fate, phase) => {
       // The first request and the last two are below.
       const chosen = stage.requests.slice(1, -2).filter(({ n }) => n % 6 === phase);
@@ -66,24 +66,24 @@ describe("a network that freezes", () => {
     },
   );
 
-  it("at the first request of all: a cancelled run ends soon", async () => {
+  it("a run that freezes at its first request ends soon after a cancel", async () => {
     expect(typed(await cancelFrozen(stage, 1, "freeze")).code).toBe("CANCELLED");
   });
 
-  it("when the lock is let go: a cancelled run ends soon", async () => {
+  it("a run that freezes while it releases the lock ends soon after a cancel", async () => {
     const unlock = stage.requests.find(({ text }) => text.includes("pg_advisory_unlock"));
     expect(await cancelFrozen(stage, unlock?.n ?? 0, "freeze")).not.toBe("it does not end");
   });
 
-  it("when the session says goodbye: a cancelled run ends soon", async () => {
+  it("a run that freezes while it closes its session ends soon after a cancel", async () => {
     expect(await cancelFrozen(stage, stage.requests.length, "freeze")).not.toBe("it does not end");
   });
 
-  it("for one connection only, so that the server can be told to cancel: a cancelled run ends soon", async () => {
+  it("a run with one frozen connection, which can still cancel on the server, ends soon after a cancel", async () => {
     expect(typed(await cancelFrozen(stage, 10, "freeze-link")).code).toBe("CANCELLED");
   });
 
-  it("for long, while a statement is watched for what blocks it: one connection at a time is tried, and none after the end", async () => {
+  it("a long freeze during the watch for blocking sessions leaves one connection attempt at a time, and none after the end", async () => {
     const { db } = stage;
     await empty(db);
     const dir = writeFolder({ "1_slow.sql": "SELECT pg_sleep(60);" });
@@ -103,7 +103,7 @@ describe("a network that freezes", () => {
     });
   });
 
-  it("while a statement is watched for what blocks it: a cancelled run ends soon", async () => {
+  it("a run that freezes while it watches for blocking sessions ends soon after a cancel", async () => {
     const { db } = stage;
     await empty(db);
     const dir = writeFolder({ "1_slow.sql": "SELECT pg_sleep(30);" });

@@ -45,7 +45,7 @@ describe("kill -9 of the command", () => {
     ["before the server has the request [G1]", "cut", 0],
     ["with the request under way [G1]", "pass", 1],
   ])(
-    "%s, at any request of a run of ten migrations: a second run ends where an undisturbed one does",
+    "after kill -9 %s, at any request of a run of ten migrations, a second run ends where an undisturbed run does",
     async (_, fate, turn) => {
       const chosen = moments(stage.requests);
       expect(chosen.length).toBeGreaterThan(15);

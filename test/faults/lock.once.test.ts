@@ -33,7 +33,7 @@ describe("kill -9 and the migration lock", () => {
   it.each([
     ["in a transaction", `INSERT INTO a VALUES (1); ${SLOW}; INSERT INTO a VALUES (2);`],
     ["outside a transaction", `-- migrate: no-transaction\n${SLOW};`],
-  ])("of the run that holds it, %s: the server notices, and who waits gets it [G2]", async (_, text) => {
+  ])("the server releases the lock of a killed run %s, and the waiting run gets it [G2]", async (_, text) => {
     const project = await slowProject(text);
     const holder = startCommand(project, ["up"], environmentOf(db.connection));
     await until(isRunning(text.startsWith("--") ? "SELECT pg_sleep" : "INSERT INTO a"), "the slow statement");
@@ -54,7 +54,7 @@ describe("kill -9 and the migration lock", () => {
     await expectNothingLeft(db);
   });
 
-  it("of a run that waits for it: nothing is left of that run, and the holder is not disturbed [G3]", async () => {
+  it("a killed run that waited for the lock leaves nothing behind and does not disturb the holder [G3]", async () => {
     const project = await slowProject(`${PATIENT};`);
     const holding = (await openMigrator(db, join(project, "migrations"))).up();
     await until(isRunning("DO $$"), "the slow statement");

@@ -10,10 +10,10 @@ describe("a connection that breaks before the answer comes", () => {
   });
   afterAll(() => stage.db.drop());
 
-  it("to any request of a run of ten migrations: a second run ends where an undisturbed one does [G7]", () =>
+  it("after a lost answer to any request of a run of ten migrations, a second run ends where an undisturbed run does [G7]", () =>
     atEveryRequest(stage, () => "lose-answer"));
 
-  it("to COMMIT: the run does not claim the migration, which is applied; the next run knows [G7]", async () => {
+  it("a run without an answer to COMMIT does not claim the migration, which the next run knows as applied [G7]", async () => {
     const commit = stage.requests.find(({ text }) => /INSERT .*'02_people'.*COMMIT$/s.test(text));
     const { error } = await upWithFault(stage, commit?.n ?? 0, () => "lose-answer");
     expect(typed(error)).toMatchObject({
@@ -23,7 +23,7 @@ describe("a connection that breaks before the answer comes", () => {
     expect(await appliedNames(stage.db)).toEqual(["01_log", "02_people"]);
   });
 
-  it("with one transaction for all: a second run ends where an undisturbed one does [G8]", async () => {
+  it("after a lost answer with one transaction for all, a second run ends where an undisturbed run does [G8]", async () => {
     // Every request that may commit something.
     const commits = stage.requests.filter(({ text }) => /INSERT|COMMIT$/.test(text));
     for (const { n } of commits.filter((_, index) => index % 2 === 0)) {

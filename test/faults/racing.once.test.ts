@@ -8,7 +8,7 @@ import { empty, expectNothingLeft } from "./state.ts";
 import { SIX, TEN_NAMES } from "./ten.ts";
 import { until } from "./until.ts";
 
-describe("two versions of the code", () => {
+describe("two versions of the code at the same time", () => {
   let stage: Stage;
   let older: string;
   beforeAll(async () => {
@@ -52,15 +52,18 @@ describe("two versions of the code", () => {
     ["at its third COMMIT", 18],
     ["between two migrations", 19],
     ["in an index built concurrently", 22],
-  ])("the older stopped %s: both succeed, and each migration ran once [G14]", async (_, n) => {
-    const [first, second] = await interleave(n, older, stage.dir);
-    const names = [...first.completed, ...second.completed].map(({ migration }) => migration);
-    expect(names.sort()).toEqual(TEN_NAMES);
-    await expectRecovery(stage, n);
-  });
+  ])(
+    "both versions succeed, and each migration runs once, with the older one stopped %s [G14]",
+    async (_, n) => {
+      const [first, second] = await interleave(n, older, stage.dir);
+      const names = [...first.completed, ...second.completed].map(({ migration }) => migration);
+      expect(names.sort()).toEqual(TEN_NAMES);
+      await expectRecovery(stage, n);
+    },
+  );
 
   it.each([3, 7, 22, 44])(
-    "the newer stopped at request %i: both succeed, and each migration ran once [G14]",
+    "both versions succeed, and each migration runs once, with the newer one stopped at request %i [G14]",
     async (n) => {
       const [first, second] = await interleave(n, stage.dir, older);
       const names = [...first.completed, ...second.completed].map(({ migration }) => migration);
@@ -69,7 +72,7 @@ describe("two versions of the code", () => {
     },
   );
 
-  it("up and down at the same time: one after the other, whoever comes first [G15]", async () => {
+  it("up and down at the same time run one after the other, in either order [G15]", async () => {
     const { db, dir } = stage;
     for (let turn = 0; turn < 4; turn += 1) {
       await empty(db);

@@ -48,7 +48,7 @@ describe("an error of the server at the second of three statements", () => {
   const lines = async () => (await db.query<{ n: number }>("SELECT n FROM log ORDER BY n")).map(({ n }) => n);
 
   it.each(CODES)(
-    "%s: what is atomic leaves nothing, what is not is settled, and a second run does the rest [G19]",
+    "after SQLSTATE %s, a transaction is rolled back, other work can be settled, and a second run does the rest [G19]",
     async (code) => {
       for (const [place, file, text] of PLACES) {
         const dir = await prepare(code, file, text);
@@ -67,7 +67,7 @@ describe("an error of the server at the second of three statements", () => {
     },
   );
 
-  it.each(CODES.slice(0, 4))("%s: is reported as it is, and recorded [G19]", async (code) => {
+  it.each(CODES.slice(0, 4))("the SQLSTATE %s is reported unchanged and recorded [G19]", async (code) => {
     const dir = await prepare(code, "2_b.sql", FAULT);
     const error = await failureOf((await openMigrator(db, dir)).up());
     expect(error).toMatchObject({ code: "SQL", details: { sqlstate: code } });
@@ -77,7 +77,7 @@ describe("an error of the server at the second of three statements", () => {
   });
 
   it.each(CODES.slice(4))(
-    "%s: raised by a migration, the session being well: is reported as it is, and recorded",
+    "the SQLSTATE %s that a migration raises in a working session is reported unchanged and recorded",
     async (code) => {
       const dir = await prepare(code, "2_b.sql", FAULT);
       const error = await failureOf((await openMigrator(db, dir)).up());

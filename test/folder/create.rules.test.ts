@@ -153,7 +153,7 @@ describe("files of new migrations", () => {
   });
 
   test.each(["ts", "mts", "js", "mjs", "cjs"] as const)(
-    "takes its types from cdk-pg-migrate where the project does not depend on node-pg-migrate (%s)",
+    "a new migration takes its types from cdk-pg-migrate where the project does not depend on node-pg-migrate (%s)",
     async (language) => {
       const { dir } = make({
         "package.json": JSON.stringify({ dependencies: { "cdk-pg-migrate": "0.1.0" } }),

@@ -41,14 +41,17 @@ describe("equal digests", () => {
     expect(await digestsOf(make(WITH_HELPERS))).toEqual(await digestsOf(make(WITH_HELPERS)));
   });
 
-  test.each(["\r\n", "\r"])("with line ends %j, and a byte order mark", async (end) => {
-    const files = Object.entries(WITH_HELPERS).map(([name, text]) => [name, text.replaceAll("\n", end)]);
-    const marked = {
-      ...Object.fromEntries(files),
-      "migrations/002_b.sql": `\ufeffSELECT 1;${end}SELECT 2;${end}`,
-    };
-    expect(await digestsOf(make(marked))).toEqual(await digestsOf(make(WITH_HELPERS)));
-  });
+  test.each(["\r\n", "\r"])(
+    "a digest is the same with line ends %j and with a byte order mark",
+    async (end) => {
+      const files = Object.entries(WITH_HELPERS).map(([name, text]) => [name, text.replaceAll("\n", end)]);
+      const marked = {
+        ...Object.fromEntries(files),
+        "migrations/002_b.sql": `\ufeffSELECT 1;${end}SELECT 2;${end}`,
+      };
+      expect(await digestsOf(make(marked))).toEqual(await digestsOf(make(WITH_HELPERS)));
+    },
+  );
 
   test("a digest is the same after a touch", async () => {
     const project = make(WITH_HELPERS);

@@ -127,7 +127,7 @@ describe("refused folders", () => {
     [["001_\u00e9.ts", "001_e\u0301.ts"], /accents/, /rename/],
     [["001_a\tb.ts"], /cannot be read: "001_a\\tb"/, /rename/],
     [["99999999999999999_a.ts"], /neither a number nor a UTC date/, /prefix/],
-  ])("%j", async (files, message, hint) => {
+  ])("the folder is refused: %j", async (files, message, hint) => {
     const error = await refusal(folderOf(...files));
     expect(error).toMatchObject({
       name: "MigrationError",

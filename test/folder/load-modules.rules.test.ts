@@ -98,7 +98,7 @@ describe("packages with a build for import and one for require", () => {
   const text = 'import { build } from "dual"; export const seen = build;';
 
   test.each(["001_a.ts", "001_a.cts"])(
-    "gives TypeScript in a CommonJS project the latter (%s)",
+    "TypeScript in a CommonJS project gets the build for require (%s)",
     async (name) => {
       expect(await seen(name, text, dual)).toBe("require");
     },

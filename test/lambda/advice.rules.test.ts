@@ -50,13 +50,13 @@ describe("a hint", () => {
       '`{"command": "resolve", "migration": "1_a", "outcome": "retry"}`',
     ],
     [Hint.of`it is ${Hint.setting("ssl", "disable")}.`, "DATABASE_SSL=disable", "the TLS of the server"],
-  ])("says %s in the words of its reader", (hint, typed, onAws) => {
+  ])("a hint says %s to a terminal, and the same to a caller of the function", (hint, typed, onAws) => {
     expect(String(hint)).toBe(`it is ${typed}.`);
     expect(JSON.stringify({ hint })).toBe(JSON.stringify({ hint: String(hint) }));
     expect(renderedOnAws(hint)).toBe(`it is ${onAws}.`);
   });
 
-  test("keeps its terms when more is added to it", () => {
+  test("a hint keeps its terms when more is added to it", () => {
     const error = new MigrationError("SQL", "x", { hint: Hint.of`Try ${Hint.option("lockWaitMs")}.` });
     const hint = adviseOnAws(error.advised("Or wait.")).details.hint;
     expect(hint).toBe("Try the construct's `lockWait`.\nOr wait.");
@@ -64,7 +64,7 @@ describe("a hint", () => {
 });
 
 describe("the advice in a function's answer", () => {
-  test("replaces what only somebody at a terminal can do, in errors and in findings", () => {
+  test("the advice replaces what only somebody at a terminal can do, in errors and in findings", () => {
     const unmanaged = new MigrationError("UNMANAGED", "tables", { hint: "`baseline` says so (--to)." });
     const said = adviseOnAws(unmanaged).details.hint;
     expect(said).toMatch(/--no-rollback.*"command": "baseline".*"confirm"/);
@@ -73,12 +73,12 @@ describe("the advice in a function's answer", () => {
     ]);
   });
 
-  test("names the construct's timeout where the time was up, whatever migration it was", () => {
+  test("the advice for a timeout names the construct's timeout, whichever migration it was", () => {
     const late = new MigrationError("DEADLINE", "up", { migration: "1_a", hint: "Run again." });
     expect(adviseOnAws(late).details.hint).toMatch(/`timeout`.*14 minutes/);
   });
 
-  test("is the engine's own where the server answered and refused", () => {
+  test("the advice is the engine's own where the server answered and refused", () => {
     const full = new MigrationError("CONNECTION", "full", { sqlstate: "53300", hint: "Close some." });
     expect(adviseOnAws(full).details.hint).toBe("Close some.");
   });

@@ -4,13 +4,13 @@ import { withinBound } from "../../lambda/operate/answer.ts";
 const LIMIT = 10_000;
 const sizeOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
-describe("an answer", () => {
-  test("that Lambda takes stays as it is", () => {
+describe("an answer of a function", () => {
+  test("an answer that Lambda accepts stays unchanged", () => {
     const answer = { ok: true, command: "plan", steps: [{ sql: ["x".repeat(LIMIT - 200)] }] };
     expect(withinBound(answer, LIMIT)).toBe(answer);
   });
 
-  test("with long SQL has its beginning, how much is missing, and a note", () => {
+  test("an answer with long SQL keeps its beginning, says how much is missing, and has a note", () => {
     const sql = `INSERT INTO t ${"ü".repeat(LIMIT)}`;
     const cut = withinBound({ ok: true, command: "plan", steps: [{ migration: "1_a", sql: [sql] }] }, LIMIT);
     expect(sizeOf(cut)).toBeLessThanOrEqual(LIMIT);
@@ -19,7 +19,7 @@ describe("an answer", () => {
     expect(JSON.stringify(cut)).not.toContain("\ufffd");
   });
 
-  test("with very many entries has the first of them, and a note", () => {
+  test("an answer with very many entries keeps the first of them and has a note", () => {
     const entries = Array.from({ length: 1_000 }, (_, index) => ({ migration: `${index}_m`, note: "n" }));
     const cut = withinBound({ ok: true, command: "history", entries }, LIMIT);
     expect(sizeOf(cut)).toBeLessThanOrEqual(LIMIT);
@@ -27,13 +27,13 @@ describe("an answer", () => {
     expect(cut["entries"]).toContainEqual({ migration: "0_m", note: "n" });
   });
 
-  test("that cannot be shortened enough still says whether the command succeeded", () => {
+  test("an answer that cannot be shortened enough still says whether the command succeeded", () => {
     const wide = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`key${index}`, "v"]));
     const cut = withinBound({ ok: false, command: "up", ...wide }, LIMIT);
     expect(cut).toEqual({ ok: false, command: "up", truncated: expect.any(String) });
   });
 
-  test("of the size that Lambda takes is not longer after it", () => {
+  test("an answer of the size that Lambda accepts is not made longer", () => {
     const steps = Array.from({ length: 400 }, (_, index) => ({
       migration: `${index}`,
       sql: ["x".repeat(20_000)],

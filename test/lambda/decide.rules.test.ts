@@ -70,7 +70,7 @@ test.each([
   expect(short(event, code, "down")).toBe(decision);
 });
 
-describe("where CloudFormation says that the stack goes forward", () => {
+describe("when CloudFormation says that the stack goes forward", () => {
   it.each<[string, Change, ReleaseInfo, string, string]>([
     // what, from and to, the code that answers, under keep, under down
     ["new migrations run", [one, more], more, "apply", "apply"],
@@ -103,7 +103,7 @@ describe("where CloudFormation says that the stack goes forward", () => {
   });
 });
 
-describe("where CloudFormation says that the stack rolls back [G21]", () => {
+describe("when CloudFormation says that the stack rolls back [G21]", () => {
   it.each<[string, Change, ReleaseInfo, string, string]>([
     ["older migrations are undone under down alone, by old code", [more, one], one, "skip", "undo"],
     ["older migrations are undone under down alone, by new code", [more, one], more, "skip", "undo"],
@@ -123,7 +123,7 @@ describe("where CloudFormation says that the stack rolls back [G21]", () => {
   });
 });
 
-describe("where CloudFormation could not be asked", () => {
+describe("when CloudFormation could not be asked", () => {
   it.each<[string, Change, ReleaseInfo, string, string]>([
     ["new migrations run", [one, more], more, "apply", "apply"],
     ["the same migrations run", [one, one], one, "apply", "apply"],
@@ -144,7 +144,7 @@ describe("where CloudFormation could not be asked", () => {
     expect(short(update("unknown", change), code, "down")).toBe(down);
   });
 
-  it("says nothing of a head or a count that the event does not have", () => {
+  it("a decision names no head and no count that the event does not have", () => {
     const { hash } = more;
     const silent: ReleaseInfo = {
       hash,
@@ -158,22 +158,22 @@ describe("where CloudFormation could not be asked", () => {
   });
 });
 
-describe("a return whose events name only the newest migrations", () => {
+describe("a return with events that name only the newest migrations", () => {
   const names = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, index) => `${from + index}_m`);
   const bounded = (...all: string[]): ReleaseInfo => ({ ...version(...all), newest: all.slice(-20) });
   const before = bounded(...names(101, 140));
 
-  it("adds nothing when only the newest ones are gone", () => {
+  it("a return adds nothing to the undo when only the newest migrations are gone", () => {
     expect(short(update("forward", [before, bounded(...names(101, 138))]), one)).toBe("skip");
   });
 
-  it("adds one among the newest", () => {
+  it("a return undoes one among the newest migrations too", () => {
     const now = bounded(...names(101, 130), "130_z", ...names(131, 138));
     expect(short(update("forward", [before, now]), now)).toBe("apply-if-pending");
   });
 
-  it("adds one older than the named ones, as the number tells", () => {
+  it("a return undoes one older than the named migrations, as the number tells", () => {
     const now = bounded("100_old", ...names(101, 139));
     expect(short(update("forward", [before, now]), now)).toBe("apply-if-pending");
   });
@@ -202,7 +202,7 @@ describe("what a return undoes", () => {
     ["a newer one in the numbers, new code", between, one, between, ["15_x"]],
     ["with few names in the event, new code", more, cut(one, 1), more, ["3_c", "4_d"]],
     ["an older file nobody can name: it stays", filled, cut(one, 1), filled, []],
-  ])("%s", (_what, before, now, code, expected) => {
+  ])("a return undoes %s", (_what, before, now, code, expected) => {
     expect(undone(before, now, code)).toEqual(expected);
   });
 });

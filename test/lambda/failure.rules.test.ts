@@ -16,7 +16,7 @@ function invocation(): Invocation {
 const KEPT = "the rollback keeps them";
 
 describe("a failure for CloudFormation", () => {
-  it("shows the line that the server refused, or how the statement begins, and in which function", () => {
+  it("the message shows the line that the server refused, or how the statement begins, and the function it was in", () => {
     const at = (details: ErrorDetails): string =>
       toDeployFailure(new MigrationError("SQL", "syntax error", details), invocation(), KEPT).message;
     const statement = "CREATE TABLE a ();\n  SELEC 2;\n";
@@ -36,15 +36,18 @@ describe("a failure for CloudFormation", () => {
     ["Update", "down", "the rollback undoes them where it can"],
     ["Create", "keep", "they stay in the database"],
     ["Create", "down", "they stay in the database"],
-  ] as const)("of an %s under %s says of what was applied before: %s", (type, onRollback, said) => {
-    const error = new MigrationError("SQL", "no", { applied: ["1_a"] });
-    const { message } = toDeployFailure(error, invocation(), outlookOf(type, onRollback));
-    expect(message).toContain(`Applied before it: 1_a; ${said}.`);
-    const nothing = new MigrationError("SQL", "no", { applied: [] });
-    expect(toDeployFailure(nothing, invocation(), KEPT).message).toContain("Applied before it: nothing.");
-  });
+  ] as const)(
+    "the message of an %s under %s says of earlier migrations that %s",
+    (type, onRollback, said) => {
+      const error = new MigrationError("SQL", "no", { applied: ["1_a"] });
+      const { message } = toDeployFailure(error, invocation(), outlookOf(type, onRollback));
+      expect(message).toContain(`Applied before it: 1_a; ${said}.`);
+      const nothing = new MigrationError("SQL", "no", { applied: [] });
+      expect(toDeployFailure(nothing, invocation(), KEPT).message).toContain("Applied before it: nothing.");
+    },
+  );
 
-  it("says code, migration, SQLSTATE, what stayed, what to do, and where to read on", () => {
+  it("the message has code, migration, SQLSTATE, what stayed, what to do, and the log to read", () => {
     const error = new MigrationError("SQL", 'column "x" does not exist', {
       ...{ migration: "3_c", sqlstate: "42703", applied: ["1_a", "2_b"], hint: "Correct the column." },
     });
@@ -63,7 +66,7 @@ describe("a failure for CloudFormation", () => {
     ["characters of several bytes", "ß€😀".repeat(3_000)],
     ["characters that take six bytes in JSON", "\0".repeat(9_000)],
     ["quotes and backslashes", '"\\'.repeat(4_000)],
-  ])("stays within the bound and keeps the useful ends: %s", (_what, text) => {
+  ])("the message stays within the bound and keeps the useful ends of %s", (_what, text) => {
     const error = new MigrationError("SQL", `begin ${text} end`, {
       ...{ migration: "3_c", detail: text, hint: text, sqlstate: "42703" },
       applied: Array.from({ length: 900 }, (_, index) => `${index}_${"n".repeat(200)}`),
@@ -77,7 +80,7 @@ describe("a failure for CloudFormation", () => {
     expect(message).not.toContain("\ufffd");
   });
 
-  it("of our own making names the defect", () => {
+  it("the message of an internal error names the defect", () => {
     expect(toDeployFailure(new TypeError("no such thing"), invocation(), KEPT)).toMatchObject({
       name: "INTERNAL",
       message: expect.stringContaining("TypeError: no such thing"),
@@ -96,7 +99,7 @@ describe("a failure for CloudFormation", () => {
     ["in JSON in SQL", JSON.stringify("hunter2/ß\"'x").replaceAll("'", "''")],
     ["in a query", new URLSearchParams({ password: "hunter2/ß\"'x" }).toString()],
     ["where the message is cut", `${"a".repeat(320)}hunter2/ß"'x${"b".repeat(900)}`],
-  ])("never holds the password %s", (_how, text) => {
+  ])("the message never has the password %s", (_how, text) => {
     for (const error of [new Error(text), new MigrationError("SQL", text, { detail: text, hint: text })]) {
       const { message } = toDeployFailure(error, invocation(), KEPT);
       expect(message).not.toMatch(/hunter|nter2/);
@@ -132,14 +135,14 @@ describe("a redactor", () => {
     ["base64 behind another user", base64(`users:${secret}@`)],
     ["base64 for URLs", Buffer.from(secret).toString("base64url")],
     ["hexadecimal", `\\x${Buffer.from(secret).toString("hex")}`],
-  ])("takes a password out as %s", (_how, text) => {
+  ])("a redactor removes a password as %s", (_how, text) => {
     const rest = redact(`before ${text} after`);
     expect(rest).toMatch(/^before .*\*{8}.* after$/);
     expect(rest).not.toContain(text.slice(3, -3));
     expect(JSON.stringify(redactAll({ deep: [text] }))).toContain("********");
   });
 
-  it("leaves other texts as they are", () => {
+  it("a redactor leaves other texts unchanged", () => {
     expect(redact("SELECT 'x', p, w FROM d")).toBe("SELECT 'x', p, w FROM d");
   });
 });

@@ -12,7 +12,7 @@ describe("the status function", () => {
     [{ command: "plan", count: 2 }],
     [{ command: "plan", down: true, batch: true, from: "history" }],
     [{ command: "history", migration: "1_a", action: "up", state: "failed", limit: 5 }],
-  ])("takes %j", (payload) => {
+  ])("the status function takes %j", (payload) => {
     expect(parseStatusRequest(payload)).toMatchObject({ command: payload.command });
   });
 
@@ -31,7 +31,7 @@ describe("the status function", () => {
     [{ action: "status" }, "command is missing"],
     [{ action: "status", command: "up" }, 'command must be "status" or "plan" or "history"'],
     [{ command: "toString" }, "command must be"],
-  ])("refuses %j", (payload, message) => {
+  ])("the status function refuses %j", (payload, message) => {
     expect(() => parseStatusRequest(payload)).toThrow(usage(expect.stringContaining(message)));
   });
 });
@@ -48,7 +48,7 @@ describe("the operate function", () => {
     [{ command: "repair", confirm: "shop", migrations: ["1_a"], note: "harmless" }],
     [{ command: "resolve", confirm: "shop", migration: "1_a", outcome: "retry" }],
     [{ command: "baseline", confirm: "shop", to: "1_a" }],
-  ])("takes %j", (payload) => {
+  ])("the operate function takes %j", (payload) => {
     expect(parseOperateRequest(payload, permissions)).toMatchObject({ command: payload.command });
   });
 
@@ -61,11 +61,11 @@ describe("the operate function", () => {
     [{ command: "down", confirm: "shop", count: 1.5 }, "count: "],
     [{ command: "resolve", confirm: "shop", migration: "1_a" }, "outcome is missing"],
     [{ command: "drop", confirm: "shop" }, "command must be"],
-  ])("refuses %j", (payload, message) => {
+  ])("the operate function refuses %j", (payload, message) => {
     expect(() => parseOperateRequest(payload, permissions)).toThrow(usage(expect.stringContaining(message)));
   });
 
-  it.each(["down", "redo"])("refuses %s where it is not allowed", (command) => {
+  it.each(["down", "redo"])("the operate function refuses %s where it is not allowed", (command) => {
     const payload = { command, confirm: "shop" };
     expect(() => parseOperateRequest(payload, { ...permissions, allowDown: false })).toThrow(
       usage(`${command} is not allowed on this database`),
@@ -77,7 +77,7 @@ describe("requests of CloudFormation", () => {
   const StackId = "arn:aws:cloudformation:eu-west-1:123:stack/shop/uuid";
   const base = { StackId, LogicalResourceId: "Migrations", ServiceToken: "x" };
 
-  it("become what a deploy decides on", () => {
+  it("a request becomes the event that a deploy decides on", () => {
     const properties = { MigrationsHash: "h2", MigrationCount: "2", Head: "2_b", Newest: ["1_a", "2_b"] };
     const event = {
       ...{ ...base, RequestType: "Update", PhysicalResourceId: "id" },
@@ -101,18 +101,21 @@ describe("requests of CloudFormation", () => {
   it.each([
     ["old properties of another shape", { OldResourceProperties: { Anything: ["else"] } }],
     ["no old properties", {}],
-  ])("do not fail for %s: they say nothing", (_what, more) => {
+  ])("a request does not fail for %s, which count as nothing", (_what, more) => {
     const event = { ...base, RequestType: "Update", ResourceProperties: { MigrationsHash: "h" }, ...more };
     expect(parseDeployEvent(event)).toMatchObject({ type: "Update", previous: undefined });
   });
 
-  it("to delete are understood without a property", () => {
+  it("a request to delete needs no property", () => {
     expect(parseDeployEvent({ ...base, RequestType: "Delete" })).toMatchObject({ type: "Delete" });
   });
 
-  it.each([[{}], [{ command: "status" }], [{ RequestType: "Create" }], [null]])("%j is none", (event) => {
-    expect(() => parseDeployEvent(event)).toThrow(usage(expect.stringContaining("no request")));
-  });
+  it.each([[{}], [{ command: "status" }], [{ RequestType: "Create" }], [null]])(
+    "the event %j is not a request",
+    (event) => {
+      expect(() => parseDeployEvent(event)).toThrow(usage(expect.stringContaining("no request")));
+    },
+  );
 });
 
 describe("the environment", () => {
@@ -121,7 +124,7 @@ describe("the environment", () => {
     LAMBDA_TASK_ROOT: "/task",
   };
 
-  it("has defaults for what may be left out, and finds the certificates in the asset", () => {
+  it("the environment has defaults for optional settings, and finds the certificates in the asset", () => {
     expect(readSettings(env)).toEqual({
       ...{ host: "db", port: 5432, database: "shop", secretArn: "arn" },
       ...{ root: "/task", caFile: undefined, options: {}, revision: undefined },
@@ -139,7 +142,7 @@ describe("the environment", () => {
     [{ MIGRATE_OPTIONS: "{" }, "MIGRATE_OPTIONS"],
     [{ MIGRATE_OPTIONS: '{"order":"any"}' }, "MIGRATE_OPTIONS.order must be"],
     [{ MIGRATE_OPTIONS: '{"typo":1}' }, 'unknown field "MIGRATE_OPTIONS.typo"'],
-  ])("refuses %j", (change, message) => {
+  ])("the environment %j is refused", (change, message) => {
     expect(() => readSettings({ ...env, ...change })).toThrow(
       expect.objectContaining({ code: "ASSET", message: expect.stringContaining(message) }),
     );

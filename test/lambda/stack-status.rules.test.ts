@@ -14,6 +14,6 @@ test.each([
   ["UPDATE_COMPLETE", "unknown"],
   ["UPDATE_FAILED", "unknown"],
   ["DELETE_IN_PROGRESS", "unknown"],
-])("a stack in %s goes this way: %s", (status, direction) => {
+])("a stack in %s goes in the direction %s", (status, direction) => {
   expect(directionOf(status)).toBe(direction);
 });

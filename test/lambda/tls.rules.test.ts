@@ -18,8 +18,8 @@ const certificates = (text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CE
 const REGIONS = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2", "sa-east-1"];
 const KINDS = ["RSA2048 G1", "RSA4096 G1", "ECC384 G1"];
 
-describe("the certificates of RDS that come with the asset", () => {
-  test("have a root of each kind for each region", () => {
+describe("the certificates of RDS in the asset", () => {
+  test("the certificates have a root of each kind for each region", () => {
     const subjects = certificates.map(({ subject }) => subject);
     for (const region of REGIONS) {
       for (const kind of KINDS) {
@@ -29,7 +29,7 @@ describe("the certificates of RDS that come with the asset", () => {
     expect(certificates.length).toBeGreaterThan(100);
   });
 
-  test("are Amazon's self-signed authorities, valid for another year, and nothing else", () => {
+  test("the certificates are Amazon's self-signed authorities, valid for another year, and nothing else", () => {
     for (const certificate of certificates) {
       expect(certificate.subject).toMatch(/^O=Amazon Web Services\\?, Inc\.$/m);
       expect(certificate.ca && certificate.verify(certificate.publicKey)).toBe(true);
@@ -39,8 +39,8 @@ describe("the certificates of RDS that come with the asset", () => {
   });
 });
 
-describe("what a function trusts", () => {
-  test("by default are public authorities and those in the asset, whatever the runtime has", async () => {
+describe("the trust of a function", () => {
+  test("a function trusts public authorities and those in the asset by default, whatever the runtime has", async () => {
     const root = writeFolder({ "ca.pem": text });
     expect(await readTls(undefined, root)).toEqual({
       mode: "verify-full",
@@ -48,12 +48,12 @@ describe("what a function trusts", () => {
     });
   });
 
-  test("are the given certificates alone", async () => {
+  test("a function trusts the given certificates alone", async () => {
     const root = writeFolder({ "own.pem": text });
     expect(await readTls(join(root, "own.pem"), root)).toEqual({ mode: "verify-full", ca: [text] });
   });
 
-  test("is nothing without the asset's file: connecting is refused", async () => {
+  test("a function without the asset's file refuses to connect", async () => {
     await expect(readTls(undefined, writeFolder({}))).rejects.toThrow(/certificates to trust cannot be read/);
   });
 });

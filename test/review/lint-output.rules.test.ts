@@ -21,14 +21,14 @@ const reportOf = (...findings: LintFinding[]): LintReport => ({
   ok: true,
 });
 
-describe("output", () => {
-  it("github: escapes what would end a value, a property or the line", () => {
+describe("the output of lint", () => {
+  it("the GitHub format escapes what would end a value, a property or the line", () => {
     expect(renderGithub(reportOf(FINDING))).toBe(
       "::warning file=migrations/a%2Cb%3Ac%25.sql,line=3,col=7,title=ban-drop-table (1_a)::100%25 gone,%0D%0Areally: ::error::%0ADo not.\n",
     );
   });
 
-  it("github: without a line, the statement is in the text", () => {
+  it("the GitHub format puts the statement in the text if there is no line", () => {
     const { line: _line, column: _column, ...rest } = FINDING;
     const finding: LintFinding = {
       ...rest,
@@ -42,7 +42,7 @@ describe("output", () => {
     );
   });
 
-  it("text: by file, with what to write instead, wrapped to the width", () => {
+  it("the text format groups findings by file, with advice, wrapped to the width", () => {
     const { line: _line, column: _column, ...rest } = FINDING;
     const text = renderLint(
       reportOf(
@@ -78,7 +78,7 @@ describe("output", () => {
     );
   });
 
-  it("text: says when there is nothing", () => {
+  it("the text format says when there is nothing", () => {
     const options = { width: 80, colors: createColors(false) };
     expect(renderLint(reportOf(), options)).toBe("No findings in 3 pending migrations.\n");
     expect(renderLint({ ...reportOf(), migrations: 0 }, options)).toBe(

@@ -197,7 +197,7 @@ const OWN: readonly Case[] = [
 ];
 
 describe("lint", () => {
-  it.each(OWN)("$name", async ({ files, options, expected }) => {
+  it.each(OWN)("lint gives the expected findings: $name", async ({ files, options, expected }) => {
     expect(places(await lintFiles(files, options))).toEqual(expected);
   });
 });

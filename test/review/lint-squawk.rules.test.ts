@@ -95,9 +95,12 @@ const SQUAWK: readonly Case[] = [
 ];
 
 describe("lint", () => {
-  it.each(SQUAWK)("squawk: $name", async ({ files, options, expected }) => {
-    expect(places(await lintFiles(files, options))).toEqual(expected);
-  });
+  it.each(SQUAWK)(
+    "lint gives the expected findings with squawk: $name",
+    async ({ files, options, expected }) => {
+      expect(places(await lintFiles(files, options))).toEqual(expected);
+    },
+  );
 
   it("lint reports a constant default only for versions of Postgres that rewrite the table", async () => {
     const files = up("ALTER TABLE a ADD COLUMN x int DEFAULT 1;");

@@ -83,7 +83,7 @@ describe("what lint needs", () => {
     ["a program that is not there", "/nowhere/squawk", "cannot be started"],
     ["a program that says something else", "/bin/echo", "is not understood"],
     ["a program that knows other flags", "/bin/ls", "ended with 2"],
-  ])("says what is wrong with %s", async (_what, program, message) => {
+  ])("the error says what is wrong with %s", async (_what, program, message) => {
     const scripts = new Map([["0.sql", "SELECT 1;\n"]]);
     const error = await failureOf(runSquawk({ program, scripts, postgresMajor: 17 }));
     expect(error.code).toBe("TOOL_MISSING");

@@ -9,7 +9,7 @@ const plain = createColors(false);
 const around = (sql: string, width = 80) => excerpt(sql, [...sql].indexOf("X") + 1, width, plain);
 
 describe("an excerpt", () => {
-  it("shows two lines on either side, with their numbers", () => {
+  it("an excerpt shows two lines on either side, with their numbers", () => {
     expect(around("1\n2\n3\n4 X\n5\n6\n7")).toEqual([
       "  2 | 2",
       "  3 | 3",
@@ -20,18 +20,18 @@ describe("an excerpt", () => {
     ]);
   });
 
-  it("counts the columns of a terminal, not characters", () => {
+  it("an excerpt counts the columns of a terminal, not characters", () => {
     expect(around("漢字 X")).toEqual(["  1 | 漢字 X", "    |      ^"]);
     expect(around("👍 e\u0301\tX")).toEqual(["  1 | 👍 e\u0301 X", "    |      ^"]);
   });
 
-  test.each([40, 80])("fits into %p columns however long the line is", (width) => {
+  test.each([40, 80])("an excerpt fits into %p columns however long the line is", (width) => {
     const lines = around(`${"before ".repeat(100)}X${" after".repeat(100)}`, width);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
     expect(lines[0]?.[lines[1]?.indexOf("^") ?? -1]).toBe("X");
   });
 
-  it("can be at the end of the input", () => {
+  it("an excerpt can be at the end of the input", () => {
     expect(excerpt("SELECT (", 9, 80, plain)).toEqual(["  1 | SELECT (", "    |         ^"]);
   });
 });
@@ -41,6 +41,6 @@ test.each([
   ["longer", 5, "long…"],
   ["漢字漢字", 5, "漢字…"],
   ["漢字漢字", 6, "漢字…"],
-])("%s in %p columns: %s", (text, columns, expected) => {
+])("the text %s in %p columns is cut to %s", (text, columns, expected) => {
   expect(clip(text, columns)).toBe(expected);
 });

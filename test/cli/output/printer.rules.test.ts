@@ -17,7 +17,7 @@ describe("prose on a terminal", () => {
     expect(fold(text, columns)).toBe(expected);
   });
 
-  it("is folded by the printer, and SQL is not", () => {
+  it("the printer folds prose but not SQL", () => {
     const io = createIo(20);
     const printer = createPrinter(io, io.stdout);
     printer.line("run npm run migrate:repair now");
@@ -38,7 +38,7 @@ describe("colours", () => {
       false,
     ],
     ["are off for a dumb terminal", 80, { TERM: "dumb" }, false],
-  ])("%s", (_, columns, env, expected) => {
+  ])("colours %s", (_, columns, env, expected) => {
     const io = createIo(columns, env);
     expect(colorsFor(io, io.stdout).isColorSupported).toBe(expected);
   });

@@ -42,11 +42,11 @@ function screen(text: string, columns: number): string[] {
 }
 
 describe("progress", () => {
-  it("is plain lines where nobody watches", () => {
+  it("progress is plain lines without a terminal", () => {
     expect(show(SHORT)).toBe("  notice: two\n    lines\n  ✓ applied 1_a 12 ms\n  ✗ 1_a\n");
   });
 
-  it("counts the tries after a lock timeout, and says once who blocks, by the migration where that is known", () => {
+  it("progress counts the tries after a lock timeout, and says once who blocks, by migration where that is known", () => {
     const session = {
       ...{ pid: 5, user: "u", application: "cdk-pg-migrate 1.2.3", client: "10.0.0.1", sinceMs: 3000 },
       ...{ state: "active", query: "create table t ()", migration: "2_t" },
@@ -68,14 +68,14 @@ describe("progress", () => {
     );
   });
 
-  it("mentions a server that is starting once, however often it is asked", () => {
+  it("progress mentions a server that is starting once, however often it is asked", () => {
     const starting: RunEvent = { type: "server-starting", message: "the database system is starting up" };
     expect(show([starting, starting, starting])).toBe(
       "  waiting for the server: the database system is starting up\n",
     );
   });
 
-  it("says what is under way where nobody can see a live line, once it takes long", () => {
+  it("progress says what is under way without a live line, once it takes long", () => {
     jest.useFakeTimers();
     try {
       const io = createIo(undefined, { NO_COLOR: "1" });
@@ -106,14 +106,14 @@ describe("progress", () => {
     }
   });
 
-  it("is a live line on a terminal, which leaves nothing behind", () => {
+  it("progress on a terminal is a live line, which leaves nothing behind", () => {
     const text = show(SHORT, 80);
     expect(text).toContain("… applying 1_a");
     expect(text).toContain("… undoing 1_a");
     expect(screen(text, 80)).toEqual(["  notice: two", "    lines", "  ✓ applied 1_a 12 ms", "  ✗ 1_a", ""]);
   });
 
-  test.each([80, 40, 20])("never wraps its live line in %p columns", (columns) => {
+  test.each([80, 40, 20])("the live line never wraps in %p columns", (columns) => {
     const text = show([{ type: "started", migration: LONG, direction: "up", number: 1, total: 1 }], columns);
     expect(screen(text, columns)).toHaveLength(1);
     const ended = show(
@@ -132,11 +132,11 @@ describe("progress", () => {
     ["a dumb terminal", 80, { TERM: "dumb" }, false],
     ["no terminal", undefined, {}, false],
     ["no terminal, FORCE_COLOR", undefined, { FORCE_COLOR: "1" }, false],
-  ])("colours: %s", (_, columns, env, coloured) => {
+  ])("colours depend on the terminal and the environment: %s", (_, columns, env, coloured) => {
     expect(show(SHORT, columns, env).includes("\x1b[32m")).toBe(coloured);
   });
 
-  it("has no escape code of any kind on a dumb terminal", () => {
+  it("progress has no escape code of any kind on a dumb terminal", () => {
     expect(show(SHORT, 80, { TERM: "dumb" })).not.toContain("\x1b");
   });
 });
@@ -151,6 +151,6 @@ test.each([
   [59_999, "1 min"],
   [119_999, "2 min"],
   [125_000, "2 min 5 s"],
-])("%p ms: %s", (ms, text) => {
+])("a duration of %p ms is written as %s", (ms, text) => {
   expect(duration(ms)).toBe(text);
 });

@@ -2,7 +2,7 @@ import { describe, expect, it, test } from "@jest/globals";
 import { guarded, visible, visibleAll } from "../../../lib/cli/output/printer.ts";
 import type { Output, ProcessIo } from "../../../lib/cli/process-io.ts";
 
-describe("a text that is not ours", () => {
+describe("a text from outside", () => {
   test.each([
     ["plain\ttext\nwith \u00e9, \u4e2d and \ud83d\udc69\u200d\ud83d\ude80", undefined],
     ["\x1b]52;c;aGk=\x07", "\\u001b]52;c;aGk=\\u0007"],
@@ -15,11 +15,11 @@ describe("a text that is not ours", () => {
     ["x\n  ::error file=a::b", "x\n  \\u003a:error file=a::b"],
     ["##[error]x ##vso[task]", "\\u0023#[error]x \\u0023#vso[task]"],
     ["SELECT a\n  ::jsonb::text", undefined],
-  ])("is shown as %j without acting", (text, shown = text) => {
+  ])("the text is shown as %j without its effect", (text, shown = text) => {
     expect(visible(text)).toBe(shown);
   });
 
-  it("is looked for in everything that a report holds", () => {
+  it("every text in a report is made visible", () => {
     expect(visibleAll({ a: ["\x1b", { b: "\x07", c: 1, d: null }] })).toEqual({
       a: ["\\u001b", { b: "\\u0007", c: 1, d: null }],
     });
@@ -35,14 +35,14 @@ describe("the output", () => {
     return all;
   };
 
-  it("lets our own colours and the end of a line through to a terminal, and nothing else", () => {
+  it("the output to a terminal lets only our own colours and line ends through", () => {
     const own = "\r\x1b[2K\x1b[1mbold\x1b[22m \x1b[31mred\x1b[39m";
     expect(written(true, own)).toBe(own);
     expect(written(true, "\x1b[2J\x1b[8mhidden\x1b]0;title\x07")).not.toMatch(/\p{Cc}/u);
     expect(written(false, own)).not.toContain("\x1b");
   });
 
-  it("leaves JSON what it is", () => {
+  it("JSON output stays as it is", () => {
     const value = { name: "\x1b[2J \x9b \u202e \u{e0041}" };
     expect(JSON.parse(written(false, JSON.stringify(value)))).toEqual(value);
   });
