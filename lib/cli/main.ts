@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { ERRORS, MigrationError, VERSION } from "../core/index.ts";
 import { type CliCommand, checkText, type Parameter } from "./command.ts";
-import { CLI_COMMANDS } from "./commands/index.ts";
+import { COMMAND_GROUPS } from "./commands/index.ts";
 import { CHANGE_FLAGS, DATABASE_FLAGS } from "./flags.ts";
 import { fileSystemError } from "./output/file-system-error.ts";
 import { colorsFor, guarded, printJsonDefect, printJsonError } from "./output/printer.ts";
@@ -102,9 +102,11 @@ interface Invocation {
 function readCommandLine(io: ProcessIo): Promise<Invocation> {
   return new Promise((resolve) => {
     const program = createProgram(io);
-    for (const command of CLI_COMMANDS) {
-      const added = addCommand(program, command);
-      added.action(() => resolve({ command, values: valuesOf(added, command) }));
+    for (const [group, commands] of Object.entries(COMMAND_GROUPS)) {
+      for (const command of commands) {
+        const added = addCommand(program, command).helpGroup(group);
+        added.action(() => resolve({ command, values: valuesOf(added, command) }));
+      }
     }
     program.parse(io.argv, { from: "user" });
   });

@@ -1,3 +1,5 @@
+import type { ErrorCode } from "../core/index.ts";
+
 /** The process as the CLI sees it. Only process.ts reads the process itself, so that tests can pass another one. */
 export interface ProcessIo {
   /** Arguments after the program's name. */
@@ -36,6 +38,12 @@ export function isTerminal(io: ProcessIo, output: Output): boolean {
 
 /** True in the published package, which is called by its name; this repository has scripts. */
 declare const INSTALLED: boolean | undefined;
+
+/** Where the documentation of an error is, as seen from the project. */
+export function entryOf(code: ErrorCode): string {
+  const isInstalled = typeof INSTALLED !== "undefined" && INSTALLED;
+  return `${isInstalled ? "node_modules/cdk-pg-migrate/" : ""}docs/troubleshooting.md#${code.toLowerCase()}`;
+}
 
 /** The command line that a message tells the user to type. */
 export function commandLine(command: string, flags = ""): string {

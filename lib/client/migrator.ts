@@ -149,6 +149,18 @@ export interface Migrator {
   repair(migrations?: readonly string[], note?: string): Promise<SettleReport>;
 
   /**
+   * Records that the file of an applied migration has another name now. Runs no SQL of it.
+   *
+   * @param note why, for the history
+   *
+   * @example
+   * import { openMigrator } from "cdk-pg-migrate/client";
+   *
+   * await (await openMigrator()).rename("1700000000000_usres", "1700000000000_users");
+   */
+  rename(migration: string, to: string, note?: string): Promise<SettleReport>;
+
+  /**
    * Declares an existing database to be at a migration, without running SQL.
    *
    * @param to the newest migration that it has; absent: it has none
@@ -233,6 +245,7 @@ function migratorOf(engine: Engine): Migrator {
     down: ({ fake, ...extent } = {}) => engine.down(extent, fake ? "fake" : "execute"),
     redo: (input) => engine.redo(input),
     repair: (migrations, note) => engine.repair(migrations, note),
+    rename: (migration, to, note) => engine.rename(migration, to, note),
     baseline: (to, note) => engine.baseline(to, note),
     resolve: (migration, outcome, note) => engine.resolve(migration, outcome, note),
   };

@@ -136,6 +136,16 @@ export const COMMANDS = {
     fields: { migrations: optional(v.array(name), "which (default: all that are changed)"), note },
     run: (migrator, { migrations, note }) => migrator.repair(migrations, note),
   }),
+  rename: command({
+    summary: "record that the file of an applied migration has another name now",
+    access: "write",
+    fields: {
+      migration: { ...name, meaning: "the name that is recorded" },
+      to: { ...name, meaning: "the name of its file now" },
+      note,
+    },
+    run: (migrator, { migration, to, note }) => migrator.rename(migration, to, note),
+  }),
   resolve: command({
     summary: "settle a migration that stopped part-way, outside a transaction",
     access: "write",

@@ -23,6 +23,7 @@ import { readHistory } from "./history/read.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
+import { rename } from "./rename.ts";
 import { baseline, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
 import type { Extent } from "./selection.ts";
@@ -117,6 +118,11 @@ export class Migrator {
   /** Accepts changed files as what was applied: the named ones, or all. The note says why. */
   repair(names: readonly string[] = [], note?: string): Promise<SettleReport> {
     return this.#session((context) => repair(context, names, note));
+  }
+
+  /** Records that the file of an applied migration has another name now. */
+  rename(before: string, now: string, note?: string): Promise<SettleReport> {
+    return this.#session((context) => rename(context, before, now, note));
   }
 
   /** Declares an existing database to be at a migration (absent: before the first), without running SQL. */

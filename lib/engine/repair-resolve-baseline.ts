@@ -40,7 +40,7 @@ export async function repair(
     if (accepted.length === 0) return report(state, []);
     const writer = await openHistory(context, state);
     const entries = await recordFiles(context.source, accepted, loadOptions(context));
-    const stored = await readStoredSql(context, state);
+    const stored = await readStoredSql(context, state, [...state.renamed.keys()]);
     const rows = entries.flatMap((entry) => {
       const row = { ...entry, action: "repair", state: "finished" } as const;
       const old = before.get(entry.migration);
@@ -54,11 +54,11 @@ export async function repair(
 }
 
 /** The recorded SQL of renamed migrations, which holds for their new names. */
-async function readStoredSql(
+export async function readStoredSql(
   { session, tables }: Context,
-  { stored: { applied }, renamed, existing }: DatabaseState,
+  { stored: { applied }, existing }: DatabaseState,
+  names: readonly string[],
 ): Promise<(name: string) => Partial<HistoryEntry>> {
-  const names = [...renamed.keys()];
   if (names.length === 0) return () => ({});
   const [ups, downs] = [
     await readUpSql(session, tables, existing, names),
@@ -200,17 +200,17 @@ async function resolution(
   return described ?? { migration: name };
 }
 
-function write({ session }: Context, statements: readonly string[]): Promise<void> {
+export function write({ session }: Context, statements: readonly string[]): Promise<void> {
   return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
 }
 
-function reason(note: string | undefined): Partial<HistoryEntry> {
+export function reason(note: string | undefined): Partial<HistoryEntry> {
   if (note === undefined) return {};
   requireStorable("the note", note);
   return { note };
 }
 
-function report(state: DatabaseState, migrations: readonly string[]): SettleReport {
+export function report(state: DatabaseState, migrations: readonly string[]): SettleReport {
   return { migrations, head: headOf(state) };
 }
 

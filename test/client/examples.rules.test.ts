@@ -34,7 +34,18 @@ function examples(): ReadonlyMap<string, string> {
 }
 
 const PUBLIC = ["assertMigrated", "migrationNames", "migrationState", "openMigrator", "Queryable"];
-const METHODS = ["baseline", "down", "history", "plan", "redo", "repair", "resolve", "status", "up"];
+const METHODS = [
+  "baseline",
+  "down",
+  "history",
+  "plan",
+  "redo",
+  "rename",
+  "repair",
+  "resolve",
+  "status",
+  "up",
+];
 
 test("every function and method of the client has an example that compiles", () => {
   const all = examples();

@@ -63,8 +63,8 @@ export async function help(command?: string): Promise<string> {
 
 /** Names of the commands that `--help` lists. */
 export async function commandNames(): Promise<string[]> {
-  const [, list = ""] = (await help()).split(/^Commands:$/m);
-  return [...list.matchAll(/^ {2}([a-z][\w:-]*)/gm)]
+  const [, ...groups] = (await help()).split(/^Every day:$/m);
+  return [...groups.join("").matchAll(/^ {2}([a-z][\w:-]*)/gm)]
     .map(([, name = ""]) => name)
     .filter((name) => name !== "help");
 }

@@ -5,29 +5,20 @@ import { dump } from "./dump.ts";
 import { history } from "./history.ts";
 import { lint } from "./lint.ts";
 import { plan } from "./plan.ts";
-import { baseline, repair, resolve } from "./repair-resolve-baseline.ts";
+import { baseline, rename, repair, resolve } from "./repair-resolve-baseline.ts";
 import { report } from "./report.ts";
 import { squash } from "./squash.ts";
 import { status } from "./status.ts";
 import { down, redo, up } from "./up-down-redo.ts";
 import { verify } from "./verify.ts";
 
-/** Every command, in the order of --help. */
-export const CLI_COMMANDS: readonly CliCommand[] = [
-  up,
-  down,
-  redo,
-  create,
-  status,
-  plan,
-  history,
-  lint,
-  verify,
-  report,
-  dump,
-  squash,
-  repair,
-  resolve,
-  baseline,
-  ...databaseCommands,
-];
+/** Every command, in the groups and the order of --help. */
+export const COMMAND_GROUPS: Readonly<Record<string, readonly CliCommand[]>> = {
+  "Every day:": [create, plan, up, status],
+  "Undo:": [down, redo, history],
+  "Before a release:": [lint, verify, report, dump, squash],
+  "Where a person decides:": [repair, rename, resolve, baseline],
+  "The embedded Postgres:": databaseCommands,
+};
+
+export const CLI_COMMANDS: readonly CliCommand[] = Object.values(COMMAND_GROUPS).flat();

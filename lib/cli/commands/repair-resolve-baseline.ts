@@ -35,6 +35,26 @@ function printRepair(printer: Printer, { migrations }: SettleReport): void {
   );
 }
 
+const renameFields = COMMANDS.rename.fields;
+
+export const rename = defineCommand({
+  name: "rename",
+  summary: COMMANDS.rename.summary,
+  input: {
+    migration: { ...renameFields.migration, written: "<migration>" },
+    to: { ...renameFields.to, written: "<to>" },
+    note,
+  },
+  flags: RUN_FLAGS,
+  run: (io, flags, input) => {
+    const print = (printer: Printer) =>
+      printer.line(`${input.migration} is recorded as ${input.to}; no SQL was run.`);
+    return settle(io, { command: "rename", flags, print }, (migrator) =>
+      COMMANDS.rename.run(migrator, input),
+    );
+  },
+});
+
 const resolveFields = COMMANDS.resolve.fields;
 
 export const resolve = defineCommand({

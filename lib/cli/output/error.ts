@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { structuredPatch } from "diff";
 import { type ErrorDetails, given, MigrationError, type SqlChange } from "../../core/index.ts";
 import { locate, maskSecrets } from "../../sql/index.ts";
-import { isTerminal, type ProcessIo, widthOf } from "../process-io.ts";
+import { entryOf, isTerminal, type ProcessIo, widthOf } from "../process-io.ts";
 import { stateAfter } from "./after-failure.ts";
 import {
   adviceFor,
@@ -44,6 +44,10 @@ export function printError(io: ProcessIo, failed: FailedCommand): void {
     hint === undefined
       ? []
       : [prose(`${colors.cyan("What to do:")} ${String(hint).replaceAll("\n", "\n  ")}`)],
+    // Some hints name the place themselves.
+    error.code === "CANCELLED" || String(hint).includes("docs/")
+      ? []
+      : [colors.dim(`  More: ${entryOf(error.code)}`)],
   ];
   const text = blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n"));
   io.stderr.write(`\n${text.join("\n\n")}\n`);
