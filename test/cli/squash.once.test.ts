@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
@@ -202,4 +202,226 @@ describe("squash", () => {
         expect((await run("up")).stdout).toContain("all is applied");
       });
     }));
+});
+
+const up = (sql: string) => `-- Up Migration\n${sql}\n-- Down Migration\nSELECT 1;`;
+const A = { "1_a.sql": up("CREATE TABLE a (id int);") };
+
+describe("squash of what cannot be squashed", () => {
+  it.each([
+    ["an unknown name", A, "9_x", 2, 'no migration named "9_x"'],
+    ["the first migration", A, "1_a", 2, "nothing to squash"],
+    [
+      "a role",
+      { ...A, "2_b.sql": up("CREATE ROLE squashed_role;") },
+      "2_b",
+      1,
+      "2_b cannot be squashed: it changes more than its own database",
+    ],
+    [
+      "a time in a column without a default",
+      { ...A, "2_b.sql": up("CREATE TABLE b (made timestamptz); INSERT INTO b VALUES (now());") },
+      "2_b",
+      1,
+      "public.b.made differ between two replays",
+    ],
+    [
+      "a time that is cut to seconds",
+      { ...A, "2_b.sql": up("CREATE TABLE b AS SELECT date_trunc('second', now()) AS made;") },
+      "2_b",
+      1,
+      "public.b.made differ",
+    ],
+    [
+      "a random number of rows",
+      {
+        ...A,
+        "2_b.sql": up("INSERT INTO a SELECT 1 FROM generate_series(1, 5000) WHERE random() < 0.5;"),
+      },
+      "2_b",
+      1,
+      "the number of rows of public.a",
+    ],
+    [
+      "an object that no dump holds",
+      { ...A, "2_b.sql": up("CREATE FOREIGN DATA WRAPPER nothing;") },
+      "2_b",
+      1,
+      "cannot be written as SQL for every machine",
+    ],
+    ["a migration that fails", { ...A, "2_b.sql": up("CREATE TABLE a ();") }, "2_b", 1, "already exists"],
+    [
+      "shorthands that a later migration uses",
+      {
+        "1_a.ts": 'export const shorthands = { key: "int" };\nexport const up = () => {};',
+        ...{ "2_b.sql": up("SELECT 1;") },
+        ...{ "3_c.ts": 'export const up = (pgm) => pgm.createTable("c", { id: { type: "key" } });' },
+      },
+      "2_b",
+      1,
+      'type "key" does not exist',
+    ],
+    [
+      "code that a later migration imports",
+      {
+        "1_a.ts": 'export const type = "int";\nexport const up = () => {};',
+        ...{ "2_b.sql": up("SELECT 1;") },
+        ...{
+          "3_c.ts":
+            'import { type } from "./1_a.ts";\nexport const up = (pgm) => pgm.createTable("c", { id: type });',
+        },
+      },
+      "2_b",
+      1,
+      "1_a",
+    ],
+  ])("refuses %s and changes no file", (_what, migrations, to, code, message) =>
+    withProject(async ({ run, files, git, db }) => {
+      const before = files();
+      const outcome = await run("squash", "--to", to);
+      expect(outcome.stderr).toContain(message);
+      expect(outcome.code).toBe(code);
+      expect(files()).toEqual(before);
+      expect(git("status", "--porcelain")).toBe("");
+      const left = await db.query("SELECT FROM pg_database WHERE datname LIKE 'cdk_pg_migrate_scratch%'");
+      expect(left).toEqual([]);
+    }, migrations),
+  );
+
+  it("refuses to delete files that are not committed, and moves them with --keep", () =>
+    withProject(async ({ run, files, project }) => {
+      addMigrations(project, { "2_b.sql": up("CREATE TABLE b ();") });
+      const refused = await run("squash", "--to", "2_b");
+      expect(refused).toMatchObject({ code: 2 });
+      expect(refused.stderr).toContain("are not committed: 2_b.sql");
+      expect(files()).toEqual(["1_a.sql", "2_b.sql"]);
+      const kept = await run("squash", "--to", "2_b", "--keep", "old", "--json");
+      expect(jsonOf(kept)).toMatchObject({
+        ok: true,
+        baseline: "2_b-baseline",
+        replaces: ["1_a", "2_b"],
+        keep: "old",
+      });
+      expect(files()).toEqual(["2_b-baseline.sql"]);
+      expect(readdirSync(join(project, "old")).toSorted()).toEqual(["1_a.sql", "2_b.sql"]);
+    }, A));
+
+  it("prints the baseline with --dry-run and writes nothing", () =>
+    withProject(async ({ run, git }) => {
+      const { code, stdout } = await run("squash", "--to", "3_count", "--dry-run");
+      expect(code).toBe(0);
+      expect(stdout).toContain("-- migrate: baseline of 3, list ");
+      expect(stdout).toMatch(/^-- migrate: replaces 1:[0-9a-f]{16} 1_roles$/m);
+      expect(stdout).toContain("INSERT INTO public.roles (id, name, made) OVERRIDING SYSTEM VALUE VALUES");
+      expect(stdout).toContain("  (1, 'admin', DEFAULT)");
+      expect(git("status", "--porcelain")).toBe("");
+    }));
+});
+
+describe("a baseline that is not as squash wrote it", () => {
+  const squashed = (test: (squashing: Squashing & { readonly file: string }) => Promise<void>) =>
+    withProject(async (squashing) => {
+      const file = join(squashing.project, "migrations", `${BASELINE}.sql`);
+      expect(await squashing.run("squash", "--to", "3_count")).toMatchObject({ code: 0 });
+      await test({ ...squashing, file });
+    });
+
+  it.each([
+    [
+      "a name is taken out",
+      (text: string) => text.replace(/^-- migrate: replaces .* 2_users\n/m, ""),
+      "says 3",
+    ],
+    ["a name is changed", (text: string) => text.replace(" 2_users\n", " 2_user\n"), "was edited"],
+    [
+      "the first line is lost",
+      (text: string) => text.replace(/^-- migrate: baseline.*\n/m, ""),
+      'begins with "-- migrate: replaces',
+    ],
+  ])("is refused when %s", (_what, edit, message) =>
+    squashed(async ({ run, file, db }) => {
+      writeFileSync(file, edit(readFileSync(file, "utf8")));
+      for (const command of ["up", "status", "plan"]) {
+        const { code, stderr } = await run(command);
+        expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(message) });
+      }
+      expect(await db.query("SELECT to_regclass('users') AS users")).toEqual([{ users: null }]);
+    }),
+  );
+
+  it("is refused beside a file that it replaces", () =>
+    squashed(async ({ run, project }) => {
+      addMigrations(project, { "1_roles.sql": FULL["1_roles.sql"] });
+      const { code, stderr } = await run("up");
+      expect(code).toBe(1);
+      expect(stderr).toContain(`${BASELINE} replaces 1_roles, whose file is still there`);
+    }));
+
+  it("may have the line endings of Windows", () =>
+    squashed(async ({ run, file }) => {
+      writeFileSync(file, readFileSync(file, "utf8").replaceAll("\n", "\r\n"));
+      expect(await run("up")).toMatchObject({ code: 0 });
+    }));
+});
+
+describe("a database made from a baseline", () => {
+  const FOLDERS: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
+    [
+      "foreign keys in a circle, and rows that need them",
+      {
+        "2_b.sql": up(`CREATE TABLE x (id int PRIMARY KEY, y int);
+          CREATE TABLE y (id int PRIMARY KEY, x int REFERENCES x DEFERRABLE INITIALLY DEFERRED);
+          ALTER TABLE x ADD FOREIGN KEY (y) REFERENCES y DEFERRABLE INITIALLY DEFERRED;
+          INSERT INTO x VALUES (1, 1); INSERT INTO y VALUES (1, 1);`),
+      },
+    ],
+    [
+      "a trigger that changes rows, and a table that refers to itself",
+      {
+        "2_b.sql": up(`CREATE TABLE t (id serial PRIMARY KEY, parent int REFERENCES t, n int);
+          CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.n := NEW.n * 2; RETURN NEW; END$$;
+          CREATE TRIGGER twice BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION twice();
+          INSERT INTO t (parent, n) VALUES (NULL, 1), (1, 2);`),
+      },
+    ],
+    [
+      "types, defaults that make identifiers, generated columns, partitions",
+      {
+        "2_b.sql": up(`CREATE EXTENSION IF NOT EXISTS citext; CREATE TYPE mood AS ENUM ('a b', 'c''d');
+          CREATE TABLE p (k int, m mood, c citext, g int GENERATED ALWAYS AS (k * 2) STORED, b bytea, "A ""q" text[],
+            u uuid DEFAULT gen_random_uuid(), at timestamptz DEFAULT now()) PARTITION BY LIST (k);
+          CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p DEFAULT;
+          INSERT INTO p VALUES (1, 'a b', 'X', DEFAULT, '\\x00ff', '{"a,b",NULL}'), (7, 'c''d', NULL, DEFAULT, NULL, NULL);`),
+      },
+    ],
+    [
+      "rows that look like the markers of a migration",
+      {
+        "2_b.sql": up(
+          "CREATE TABLE m (t text); INSERT INTO m VALUES (E'x\\n-- Down Migration\\n-- migrate: replaces y');",
+        ),
+      },
+    ],
+  ];
+
+  it.each(FOLDERS)("has what the migrations make: %s", (_what, migrations) =>
+    withProject(
+      async ({ run, project }) => {
+        expect(await run("up")).toMatchObject({ code: 0 });
+        const schema = (await run("dump", "--output", "-")).stdout;
+        const outcome = await run("squash", "--to", "2_b");
+        expect(outcome).toMatchObject({ code: 0 });
+        expect(await run("up")).toMatchObject({ code: 0 });
+        await withDatabase(async (fresh) => {
+          const env = environmentOf(fresh.connection);
+          expect(await runCommand(project, ["up"], env)).toMatchObject({ code: 0 });
+          expect((await runCommand(project, ["dump", "--output", "-"], env)).stdout).toBe(schema);
+          expect(await runCommand(project, ["squash", "--to", "3_c", "--dry-run"], env)).toMatchObject({
+            code: 0,
+          });
+        });
+      },
+      { ...A, ...migrations, "3_c.sql": up("CREATE TABLE c (); ALTER TABLE a ADD PRIMARY KEY (id);") },
+    ),
+  );
 });
