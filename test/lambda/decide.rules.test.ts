@@ -3,6 +3,7 @@ import type { OnRollback } from "../../lambda/contract.ts";
 import { type Decision, decide } from "../../lambda/deploy/decide.ts";
 import type { DeployEvent, ReleaseInfo } from "../../lambda/deploy/event.ts";
 import type { StackDirection } from "../../lambda/stack-event/stack-status.ts";
+import { baselineHeader } from "../../lib/core/index.ts";
 
 /** A version of the migrations: its names decide all that a stack says of it. */
 const version = (...names: string[]): ReleaseInfo => ({
@@ -42,12 +43,23 @@ const update = (direction: StackDirection, [previous, current]: Change): DeployE
 });
 const remove: DeployEvent = { ...named, type: "Delete" };
 
+/** A baseline of `2_b` replaces what a folder has up to it. */
+const baselineOf = (name: string) =>
+  name === "2_b-baseline"
+    ? {
+        baseline: baselineHeader(
+          ["1_a", "2_b"].map((one) => ({ name: one, sqlDigest: undefined, replaces: [] })),
+        ),
+      }
+    : {};
+
 const codeOf = ({ hash, newest, options = "{}" }: ReleaseInfo, onRollback: OnRollback = "keep") => ({
   onRollback,
   options,
   manifest: {
     hash,
     migrations: newest.map((name) => ({
+      ...baselineOf(name),
       ...{ name, fileName: `${name}.sql`, kind: "sql" as const },
       ...{ files: [`${name}.sql`], digest: "", shorthands: false },
     })),
@@ -204,5 +216,31 @@ describe("what a return undoes", () => {
     ["an older file nobody can name: it stays", filled, cut(one, 1), filled, []],
   ])("a return undoes %s", (_what, before, now, code, expected) => {
     expect(undone(before, now, code)).toEqual(expected);
+  });
+});
+
+describe("a release whose baseline replaces migrations", () => {
+  const full = version("1_a", "2_b", "3_c");
+  const part = { ...version("2_b-baseline", "3_c"), replaced: 2 };
+  const whole = { ...version("3_c-baseline"), replaced: 3 };
+  const second = { ...version("3_c-baseline", "4_d"), replaced: 4 };
+
+  describe.each(["forward", "unknown"] as const)("going %s", (direction) => {
+    it.each([
+      ["is applied although it has fewer migrations", full, part],
+      ["is applied although it has one migration", full, whole],
+      ["is applied with a newer migration", part, second],
+    ])("%s", (_what, before, after) => {
+      for (const onRollback of ["keep", "down"] as const)
+        expect(short(update(direction, [before, after]), after, onRollback)).toBe("apply");
+    });
+  });
+
+  it("undoes nothing that it replaces, whichever code answers the rollback to it", () => {
+    for (const code of [full, part]) {
+      const decision = decide(update("rollback", [full, part]), codeOf(code, "down"));
+      if (decision.kind !== "undo") throw new Error(decision.kind);
+      expect(["1_a", "2_b", "3_c"].filter((name) => !decision.isInCurrent(name))).toEqual([]);
+    }
   });
 });
