@@ -15,7 +15,7 @@ const DATA: Files = { ...BUILT_HANDLERS, "migrations/sql/x.sql": "SELECT 1" };
 function copied({ dir }: BuiltAsset): string[] {
   const root = join(dir, "migrations/files");
   return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((found) => found.isFile())
+    .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name).slice(root.length + 1))
     .toSorted();
 }

@@ -33,7 +33,7 @@ const PROJECT: Files = {
 
 const read = (asset: BuiltAsset, path: string) => readFileSync(join(asset.dir, path), "utf8");
 const filesOf = ({ dir }: BuiltAsset) =>
-  readdirSync(dir, { recursive: true, withFileTypes: true }).filter((found) => found.isFile());
+  readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
 
 describe("the manifest", () => {
   test("the manifest lists migrations in running order, with the digests of the CLI", async () => {

@@ -109,7 +109,7 @@ describe("report of a folder", () => {
 });
 
 describe("the file of a report", () => {
-  it("is written whole, and what cannot be written is an error", () =>
+  it("the report is written whole, and a failed write is an error", () =>
     withProject(FIRST, async (run, project) => {
       expect(await run("report", "--output", "r.md")).toMatchObject({ code: 0, stdout: "Wrote r.md.\n" });
       expect(readFileSync(join(project, "r.md"), "utf8")).toMatch(/^# Migrations of /);
@@ -124,7 +124,7 @@ describe("the file of a report", () => {
       });
     }));
 
-  it("has no HTML and no markup that comes from a name", () =>
+  it("the report has no HTML and no markup that comes from a name", () =>
     withProject({ "1_<script>`|x.sql": 'CREATE TABLE "<script>" (id int);' }, async (run) => {
       await run("up");
       const { code, stdout } = await run("report");

@@ -18,13 +18,13 @@ function makeApi(stack: Stack, vpc: ec2.IVpc): lambda.Function {
   });
 }
 
-interface Scene {
+interface StackWithDatabase {
   readonly stack: Stack;
   readonly database: PostgresDatabase;
 }
 
 /** Each gives what is to wait for the migrations. */
-const WAITING: readonly (readonly [string, (scene: Scene) => Construct])[] = [
+const WAITING: readonly (readonly [string, (given: StackWithDatabase) => Construct])[] = [
   [
     "an API that the database lets in",
     ({ stack, database }) => {

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
-import { withRole } from "./hostile-world.ts";
+import { withRole } from "./fixtures.ts";
 import { waitFor } from "./locking.ts";
 
 const IMPATIENT = { lockTimeoutMs: 100, lockRetries: 0 };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
-import { file, withRole } from "./hostile-world.ts";
+import { file, withRole } from "./fixtures.ts";
 
 describe("a migration that interferes with the engine", () => {
   it.each([["SELECT pg_advisory_unlock_all();"], ["-- migrate: no-transaction\nDISCARD ALL;"]])(

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { appliedNames, openMigrator, userTables } from "../support/migrator.ts";
-import { file, withRole } from "./hostile-world.ts";
+import { file, withRole } from "./fixtures.ts";
 
 const DIR = {
   "1_a.sql": file("a"),

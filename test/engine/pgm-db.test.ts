@@ -80,7 +80,7 @@ describe("pgm.db in a migration's transaction", () => {
       const error = await failureOf(migrator.up());
       const rows = await rowsOf(db);
       const { counts } = await migrator.status();
-      // Either nothing of it is there and it is pending, or something is and it is half-done.
+      // Either nothing of it is there and it is pending, or something is and it is partly applied.
       expect([rows.length, counts.partial, error.details.partial !== undefined]).toEqual(
         rows.length === 0 ? [0, 0, false] : [1, 1, true],
       );

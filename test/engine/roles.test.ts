@@ -3,7 +3,7 @@ import pg from "pg";
 import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator, userTables } from "../support/migrator.ts";
-import { file, withRole } from "./hostile-world.ts";
+import { file, withRole } from "./fixtures.ts";
 
 describe("a role that may create objects on the search path", () => {
   it("the engine runs none of the operators of such a role", () =>

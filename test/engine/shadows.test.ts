@@ -6,7 +6,7 @@ import { dumpSchema } from "../../lib/review/dump/index.ts";
 import { createDatabase, type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
-import { file } from "./hostile-world.ts";
+import { file } from "./fixtures.ts";
 import { waitFor } from "./locking.ts";
 
 const PROOF = "attacker code ran";

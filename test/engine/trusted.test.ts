@@ -3,7 +3,7 @@ import { type Fate, startProxy } from "../faults/proxy.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator, userTables } from "../support/migrator.ts";
-import { file, withRole } from "./hostile-world.ts";
+import { file, withRole } from "./fixtures.ts";
 
 const FILES = { "1_a.sql": file("a"), "2_b.sql": file("b") };
 const PLAIN_TABLE =

@@ -3,8 +3,8 @@ import { withDatabase } from "../support/database.ts";
 import { writeFolder } from "../support/folders.ts";
 import { openMigrator } from "../support/migrator.ts";
 import { runsEveryCase } from "../support/postgres.ts";
-import { file } from "./hostile-world.ts";
-import { READING, type Tried, tryAll, type Victim, WRITING, withVictim } from "./untrusted-world.ts";
+import { file } from "./fixtures.ts";
+import { READING, type Tried, tryAll, type Victim, WRITING, withVictim } from "./victims.ts";
 
 // What a server of another version could answer differently shows with one kind of victim and one table.
 const VICTIMS = runsEveryCase() ? (["superuser", "plain role"] as const) : (["plain role"] as const);

@@ -6,7 +6,7 @@ import { LOOSE } from "./ten.ts";
 /** How a person settles what stopped part-way: goes on where it stopped, or takes all of it back. */
 export type Habit = "go-on" | "take-back";
 
-/** Runs `up` again as a person does, who settles whatever is half-done, until it succeeds. */
+/** Runs `up` again as a person does, who resolves whatever is partly applied, until it succeeds. */
 export async function recover(db: TestDatabase, dir: string, habit: Habit = "go-on"): Promise<void> {
   for (let tries = 0; tries < 3; tries += 1) {
     try {
@@ -17,14 +17,14 @@ export async function recover(db: TestDatabase, dir: string, habit: Habit = "go-
       await settle(db, dir, habit);
     }
   }
-  throw new Error("still half-done after it was settled");
+  throw new Error("still partly applied after it was resolved");
 }
 
 async function settle(db: TestDatabase, dir: string, habit: Habit): Promise<void> {
   const migrator = await openMigrator(db, dir);
   const { migrations } = await migrator.status();
   const partial = migrations.find(({ state }) => state === "partial");
-  if (partial?.statement === undefined) throw new Error("nothing is half-done");
+  if (partial?.statement === undefined) throw new Error("nothing is partly applied");
   const { name, statement } = partial;
   const statements = LOOSE[name] ?? [];
   if (habit === "take-back") {

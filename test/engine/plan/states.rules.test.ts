@@ -30,9 +30,9 @@ describe("the states of migrations", () => {
     ],
     ["one from newer code", { files: ["1_a"], applied: ["1_a", "2_b"] }, ["1_a applied", "2_b ahead"]],
     ["everything from newer code", { files: [], applied: ["1_a"] }, ["1_a ahead"]],
-    ["half-done", { files: ["1_a"], applied: [], partial: ["1_a"] }, ["1_a partial"]],
+    ["a partly applied one", { files: ["1_a"], applied: [], partial: ["1_a"] }, ["1_a partial"]],
     [
-      "half-done without its file",
+      "a partly applied one without its file",
       { files: ["2_b"], applied: [], partial: ["1_a"] },
       ["1_a partial", "2_b pending"],
     ],
@@ -56,7 +56,7 @@ describe("migrations out of order", () => {
     ["pending after applied", list("1 applied", "2 pending"), []],
     ["pending before applied", list("1 pending", "2 applied", "3 pending"), ["1"]],
     ["pending before a newer code's", list("1 applied", "2 pending", "3 ahead"), ["2"]],
-    ["a half-done one does not count as applied", list("1 pending", "2 partial"), []],
+    ["a partly applied one, which does not count as applied", list("1 pending", "2 partial"), []],
   ])("outOfOrder gives the right names for %s", (_name, given, expected) => {
     expect(outOfOrder(given)).toEqual(expected);
   });

@@ -13,7 +13,7 @@ const MIGRATIONS = {
   "helpers/name.ts": 'export const NAME = "t";\n',
 };
 
-it("twenty runs at once, none with anything compiled yet: each migration is applied once, and all succeed", () =>
+it("twenty runs at once with an empty cache all succeed, and each migration is applied once", () =>
   withDatabase(async (db) => {
     const project = writeProject(MIGRATIONS);
     // No cache of an earlier run: it would lie in the temporary folder.

@@ -34,7 +34,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
     ["up", /BEGIN.*UPDATE .*'finished'.*COMMIT/s, "applied"],
     ["down", /DELETE FROM.*'finished'/s, "pending"],
   ] as const)(
-    "while its end is recorded (%s) is named as not known, not as half-done [G29]",
+    "a connection lost while the end is recorded (%s) leaves the migration in doubt, not partly applied [G29]",
     (direction, at, state) =>
       withDatabase(async (db) => {
         const dir = writeFolder(TWO);
@@ -48,7 +48,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
       }),
   );
 
-  it("while it begins is pending, and named as not known", () =>
+  it("a connection lost while the migration begins leaves it pending and in doubt", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       const error = await withFault(db, /BEGIN.*INSERT INTO .*'started'/s, "cut", async (broken) =>
@@ -58,7 +58,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
       expect((await (await openMigrator(db, dir)).status()).migrations).toMatchObject([{ state: "pending" }]);
     }));
 
-  it("after its first statement stays half-done however often a retry of that statement is refused", () =>
+  it("a connection lost after the first statement leaves the migration partly applied, however often its retry is refused", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await withFault(db, /^CREATE TABLE a/, "lose-answer", async (broken) =>
@@ -79,7 +79,7 @@ describe("a migration outside a transaction whose connection is lost", () => {
       expect(await userTables(db)).toEqual(["a", "b"]);
     }));
 
-  it("while a retry records its end is applied, with the decision, and named as not known", () =>
+  it("a connection lost while a retry records its end leaves the migration applied, with the decision, and in doubt", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await db.query("CREATE TABLE b ()");

@@ -3,7 +3,7 @@ import type { MigrationError, RunEvent } from "../../lib/core/index.ts";
 import type { ConnectionSettings } from "../../lib/postgres/index.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
-import { withRole } from "./hostile-world.ts";
+import { withRole } from "./fixtures.ts";
 
 /** What the attacker's functions say when they run. A notice comes through also where nothing can be written. */
 const PROOF = "attacker code ran";
