@@ -24,6 +24,7 @@ module.exports = {
       ...rooms("constructs", "core"),
       ...npm("aws-cdk-lib", "constructs", "node-pg-migrate"),
     ]),
+    room("public-testing", "^lib/testing\\.ts$", rooms("testing", "core")),
     room("public-client", "^lib/client\\.ts$", rooms("client", "core")),
     room("core", "^lib/core/", []),
     room("sql", "^lib/sql/", rooms("core")),
@@ -32,6 +33,10 @@ module.exports = {
     room("folder", "^lib/folder/", [...rooms("core"), ...npm("esbuild")]),
     room("asset", "^lib/asset/", [...rooms("core", "folder"), ...npm("esbuild")]),
     room("client", "^lib/client/", [...rooms("core", "postgres", "engine", "folder"), ...npm("pg")]),
+    room("testing", "^lib/testing/", [
+      ...rooms("core", "postgres", "folder", "client", "embedded"),
+      ...npm("pg", "valibot"),
+    ]),
     room("commands", "^lib/commands/", [...rooms("core", "engine"), ...npm("valibot")]),
     room("embedded", "^lib/embedded/", [...rooms("core", "sql", "postgres"), ...npm("pg", "valibot")]),
     room("constructs", "^lib/constructs/", [

@@ -49,7 +49,7 @@ const RELATIVE_SPECIFIER = /((?:from|import)\s*\(?\s*")(\.[^"]+)\.ts"/g;
  * The files of lib/ that the package exports, and the packages that are bundled into each: jest cannot require an ES module,
  * which node-pg-migrate is.
  */
-const ENTRIES = { index: [], client: ["node-pg-migrate"] };
+const ENTRIES = { index: [], client: ["node-pg-migrate"], testing: [] };
 
 /** `declarations` holds what the compiler made of the entries, at the same paths below it. */
 export async function buildPublicApi(root, declarations, outdir) {

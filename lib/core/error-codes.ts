@@ -31,6 +31,8 @@ export const ERRORS = {
   LOCAL_DATABASE: traits("connection", "machine"),
   /** `verify` has no empty database to work in. */
   SCRATCH_DATABASE: traits("connection", "database"),
+  /** A database for a test cannot be made. */
+  TEST_DATABASE: traits("connection", "database"),
   CONNECTION: traits("connection", "database"),
   STARTING: traits("connection", "database"),
   AUTH: traits("connection", "database"),

@@ -5,15 +5,13 @@ import ts from "typescript";
 import { REPOSITORY } from "../docs/markdown.ts";
 import { writeFolder } from "../support/folders.ts";
 
-const ROOM = join(REPOSITORY, "lib", "client");
-
-/** The `@example`s of what `cdk-pg-migrate/client` exports, by the name of what they stand at. */
-function examples(): ReadonlyMap<string, string> {
+/** The `@example`s in a room, by the name of what they stand at. */
+function examplesOf(room: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const file of readdirSync(ROOM)) {
+  for (const file of readdirSync(room)) {
     const source = ts.createSourceFile(
       file,
-      readFileSync(join(ROOM, file), "utf8"),
+      readFileSync(join(room, file), "utf8"),
       ts.ScriptTarget.Latest,
       true,
     );
@@ -33,7 +31,7 @@ function examples(): ReadonlyMap<string, string> {
   return found;
 }
 
-const PUBLIC = ["assertMigrated", "migrationNames", "migrationState", "openMigrator", "Queryable"];
+const CLIENT = ["assertMigrated", "migrationNames", "migrationState", "openMigrator", "Queryable"];
 const METHODS = [
   "baseline",
   "down",
@@ -47,9 +45,14 @@ const METHODS = [
   "up",
 ];
 
-test("every function and method of the client has an example that compiles", () => {
-  const all = examples();
-  expect([...all.keys()].toSorted()).toEqual([...PUBLIC, ...METHODS].toSorted());
+const TESTING = ["buildTemplate", "databaseTest", "dropTestDatabases", "stopTestServer", "testDatabase"];
+
+test.each([
+  ["client", [...CLIENT, ...METHODS]],
+  ["testing", TESTING],
+])("every function and method of cdk-pg-migrate/%s has an example that compiles", (entry, names) => {
+  const all = examplesOf(join(REPOSITORY, "lib", entry));
+  expect([...all.keys()].toSorted()).toEqual(names.toSorted());
   const dir = writeFolder({ "shims.d.ts": 'declare module "postgres";' });
   const files = [...all].map(([name, code]) => {
     const path = join(dir, `${name}.mts`);
@@ -67,7 +70,7 @@ test("every function and method of the client has an example that compiles", () 
     typeRoots: [join(REPOSITORY, "node_modules", "@types")],
     types: ["node"],
     paths: {
-      "cdk-pg-migrate/client": [join(REPOSITORY, "lib", "client.ts")],
+      [`cdk-pg-migrate/${entry}`]: [join(REPOSITORY, "lib", `${entry}.ts`)],
       "*": [join(REPOSITORY, "node_modules", "@types", "*"), join(REPOSITORY, "node_modules", "*")],
     },
   });
