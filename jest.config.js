@@ -1,4 +1,4 @@
-/** One project for tests that need no database, and one for each chosen major version of Postgres. */
+/** One project for tests that need no database, one for each chosen major version of Postgres, one for slow tests. */
 const ALL_MAJORS = [15, 16, 17, 18];
 const USUAL_MAJOR = 17;
 
@@ -16,6 +16,7 @@ function chosenMajors(text) {
   return chosen;
 }
 
+const SLOW = "\\.slow\\.test\\.ts$";
 const RULES = "\\.rules\\.test\\.ts$";
 const ONCE = ["<rootDir>/test/embedded/", "<rootDir>/test/support/", "\\.once\\.test\\.ts$"];
 
@@ -40,12 +41,28 @@ const against = (major) => ({
   displayName: `pg${major}`,
   globals: { PG_MAJOR: major, PG_EVERY_CASE: major === onceMajor },
   testRegex: "\\.test\\.ts$",
-  testPathIgnorePatterns: ["/node_modules/", RULES, ...(major === onceMajor ? [] : ONCE)],
+  testPathIgnorePatterns: ["/node_modules/", RULES, SLOW, ...(major === onceMajor ? [] : ONCE)],
 });
+
+const slow = {
+  ...against(onceMajor),
+  displayName: "slow",
+  testRegex: SLOW,
+  testPathIgnorePatterns: ["/node_modules/"],
+};
+const usual = [{ ...common, displayName: "rules", testRegex: RULES }, ...majors.map(against)];
+
+/** @param {string} text the value of SLOW_TESTS, which the scripts test:slow and test:all set */
+function chosenProjects(text) {
+  if (text === "only") return [slow];
+  if (text === "too") return [...usual, slow];
+  if (text === "") return usual;
+  throw new Error(`SLOW_TESTS: "${text}" is not "only" or "too"`);
+}
 
 /** @type {import("jest").Config} */
 export default {
-  projects: [{ ...common, displayName: "rules", testRegex: RULES }, ...majors.map(against)],
+  projects: chosenProjects(process.env.SLOW_TESTS ?? ""),
   testSequencer: "<rootDir>/test/support/long-first.mjs",
   globalTeardown: "<rootDir>/test/support/stop-servers.ts",
   // For a machine that is busy with other work; no test takes a tenth of that on one that is not.

@@ -4,10 +4,10 @@ import Sequencer from "@jest/test-sequencer";
 
 /** Seconds, of small files that take long. Jest knows the rest by their size, and all of them after a first run. */
 const LONG = {
-  "test/aws/failures.once.test.ts": 75,
-  "test/docs/quickstart.once.test.ts": 60,
-  "test/aws/stack.once.test.ts": 60,
-  "test/package/consumer.once.test.ts": 55,
+  "test/aws/deploy.once.test.ts": 60,
+  "test/docs/quickstart.slow.test.ts": 60,
+  "test/aws/stack.slow.test.ts": 50,
+  "test/package/consumer.slow.test.ts": 55,
   "test/constructs/synth.rules.test.ts": 45,
   "test/review/verify-corpus.once.test.ts": 30,
   "test/faults/cut.once.test.ts": 25,

@@ -17,7 +17,7 @@ const BROKEN_CODE: readonly (readonly [string, RegExp])[] = [
 
 export const failing: Scenarios = (aws) =>
   describe("a failing migration", () => {
-    test("fails the deploy with a reason to act on; the rollback succeeds and the database is intact", async () => {
+    test("a failing migration fails the deploy with a reason to act on; the rollback succeeds and the database is intact", async () => {
       const { withStack, deployable } = aws();
       for (const handledBy of ["old code", "new code"] as const) {
         await withStack({}, async ({ stack, db }) => {
@@ -36,7 +36,7 @@ export const failing: Scenarios = (aws) =>
       }
     });
 
-    test("mended, it goes on where it stopped", async () => {
+    test("a deploy of the corrected migration goes on where the failed one stopped", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -82,7 +82,7 @@ export const failing: Scenarios = (aws) =>
       });
     });
 
-    test("an applied file that was edited, and a database that nobody baselined", async () => {
+    test("an applied file that was edited fails the deploy, and so does a database that nobody baselined", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));

@@ -12,7 +12,7 @@ const DEPLOY = "on-deploy.handler";
 
 export const interrupted: Scenarios = (aws) =>
   describe("an invocation that does not come alone, or not to its end", () => {
-    test("two at once of the same event: both succeed, everything is done once", async () => {
+    test("two simultaneous invocations with the same event both succeed, and everything is done once", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         stack.deliveries = 2;
@@ -25,7 +25,7 @@ export const interrupted: Scenarios = (aws) =>
       });
     });
 
-    test("called again by the framework while it still works: the second call waits for the first", async () => {
+    test("a second call by the framework waits for the first, which still works", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -41,7 +41,7 @@ export const interrupted: Scenarios = (aws) =>
       });
     });
 
-    test("killed in the middle of a migration: the deploy fails, the rollback and the next try succeed", async () => {
+    test("a deploy killed in the middle of a migration fails, and its rollback and the next try succeed", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -62,7 +62,7 @@ export const interrupted: Scenarios = (aws) =>
       });
     });
 
-    test("killed in the middle of one without a transaction: the next deploy says so, and once settled goes on there", async () => {
+    test("after a deploy is killed in a migration without a transaction, the next one says so, and goes on there once it is settled", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -89,7 +89,7 @@ export const interrupted: Scenarios = (aws) =>
       });
     });
 
-    test("out of time: Postgres stops before Lambda does, and nothing of the migration stays", async () => {
+    test("when time runs out, Postgres stops before Lambda does, and nothing of the migration stays", async () => {
       const { withStack, deployable } = aws();
       await withStack({ timeoutSeconds: 4 }, async ({ stack, db }) => {
         await holdUp(db);

@@ -17,7 +17,7 @@ function failuresSince({ services }: AwsEnvironment, count: number): unknown[] {
 export const rollback: Scenarios = (aws) =>
   describe("a later resource of the update fails", () => {
     describe.each(CODES)("and the %s answers the reversed update", (handledBy) => {
-      test("keep: the database stays as it is", async () => {
+      test("a rollback under onRollback: keep leaves the database as it is", async () => {
         const { withStack, deployable } = aws();
         await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1)));
@@ -37,7 +37,7 @@ export const rollback: Scenarios = (aws) =>
         });
       });
 
-      test("down: what the update had applied is undone, and nothing else", async () => {
+      test("a rollback under onRollback: down undoes what the update had applied, and nothing else", async () => {
         const { withStack, deployable } = aws();
         await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), down));
@@ -54,7 +54,7 @@ export const rollback: Scenarios = (aws) =>
       });
 
       test.each(["keep", "down"] as const)(
-        "%s: it succeeds although the database is out of reach",
+        "a rollback under onRollback: %s succeeds although the database is out of reach",
         async (onRollback) => {
           const { withStack, deployable, server, services } = aws();
           const proxy = await startClosableProxy(server.connection);
@@ -76,7 +76,7 @@ export const rollback: Scenarios = (aws) =>
         },
       );
 
-      test("down: what cannot be undone stays, the rollback succeeds and says so", async () => {
+      test("a rollback under onRollback: down leaves what cannot be undone, succeeds and says so", async () => {
         const { withStack, deployable, services } = aws();
         await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), down));
@@ -98,7 +98,7 @@ export const rollback: Scenarios = (aws) =>
         ["keep", ["1_t1", "3_t3", "2_t2"]],
         ["down", ["1_t1", "3_t3"]],
       ] as const)(
-        "%s: the update had brought an older file, which order allows",
+        "a rollback under onRollback: %s succeeds after an update that brought an older file, as order allows",
         async (onRollback, applied) => {
           const { withStack, deployable } = aws();
           const options = { onRollback, order: "allow" } as const;
@@ -113,7 +113,7 @@ export const rollback: Scenarios = (aws) =>
         },
       );
 
-      test("the update's own failure: an older file, which order refuses", async () => {
+      test("a rollback succeeds after an update that failed because order refuses its older file", async () => {
         const { withStack, deployable } = aws();
         await withStack({}, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1, 3), down));
@@ -127,25 +127,28 @@ export const rollback: Scenarios = (aws) =>
       test.each([
         ["keep", ["1_t1", "2_t2"]],
         ["down", ["1_t1"]],
-      ] as const)("%s: an applied file was edited and repaired before", async (onRollback, applied) => {
-        const { withStack, deployable } = aws();
-        const edited = {
-          ...tables(1, 2),
-          "1_t1.sql": sql("CREATE TABLE t1 (id int, n int);", "DROP TABLE t1;"),
-        };
-        await withStack({}, async ({ stack, db }) => {
-          await stack.create(await deployable(tables(1), { onRollback }));
-          const failed = await stack.update(await deployable(edited, { onRollback }));
-          expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CHANGED/) });
-          const repair = await stack.invoke("on-operate.handler", { command: "repair", confirm: db.name });
-          expect(repair.payload).toMatchObject({ ok: true, migrations: ["1_t1"] });
-          expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
-          expect(await stack.update(await deployable(edited, { onRollback }))).toMatchObject({
-            status: "SUCCESS",
+      ] as const)(
+        "a rollback under onRollback: %s succeeds after an applied file was edited and repaired",
+        async (onRollback, applied) => {
+          const { withStack, deployable } = aws();
+          const edited = {
+            ...tables(1, 2),
+            "1_t1.sql": sql("CREATE TABLE t1 (id int, n int);", "DROP TABLE t1;"),
+          };
+          await withStack({}, async ({ stack, db }) => {
+            await stack.create(await deployable(tables(1), { onRollback }));
+            const failed = await stack.update(await deployable(edited, { onRollback }));
+            expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^CHANGED/) });
+            const repair = await stack.invoke("on-operate.handler", { command: "repair", confirm: db.name });
+            expect(repair.payload).toMatchObject({ ok: true, migrations: ["1_t1"] });
+            expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
+            expect(await stack.update(await deployable(edited, { onRollback }))).toMatchObject({
+              status: "SUCCESS",
+            });
+            expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
+            expect(await appliedIn(db)).toEqual(applied);
           });
-          expect(await stack.rollBack(handledBy)).toMatchObject({ status: "SUCCESS" });
-          expect(await appliedIn(db)).toEqual(applied);
-        });
-      });
+        },
+      );
     });
   });

@@ -1,0 +1,6 @@
+import { runScenarios } from "./environment.ts";
+import { failing } from "./scenarios/failing.ts";
+import { lifecycle } from "./scenarios/lifecycle.ts";
+import { rollback } from "./scenarios/rollback.ts";
+
+runScenarios(lifecycle, failing, rollback);
