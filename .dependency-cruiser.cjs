@@ -63,7 +63,7 @@ module.exports = {
     // The JavaScript files of the folder are also for what runs before anything is compiled.
     room("scripts", "^(scripts/|bin/run\\.mjs)", [
       "^(scripts/|lib/(folder|asset)/[^/]+\\.mjs$)",
-      ...npm("esbuild", "node-pg-migrate", "typescript"),
+      ...npm("esbuild", "node-pg-migrate", "playwright-core", "typescript"),
     ]),
     {
       name: "review",

@@ -4,7 +4,14 @@ import { build } from "esbuild";
 import { builtinModules } from "../lib/asset/builtin-modules.mjs";
 
 /** Loaded on demand from where they are installed. Migrations and the engine share one node-pg-migrate. */
-const EXTERNAL = ["esbuild", "node-pg-migrate", "libpg-query", "pg-native", "pg-cloudflare"];
+const EXTERNAL = [
+  "esbuild",
+  "node-pg-migrate",
+  "libpg-query",
+  "@hpcc-js/wasm-graphviz",
+  "pg-native",
+  "pg-cloudflare",
+];
 
 /** Keeps the file that imports node-pg-migrate out of the bundle: inside it, the import would run at every start. */
 const engineApart = {

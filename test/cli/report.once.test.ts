@@ -124,6 +124,21 @@ describe("the file of a report", () => {
       });
     }));
 
+  it("the report is a page for a browser with --format html, or when its name ends in .html", () =>
+    withProject({ "1_<script>.sql": FIRST["1_people.sql"] }, async (run, project) => {
+      expect(await run("report", "--format", "html")).toMatchObject({
+        code: 0,
+        stdout: "Wrote report.html.\n",
+      });
+      expect(await run("report", "--output", "other.html")).toMatchObject({ code: 0 });
+      const page = readFileSync(join(project, "report.html"), "utf8");
+      expect(readFileSync(join(project, "other.html"), "utf8")).toBe(page);
+      expect(page).toMatch(/^<!doctype html>/);
+      expect(page).toContain("1_&#60;script&#62;");
+      expect(page).toContain("<svg");
+      expect(page).not.toMatch(/<script|https?:\/\//);
+    }));
+
   it("the report has no HTML and no markup that comes from a name", () =>
     withProject({ "1_<script>`|x.sql": 'CREATE TABLE "<script>" (id int);' }, async (run) => {
       await run("up");

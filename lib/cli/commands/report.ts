@@ -8,10 +8,12 @@ import { dumpSchema } from "../../review/dump/index.ts";
 import type { LintReport } from "../../review/lint/index.ts";
 import {
   compareSchemas,
+  drawPicture,
   drawSchema,
   focusDiagram,
   type MigrationReport,
   type ReportedMigration,
+  renderHtml,
   renderMarkdown,
 } from "../../review/report/index.ts";
 import { type Replay, replayMigrations, TrialDatabase, type TrialSetup } from "../../review/verify/index.ts";
@@ -62,7 +64,7 @@ async function writeReport(io: ProcessIo, flags: ReportFlags, found: MigrationRe
   const shown = visibleAll(found);
   const isHtml = flags.format === undefined ? /\.html?$/i.test(flags.output ?? "") : flags.format === "html";
   const output = flags.output ?? (isHtml ? "report.html" : "-");
-  const document = renderMarkdown(shown);
+  const document = isHtml ? await renderPage(shown) : renderMarkdown(shown);
   if (output !== "-") {
     await writeWhole(resolve(io.cwd, output), document).catch((error: unknown) => {
       throw fileSystemError(error) ?? error;
@@ -72,6 +74,14 @@ async function writeReport(io: ProcessIo, flags: ReportFlags, found: MigrationRe
   else if (output === "-") io.stdout.write(document);
   else createPrinter(io, io.stdout).line(`Wrote ${output}.`);
   return EXIT.done;
+}
+
+async function renderPage(shown: MigrationReport): Promise<string> {
+  const { before, after } = shown.schema;
+  return renderHtml(shown, {
+    before: await drawPicture(before),
+    after: after === undefined ? undefined : await drawPicture(after),
+  });
 }
 
 /** The report on a database. What is pending runs on a copy of its schema, where a scratch database can be made. */

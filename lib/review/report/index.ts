@@ -1,5 +1,7 @@
 /** Report: what pending migrations will do, as one document, and diagrams of a schema. Renders data; reads no database. */
 export { compareSchemas, type Diagram, drawSchema, focusDiagram } from "./diagram.ts";
+export { renderHtml } from "./html.ts";
 export { renderMarkdown } from "./markdown.ts";
 export { renderMermaid } from "./mermaid.ts";
 export type { MeasuredLock, MigrationReport, ReportedMigration, ReportSubject } from "./model.ts";
+export { drawPicture } from "./picture.ts";
