@@ -58,6 +58,7 @@ module.exports = {
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.
     room("bench", "^bench/", [
       ...rooms("sql", "embedded"),
+      "^lib/testing\\.ts$",
       ...npm("pg", "valibot", "selfsigned", "aws-cdk-lib"),
     ]),
     // The JavaScript files of the folder are also for what runs before anything is compiled.

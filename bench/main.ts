@@ -6,11 +6,13 @@ import { measureDeploy } from "./deploy.ts";
 import { type Options, type Part, parseOptions, USAGE } from "./options.ts";
 import { renderGoals, renderTimes, type Section } from "./report.ts";
 import { type Server, startServer } from "./server.ts";
+import { measureTesting } from "./testing.ts";
 
 const MEASURE: Record<Part, (context: Context) => AsyncGenerator<Section>> = {
   fresh: measureFresh,
   "no-op": measureNoOp,
   deploy: measureDeploy,
+  testing: measureTesting,
 };
 
 async function measure({ short, parts, trees }: Options): Promise<void> {

@@ -107,7 +107,7 @@ describe("folder of the bench", () => {
 });
 
 test.each([
-  [["--only", "nothing"], "--only nothing: must be one of fresh, no-op, deploy"],
+  [["--only", "nothing"], "--only nothing: must be one of fresh, no-op, deploy, testing"],
   [["--tree", "/nowhere"], "/nowhere has no dist/: run `npm run build` there first"],
 ])("the bench refuses %j", (args, message) => {
   expect(() => parseOptions(args)).toThrow(message);
