@@ -47,7 +47,7 @@ module.exports = {
     room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
       "^lambda/",
       ...rooms("core", "sql", "postgres", "engine", "commands"),
-      ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager"),
+      ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager", "@aws-sdk/rds-signer"),
     ]),
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
       "^lambda/(runtime/(invocation|redactor|custom-resource)|contract)\\.ts$",

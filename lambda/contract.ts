@@ -13,6 +13,8 @@ export const ENV = {
   database: "DATABASE_NAME",
   /** ARN of a secret whose JSON has `username` and `password`; all else in it is ignored. */
   secretArn: "DATABASE_SECRET_ARN",
+  /** Instead of the secret: the user to connect as with a token of IAM database authentication. */
+  user: "DATABASE_USER",
   /**
    * File with the only certificates to trust, absolute or relative to the asset. Absent: Node's own list, those in
    * the asset, and the Amazon certificates of the Lambda runtime.
@@ -85,7 +87,9 @@ export interface DeployProperties {
   /** Host, port and name: another database needs its migrations, though they are the same. */
   readonly Database: string;
   /** ARN of the secret, hash of the given certificates, security group and subnets: what a connection depends on. */
-  readonly Secret: string;
+  readonly Secret?: string;
+  /** Instead of the secret: the user of IAM database authentication. */
+  readonly User?: string;
   readonly Ca?: string;
   readonly Network: readonly string[];
   readonly MigrationCount: string;

@@ -8,6 +8,7 @@ import {
   propOf,
   renderHint,
 } from "../../lib/core/index.ts";
+import type { Login } from "./settings.ts";
 
 /** The engine speaks to somebody at a terminal; who reads this has a stack. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -28,15 +29,20 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
     "Use the host name the certificate was issued for, and give the construct the PEM text of its authority as `ca` when that is not Amazon's.",
 };
 
+/** With a token there is no password that could be wrong. */
+const AUTH_WITH_TOKEN =
+  "The user must exist and be granted rds_iam, the instance or cluster must have IAM authentication turned on, and the function's role needs rds-db:connect for this user: docs/deploying.md, Without a password.";
+
 /** Advice that also holds when the failure names a migration. */
 const ALWAYS: readonly ErrorCode[] = ["DEADLINE"];
 
-export function adviseOnAws(error: MigrationError): MigrationError {
+export function adviseOnAws(error: MigrationError, login: Login["kind"] = "secret"): MigrationError {
   const { migration, sqlstate, hint: given } = error.details;
   // A server that answered is not out of reach, whatever it refuses.
   const isReached = error.code === "CONNECTION" && sqlstate !== undefined;
   const advice = (migration === undefined && !isReached) || ALWAYS.includes(error.code);
-  const hint = (advice ? ADVICE[error.code] : undefined) ?? (given && renderHint(given, wordsOnAws));
+  const byCode = error.code === "AUTH" && login === "iam" ? AUTH_WITH_TOKEN : ADVICE[error.code];
+  const hint = (advice ? byCode : undefined) ?? (given && renderHint(given, wordsOnAws));
   if (hint === undefined) return error;
   return new MigrationError(error.code, error.message, { ...error.details, hint });
 }

@@ -2,8 +2,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
-import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import * as v from "valibot";
 import {
   MigrationError,
   type MigratorOptions,
@@ -17,9 +15,10 @@ import { describeSession, type TlsSettings } from "../../lib/postgres/index.ts";
 import { ASSET, LIMITS } from "../contract.ts";
 import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
+import { credentialsOf } from "./credentials.ts";
 import { stoppedByStrayErrors } from "./failure-log.ts";
 import type { Invocation, Log, LogFields } from "./invocation.ts";
-import type { Settings } from "./settings.ts";
+import type { Login, Settings } from "./settings.ts";
 
 /** What a handler runs the engine with. */
 export interface EngineSetup {
@@ -32,12 +31,16 @@ export interface EngineSetup {
 /** Reserved when a deploy waits for another run: the time to connect, and to name the lock holder. */
 const CONNECTING_MS = 15_000;
 
-/** A rotation changes the password in the database before it changes the secret. */
-const ROTATION_MS = 3_000;
+/**
+ * A rotation changes the password in the database before it changes the secret. A new permission to connect with a token
+ * takes longer to reach all of AWS.
+ */
+const RETRY_MS = { secret: 3_000, iam: 10_000 } as const;
 
 /**
- * Runs `work` with an engine that connects as the user of the secret. If the server refuses the password, the secret was
- * probably just rotated: it is fetched once more, which is safe because nothing has run by then.
+ * Runs `work` with an engine that connects with the secret or with a token. If the server refuses the password, the secret
+ * was probably just rotated, or the permission is too new: both are tried once more, which is safe because nothing has
+ * run by then.
  * @throws MigrationError
  */
 export async function withEngine<T>(
@@ -45,17 +48,23 @@ export async function withEngine<T>(
   setup: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
+  const { kind } = setup.settings.login;
   try {
     return await attempt(invocation, setup, work).catch(async (error: unknown) => {
-      if (!isWrongPassword(error)) throw error;
-      invocation.log.warn("the server refused the password; asking for the secret again");
-      await sleep(ROTATION_MS);
+      if (!isWrongPassword(error, kind)) throw error;
+      invocation.log.warn(SECOND_TRY[kind]);
+      await sleep(RETRY_MS[kind]);
       return attempt(invocation, setup, work);
     });
   } catch (error) {
-    throw error instanceof MigrationError ? adviseOnAws(error) : error;
+    throw error instanceof MigrationError ? adviseOnAws(error, kind) : error;
   }
 }
+
+const SECOND_TRY = {
+  secret: "the server refused the password; asking for the secret again",
+  iam: "the server refused the token; trying once more with a new one",
+} as const;
 
 async function attempt<T>(
   invocation: Invocation,
@@ -64,7 +73,7 @@ async function attempt<T>(
 ): Promise<T> {
   const { host, port, database, revision } = settings;
   const tls = await readTls(settings.caFile, settings.root);
-  const { username: user, password } = await fetchCredentials(settings.secretArn);
+  const { username: user, password } = await credentialsOf(settings);
   invocation.redactor.hide(password);
   const provenance: Provenance = { actor, origin, revision, bundle: source.manifest.hash, tool: TOOL };
   const stop = new AbortController();
@@ -95,9 +104,10 @@ function waitsOf(origin: EngineSetup["origin"], { deadline }: Invocation): Migra
   };
 }
 
-/** SQLSTATE 28P01, the one refusal that a newer secret can resolve. */
-function isWrongPassword(error: unknown): boolean {
-  return error instanceof MigrationError && error.code === "AUTH" && error.details.sqlstate === "28P01";
+/** A newer secret can resolve SQLSTATE 28P01 only. RDS refuses a token with 28000 (PAM). */
+function isWrongPassword(error: unknown, kind: Login["kind"]): boolean {
+  if (!(error instanceof MigrationError) || error.code !== "AUTH") return false;
+  return kind === "iam" || error.details.sqlstate === "28P01";
 }
 
 /** Logs the events of a run, without any SQL. */
@@ -141,87 +151,6 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
     case "warning":
       return ["warn", event.message];
   }
-}
-
-interface Credentials {
-  readonly username: string;
-  readonly password: string;
-}
-
-/** As RDS, CDK and the rotation functions of AWS write it. Other keys, such as `host`, are ignored. */
-const Secret = v.object({
-  username: v.pipe(v.string(), v.nonEmpty()),
-  password: v.pipe(v.string(), v.nonEmpty()),
-});
-
-/** An answer takes milliseconds. Without a network path to the service there is no answer at all. */
-const CLIENT = {
-  maxAttempts: 3,
-  requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
-} as const;
-
-/**
- * Fetches the user and the password. Each invocation does, because the secret may be rotated.
- * @throws MigrationError `SECRET` if it cannot be fetched or has another shape. No error contains a value of the secret.
- */
-async function fetchCredentials(secretArn: string): Promise<Credentials> {
-  const text = await fetchText(secretArn);
-  if (text === undefined) throw wrongShape(secretArn, "it is binary");
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Secret), text);
-  if (parsed.success) return parsed.output;
-  throw wrongShape(secretArn, shapeOf(text));
-}
-
-async function fetchText(secretArn: string): Promise<string | undefined> {
-  const client = new SecretsManagerClient(CLIENT);
-  try {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
-    return SecretString;
-  } catch (cause) {
-    throw unavailable(secretArn, cause);
-  } finally {
-    client.destroy();
-  }
-}
-
-function unavailable(secretArn: string, cause: unknown): MigrationError {
-  const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
-  return new MigrationError("SECRET", `the secret cannot be read: ${name}: ${message} (${secretArn})`, {
-    hint: hintFor(name),
-    cause,
-  });
-}
-
-function hintFor(name: string): string {
-  if (name === "ResourceNotFoundException")
-    return "Was the secret deleted, or is it in another account or region?";
-  if (name === "AccessDeniedException" || name === "DecryptionFailure") {
-    return "The function's role needs secretsmanager:GetSecretValue for it, and kms:Decrypt for its key.";
-  }
-  return "The function's subnets need a way to Secrets Manager: an interface endpoint that lets the function's security group in, or a NAT gateway.";
-}
-
-/** Names the keys, which tell what is wrong. The values are secret. */
-function shapeOf(text: string): string {
-  try {
-    const content: unknown = JSON.parse(text);
-    if (typeof content === "object" && content !== null && !Array.isArray(content)) {
-      return `its keys are ${Object.keys(content).toSorted().join(", ") || "none"}`;
-    }
-    return "it is JSON, but no object";
-  } catch {
-    return "it is not JSON";
-  }
-}
-
-function wrongShape(secretArn: string, what: string): MigrationError {
-  return new MigrationError(
-    "SECRET",
-    `the secret must be JSON with "username" and "password", and ${what} (${secretArn})`,
-    {
-      hint: "Write both keys into the secret as non-empty strings, as the secrets that RDS and CDK make have them.",
-    },
-  );
 }
 
 /**

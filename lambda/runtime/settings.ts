@@ -9,7 +9,9 @@ export interface Settings {
   readonly host: string;
   readonly port: number;
   readonly database: string;
-  readonly secretArn: string;
+  readonly login: Login;
+  /** Region of the function, and of a database that it connects to with a token. */
+  readonly region: string | undefined;
   /** Folder of the asset. */
   readonly root: string;
   /** Absolute; undefined for the default certificates. */
@@ -17,6 +19,11 @@ export interface Settings {
   readonly options: MigratorOptions;
   readonly revision: string | undefined;
 }
+
+/** How a function gets its user and password: from a secret, or with a token that its role signs. */
+export type Login =
+  | { readonly kind: "secret"; readonly secretArn: string }
+  | { readonly kind: "iam"; readonly user: string };
 
 const milliseconds = v.exactOptional(v.pipe(v.number(), v.minValue(0)));
 
@@ -42,11 +49,15 @@ const Environment = v.object({
   [ENV.host]: v.pipe(v.string(), v.nonEmpty()),
   [ENV.port]: v.pipe(v.string(), v.regex(/^\d+$/), v.transform(Number), v.maxValue(65_535)),
   [ENV.database]: v.pipe(v.string(), v.nonEmpty()),
-  [ENV.secretArn]: v.pipe(v.string(), v.nonEmpty()),
   [ENV.caFile]: v.optional(v.string()),
   [ENV.options]: v.optional(v.pipe(v.string(), v.parseJson(), Options), "{}"),
   [ENV.revision]: v.optional(v.string()),
+  AWS_REGION: v.optional(v.string()),
 });
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const WithUser = v.object({ ...Environment.entries, [ENV.user]: text });
+const WithSecret = v.object({ ...Environment.entries, [ENV.secretArn]: text });
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -57,7 +68,7 @@ export function readRoot(env: Environment): string {
 
 /** @throws MigrationError `ASSET` that names the invalid variables */
 export function readSettings(env: Environment): Settings {
-  const parsed = v.safeParse(Environment, env);
+  const parsed = v.safeParse(env[ENV.user] === undefined ? WithSecret : WithUser, env);
   if (!parsed.success) {
     throw new MigrationError(
       "ASSET",
@@ -75,7 +86,11 @@ export function readSettings(env: Environment): Settings {
     host: output[ENV.host],
     port: output[ENV.port],
     database: output[ENV.database],
-    secretArn: output[ENV.secretArn],
+    login:
+      ENV.user in output
+        ? { kind: "iam", user: output[ENV.user] }
+        : { kind: "secret", secretArn: output[ENV.secretArn] },
+    region: output.AWS_REGION,
     caFile: caFile === undefined || isAbsolute(caFile) ? caFile : join(root, caFile),
     options: output[ENV.options],
     revision: output[ENV.revision],

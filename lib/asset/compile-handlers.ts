@@ -115,6 +115,9 @@ const STUBS: Readonly<Record<string, string>> = {
   "pg-cloudflare": "",
   // Its lazily loaded providers share code with what every start loads, which splitting would cut into many small files.
   "@aws-sdk/credential-provider-node": CREDENTIALS,
+  // All that the signer of tokens takes from it.
+  "@aws-sdk/credential-providers": `${CREDENTIALS}
+export const fromNodeProviderChain = defaultProvider;`,
   // The Lambda client configures it when it is created; no operation that is called here streams events.
   "@smithy/core/event-streams":
     "export const resolveEventStreamSerdeConfig = (config) => config; export const eventStreamSerdeProvider = undefined;",

@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { Reference, Stack, Stage, Token, Tokenization } from "aws-cdk-lib";
+import { ArnFormat, Reference, Stack, Stage, Token, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
+import * as iam from "aws-cdk-lib/aws-iam";
 import * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct, IConstruct } from "constructs";
@@ -20,6 +21,11 @@ export interface DatabaseTarget {
   /** Security groups of the database; empty if none is known. */
   readonly securityGroups: readonly ec2.ISecurityGroup[];
   readonly secret?: secretsmanager.ISecret;
+  /**
+   * Allows the grantee to connect as the user with a token, and turns IAM authentication on if the database is made in
+   * this app. Absent if the resource id of the database is not known.
+   */
+  readonly grantConnect?: (grantee: iam.IGrantable, user: string) => void;
   readonly databaseName?: string;
   /** Resources that must exist before a function can connect; empty for an imported database. */
   readonly needs: readonly IConstruct[];
@@ -60,13 +66,44 @@ function targetOf(scope: Construct, database: MigrationsDatabase): DatabaseTarge
 function instanceTarget(scope: Construct, database: rds.IDatabaseInstance): DatabaseTarget {
   checkEngine(scope, database.engine?.engineType);
   const { hostname, port } = database.instanceEndpoint;
-  return { host: hostname, port, ...common(database) };
+  const grantConnect =
+    database.instanceResourceId === undefined
+      ? undefined
+      : (grantee: iam.IGrantable, user: string) => void database.grantConnect(grantee, user);
+  return { host: hostname, port, ...common(database), ...given({ grantConnect }) };
 }
 
 function clusterTarget(scope: Construct, database: rds.IDatabaseCluster): DatabaseTarget {
   checkEngine(scope, database.engine?.engineType);
   const { hostname, port } = database.clusterEndpoint;
-  return { host: hostname, port, ...common(database) };
+  const grantConnect = hasResourceId(database)
+    ? (grantee: iam.IGrantable, user: string) => {
+        enableIamAuthentication(scope, database.node.defaultChild);
+        database.grantConnect(grantee, user);
+      }
+    : undefined;
+  return { host: hostname, port, ...common(database), ...given({ grantConnect }) };
+}
+
+/** CDK does this for an instance when it grants, but not for a cluster. */
+function enableIamAuthentication(scope: Construct, resource: IConstruct | undefined): void {
+  if (!(resource instanceof rds.CfnDBCluster)) return;
+  if (resource.enableIamDatabaseAuthentication === false) {
+    throw constructError(
+      scope,
+      '`authentication: "iam"` needs a cluster with IAM authentication: remove `iamAuthentication: false`',
+    );
+  }
+  resource.enableIamDatabaseAuthentication = true;
+}
+
+/** An imported cluster throws when it is asked for the id that it was not given. */
+function hasResourceId(database: rds.IDatabaseCluster): boolean {
+  try {
+    return database.clusterResourceIdentifier !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
@@ -80,7 +117,7 @@ function common(database: rds.IDatabaseInstance | rds.IDatabaseCluster) {
 }
 
 function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseTarget {
-  const { host, port = POSTGRES_PORT, ca, securityGroup } = endpoint;
+  const { host, port = POSTGRES_PORT, ca, securityGroup, resourceId } = endpoint;
   if (!Token.isUnresolved(host) && isIP(host) === 0 && !/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(host)) {
     // The host is not repeated: a URL may contain a password.
     throw constructError(
@@ -93,7 +130,27 @@ function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseT
   }
   if (ca !== undefined) checkCertificates(scope, ca);
   const securityGroups = securityGroup === undefined ? [] : [securityGroup];
-  return { host, port, securityGroups, needs: [], ...given({ ca }) };
+  const grantConnect = resourceId === undefined ? undefined : connectGrant(scope, resourceId);
+  return { host, port, securityGroups, needs: [], ...given({ ca, grantConnect }) };
+}
+
+function connectGrant(scope: Construct, resourceId: string): NonNullable<DatabaseTarget["grantConnect"]> {
+  if (!Token.isUnresolved(resourceId) && !/^(?:db|cluster)-[A-Z0-9]+$/.test(resourceId)) {
+    throw constructError(
+      scope,
+      `database.resourceId must be like "db-ABCDEFGHIJKL01234" or "cluster-...", not "${resourceId}": it is not the name ` +
+        "of the instance, see `aws rds describe-db-instances --query DBInstances[].DbiResourceId`",
+    );
+  }
+  return (grantee, user) => {
+    const resource = Stack.of(scope).formatArn({
+      service: "rds-db",
+      resource: "dbuser",
+      resourceName: `${resourceId}/${user}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    iam.Grant.addToPrincipal({ grantee, actions: ["rds-db:connect"], resourceArns: [resource] });
+  };
 }
 
 /**

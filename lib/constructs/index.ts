@@ -1,7 +1,11 @@
 /** The constructs that a CDK app adds to its stacks. They run at synth time only. */
 
 export { PostgresDatabase } from "./postgres-database.ts";
-export type { DatabaseProfile, PostgresDatabaseProps } from "./postgres-database-props.ts";
+export type {
+  DatabaseAuthentication,
+  DatabaseProfile,
+  PostgresDatabaseProps,
+} from "./postgres-database-props.ts";
 export { PostgresMigrations } from "./postgres-migrations.ts";
 export type {
   EngineProps,

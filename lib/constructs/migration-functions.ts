@@ -3,11 +3,11 @@ import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
-import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
 import type { BuiltAsset } from "../asset/index.ts";
 import { given } from "../core/index.ts";
+import { type DatabaseLogin, type DatabaseLogins, grantLogin, loginEnvironment } from "./database-login.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
@@ -16,7 +16,7 @@ export interface FunctionSettings {
   readonly asset: BuiltAsset;
   readonly target: DatabaseTarget;
   readonly databaseName: string;
-  readonly secret: secretsmanager.ISecret;
+  readonly logins: DatabaseLogins;
   /** See `engineOptions`. */
   readonly options: string;
   /** In seconds. */
@@ -58,7 +58,7 @@ export function migrationFunctions(
   const status = make("Status", {
     handler: ASSET.statusHandler,
     description: "Says where the Postgres migrations stand; writes nothing",
-    secret: props.statusSecret,
+    login: settings.logins.status,
     retryAttempts: 0,
   });
   const operate = make("Operate", {
@@ -77,8 +77,8 @@ interface FunctionProps {
   readonly description: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly retryAttempts?: number;
-  /** @default - the secret of the settings */
-  readonly secret?: secretsmanager.ISecret | undefined;
+  /** @default - that of the deploy and operate functions */
+  readonly login?: DatabaseLogin;
 }
 
 function loggedFunction(
@@ -86,16 +86,16 @@ function loggedFunction(
   id: string,
   props: PostgresMigrationsProps,
   settings: FunctionSettings,
-  { secret = settings.secret, environment, ...own }: FunctionProps,
+  { login = settings.logins.main, environment, ...own }: FunctionProps,
 ): LoggedFunction {
   const logGroup = migrationLogs(scope, `${id}Logs`, props);
   const handler = new lambda.Function(scope, id, {
     ...sharedProps(props, settings),
     ...own,
-    environment: { ...environmentOf({ ...settings, secret }), ...environment },
+    environment: { ...environmentOf(settings, login), ...environment },
     logGroup,
   });
-  secret.grantRead(handler);
+  grantLogin(login, handler);
   denyNetworkInterfaces(scope, handler);
   return { handler, logGroup };
 }
@@ -195,12 +195,15 @@ function sharedProps(
 }
 
 /** Contains no secret: everyone who may read the configuration of the function sees these values. */
-function environmentOf({ target, databaseName, secret, options }: FunctionSettings): Record<string, string> {
+function environmentOf(
+  { target, databaseName, options }: FunctionSettings,
+  login: DatabaseLogin,
+): Record<string, string> {
   return {
     [ENV.host]: target.host,
     [ENV.port]: Tokenization.stringifyNumber(target.port),
     [ENV.database]: databaseName,
-    [ENV.secretArn]: secret.secretArn,
+    ...loginEnvironment(login),
     ...(target.ca === undefined ? {} : { [ENV.caFile]: ASSET.ca }),
     ...(options === "{}" ? {} : { [ENV.options]: options }),
   };

@@ -2,12 +2,16 @@ import { isIP } from "node:net";
 import { Stack, Token } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import type { Construct, IConstruct, IDependable } from "constructs";
+import type { DatabaseLogin } from "./database-login.ts";
 import { type DatabaseTarget, resourceOf } from "./database-target.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
 
-/** VPC, subnets and security group of the functions, which can reach only the database and Secrets Manager. */
+/**
+ * VPC, subnets and security group of the functions, which can reach only the database and, unless they connect with a
+ * token, Secrets Manager.
+ */
 export interface MigrationsNetwork {
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.SelectedSubnets;
@@ -24,22 +28,26 @@ export function migrationsNetwork(
   scope: Construct,
   props: PostgresMigrationsProps,
   target: DatabaseTarget,
+  login: DatabaseLogin["kind"],
 ): MigrationsNetwork {
   const vpc = vpcOf(scope, props);
   const subnets = subnetsOf(scope, props, vpc);
-  const route = secretsManagerRoute(scope, {
-    vpc,
-    subnets,
-    endpoint: props.secretsManagerEndpoint ?? endpointOfDatabase(props, vpc),
-    peer: props.secretsManagerPeer,
-  });
+  const route =
+    login === "iam"
+      ? undefined
+      : secretsManagerRoute(scope, {
+          vpc,
+          subnets,
+          endpoint: props.secretsManagerEndpoint ?? endpointOfDatabase(props, vpc),
+          peer: props.secretsManagerPeer,
+        });
   const securityGroup = new ec2.SecurityGroup(scope, "SecurityGroup", {
     vpc,
     description: "Functions that run Postgres migrations",
     allowAllOutbound: false,
   });
   const toDatabase = addedBelow(target.securityGroups, () => allowDatabase(securityGroup, target));
-  const toSecrets = allowSecretsManager(securityGroup, route);
+  const toSecrets = route === undefined ? [] : allowSecretsManager(securityGroup, route);
   return {
     vpc,
     subnets,

@@ -9,6 +9,12 @@ import * as rds from "aws-cdk-lib/aws-rds";
  */
 export type DatabaseProfile = "dev" | "prod";
 
+/**
+ * How functions log in to a database: "secret" with a user and password from Secrets Manager, "iam" with a token that
+ * the role of the function signs.
+ */
+export type DatabaseAuthentication = "secret" | "iam";
+
 /** All props are optional: the profile decides the defaults. */
 export interface PostgresDatabaseProps {
   /**
@@ -19,7 +25,7 @@ export interface PostgresDatabaseProps {
   /**
    * VPC of the database.
    * @default - a new VPC with two availability zones, isolated subnets only, no NAT gateway, and an interface endpoint
-   * for Secrets Manager
+   * for Secrets Manager unless `authentication` is "iam"
    */
   readonly vpc?: ec2.IVpc;
   /**
@@ -93,6 +99,12 @@ export interface PostgresDatabaseProps {
    * ten minutes are ended
    */
   readonly parameters?: Readonly<Record<string, string>>;
+  /**
+   * How `PostgresMigrations` logs in. "iam" turns IAM database authentication on, and a new VPC gets no Secrets Manager
+   * endpoint, which costs as much as a small instance. The master user keeps its secret.
+   * @default - "secret"
+   */
+  readonly authentication?: DatabaseAuthentication;
   /**
    * Key for the storage, the secret and Performance Insights. A change replaces the instance.
    * @default - the AWS managed keys for RDS and Secrets Manager

@@ -9,10 +9,11 @@ import {
   DATABASE_PARAMETERS,
   DATABASE_PROFILES,
   DATABASE_VERSION,
+  type DatabaseAuthentication,
   type DatabaseDefaults,
   type PostgresDatabaseProps,
 } from "./postgres-database-props.ts";
-import { constructError } from "./validation.ts";
+import { checkChoice, constructError } from "./validation.ts";
 
 /** Every Postgres instance has this database. */
 const DATABASE_NAME = "postgres";
@@ -50,9 +51,11 @@ export class PostgresDatabase extends Construct {
   readonly secret: secretsmanager.ISecret;
   /** Name of the database. */
   readonly databaseName: string;
+  /** How `PostgresMigrations` logs in, unless its own props say otherwise. */
+  readonly authentication: DatabaseAuthentication;
   /** Security group of the instance. It allows no connections until a rule is added. */
   readonly securityGroup: ec2.SecurityGroup;
-  /** Secrets Manager endpoint in a new VPC; undefined if a VPC was given. */
+  /** Secrets Manager endpoint in a new VPC; undefined if a VPC was given, or with IAM authentication. */
   readonly secretsManagerEndpoint: ec2.InterfaceVpcEndpoint | undefined;
 
   /** @throws Error if `profile` or `databaseName` is invalid, or the credentials in `instanceProps` have no secret */
@@ -60,10 +63,12 @@ export class PostgresDatabase extends Construct {
     super(scope, id);
     const defaults = defaultsOf(this, props);
     checkDatabaseName(this, props.databaseName);
+    checkChoice(this, "authentication", props.authentication, ["secret", "iam"]);
+    this.authentication = props.authentication ?? "secret";
     this.vpc = props.vpc ?? isolatedVpc(this);
     this.vpcSubnets = props.vpcSubnets ?? closedSubnets(this.vpc);
     this.secretsManagerEndpoint =
-      props.vpc === undefined
+      props.vpc === undefined && this.authentication === "secret"
         ? secretsManagerEndpoint(
             this,
             this.vpc,
@@ -129,6 +134,7 @@ function instanceProps(
     ...(own?.parameterGroup === undefined
       ? { parameters: { ...DATABASE_PARAMETERS, ...props.parameters } }
       : {}),
+    ...(props.authentication === "iam" ? { iamAuthentication: true } : {}),
     multiAz: props.multiAz ?? defaults.multiAz,
     publiclyAccessible: false,
     backupRetention: props.backupRetention ?? defaults.backupRetention,

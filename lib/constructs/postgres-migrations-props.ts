@@ -7,6 +7,7 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
 import type { OnRollback, OrderPolicy, TransactionMode } from "../../lambda/contract.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
+import type { DatabaseAuthentication } from "./postgres-database-props.ts";
 
 export type { OnRollback, OrderPolicy, TransactionMode };
 
@@ -31,6 +32,12 @@ export interface PostgresEndpoint {
    * allowing them in at the server is up to you
    */
   readonly securityGroup?: ec2.ISecurityGroup;
+  /**
+   * Resource id of the RDS instance ("db-...") or Aurora cluster ("cluster-...") behind the host. The functions may
+   * connect to it with a token, and to no other one. It must be in the region of the stack.
+   * @default - unknown; required for `authentication: "iam"`
+   */
+  readonly resourceId?: string;
 }
 
 /**
@@ -163,6 +170,25 @@ export interface PostgresMigrationsProps extends EngineProps {
    * @default - see `secretsManagerEndpoint`
    */
   readonly secretsManagerPeer?: ec2.IPeer;
+  /**
+   * How the functions log in: with a secret, or with IAM database authentication. "iam" needs a `username`, and neither
+   * a secret nor a way to Secrets Manager. It turns IAM authentication on for a database that is made in the app; turn it
+   * on yourself for any other.
+   * @default - that of a `PostgresDatabase`, else "secret"
+   */
+  readonly authentication?: DatabaseAuthentication;
+  /**
+   * User of the functions with IAM authentication. It must exist and be granted `rds_iam`, and should not be the master
+   * user, whose password then no longer works.
+   * @default - required for `authentication: "iam"`; a secret has its own user
+   */
+  readonly username?: string;
+  /**
+   * User of the status function with IAM authentication. It needs only to read the table of applied migrations and the
+   * history.
+   * @default - `username`
+   */
+  readonly statusUsername?: string;
   /**
    * Secret with `username` and `password` as JSON. The functions get only its ARN and read it in every invocation.
    * @default - the secret of the database; required for a database without one

@@ -8,6 +8,7 @@ import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
+import { databaseLogins } from "./database-login.ts";
 import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
@@ -70,8 +71,6 @@ export class PostgresMigrations extends Construct {
   readonly operateLogGroup: logs.LogGroup;
   /** Security group of the functions. Its rules allow the database and Secrets Manager only. */
   readonly securityGroup: ec2.SecurityGroup;
-  /** Secret with `username` and `password` that the functions use. */
-  readonly secret: secretsmanager.ISecret;
   /** Name of the database; operators confirm with it. */
   readonly databaseName: string;
   /**
@@ -79,6 +78,7 @@ export class PostgresMigrations extends Construct {
    */
   readonly alarms: readonly cloudwatch.Alarm[];
   private readonly resource: CustomResource;
+  private readonly givenSecret: secretsmanager.ISecret | undefined;
 
   /**
    * @throws Error that names the construct, if a prop is invalid, the database is an RDS Proxy or a read replica, another
@@ -91,15 +91,17 @@ export class PostgresMigrations extends Construct {
     const target = databaseTarget(this, props.database);
     const options = engineOptions(this, props);
     const timeout = functionTimeout(this, props);
-    this.secret = secretOf(this, props, target);
+    const logins = databaseLogins(this, props, target);
+    const secret = logins.main.kind === "secret" ? logins.main.secret : undefined;
+    this.givenSecret = secret;
     this.databaseName = databaseNameOf(this, props, target);
     const port = Tokenization.stringifyNumber(target.port);
     requireOnePerDatabase(this, { host: target.host, port, databaseName: this.databaseName, options });
     const asset = migrationsAsset(this, props, target);
-    const network = migrationsNetwork(this, props, target);
+    const network = migrationsNetwork(this, props, target, logins.main.kind);
     this.securityGroup = network.securityGroup;
-    const { secret, databaseName } = this;
-    const settings = { asset, target, databaseName, secret, options, timeout, ...network };
+    const { databaseName } = this;
+    const settings = { asset, target, databaseName, logins, options, timeout, ...network };
     const { stackEvent, deploy, status, operate } = migrationFunctions(this, props, settings);
     this.deployFunction = deploy.handler;
     this.deployLogGroup = deploy.logGroup;
@@ -114,7 +116,8 @@ export class PostgresMigrations extends Construct {
     const properties = deployProperties({
       manifest: asset.manifest,
       database: `${target.host}:${port}/${databaseName}`,
-      secret: secret.secretArn,
+      login:
+        logins.main.kind === "secret" ? { Secret: logins.main.secret.secretArn } : { User: logins.main.user },
       ca: target.ca,
       network: [network.securityGroup.securityGroupId, ...network.subnets.subnetIds],
       options,
@@ -122,8 +125,17 @@ export class PostgresMigrations extends Construct {
     });
     this.resource = deployResource(this, props, stackEvent, properties);
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
-    this.resource.node.addDependency(...network.needs, ...resourceOf(secret));
+    this.resource.node.addDependency(...network.needs, ...(secret === undefined ? [] : resourceOf(secret)));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
+  }
+
+  /**
+   * Secret with `username` and `password` that the functions use.
+   * @throws Error if the functions use IAM authentication, which has no secret
+   */
+  get secret(): secretsmanager.ISecret {
+    if (this.givenSecret !== undefined) return this.givenSecret;
+    throw constructError(this, 'there is no secret: authentication is "iam"');
   }
 
   /** Newest applied migration after the deploy; "none" if there is none, "unknown" if the deploy did not connect. */
@@ -191,16 +203,6 @@ function deployResource(
     serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
     properties,
   });
-}
-
-function secretOf(
-  scope: Construct,
-  props: PostgresMigrationsProps,
-  target: DatabaseTarget,
-): secretsmanager.ISecret {
-  const secret = props.secret ?? target.secret;
-  if (secret !== undefined) return secret;
-  throw constructError(scope, "secret is required: this database has none");
 }
 
 function databaseNameOf(scope: Construct, props: PostgresMigrationsProps, target: DatabaseTarget): string {

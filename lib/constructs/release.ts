@@ -67,8 +67,8 @@ export interface Release {
   readonly manifest: Manifest;
   /** Host, port and name of the database. */
   readonly database: string;
-  /** ARN of the secret. */
-  readonly secret: string;
+  /** The ARN of the secret, or the user of IAM authentication. */
+  readonly login: Pick<DeployProperties, "Secret" | "User">;
   /** Certificates given by the user, as PEM text. */
   readonly ca: string | undefined;
   /** Security group and subnets of the functions. */
@@ -83,12 +83,12 @@ export interface Release {
  * the head, the count and the newest names tell what a deploy would run.
  */
 export function deployProperties(release: Release): DeployProperties {
-  const { manifest, database, secret, ca, network, options, forceRun } = release;
+  const { manifest, database, login, ca, network, options, forceRun } = release;
   const names = manifest.migrations.map(({ name }) => name);
   return {
     MigrationsHash: manifest.hash,
     Database: database,
-    Secret: secret,
+    ...login,
     ...(ca === undefined ? {} : { Ca: createHash("sha256").update(ca).digest("hex") }),
     Network: network,
     MigrationCount: String(names.length),

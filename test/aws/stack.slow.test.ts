@@ -2,8 +2,9 @@ import { runScenarios } from "./environment.ts";
 import { app } from "./scenarios/app.ts";
 import { connection } from "./scenarios/connection.ts";
 import { harness } from "./scenarios/harness.ts";
+import { iam } from "./scenarios/iam.ts";
 import { operators } from "./scenarios/operators.ts";
 import { secrecy } from "./scenarios/secrecy.ts";
 import { secret } from "./scenarios/secret.ts";
 
-runScenarios(harness, app, connection, secret, operators, secrecy);
+runScenarios(harness, app, connection, secret, iam, operators, secrecy);

@@ -126,13 +126,29 @@ describe("the environment", () => {
 
   it("the environment has defaults for optional settings, and finds the certificates in the asset", () => {
     expect(readSettings(env)).toEqual({
-      ...{ host: "db", port: 5432, database: "shop", secretArn: "arn" },
+      ...{ host: "db", port: 5432, database: "shop" },
+      login: { kind: "secret", secretArn: "arn" },
+      region: undefined,
       ...{ root: "/task", caFile: undefined, options: {}, revision: undefined },
     });
     const options = '{"order":"warn","schema":["a"],"lockWaitMs":5}';
     expect(readSettings({ ...env, CA_FILE: "ca.pem", MIGRATE_OPTIONS: options })).toMatchObject({
       ...{ caFile: "/task/ca.pem", options: { order: "warn", schema: ["a"], lockWaitMs: 5 } },
     });
+  });
+
+  it("has a user instead of a secret for IAM authentication", () => {
+    const withUser = {
+      ...env,
+      DATABASE_SECRET_ARN: undefined,
+      DATABASE_USER: "migrator",
+      AWS_REGION: "eu-west-1",
+    };
+    expect(readSettings(withUser)).toMatchObject({
+      login: { kind: "iam", user: "migrator" },
+      region: "eu-west-1",
+    });
+    expect(() => readSettings({ ...withUser, DATABASE_USER: "" })).toThrow("DATABASE_USER");
   });
 
   it.each([

@@ -16,17 +16,23 @@ export const ProjectRequest = v.strictObject({
   migrationsTable: v.optional(v.string(), "pgmigrations"),
   allowDown: v.optional(v.boolean(), false),
   forceRun: v.optional(v.string()),
+  /** Authentication is by IAM, as this user. */
+  iamUser: v.optional(v.string()),
 });
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, ...props } = request;
+  const { kind: _, ca, forceRun, iamUser, ...props } = request;
   const stack = new Stack(app, name);
-  const database = new PostgresDatabase(stack, "Database", { databaseName: DATABASE_NAME });
+  const database = new PostgresDatabase(stack, "Database", {
+    databaseName: DATABASE_NAME,
+    authentication: iamUser === undefined ? "secret" : "iam",
+  });
   const { vpc, secret } = database;
   const endpoint = ca === undefined ? {} : { database: { host: "database.example", ca }, vpc, secret };
   new PostgresMigrations(stack, "Migrations", {
     ...{ database, databaseName: DATABASE_NAME, ...endpoint, ...props },
     ...(forceRun === undefined ? {} : { forceRun }),
+    ...(iamUser === undefined ? {} : { username: iamUser }),
   });
 }

@@ -1,0 +1,104 @@
+import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { Signer } from "@aws-sdk/rds-signer";
+import * as v from "valibot";
+import { given, MigrationError } from "../../lib/core/index.ts";
+import type { Settings } from "./settings.ts";
+
+interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** As RDS, CDK and the rotation functions of AWS write it. Other keys, such as `host`, are ignored. */
+const Secret = v.object({
+  username: v.pipe(v.string(), v.nonEmpty()),
+  password: v.pipe(v.string(), v.nonEmpty()),
+});
+
+/** An answer takes milliseconds. Without a network path to the service there is no answer at all. */
+const CLIENT = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
+} as const;
+
+/**
+ * The user and the password to connect with, which are new in each invocation.
+ * @throws MigrationError `SECRET` if the secret cannot be used
+ */
+export async function credentialsOf(settings: Settings): Promise<Credentials> {
+  const { login } = settings;
+  if (login.kind === "secret") return fetchCredentials(login.secretArn);
+  return { username: login.user, password: await signToken(settings, login.user) };
+}
+
+/**
+ * The password for IAM database authentication: a signed URL, valid for a quarter of an hour, which is longer than a
+ * function runs. It is signed here, with the credentials of the function's role: no service is called.
+ */
+function signToken({ host, port, region }: Settings, username: string): Promise<string> {
+  return new Signer({ hostname: host, port, username, ...given({ region }) }).getAuthToken();
+}
+
+/**
+ * Fetches the user and the password. Each invocation does, because the secret may be rotated.
+ * @throws MigrationError `SECRET` if it cannot be fetched or has another shape. No error contains a value of the secret.
+ */
+async function fetchCredentials(secretArn: string): Promise<Credentials> {
+  const text = await fetchText(secretArn);
+  if (text === undefined) throw wrongShape(secretArn, "it is binary");
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Secret), text);
+  if (parsed.success) return parsed.output;
+  throw wrongShape(secretArn, shapeOf(text));
+}
+
+async function fetchText(secretArn: string): Promise<string | undefined> {
+  const client = new SecretsManagerClient(CLIENT);
+  try {
+    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    return SecretString;
+  } catch (cause) {
+    throw unavailable(secretArn, cause);
+  } finally {
+    client.destroy();
+  }
+}
+
+function unavailable(secretArn: string, cause: unknown): MigrationError {
+  const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
+  return new MigrationError("SECRET", `the secret cannot be read: ${name}: ${message} (${secretArn})`, {
+    hint: hintFor(name),
+    cause,
+  });
+}
+
+function hintFor(name: string): string {
+  if (name === "ResourceNotFoundException")
+    return "Was the secret deleted, or is it in another account or region?";
+  if (name === "AccessDeniedException" || name === "DecryptionFailure") {
+    return "The function's role needs secretsmanager:GetSecretValue for it, and kms:Decrypt for its key.";
+  }
+  return "The function's subnets need a way to Secrets Manager: an interface endpoint that lets the function's security group in, or a NAT gateway.";
+}
+
+/** Names the keys, which tell what is wrong. The values are secret. */
+function shapeOf(text: string): string {
+  try {
+    const content: unknown = JSON.parse(text);
+    if (typeof content === "object" && content !== null && !Array.isArray(content)) {
+      return `its keys are ${Object.keys(content).toSorted().join(", ") || "none"}`;
+    }
+    return "it is JSON, but no object";
+  } catch {
+    return "it is not JSON";
+  }
+}
+
+function wrongShape(secretArn: string, what: string): MigrationError {
+  return new MigrationError(
+    "SECRET",
+    `the secret must be JSON with "username" and "password", and ${what} (${secretArn})`,
+    {
+      hint: "Write both keys into the secret as non-empty strings, as the secrets that RDS and CDK make have them.",
+    },
+  );
+}
