@@ -99,6 +99,27 @@ describe("an app in JavaScript", () => {
       expect(JSON.parse(await program("down", "2", "--json"))).toMatchObject({ ok: true, head: null });
     }));
 
+  it("checks, migrates and tests its database in programs, as ES module and as CommonJS", () =>
+    withDatabase(async (db) => {
+      const work = `const { url } = process.env;
+        const failure = await assertMigrated(new pg.Pool({ connectionString: url }), "migrations").catch(({ code }) => code);
+        const { head } = await (await openMigrator({ database: url })).up();
+        const test = await testDatabase({ migrationsDir: "migrations", server: url });
+        const cloned = await migrationState(new pg.Pool(test.config), "migrations");
+        console.log(JSON.stringify([failure, head, cloned.migrated]));
+        process.exit();`;
+      const names = "{ assertMigrated, migrationState, openMigrator }";
+      const { user, password, host, port } = db.connection;
+      const env = { url: `postgres://${user}:${password}@${host}:${port}/${db.name}?sslmode=disable` };
+      const program = async (type: string, text: string) =>
+        JSON.parse(await app.run(process.execPath, [`--input-type=${type}`, "-e", text], env));
+      const imports = `import pg from "pg"; import ${names} from "cdk-pg-migrate/client"; import { testDatabase } from "cdk-pg-migrate/testing";`;
+      const requires = `const pg = require("pg"), ${names} = require("cdk-pg-migrate/client"), { testDatabase } = require("cdk-pg-migrate/testing");`;
+      const head = "1770000000001_add-customers";
+      expect(await program("module", imports + work)).toEqual(["NOT_MIGRATED", head, true]);
+      expect(await program("commonjs", `${requires} (async () => {${work}})()`)).toEqual([null, head, true]);
+    }));
+
   it("is told what to install for the commands that need more", () =>
     withDatabase(async (db) => {
       const program = join(app.dir, "node_modules/.bin/cdk-pg-migrate");
