@@ -1,8 +1,19 @@
 import { type OptionName, propOf } from "./options.ts";
 
 /** A field of a command's input, as the command line and the payloads of the functions both know it. */
-export type InputField = "migration" | "count" | "to" | "from" | "batch" | "down" | "outcome" | "fake";
-export type CommandInput = Readonly<Partial<Record<InputField, string | number | boolean>>>;
+export type InputField =
+  | "migration"
+  | "migrations"
+  | "count"
+  | "to"
+  | "from"
+  | "batch"
+  | "down"
+  | "outcome"
+  | "fake";
+export type CommandInput = Readonly<
+  Partial<Record<InputField, string | number | boolean | readonly string[]>>
+>;
 
 /** What says where the database is: an environment variable, or what the construct was given. */
 export type DatabaseSetting = "url" | "host" | "port" | "name" | "user" | "password" | "ssl" | "sslCa";
@@ -88,7 +99,8 @@ export function commandArguments(input: CommandInput): readonly string[] {
 }
 
 /** Migrations and counts are positional, and each outcome is a flag. */
-function argument(name: string, value: string | number | boolean): string {
+function argument(name: string, value: NonNullable<CommandInput[InputField]>): string {
+  if (typeof value === "object") return value.join(" ");
   if (name === "migration" || name === "count") return String(value);
   if (name === "outcome") return `--${value}`;
   return value === true ? `--${name}` : `--${name} ${value}`;

@@ -168,7 +168,7 @@ async function refuseRenamed(
       `migration ${name} cannot be undone: its file was renamed to ${now}`,
       {
         migration: name,
-        hint: Hint.of`Give the file its name back, ${name}; or record the new one: ${Hint.command("repair", { migration: now })}.`,
+        hint: Hint.of`Give the file its name back, ${name}; or record the new one: ${Hint.command("repair", { migrations: [now] })}.`,
       },
     );
   }
