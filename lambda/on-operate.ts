@@ -1,6 +1,5 @@
 import { ENV } from "./contract.ts";
-import { answerOperator, type OperatorAnswer } from "./operate/answer.ts";
-import { parseOperateRequest } from "./operate/requests.ts";
+import { answerOperator, type OperatorAnswer, parseOperateRequest } from "./operate/answer.ts";
 import type { LambdaContext } from "./runtime/invocation.ts";
 import { readSettings } from "./runtime/settings.ts";
 

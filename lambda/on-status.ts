@@ -1,5 +1,4 @@
-import { answerOperator, type OperatorAnswer } from "./operate/answer.ts";
-import { parseStatusRequest } from "./operate/requests.ts";
+import { answerOperator, type OperatorAnswer, parseStatusRequest } from "./operate/answer.ts";
 import type { LambdaContext } from "./runtime/invocation.ts";
 
 /** Runs a command that reads, in sessions in which the server refuses to write. */

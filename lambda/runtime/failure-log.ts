@@ -1,5 +1,5 @@
-import { MigrationError } from "../../lib/core/index.ts";
-import { errorAsJson, outsideContainment, strayError } from "../../lib/engine/index.ts";
+import { errorAsJson, MigrationError } from "../../lib/core/index.ts";
+import { outsideContainment, strayError } from "../../lib/engine/index.ts";
 import type { LogFields } from "./invocation.ts";
 
 /** All that is known of a failure, for the log: what is sent elsewhere has to be short. */

@@ -1,18 +1,29 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { errorMessage, MigrationError } from "../core/index.ts";
+import {
+  errorMessage,
+  type Manifest,
+  type ManifestMigration,
+  type Migration,
+  MigrationError,
+  parseBaselineHeader,
+} from "../core/index.ts";
 import {
   compileForLambda,
+  DigestCache,
   defaultCacheDir,
   FILES,
+  isJunk,
   modulesOf,
   normalizeLines,
+  readDigests,
+  readFolder,
   requireUtf8,
 } from "../folder/index.ts";
 import { AssetCache, type AssetFiles, hashFiles, sha256 } from "./asset-cache.ts";
 import { loadHandlers } from "./handlers.ts";
-import { type FolderContents, listFolder, readContents } from "./manifest.ts";
-import type { BuiltAsset, WorkerRequest } from "./worker-protocol.ts";
+import type { AssetRequest, BuiltAsset, WorkerRequest } from "./worker-protocol.ts";
 
 /** Builds the asset, or returns the cached one: nothing is compiled if nothing has changed. */
 export async function buildAsset(request: WorkerRequest): Promise<BuiltAsset> {
@@ -72,4 +83,125 @@ function readSql(path: string): Uint8Array {
     const message = `a migration cannot be read: ${errorMessage(cause)}`;
     throw new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], cause });
   }
+}
+
+/** A folder with at least one migration. */
+export interface Folder {
+  /** Absolute path, symbolic links resolved. */
+  readonly dir: string;
+  readonly entries: readonly Migration[];
+}
+
+/** A folder with all that goes into the asset and needs no compiler. */
+export interface FolderContents extends Folder {
+  readonly manifest: Manifest;
+  /** Files for migrations to read, by path; none if no migration uses its own location. */
+  readonly data: ReadonlyMap<string, Uint8Array>;
+}
+
+/** @throws MigrationError when the folder is missing or empty, or a file in it cannot be a migration. */
+export async function listFolder(request: AssetRequest): Promise<Folder> {
+  const path = resolve(request.migrationsDir);
+  if (!existsSync(path)) {
+    const hint = "create it with its first migration, or give another folder as `migrationsDir`";
+    throw new MigrationError("USAGE", `migrations folder not found: ${path}`, { hint });
+  }
+  const { dir, entries } = await readFolder(path, request);
+  if (entries.length === 0) {
+    const hint =
+      "add the first one, named like 1700000000000_create-users.sql, or give another folder as `migrationsDir`";
+    throw new MigrationError("USAGE", `no migrations in ${dir}`, { hint });
+  }
+  return { dir: await realpath(dir), entries };
+}
+
+export async function readContents({ dir, entries }: Folder, cacheDir: string): Promise<FolderContents> {
+  const digests = await readDigests(dir, entries, new DigestCache(cacheDir, dir));
+  const migrations = entries.map(({ name, fileName, kind, files }): ManifestMigration => {
+    const migration = digests.get(name);
+    if (migration === undefined) throw new TypeError(`no digest of ${name}`);
+    const { digest, shorthands, baseline } = migration;
+    parseBaselineHeader(name, baseline);
+    const replaces = baseline.length > 0 ? { baseline } : {};
+    return { name, fileName, kind, files, digest, shorthands, ...replaces };
+  });
+  const needsData = [...digests.values()].some(({ refersToItself }) => refersToItself);
+  const data = needsData ? readDataFiles(dir, entries) : new Map<string, Uint8Array>();
+  return { dir, entries, data, manifest: { format: 1, hash: hashOf(migrations, data), migrations } };
+}
+
+/** Over the sources, never over compiled code: a new version of the compiler must not change it. */
+function hashOf(migrations: readonly ManifestMigration[], data: ReadonlyMap<string, Uint8Array>): string {
+  const listed = migrations.map(({ name, fileName, kind, files, digest }) => [
+    name,
+    fileName,
+    kind,
+    files,
+    digest,
+  ]);
+  const read = [...data].map(([path, bytes]) => [path, sha256(bytes)]);
+  return sha256(JSON.stringify({ format: 1, migrations: listed, data: read }));
+}
+
+/** Folders and files that systems and npm create. */
+const SYSTEM_FILES = new Set(["thumbs.db", "desktop.ini", "node_modules"]);
+
+/**
+ * Everything below the migrations folder that is neither a migration nor junk, by its path in there: what migrations may
+ * read at run time. Follows links. Line endings of texts are those of Unix, as in git.
+ * @throws MigrationError when one cannot be read.
+ */
+function readDataFiles(dir: string, entries: readonly Migration[]): ReadonlyMap<string, Uint8Array> {
+  const migrations = new Set(entries.flatMap(({ files }) => files));
+  const data = new Map<string, Uint8Array>();
+  const visit = (folder: string, prefix: string, parents: readonly string[]): void => {
+    for (const name of readdirSync(folder).toSorted()) {
+      const path = join(folder, name);
+      if (isJunk(name) || SYSTEM_FILES.has(name.toLowerCase())) continue;
+      if (prefix === "" && migrations.has(name)) continue;
+      const stats = statOf(path);
+      if (stats.isFile()) data.set(`${prefix}${name}`, readData(path));
+      if (!stats.isDirectory()) continue;
+      // A link to a folder above would recurse for ever.
+      const real = realpathSync(path);
+      if (!parents.includes(real)) visit(path, `${prefix}${name}/`, [...parents, real]);
+    }
+  };
+  visit(dir, "", [dir]);
+  return data;
+}
+
+function statOf(path: string): Stats {
+  try {
+    return statSync(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Files that must be UTF-8; others may have any encoding. */
+const TEXTS = /\.(?:sql|json|[cm]?[jt]sx?)$/i;
+
+function readData(path: string): Uint8Array {
+  try {
+    const bytes = readFileSync(path);
+    if (TEXTS.test(path)) requireUtf8(path, bytes);
+    return withUnixLines(bytes);
+  } catch (cause) {
+    if (cause instanceof MigrationError) throw cause;
+    throw unreadable(path, cause);
+  }
+}
+
+/** As in git, a file is text if it has no zero byte. */
+function withUnixLines(bytes: Buffer): Uint8Array {
+  if (bytes.includes(0) || !bytes.includes("\r\n")) return bytes;
+  return Buffer.from(bytes.toString("latin1").replaceAll("\r\n", "\n"), "latin1");
+}
+
+function unreadable(path: string, cause: unknown): MigrationError {
+  const message = `a file beside the migrations cannot be read: ${errorMessage(cause)}`;
+  const hint =
+    "make it readable or remove it: migrations that read files beside them are deployed with all of them";
+  return new MigrationError("MIGRATION", message, { problems: [{ file: path, message }], hint, cause });
 }

@@ -5,7 +5,7 @@ import { ERRORS, MigrationError, VERSION } from "../core/index.ts";
 import { type CliCommand, checkText, type Parameter } from "./command.ts";
 import { COMMAND_GROUPS } from "./commands/index.ts";
 import { CHANGE_FLAGS, DATABASE_FLAGS } from "./flags.ts";
-import { fileSystemError } from "./output/file-system-error.ts";
+import { fileSystemError } from "./output/file-system.ts";
 import { colorsFor, guarded, printJsonDefect, printJsonError } from "./output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "./process-io.ts";
 

@@ -98,6 +98,12 @@ export class MigrationError extends Error {
   }
 }
 
+/** The one object for a command that failed. Statements in errors have their passwords masked already. */
+export function errorAsJson(error: MigrationError) {
+  const { cause: _, ...details } = error.details;
+  return { ok: false, error: { code: error.code, message: error.message, ...details } } as const;
+}
+
 /** Whether the code of a migration is at fault, which says nothing about the database or the other migrations. */
 export function isOwnFault(error: unknown): error is MigrationError {
   return error instanceof MigrationError && error.code === "MIGRATION";

@@ -10,10 +10,10 @@ export {
   replacedNames,
   shortSqlDigest,
 } from "./baseline-header.ts";
-export type { ConnectionSettings, TlsSettings } from "./connection.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
   type ErrorDetails,
+  errorAsJson,
   type FileProblem,
   isOwnFault,
   MigrationError,
@@ -42,6 +42,7 @@ export type {
   RunCode,
   SqlFile,
 } from "./migration.ts";
+export type { ConnectionSettings, TlsSettings } from "./options.ts";
 export {
   DATABASE_DEFAULTS,
   DEFAULTS,
@@ -81,6 +82,7 @@ export type {
   SettleReport,
   StatusReport,
 } from "./report.ts";
+export { resultAsJson } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";
 export { errorCode, errorMessage, given, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -232,3 +232,8 @@ export interface Forecast {
   readonly head: string | null;
   readonly serverMajor: number;
 }
+
+/** The one object that tells what a command did: what the CLI prints with `--json` and a Lambda answers. */
+export function resultAsJson(command: string, report: object) {
+  return { ok: true, command, ...report } as const;
+}

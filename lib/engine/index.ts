@@ -2,9 +2,9 @@
 
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./contain.ts";
 export { FENCE_STATE, type Fence } from "./fence.ts";
-export { errorAsJson, maskedPlan, resultAsJson } from "./json.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
+export { maskedPlan } from "./preview.ts";
 export type { Outcome } from "./repair-resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { BundleExtent, Extent } from "./selection.ts";

@@ -11,11 +11,9 @@ import { isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
 import type { AppliedMigration } from "./history/read.ts";
 import { readDownSql, type StoredDown } from "./history/recorded-sql.ts";
-import type { Existing, Tables } from "./history/tables.ts";
+import { type Existing, requireNoOtherWriters, type Tables } from "./history/tables.ts";
 import { requireTrustedHistory } from "./history/trust.ts";
-import { requireNoOtherWriters } from "./history/writers.ts";
-import type { MigrationCode } from "./load.ts";
-import { type LoadOptions, loadCode, NoWayDown, PlainSql } from "./load.ts";
+import { type LoadOptions, loadCode, type MigrationCode, NoWayDown, PlainSql } from "./load.ts";
 import { type Rendered, renderOrIrreversible, renderWithoutDatabase } from "./render.ts";
 import { asksForNoTransaction } from "./sections.ts";
 

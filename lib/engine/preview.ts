@@ -7,9 +7,11 @@ import {
   isOwnFault,
   MigrationError,
   type MigrationSource,
+  type PlanReport,
   type PlanStep,
 } from "../core/index.ts";
 import type { Session } from "../postgres/index.ts";
+import { maskSecrets } from "../sql/index.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { headOf, namesIn, readState } from "./database-state.ts";
 import { LiveDb } from "./live-db.ts";
@@ -147,4 +149,12 @@ async function loadEach(
     names.filter((name) => loadable.has(name)),
     options,
   );
+}
+
+/** A plan to be shown: passwords in its SQL are masked. */
+export function maskedPlan(report: PlanReport): PlanReport {
+  return {
+    ...report,
+    steps: report.steps.map((step) => ({ ...step, sql: step.sql?.map(maskSecrets) ?? null })),
+  };
 }

@@ -22,8 +22,7 @@ import {
   upToDateReport,
 } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
-import { listTables } from "./history/tables.ts";
-import { revokeRights } from "./history/writers.ts";
+import { listTables, revokeRights } from "./history/tables.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";

@@ -1,4 +1,5 @@
-// This file is compiled into every asset beside the migrations, so it imports nothing.
+// Every asset gets this file beside its migrations, so it imports nothing. `exportsFile` finds it by a computed path, which
+// is why it stays a file of its own.
 
 /** The name under which a module that mixes both module systems exports its `module`. */
 export const MIXED = "__migration_module";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/requests.ts";
+import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/answer.ts";
 import { COMMAND_NAMES, COMMANDS, type Field } from "../../lib/commands/index.ts";
 import { ERROR_CODES } from "../../lib/core/index.ts";
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseDeployEvent } from "../../lambda/deploy/event.ts";
-import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/requests.ts";
+import { parseOperateRequest, parseStatusRequest } from "../../lambda/operate/answer.ts";
 import { readSettings } from "../../lambda/runtime/settings.ts";
 
 const usage = (message: unknown) => expect.objectContaining({ code: "USAGE", message });

@@ -11,9 +11,8 @@ import { DUMP_MARK, dumpSchema } from "../../review/dump/index.ts";
 import { drawSchema, renderMermaid } from "../../review/report/index.ts";
 import { choice, defineCommand, text as textFlag, toggle, type Values } from "../command.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { fileSystemError } from "../output/file-system-error.ts";
+import { fileSystemError, isSpecial, writeWhole } from "../output/file-system.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
-import { isSpecial, writeWhole } from "../output/write-file.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
 

@@ -20,9 +20,8 @@ import { type Replay, replayMigrations, TrialDatabase, type TrialSetup } from ".
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
 import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { fileSystemError } from "../output/file-system-error.ts";
+import { fileSystemError, writeWhole } from "../output/file-system.ts";
 import { createPrinter, printJson, visibleAll } from "../output/printer.ts";
-import { writeWhole } from "../output/write-file.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseScratch } from "../settings/target.ts";
 

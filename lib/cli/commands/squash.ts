@@ -10,7 +10,7 @@ import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import { type Squash, squashMigrations } from "../../review/squash/index.ts";
 import { defineCommand, text, toggle, type Values } from "../command.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { fileSystemError } from "../output/file-system-error.ts";
+import { fileSystemError } from "../output/file-system.ts";
 import { amount, createPrinter, listNames, printJson, visibleAll } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";

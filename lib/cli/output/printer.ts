@@ -3,14 +3,15 @@ import { createColors } from "picocolors";
 import {
   commandArguments,
   commandLineWords,
+  errorAsJson,
   type Finding,
   type Hint,
   type HintTerm,
   type MigrationError,
   renderHint,
+  resultAsJson,
   type StatusReport,
 } from "../../core/index.ts";
-import { errorAsJson, resultAsJson } from "../../engine/index.ts";
 import { commandLine, isTerminal, type Output, type ProcessIo } from "../process-io.ts";
 
 export type Colors = ReturnType<typeof createColors>;

@@ -1,14 +1,17 @@
 /** Catalog: all objects of a database as SQL that can be compared, ordered and written to a file. */
 export {
+  type Address,
+  addressOf,
   type Catalog,
   type CatalogObject,
   type CatalogOptions,
   diffCatalogs,
+  type Entry,
   listChanges,
   type ObjectChange,
+  statementsOf,
   withoutColumnOrder,
 } from "./catalog.ts";
-export { type Address, addressOf, type Entry, statementsOf } from "./entries.ts";
 export {
   compare,
   connectTo,

@@ -1,9 +1,11 @@
 import pg from "pg";
 import { errorCode, MigrationError, type MigratorOptions, shortSqlDigest, TOOL } from "../../core/index.ts";
 import { type ConnectionSettings, openClient } from "../../postgres/index.ts";
-import type { Catalog, CatalogObject, CatalogOptions, OwnTables } from "./catalog.ts";
 import {
   addressOf,
+  type Catalog,
+  type CatalogObject,
+  type CatalogOptions,
   type CommentRow,
   commentStatement,
   createStatements,
@@ -11,11 +13,12 @@ import {
   type GrantRow,
   grantStatement,
   type ObjectRow,
+  type OwnTables,
   ownerStatements,
   type Roles,
   statementsOf,
   type TableColumn,
-} from "./entries.ts";
+} from "./catalog.ts";
 import { publications, RARE_KINDS, SCHEMAS } from "./queries/database-objects.ts";
 import { COMMENTS, DEFAULT_RIGHTS, GRANTS } from "./queries/grants.ts";
 import { SEQUENCES, TABLES, VIEWS } from "./queries/relations.ts";

@@ -3,7 +3,6 @@ import { type Finding, type HistoryRow, TOOL } from "../../core/index.ts";
 import type { ObjectChange } from "../catalog/index.ts";
 import type { LintFinding } from "../lint/index.ts";
 import type { Change, Diagram, DiagramTable } from "./diagram.ts";
-import { Html, html } from "./markup.ts";
 import {
   isAboutLocks,
   type MeasuredLock,
@@ -192,4 +191,31 @@ function historySection(history: readonly HistoryRow[]): Html | readonly Html[] 
     },
   );
   return html`<section><h2>History</h2><ol class="timeline">${entries}</ol></section>`;
+}
+
+/** Text that is HTML already. */
+export class Html {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = string | number | Html | readonly Html[];
+
+/** A template of HTML: what it is given as text is escaped, for contents and for quoted attributes. */
+export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return new Html(strings.map((text, index) => text + render(parts[index])).join(""));
+}
+
+function render(part: Part | undefined): string {
+  if (part === undefined) return "";
+  if (part instanceof Html) return part.text;
+  if (typeof part === "string" || typeof part === "number") return escapeText(String(part));
+  return part.map(render).join("");
+}
+
+function escapeText(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
