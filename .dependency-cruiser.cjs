@@ -38,6 +38,10 @@ module.exports = {
       ...npm("pg", "valibot"),
     ]),
     room("commands", "^lib/commands/", [...rooms("core", "engine"), ...npm("valibot")]),
+    room("import", "^lib/import/", [
+      ...rooms("core", "sql", "folder"),
+      ...npm("acorn", "esbuild", "valibot"),
+    ]),
     room("embedded", "^lib/embedded/", [...rooms("core", "sql", "postgres"), ...npm("pg", "valibot")]),
     room("constructs", "^lib/constructs/", [
       ...rooms("core", "asset"),
@@ -97,6 +101,7 @@ module.exports = {
             "postgres",
             "engine",
             "client",
+            "import",
             "commands",
             "folder",
             "asset",

@@ -5,6 +5,7 @@ import { builtinModules } from "../lib/asset/builtin-modules.mjs";
 
 /** Loaded on demand from where they are installed. Migrations and the engine share one node-pg-migrate. */
 const EXTERNAL = [
+  "acorn",
   "esbuild",
   "node-pg-migrate",
   "libpg-query",

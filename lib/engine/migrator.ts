@@ -1,5 +1,6 @@
 import {
   type Forecast,
+  given,
   type HistoryFilter,
   type HistoryReport,
   type MigrationSource,
@@ -24,7 +25,7 @@ import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
 import { rename } from "./rename.ts";
-import { baseline, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
+import { baseline, type Evidence, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
 import type { Extent } from "./selection.ts";
 import { type DownOptions, down, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
@@ -127,7 +128,12 @@ export class Migrator {
 
   /** Declares an existing database to be at a migration (absent: before the first), without running SQL. */
   baseline(to?: string, note?: string): Promise<SettleReport> {
-    return this.#session((context) => baseline(context, to, note));
+    return this.#session((context) => baseline(context, given({ to }), note));
+  }
+
+  /** Declares that an existing database has exactly these migrations, in any order, without running SQL. */
+  importApplied(names: readonly string[], evidence: Evidence, note?: string): Promise<SettleReport> {
+    return this.#session((context) => baseline(context, { names, evidence }, note));
   }
 
   /** Settles a migration that stopped part-way. */

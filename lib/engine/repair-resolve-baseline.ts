@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { given, Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
 import { ENGINE_SCOPE } from "../postgres/index.ts";
 import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
@@ -83,14 +84,35 @@ function builtSql(state: DatabaseState, { migration }: DescribedFile): Partial<D
   return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
 }
 
-/** Declares that a database is at a migration: that one and all before it count as applied. Runs no SQL. */
-export async function baseline(context: Context, to?: string, note?: string): Promise<SettleReport> {
+/** Which migrations a database has: all as far as one, or exactly these; none if nothing is given. */
+export interface BaselineExtent {
+  readonly to?: string;
+  readonly names?: readonly string[];
+  /** What says so. */
+  readonly evidence?: Evidence;
+}
+
+/** A query that was answered before the migration lock was taken. Under the lock it must have the same answer. */
+export interface Evidence {
+  /** Completes "… has changed". */
+  readonly what: string;
+  readonly sql: string;
+  readonly rows: readonly object[];
+}
+
+/** Declares which migrations a database has; they count as applied. Runs no SQL. */
+export async function baseline(
+  context: Context,
+  extent: BaselineExtent = {},
+  note?: string,
+): Promise<SettleReport> {
   const why = reason(note);
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     const { applied } = state.stored;
     if (applied.length > 0) throw alreadyManaged(applied.length);
-    const names = asFarAs(knownNames(context.source), to);
+    if (extent.evidence !== undefined) await requireUnchanged(context, extent.evidence);
+    const names = namesOf(knownNames(context.source), extent);
     const writer = await openHistory(context, state);
     const entries = await recordFiles(context.source, names, loadOptions(context));
     const rows = entries.map((entry) =>
@@ -101,8 +123,15 @@ export async function baseline(context: Context, to?: string, note?: string): Pr
   });
 }
 
-function asFarAs(known: readonly string[], to: string | undefined): readonly string[] {
-  if (to === undefined) return [];
+async function requireUnchanged({ session }: Context, { what, sql, rows }: Evidence): Promise<void> {
+  if (isDeepStrictEqual(await session.rows(sql), rows)) return;
+  throw new MigrationError("LOCK_HELD", `${what} has changed since it was read; nothing was recorded`, {
+    hint: "Something else migrates this database: wait until that has ended, then run this again.",
+  });
+}
+
+function namesOf(known: readonly string[], { to, names = [] }: BaselineExtent): readonly string[] {
+  if (to === undefined) return known.filter((name) => names.includes(name));
   const end = known.indexOf(to);
   if (end >= 0) return known.slice(0, end + 1);
   throw new MigrationError("USAGE", `there is no migration named "${to}" to be at`);

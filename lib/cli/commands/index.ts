@@ -3,6 +3,7 @@ import { create } from "./create.ts";
 import { databaseCommands } from "./database.ts";
 import { dump } from "./dump.ts";
 import { history } from "./history.ts";
+import { importFrom } from "./import.ts";
 import { lint } from "./lint.ts";
 import { plan } from "./plan.ts";
 import { baseline, rename, repair, resolve } from "./repair-resolve-baseline.ts";
@@ -17,7 +18,7 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CliCommand[]>> = {
   "Every day:": [create, plan, up, status],
   "Undo:": [down, redo, history],
   "Before a release:": [lint, verify, report, dump, squash],
-  "Where a person decides:": [repair, rename, resolve, baseline],
+  "Where a person decides:": [repair, rename, resolve, baseline, importFrom],
   "The embedded Postgres:": databaseCommands,
 };
 

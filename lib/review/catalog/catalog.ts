@@ -29,6 +29,8 @@ export interface OwnTables {
   readonly migrationsSchema?: string | undefined;
   /** @default "pgmigrations" */
   readonly migrationsTable?: string | undefined;
+  /** Tables of another tool. @default - none */
+  readonly others?: readonly { readonly schema: string; readonly name: string }[];
 }
 
 /** Lines shown of an added or removed object. */

@@ -236,9 +236,10 @@ export function ownTablesOf({ schema, migrationsSchema, migrationsTable }: Migra
   return { migrationsSchema: migrationsSchema ?? schema?.[0], migrationsTable };
 }
 
-function namesOf({ migrationsSchema = "public", migrationsTable = "pgmigrations" }: OwnTables): string[] {
-  return [migrationsTable, `${migrationsTable}_history`].map(
-    (table) => `${pg.escapeIdentifier(migrationsSchema)}.${pg.escapeIdentifier(table)}`,
+function namesOf(tables: OwnTables): string[] {
+  const { migrationsSchema: schema = "public", migrationsTable: name = "pgmigrations", others = [] } = tables;
+  return [{ schema, name }, { schema, name: `${name}_history` }, ...others].map(
+    (table) => `${pg.escapeIdentifier(table.schema)}.${pg.escapeIdentifier(table.name)}`,
   );
 }
 

@@ -1,0 +1,150 @@
+import { type FileProblem, MigrationError, problemLines } from "../core/index.ts";
+import type { SourceFolder } from "./source-folder.ts";
+import { fileText } from "./sql-text.ts";
+import { type AppliedMigration, type ForeignMigration, namesInOrder, type Row, type Tool } from "./tool.ts";
+
+/** What an import would write and record. */
+export interface ImportPlan {
+  /** In running order. */
+  readonly migrations: readonly ImportedMigration[];
+  /** Applied migrations of the other tool that the baseline stands for. */
+  readonly replaced: readonly string[];
+  /** What cannot be converted, and what to do instead. */
+  readonly problems: readonly FileProblem[];
+  /** What a person should look at. */
+  readonly remarks: readonly string[];
+}
+
+export interface ImportedMigration {
+  readonly name: string;
+  /** In the other tool's folder; absent for the baseline. */
+  readonly source?: string;
+  /** Of the new file; absent if a migration of that name exists already, which is kept. */
+  readonly text?: string;
+  readonly applied: boolean;
+}
+
+export interface ImportRequest {
+  readonly tool: Tool;
+  readonly folder: SourceFolder;
+  /** Rows of the tool's table, oldest first; undefined without a database. */
+  readonly rows: readonly Row[] | undefined;
+  /** Names of the migrations that this tool's folder has already. */
+  readonly existing: ReadonlySet<string>;
+  /** SQL of the present schema, if one migration with it shall replace all that is applied. */
+  readonly schema?: string;
+  /** Objects that it cannot have, by kind and name. */
+  readonly omitted?: readonly string[];
+}
+
+interface Named extends ForeignMigration {
+  readonly name: string;
+}
+
+/**
+ * Compares the tool's folder with its table.
+ * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed half-way,
+ * `MISSING` for one that is applied and has no file
+ */
+export async function planImport(request: ImportRequest): Promise<ImportPlan> {
+  const { tool, folder, rows, existing, schema, omitted = [] } = request;
+  const found = await tool.readFolder(folder);
+  if (found.length === 0) throw noMigrations(tool, folder);
+  const names = namesInOrder(found.map(({ title }) => title));
+  const migrations = found.map((one, index) => ({ ...one, name: names[index] ?? one.title }));
+  const applied = rows === undefined ? [] : tool.readTable(rows, migrations);
+  if (schema === undefined) requireFiles(tool, migrations, applied);
+  const keys = new Set(applied.map(({ key }) => key));
+  const remarks = [
+    ...(schema === undefined ? changedFiles(migrations, applied) : []),
+    ...outOfOrder(migrations, keys),
+    ...omitted.map((object) => `The baseline cannot have the ${object}: create it by hand elsewhere.`),
+  ];
+  const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
+  const kept = migrations.filter((one) => !isReplaced(one));
+  return {
+    migrations: [
+      ...(schema === undefined ? [] : [baselineOf(tool, migrations.filter(isReplaced), schema)]),
+      ...kept.flatMap((one) => imported(one, { applied: keys.has(one.key), exists: existing.has(one.name) })),
+    ],
+    replaced: migrations.filter(isReplaced).map(({ file }) => file),
+    problems: kept.flatMap((one) => problemOf(one, existing)),
+    remarks,
+  };
+}
+
+function imported(
+  { name, file, content }: Named,
+  { applied, exists }: { readonly applied: boolean; readonly exists: boolean },
+): ImportedMigration[] {
+  if (exists) return [{ name, source: file, applied }];
+  if (content.kind !== "sql") return [];
+  return [{ name, source: file, text: fileText(content.up, content.down), applied }];
+}
+
+function problemOf({ name, file, content }: Named, existing: ReadonlySet<string>): FileProblem[] {
+  if (content.kind === "sql" || existing.has(name)) return [];
+  return [
+    {
+      file,
+      message: content.reason,
+      hint: `write it by hand as ${name}.sql or ${name}.ts, then import again`,
+    },
+  ];
+}
+
+/** One migration in place of all that is applied. It takes the number of the newest of them. */
+function baselineOf(tool: Tool, replaced: readonly Named[], schema: string): ImportedMigration {
+  const prefix = /^\d+/.exec(replaced.at(-1)?.name ?? "")?.[0] ?? "0";
+  const name = `${prefix}_baseline-from-${tool.title.toLowerCase()}`;
+  return {
+    name,
+    text: `-- irreversible: it is the schema that ${tool.title} had made\n-- Up Migration\n${schema}\n`,
+    applied: true,
+  };
+}
+
+function requireFiles(tool: Tool, migrations: readonly Named[], applied: readonly AppliedMigration[]): void {
+  const known = new Set(migrations.map(({ key }) => key));
+  const missing = applied.map(({ key }) => key).filter((key) => !known.has(key));
+  if (missing.length === 0) return;
+  const message = `the table of ${tool.title} names applied migrations that have no file: ${missing.join(", ")}`;
+  throw new MigrationError("MISSING", message, {
+    hint: "Bring their files back, or name the right folder with --source; or replace all that is applied with one migration of the present schema: --baseline.",
+  });
+}
+
+/** Files that were edited after they were applied, where the tool keeps a checksum. */
+function changedFiles(migrations: readonly Named[], applied: readonly AppliedMigration[]): string[] {
+  const files = new Map(migrations.map((one) => [one.key, one]));
+  return applied.flatMap(({ key, checksum }) => {
+    const file = files.get(key);
+    if (checksum == null || file?.checksum === undefined || file.checksum === checksum) return [];
+    return [`${file.file} has changed since it was applied; it is recorded as it is now.`];
+  });
+}
+
+function outOfOrder(migrations: readonly Named[], applied: ReadonlySet<string>): string[] {
+  const newest = migrations.findLastIndex(({ key }) => applied.has(key));
+  const older = migrations.slice(0, Math.max(newest, 0)).filter(({ key }) => !applied.has(key));
+  if (older.length === 0) return [];
+  const names = older.map(({ name }) => name).join(", ");
+  return [`Pending, but older than an applied one: ${names}. Applying them takes --order warn.`];
+}
+
+function noMigrations(tool: Tool, { dir }: SourceFolder): MigrationError {
+  return new MigrationError("USAGE", `no migration of ${tool.title} in ${dir}`, {
+    hint: "Name the folder that holds them with --source, and the tool with --from.",
+  });
+}
+
+/** @throws MigrationError `MIGRATION` if something cannot be converted */
+export function requireConverted(tool: Tool, { problems }: ImportPlan): void {
+  if (problems.length === 0) return;
+  const count = problems.length === 1 ? "1 migration" : `${problems.length} migrations`;
+  const message = [`${count} of ${tool.title} cannot be converted:`, ...problemLines(problems)].join("\n");
+  throw new MigrationError("MIGRATION", message, {
+    problems,
+    hint: "If they are applied, --baseline replaces all that is applied with one migration of the present schema. --files-only writes what can be converted.",
+  });
+}
