@@ -159,16 +159,27 @@ async function tryClone(admin: pg.Client, template: string): Promise<string | un
   }
 }
 
+/**
+ * Waits until nobody is connected, for at most half a second: `pool.end()` of pg does not wait for the server's end of a
+ * session, and a session that is cut off at that moment is an error that no test expects.
+ */
+const awaitSessions = (database: string): string => `DO $$ BEGIN
+  FOR i IN 1..50 LOOP
+    EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '${database}');
+    PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+  END LOOP;
+END $$`;
+
 function describe({ server }: Template, name: string): TestDatabase {
   const { host, port, user, password, tls } = server.connection;
   const url = server.urlOf(name);
   const ca = tls.mode === "verify-full" && tls.ca !== undefined ? { ca: [...tls.ca] } : {};
   const ssl = tls.mode === "disable" ? false : ({ rejectUnauthorized: true, ...ca } as const);
-  const drop = async () => {
-    await withAdmin(server.connection, (admin) =>
-      admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
-    );
-  };
+  const drop = () =>
+    withAdmin(server.connection, async (admin) => {
+      await admin.query(awaitSessions(name));
+      await admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    });
   return {
     name,
     url,

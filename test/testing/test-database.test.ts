@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, jest, test } from "@jest/globals";
+import pg from "pg";
 import { databaseTest, type TestDatabase, testDatabase } from "../../lib/testing.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf } from "../support/migrator.ts";
@@ -60,6 +62,28 @@ describe("a test database", () => {
     const uri = await serverUrl();
     const options = { ...(await optionsFor()), server: { getConnectionUri: () => uri } };
     await using(options, async (db) => expect(await applied(db)).toEqual(["1_users"]));
+  });
+
+  test("a session that is about to end is not cut off when its database is dropped", async () => {
+    const db = await testDatabase(await optionsFor());
+    const client = new pg.Client(db.config);
+    const errors: Error[] = [];
+    client.on("error", (error) => errors.push(error));
+    await client.connect();
+    const ended = setTimeout(200).then(() => client.end());
+    await db.drop();
+    await ended;
+    expect(errors).toEqual([]);
+    expect(await databases(db.name)).toEqual([]);
+  });
+
+  test("a database is dropped although a session stays open", async () => {
+    const db = await testDatabase(await optionsFor());
+    const client = new pg.Client(db.config);
+    client.on("error", () => {});
+    await client.connect();
+    await db.drop();
+    expect(await databases(db.name)).toEqual([]);
   });
 
   test("an asynchronous dispose drops a test database", async () => {
