@@ -26,7 +26,7 @@ const migrations = new PostgresMigrations(stack, "Migrations", {
 });
 
 const api = new lambda.Function(stack, "Api", {
-  runtime: lambda.Runtime.NODEJS_24_X,
+  runtime: lambda.Runtime.NODEJS_22_X,
   handler: "index.handler",
   code: lambda.Code.fromInline("exports.handler = async () => ({ statusCode: 200 });"),
 });

@@ -173,6 +173,9 @@ interface LogSettings {
   readonly logRemovalPolicy?: RemovalPolicy;
 }
 
+/** By its name, because CDK has had a constant for it only since 2.225. */
+const NODEJS_24 = new lambda.Runtime("nodejs24.x", lambda.RuntimeFamily.NODEJS);
+
 /**
  * No function name, which would prevent replacement. No reserved concurrency, which small accounts do not have: the
  * migration lock prevents concurrent runs.
@@ -183,7 +186,7 @@ function sharedProps(
 ) {
   return {
     code: lambda.Code.fromAsset(asset.dir, { assetHash: asset.hash }),
-    runtime: lambda.Runtime.NODEJS_24_X,
+    runtime: NODEJS_24,
     architecture: lambda.Architecture.ARM_64,
     timeout: Duration.seconds(timeout),
     memorySize,

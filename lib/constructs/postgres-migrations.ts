@@ -31,7 +31,7 @@ import { checkChoice, constructError } from "./validation.ts";
  * @example
  * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
  * const api = new lambda.Function(this, "Api", {
- *   runtime: lambda.Runtime.NODEJS_24_X,
+ *   runtime: lambda.Runtime.NODEJS_22_X,
  *   handler: "index.handler",
  *   code: lambda.Code.fromInline("exports.handler = async () => {};"),
  * });

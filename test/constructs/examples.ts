@@ -27,3 +27,10 @@ import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { PostgresDatabase, PostgresMigrations } from "cdk-pg-migrate";
 
 ${EXAMPLES.map(([, , code], index) => `export function example${index}(this: Stack) {\n${code}\n}\n`).join("\n")}`;
+
+/** The same as a program that synthesizes each example as a stack of its own. */
+export const EXAMPLES_APP = `${ts.transpileModule(EXAMPLES_MODULE, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText}
+import { App, Stack as AppStack } from "aws-cdk-lib";
+const app = new App();
+${EXAMPLES.map((_, index) => `example${index}.call(new AppStack(app, "Example${index}"));`).join("\n")}
+`;

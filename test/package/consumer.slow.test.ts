@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { environmentOf } from "../cli/command.ts";
-import { EXAMPLES_MODULE } from "../constructs/examples.ts";
+import { EXAMPLES_APP, EXAMPLES_MODULE } from "../constructs/examples.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
 import { MIGRATION, OLD_TEMPLATE, STACK, testOf } from "./apps.ts";
@@ -202,19 +202,23 @@ describe("an app in TypeScript", () => {
   );
 });
 
-describe("an app whose node_modules contains only its own dependencies (pnpm)", () => {
+describe("an app with the lowest CDK that the package accepts, whose node_modules has only its own dependencies (pnpm)", () => {
+  let app: Consumer;
+  let migration: string;
+  beforeAll(async () => {
+    app = await installInApp(tarball, "lowest", {
+      packages: { typescript: "6.0.3" },
+      cdk: "lowest",
+      installer: ["npx", "--yes", "pnpm@10.34.9", "install", "--store-dir", join(tarball, "../store")],
+    });
+    await app.run(join(app.dir, "node_modules/.bin/cdk-pg-migrate"), ["create", "add orders"]);
+    [migration = ""] = readdirSync(join(app.dir, "migrations"));
+  }, SLOW);
+
   it(
-    "makes a migration that type-checks as a bundler resolves it, and synthesizes",
+    "makes a migration that type-checks as a bundler resolves it, with every @example",
     async () => {
-      const store = join(tarball, "../store");
-      const app = await installInApp(tarball, "strict", {
-        packages: { typescript: "6.0.3" },
-        cdk: "installed",
-        installer: ["npx", "--yes", "pnpm@10.34.9", "install", "--store-dir", store],
-      });
       expect(readdirSync(join(app.dir, "node_modules"))).not.toContain("node-pg-migrate");
-      await app.run(join(app.dir, "node_modules/.bin/cdk-pg-migrate"), ["create", "add orders"]);
-      const [migration = ""] = readdirSync(join(app.dir, "migrations"));
       const module = { module: "esnext", moduleResolution: "bundler", target: "es2022" };
       const compilerOptions = { ...module, strict: true, noEmit: true, skipLibCheck: true, types: [] };
       write(app.dir, {
@@ -226,18 +230,39 @@ describe("an app whose node_modules contains only its own dependencies (pnpm)", 
         "stack.cts": STACK,
         "migration.cts": MIGRATION,
         "examples.mts": EXAMPLES_MODULE,
-        "app.cjs": `const { App, Stack } = require("aws-cdk-lib");
-        const ec2 = require("aws-cdk-lib/aws-ec2");
-        const { PostgresDatabase, PostgresMigrations } = require("cdk-pg-migrate");
-        const stack = new Stack(new App(), "Shop");
-        const database = new PostgresDatabase(stack, "Database", { vpc: new ec2.Vpc(stack, "Vpc") });
-        new PostgresMigrations(stack, "Migrations", { database, migrationsDir: "migrations" });`,
       });
       await expect(app.run("node_modules/.bin/tsc", ["-p", "."])).resolves.toBe("");
-      await app.run(process.execPath, ["app.cjs"], { CDK_OUTDIR: join(app.dir, "cdk.out"), ...QUICK_SYNTH });
-      const template = readFileSync(join(app.dir, "cdk.out/Shop.template.json"), "utf8");
-      expect(template).toContain(migration.replace(/\.ts$/, ""));
+    },
+    SLOW,
+  );
+
+  it(
+    "synthesizes every @example as the newest CDK does",
+    async () => {
+      const newest = await installInApp(tarball, "newest", { packages: {}, cdk: "linked" });
+      const synth = async ({ dir, run }: Consumer) => {
+        write(dir, { "app.mjs": EXAMPLES_APP, [`migrations/${migration}`]: MIGRATION });
+        await run(process.execPath, ["app.mjs"], { CDK_OUTDIR: join(dir, "cdk.out"), ...QUICK_SYNTH });
+        return essentialsIn(join(dir, "cdk.out"));
+      };
+      const essentials = await synth(app);
+      expect(essentials).toEqual(await synth(newest));
+      expect(JSON.stringify(essentials)).toContain(migration.replace(/\.ts$/, ""));
     },
     SLOW,
   );
 });
+
+/** The resources of all templates, without the properties of CDK's own function, which each version sets differently. */
+function essentialsIn(outdir: string): unknown {
+  const templates = readdirSync(outdir).filter((file) => file.endsWith(".template.json"));
+  return templates.map((file) => {
+    const { Resources }: { Resources: Record<string, { Properties?: Record<string, unknown> }> } = JSON.parse(
+      readFileSync(join(outdir, file), "utf8"),
+    );
+    for (const resource of Object.values(Resources)) {
+      if (resource.Properties?.["Handler"] === "framework.onEvent") delete resource.Properties;
+    }
+    return Resources;
+  });
+}

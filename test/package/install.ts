@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { inspect, promisify } from "node:util";
@@ -39,8 +39,8 @@ export interface AppOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Development dependencies by name. */
   readonly packages: Readonly<Record<string, string>>;
-  /** CDK: "installed" as npm packs it, or "linked" to this repository's, which takes a third of the time. */
-  readonly cdk: "installed" | "linked";
+  /** CDK: the "lowest" that the package accepts, or "linked" to this repository's, which takes a third of the time. */
+  readonly cdk: "lowest" | "linked";
   /** A program with its first arguments. @default - `npm install` */
   readonly installer?: readonly [string, ...string[]];
 }
@@ -58,12 +58,25 @@ export async function installInApp(tarball: string, name: string, options: AppOp
 }
 
 const CDK = {
-  installed: { "aws-cdk-lib": "2.276.0", constructs: "10.8.1" },
+  lowest: lowestPeers(),
   linked: {
     "aws-cdk-lib": `file:${join(REPOSITORY, "node_modules/aws-cdk-lib")}`,
     constructs: `file:${join(REPOSITORY, "node_modules/constructs")}`,
   },
 };
+
+/** The lowest versions of CDK in the ranges of package.json. */
+function lowestPeers(): Readonly<Record<"aws-cdk-lib" | "constructs", string>> {
+  const manifest: { peerDependencies: Record<string, string> } = JSON.parse(
+    readFileSync(join(REPOSITORY, "package.json"), "utf8"),
+  );
+  const lowest = (name: string) => {
+    const [, version] = /^\^(\d+\.\d+\.\d+)$/.exec(manifest.peerDependencies[name] ?? "") ?? [];
+    if (version === undefined) throw new Error(`the range of ${name} must be like ^2.203.0`);
+    return version;
+  };
+  return { "aws-cdk-lib": lowest("aws-cdk-lib"), constructs: lowest("constructs") };
+}
 
 /** Writes texts by their paths below a folder. */
 export function write(dir: string, files: Readonly<Record<string, string>>): void {
