@@ -68,6 +68,8 @@ function wordsOnAws(term: HintTerm): string {
       return `the construct's \`${propOf(term.option)}${term.value === undefined ? "" : `: "${term.value}"`}\``;
     case "setting":
       return `the ${SETTINGS[term.setting]}`;
+    case "folder":
+      return "the construct's `migrationsDir`";
   }
 }
 

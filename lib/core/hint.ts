@@ -23,7 +23,8 @@ export type HintTerm =
   | { readonly kind: "command"; readonly command: string; readonly input: CommandInput }
   | { readonly kind: "field"; readonly field: InputField; readonly value: string | undefined }
   | { readonly kind: "option"; readonly option: OptionName; readonly value: string | undefined }
-  | { readonly kind: "setting"; readonly setting: DatabaseSetting; readonly value: string | undefined };
+  | { readonly kind: "setting"; readonly setting: DatabaseSetting; readonly value: string | undefined }
+  | { readonly kind: "folder" };
 
 /**
  * What to do about a failure, for readers at a terminal and for readers of a function's answer: `render` takes the words
@@ -63,6 +64,11 @@ export class Hint {
     return { kind: "setting", setting, value };
   }
 
+  /** What names the folder of the migrations. */
+  static folder(): HintTerm {
+    return { kind: "folder" };
+  }
+
   render(words: (term: HintTerm) => string): string {
     return this.parts.map((part) => (typeof part === "string" ? part : words(part))).join("");
   }
@@ -91,6 +97,8 @@ export function commandLineWords(term: HintTerm): string {
       return [flagOf(term.option), ...(term.value === undefined ? [] : [term.value])].join(" ");
     case "setting":
       return `DATABASE_${term.setting === "sslCa" ? "SSL_CA" : term.setting.toUpperCase()}${term.value === undefined ? "" : `=${term.value}`}`;
+    case "folder":
+      return "--migrations-dir";
   }
 }
 

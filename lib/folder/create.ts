@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { errorCode, errorMessage, MigrationError, numericPrefix, property } from "../core/index.ts";
+import { errorCode, errorMessage, Hint, MigrationError, numericPrefix, property } from "../core/index.ts";
 import { classifyFileName, extensionOf, ignoreRule, MIGRATION_EXTENSIONS, nameProblem } from "./listing.ts";
 
 export interface CreateMigrationOptions {
@@ -60,10 +60,10 @@ function migrationStem(words: string): string {
   throw new MigrationError("USAGE", `migration name ${JSON.stringify(words)} ${message}`, { hint });
 }
 
-function stemProblem(stem: string): readonly [message: string, hint: string] | undefined {
+function stemProblem(stem: string): readonly [message: string, hint: string | Hint] | undefined {
   if (!/[\p{L}\p{N}]/u.test(stem)) return ["says nothing", 'say what it does, such as "add user table"'];
   if (/[/\\]/.test(stem))
-    return ["holds a path separator", "give a name, and the folder with --migrations-dir"];
+    return ["holds a path separator", Hint.of`give a name, and the folder with ${Hint.folder()}`];
   if (stem.startsWith(".")) return ["begins with a dot", "leave the dot out"];
   if (/[<>:"|?*]/.test(stem)) return ['holds one of < > : " | ? *, which Windows refuses', "leave it out"];
   const ending = /\.(?:d|up|down)$/i.exec(stem)?.[0] ?? migrationExtension(stem);

@@ -57,7 +57,7 @@ function readEntries(folder: string): Dirent[] {
   } catch (cause) {
     const code = errorCode(cause);
     if (code === "ENOENT") {
-      const hint = Hint.of`${Hint.command("create")} writes the first migration and makes the folder; or name another one with --migrations-dir`;
+      const hint = Hint.of`${Hint.command("create")} writes the first migration and makes the folder; or name another one with ${Hint.folder()}`;
       throw new MigrationError("USAGE", `migrations folder not found: ${folder}`, { hint, cause });
     }
     if (code === "ENOTDIR") {
@@ -219,7 +219,7 @@ export function classifyFileName(fileName: string): FileClass {
     return problem(
       fileName,
       "has no numeric prefix, so its place in the order is unknown",
-      "move it to a subfolder, or leave it out with --ignore-pattern (ignorePattern of the construct); the name of a migration begins with a number",
+      "move it to a subfolder, or exclude it by the ignore pattern; the name of a migration begins with a number",
     );
   }
   return classifyMigration(fileName, fileName.slice(0, -extension.length), kind);

@@ -198,5 +198,7 @@ function wordsOfUrl(term: HintTerm): string {
     case "setting":
       if (term.setting === "ssl") return `sslmode=${term.value ?? "verify-full"} in the URL`;
       return `the ${term.setting === "sslCa" ? "sslrootcert" : term.setting} in the URL`;
+    case "folder":
+      return "the option migrationsDir";
   }
 }

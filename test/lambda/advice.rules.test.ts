@@ -5,8 +5,8 @@ import { adviseOnAws, findingsOnAws } from "../../lambda/runtime/advice.ts";
 import { Hint, MigrationError } from "../../lib/core/index.ts";
 
 const LIB = join(import.meta.dirname, "..", "..", "lib");
-/** The rooms whose hints reach an operator. */
-const ROOMS = ["engine", "postgres"].map((room) => join(LIB, room));
+/** The rooms whose hints reach readers who have no command line. */
+const ROOMS = ["engine", "postgres", "folder"].map((room) => join(LIB, room));
 
 /** Texts of those rooms that name a flag or a variable of the command line. */
 function textsForTerminals(): string[] {
@@ -27,7 +27,7 @@ function textsForTerminals(): string[] {
 const renderedOnAws = (hint: Hint) =>
   String(adviseOnAws(new MigrationError("SQL", "x", { hint })).details.hint);
 
-test("the engine's hints name no flag and no variable of the command line", () => {
+test("hints of the engine and of folders name no flag and no variable of the command line", () => {
   expect(textsForTerminals()).toEqual([]);
 });
 
@@ -35,6 +35,7 @@ describe("a hint", () => {
   test.each([
     [Hint.of`it is ${Hint.option("order", "allow")}.`, "--order allow", 'the construct\'s `order: "allow"`'],
     [Hint.of`it is ${Hint.option("lockTimeoutMs")}.`, "--lock-timeout", "the construct's `lockTimeout`"],
+    [Hint.of`it is ${Hint.folder()}.`, "--migrations-dir", "the construct's `migrationsDir`"],
     [Hint.of`it is ${Hint.field("from", "history")}.`, "--from history", '"from": "history"'],
     [Hint.of`it is ${Hint.field("to")}.`, "--to", '"to"'],
     [Hint.of`it is ${Hint.field("outcome", "applied")}.`, "--applied", '"outcome": "applied"'],
