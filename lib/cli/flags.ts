@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { DEFAULTS, given, type MigratorOptions } from "../core/index.ts";
+import { DEFAULTS, given, type MigratorOptions, OPTIONS } from "../core/index.ts";
 import type { ReadFolderOptions } from "../folder/index.ts";
 import { choice, parsed, repeated, seconds, text, toggle, type Values, wholeNumber } from "./command.ts";
 
@@ -57,7 +57,7 @@ export const DATABASE_FLAGS = {
   order: choice(
     "--order <policy>",
     `a pending migration older than an applied one is refused, mentioned or fine (default: ${DEFAULTS.order})`,
-    ["strict", "warn", "allow"],
+    OPTIONS.order.choices,
   ),
 };
 
@@ -67,7 +67,7 @@ export const CHANGE_FLAGS = {
   transaction: choice(
     "--transaction <mode>",
     `a transaction for each migration or one for all (default: ${DEFAULTS.transaction})`,
-    ["each", "all"],
+    OPTIONS.transaction.choices,
   ),
   lockWait: parsed(
     "--lock-wait <seconds>",

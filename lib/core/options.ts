@@ -1,38 +1,4 @@
 /**
- * The engine's defaults: the one place the CLI, the Lambdas and the constructs read them from.
- */
-export const DEFAULTS = {
-  /** The table of applied migrations, as plain node-pg-migrate names it. */
-  migrationsTable: "pgmigrations",
-  /** First schema on the search path, and where the table of applied migrations lives. */
-  schema: "public",
-  /** Schemas that do not exist are not created. */
-  createSchema: false,
-  /** Names are used as they are written. */
-  decamelize: false,
-  /** A pending migration older than an applied one is refused. */
-  order: "strict",
-  /** Each migration in a transaction of its own. */
-  transaction: "each",
-  /** Milliseconds to wait for another run that holds the migration lock. */
-  lockWaitMs: 60_000,
-  /** Milliseconds one statement waits for a lock on a table before it gives up (Postgres `lock_timeout`). */
-  lockTimeoutMs: 10_000,
-  /** How often a migration that met a lock timeout or a deadlock is tried again. */
-  lockRetries: 5,
-  /** Milliseconds before the first of those tries; doubled each time, with jitter, up to 30 seconds. */
-  lockRetryDelayMs: 1_000,
-  /** Milliseconds one statement may run (Postgres `statement_timeout`); 0: no limit. */
-  statementTimeoutMs: 0,
-  /** Milliseconds for one connection attempt. */
-  connectTimeoutMs: 10_000,
-  /** Milliseconds to wait for a server that says it is starting up. */
-  startingWaitMs: 30_000,
-  /** Milliseconds to wait for a server that cannot be reached; 0: the first failure counts. */
-  databaseWaitMs: 0,
-} as const;
-
-/**
  * The advisory lock that every node-pg-migrate run takes (`PG_MIGRATE_LOCK_ID`): plain node-pg-migrate and this
  * engine exclude each other. Repeated here because importing the library costs a tenth of a second.
  */
@@ -51,31 +17,64 @@ export const DATABASE_DEFAULTS = {
 } as const;
 
 /** What an option holds, and for a choice which values. Milliseconds are `Duration`s in constructs and seconds in flags. */
-export type OptionKind =
+export type OptionKind = { readonly default?: string | number | boolean } & (
   | { readonly kind: "name" | "names" | "switch" | "milliseconds" | "count" }
-  | { readonly kind: "choice"; readonly choices: readonly string[] };
+  | { readonly kind: "choice"; readonly choices: readonly string[] }
+);
 
 /**
- * Every option of the engine. Its default is in `DEFAULTS`, its flag and prop have its name without `Ms`, and
- * `MIGRATE_OPTIONS` has it under this name: a missing one does not compile, or fails a test.
+ * Every option of the engine, with its default. Its flag and prop have its name without `Ms`, and `MIGRATE_OPTIONS` has it
+ * under this name: a missing one does not compile, or fails a test.
  */
 export const OPTIONS = {
-  schema: { kind: "names" },
-  createSchema: { kind: "switch" },
+  /** First schema on the search path, and where the table of applied migrations lives. */
+  schema: { kind: "names", default: "public" },
+  /** Schemas that do not exist are not created. */
+  createSchema: { kind: "switch", default: false },
   migrationsSchema: { kind: "name" },
-  migrationsTable: { kind: "name" },
-  decamelize: { kind: "switch" },
-  order: { kind: "choice", choices: ["strict", "warn", "allow"] },
-  transaction: { kind: "choice", choices: ["each", "all"] },
-  lockWaitMs: { kind: "milliseconds" },
-  lockTimeoutMs: { kind: "milliseconds" },
-  lockRetries: { kind: "count" },
-  lockRetryDelayMs: { kind: "milliseconds" },
-  statementTimeoutMs: { kind: "milliseconds" },
-  connectTimeoutMs: { kind: "milliseconds" },
-  startingWaitMs: { kind: "milliseconds" },
-  databaseWaitMs: { kind: "milliseconds" },
+  /** The table of applied migrations, as plain node-pg-migrate names it. */
+  migrationsTable: { kind: "name", default: "pgmigrations" },
+  /** Names are used as they are written. */
+  decamelize: { kind: "switch", default: false },
+  /** A pending migration older than an applied one is refused. */
+  order: { kind: "choice", choices: ["strict", "warn", "allow"], default: "strict" },
+  /** Each migration in a transaction of its own. */
+  transaction: { kind: "choice", choices: ["each", "all"], default: "each" },
+  /** How long to wait for another run that holds the migration lock. */
+  lockWaitMs: { kind: "milliseconds", default: 60_000 },
+  /** How long one statement waits for a lock on a table before it gives up (Postgres `lock_timeout`). */
+  lockTimeoutMs: { kind: "milliseconds", default: 10_000 },
+  /** How often a migration that met a lock timeout or a deadlock is tried again. */
+  lockRetries: { kind: "count", default: 5 },
+  /** How long to wait before the first of those tries; doubled each time, with jitter, up to 30 seconds. */
+  lockRetryDelayMs: { kind: "milliseconds", default: 1_000 },
+  /** How long one statement may run (Postgres `statement_timeout`); 0: no limit. */
+  statementTimeoutMs: { kind: "milliseconds", default: 0 },
+  /** How long one connection attempt may take. */
+  connectTimeoutMs: { kind: "milliseconds", default: 10_000 },
+  /** How long to wait for a server that says it is starting up. */
+  startingWaitMs: { kind: "milliseconds", default: 30_000 },
+  /** How long to wait for a server that cannot be reached; 0: the first failure counts. */
+  databaseWaitMs: { kind: "milliseconds", default: 0 },
 } as const satisfies Readonly<Record<keyof MigratorOptions, OptionKind>>;
+
+type Defaults<T> = {
+  readonly [K in keyof T as T[K] extends { default: unknown } ? K : never]: T[K] extends { default: infer D }
+    ? D
+    : never;
+};
+
+/** The default of each option that has one. */
+export const DEFAULTS = defaultsOf(OPTIONS);
+
+function defaultsOf<T extends Readonly<Record<string, OptionKind>>>(options: T): Defaults<T>;
+function defaultsOf(options: Readonly<Record<string, OptionKind>>): object {
+  return Object.fromEntries(
+    Object.entries(options).flatMap(([name, option]) =>
+      "default" in option ? [[name, option.default]] : [],
+    ),
+  );
+}
 
 export type OptionName = keyof typeof OPTIONS;
 
@@ -97,13 +96,13 @@ export interface Provenance {
   readonly origin: "cli" | "deploy" | "command";
   /** Version of the migrations, such as a git commit. Absent when unknown. Read only when something runs. */
   readonly revision?: string | undefined;
-  /** Hash of the compiled bundle. Absent outside a Lambda. */
+  /** Hash of the manifest of the release, as the column `bundle` keeps it. Absent outside a Lambda. */
   readonly bundle?: string | undefined;
   /** Name and version of this tool. */
   readonly tool: string;
 }
 
-/** Settings of an engine; everything left out has the default that `DEFAULTS` documents. */
+/** Settings of an engine; everything left out has the default in `OPTIONS`. */
 export interface MigratorOptions {
   /** Schemas put on the search path; the first holds the tables of the engine. */
   readonly schema?: readonly string[];
