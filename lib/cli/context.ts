@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { readProvenance } from "../client/index.ts";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
 import { Migrator } from "../engine/index.ts";
-import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../folder/index.ts";
+import { type MigrationFolder, openFolder } from "../folder/index.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "./flags.ts";
 import { createPrinter, type Printer } from "./output/printer.ts";
 import { createProgress } from "./output/progress.ts";
@@ -36,7 +36,7 @@ export async function withContext(
   work: (context: Context) => Promise<number>,
   remarksTo = remarksOf(io, flags),
 ): Promise<number> {
-  const source = await openSource(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
+  const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
   return withSource(io, flags, { source, remarksTo }, (context) => work({ ...context, source }));
 }
 
@@ -83,20 +83,4 @@ async function withSource(
   } catch (error) {
     throw error instanceof MigrationError ? adviseOn(error, target, io) : error;
   }
-}
-
-/** After this many migrations were loaded, the compiler has nothing left to do. */
-const MANY = 100;
-
-/** A folder whose compiler gives its memory back before many migrations run. */
-async function openSource(dir: string, options: ReadFolderOptions): Promise<MigrationFolder> {
-  const folder = await openFolder(dir, options);
-  return {
-    ...folder,
-    load: async (names, run) => {
-      const loaded = await folder.load(names, run);
-      if (names.length > MANY) await folder.endCompiler();
-      return loaded;
-    },
-  };
 }

@@ -170,12 +170,6 @@ function loadEsbuild(): typeof Esbuild {
   return createRequire(import.meta.url)("esbuild");
 }
 
-/** Ends esbuild's process, which takes as much memory as Node's; the next build starts another. */
-export async function endEsbuild(): Promise<void> {
-  const require = createRequire(import.meta.url);
-  if (require.cache[require.resolve("esbuild")] !== undefined) await loadEsbuild().stop();
-}
-
 /** The same for every target, so that a migration's functions have the same text. */
 function buildOptions(dir: string, { banner, metafile }: CompileTarget): BuildOptions {
   return {

@@ -42,8 +42,6 @@ export interface MigrationFolder {
   load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates a module again, with all it imports from the project; reads SQL again. */
   reload(name: string, run?: RunCode): Promise<LoadedMigration>;
-  /** Ends the compiler's process to free its memory; the next `load` starts another. Builds in progress would fail. */
-  endCompiler(): Promise<void>;
 }
 
 /** Lists a folder (see `readFolder`) as a source of migrations. */
@@ -56,28 +54,23 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
   const loader = once(() => makeLoader(folder, cacheDir()));
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
   const cache = once(() => new DigestCache(cacheDir(), folder));
+  const read = (migrations: readonly Migration[]) => readDigests(folder, migrations, cache());
   return {
     dir: folder,
     entries,
     digests: async (names) => {
-      const digests = await readDigests(folder, pick(byName, folder, names), cache());
+      const digests = await read(pick(byName, folder, names));
       return new Map([...digests].map(([name, { digest }]) => [name, digest]));
     },
     shorthandNames: async () => {
-      const modules = entries.filter((entry) => entry.kind === "module");
-      const digests = await readDigests(folder, modules, cache());
+      const modules = entries.filter(({ kind }) => kind === "module");
+      const digests = await read(modules);
       return modules.map(({ name }) => name).filter((name) => digests.get(name)?.shorthands);
     },
     baselineHeaders: async () => {
-      const digests = await readDigests(
-        folder,
-        entries.filter((entry) => entry.kind === "sql"),
-        cache(),
-      );
+      const digests = await read(entries.filter(({ kind }) => kind === "sql"));
       return new Map(
-        [...digests].flatMap(([name, { baseline }]) =>
-          baseline.length > 0 ? [[name, baseline] as const] : [],
-        ),
+        [...digests].flatMap(([name, { baseline }]) => (baseline.length > 0 ? [[name, baseline]] : [])),
       );
     },
     load: (names, run) => loadEntries(folder, pick(byName, folder, names), loader, run),
@@ -85,11 +78,6 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       const [entry] = pick(byName, folder, [name]);
       if (entry === undefined) throw unknownName(folder, name);
       return entry.kind === "module" ? (await loader()).reload(entry, run) : readSql(folder, entry);
-    },
-    endCompiler: async () => {
-      if (!entries.some((entry) => entry.kind === "module")) return;
-      const { endEsbuild } = await import("./compile.ts");
-      await endEsbuild();
     },
   };
 }

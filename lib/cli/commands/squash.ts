@@ -150,7 +150,6 @@ async function replaceFiles(
     const later = after.entries.filter(({ name }) => name !== squashed.name).map(({ name }) => name);
     await after.digests(after.entries.map(({ name }) => name));
     await after.load(later);
-    await after.endCompiler();
     if (keep === undefined) await rm(aside, { recursive: true });
     else await moveAll(files, aside, keep);
   } catch (error) {
