@@ -82,7 +82,7 @@ export const METRICS = {
  * `cdk diff` shows them: they say what a deploy would run. All are strings by the time they arrive.
  */
 export interface DeployProperties {
-  /** Hash of the bundle's manifest: differs when the text of any migration, or of a file one imports, does. */
+  /** Hash of the manifest: differs when the text of any migration, or of a file one imports, does. */
   readonly MigrationsHash: string;
   /** Host, port and name: another database needs its migrations, though they are the same. */
   readonly Database: string;
@@ -95,7 +95,7 @@ export interface DeployProperties {
   readonly MigrationCount: string;
   /** How many migrations the baselines of `squash` replace; absent when there are none. */
   readonly ReplacedCount?: string;
-  /** Newest migration of the bundle. */
+  /** Newest migration of the release. */
   readonly Head: string;
   /** Names of the newest migrations, newest last; bounded, because templates and events are. */
   readonly Newest: readonly string[];

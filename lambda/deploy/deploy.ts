@@ -94,7 +94,7 @@ async function undo(
   { release, isInCurrent }: Extract<Decision, { kind: "undo" }>,
   { log }: Invocation,
 ): Promise<DeployOutcome> {
-  const report = await migrator.down({ bundle: { hash: release, isKept: isInCurrent }, from: "history" });
+  const report = await migrator.down({ release: { hash: release, isKept: isInCurrent }, from: "history" });
   const completed = report.completed.length;
   log.info(completed === 0 ? "there was nothing to undo" : `undid ${completed}`, {
     migrations: report.completed.map(({ migration }) => migration).slice(0, 50),

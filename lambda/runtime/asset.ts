@@ -78,7 +78,7 @@ function readManifest(path: string): Manifest {
 function pick(byName: ReadonlyMap<string, ManifestMigration>, name: string): ManifestMigration {
   const migration = byName.get(name);
   if (migration !== undefined) return migration;
-  throw new MigrationError("USAGE", `no migration is called "${name}" in this bundle`, {
+  throw new MigrationError("USAGE", `no migration is called "${name}" in this release`, {
     hint: "After a stack rollback the functions have the older migrations: deploy the newer ones again, with --no-rollback when they fail.",
   });
 }

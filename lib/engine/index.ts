@@ -7,5 +7,5 @@ export { Migrator, type MigratorSetup } from "./migrator.ts";
 export { maskedPlan } from "./preview.ts";
 export type { Outcome } from "./repair-resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
-export type { BundleExtent, Extent } from "./selection.ts";
+export type { Extent, ReleaseExtent } from "./selection.ts";
 export type { DownOptions } from "./up-down-redo.ts";

@@ -10,11 +10,11 @@ export interface Extent {
 /** How many migrations a `down` takes: as `up`, or the batch of the last run, or those that a release has applied. */
 export interface DownExtent extends Extent {
   readonly batch?: boolean;
-  readonly bundle?: BundleExtent;
+  readonly release?: ReleaseExtent;
 }
 
 /** The migrations that one release has applied, except those that the release after it keeps. */
-export interface BundleExtent {
+export interface ReleaseExtent {
   /** Hash of its manifest, as in the history. */
   readonly hash: string;
   readonly isKept: (name: string) => boolean;
@@ -24,7 +24,8 @@ export interface BundleExtent {
 export interface AppliedBy {
   readonly name: string;
   readonly run: string | null;
-  readonly bundle: string | null;
+  /** Hash of its manifest. */
+  readonly release: string | null;
 }
 
 /**
@@ -50,7 +51,7 @@ export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): stri
   requireOne(extent);
   const applied = rows.map(({ name }) => name);
   if (extent.batch) return lastBatch(rows).reverse();
-  if (extent.bundle !== undefined) return appliedByRelease(rows, extent.bundle).reverse();
+  if (extent.release !== undefined) return appliedByRelease(rows, extent.release).reverse();
   if (extent.count !== undefined) return applied.slice(-requireDownCount(extent.count, applied)).reverse();
   if (extent.to === undefined) return applied.slice(-1).reverse();
   const target = applied.indexOf(extent.to);
@@ -58,8 +59,8 @@ export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): stri
   return applied.slice(target + 1).reverse();
 }
 
-function appliedByRelease(rows: readonly AppliedBy[], { hash, isKept }: BundleExtent): string[] {
-  return rows.flatMap(({ name, bundle }) => (bundle === hash && !isKept(name) ? [name] : []));
+function appliedByRelease(rows: readonly AppliedBy[], { hash, isKept }: ReleaseExtent): string[] {
+  return rows.flatMap(({ name, release }) => (release === hash && !isKept(name) ? [name] : []));
 }
 
 function lastBatch(rows: readonly AppliedBy[]): string[] {
@@ -71,12 +72,12 @@ function lastBatch(rows: readonly AppliedBy[]): string[] {
   });
 }
 
-function requireOne({ count, to, batch, bundle }: DownExtent): void {
+function requireOne({ count, to, batch, release }: DownExtent): void {
   const given = [
     ...(count === undefined ? [] : [`a count (${count})`]),
     ...(to === undefined ? [] : [`a target ("${to}")`]),
     ...(batch ? ["the last batch"] : []),
-    ...(bundle === undefined ? [] : ["a bundle"]),
+    ...(release === undefined ? [] : ["a release"]),
   ];
   if (given.length < 2) return;
   throw new MigrationError("USAGE", `${given.join(" and ")} exclude each other`, {

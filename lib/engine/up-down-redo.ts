@@ -152,11 +152,11 @@ async function appliedNames(
 ): Promise<readonly string[]> {
   const end = classified.find(({ name }) => name === options.to);
   if (end?.state === "pending") throw notApplied(end.name);
-  const byOrigin = options.batch || options.bundle !== undefined;
+  const byOrigin = options.batch || options.release !== undefined;
   const rows =
     byOrigin && existing.history
       ? await readOrigins(session, tables, existing)
-      : stored.applied.map(({ name }) => ({ name, run: null, bundle: null }));
+      : stored.applied.map(({ name }) => ({ name, run: null, release: null }));
   return selectDown(rows, options);
 }
 

@@ -131,7 +131,7 @@ describe("what the runbook shows of the functions' answers", () => {
     "changed after it was applied: ",
     "stopped part-way, outside a transaction: ",
     "no answer in time",
-    "in this bundle",
+    "in this release",
   ])("the runbook shows a message of the code: %s", (message) => {
     expect(runbook.text).toContain(message);
     expect(source).toContain(message);

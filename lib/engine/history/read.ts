@@ -193,7 +193,7 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
     session,
     tables,
     existing.identity,
-    `SELECT m.name, CASE WHEN h.run IS NOT NULL THEN pg_catalog.concat(h.run) END AS run, h.bundle FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
+    `SELECT m.name, CASE WHEN h.run IS NOT NULL THEN pg_catalog.concat(h.run) END AS run, h.bundle AS release FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
        SELECT run, bundle FROM ONLY ${tables.history}
        WHERE ${ABOUT_M} AND action IN ('up', 'fake')
        ORDER BY id DESC LIMIT 1

@@ -55,7 +55,7 @@ describe("what down undoes", () => {
   const applied = names.map((name) => ({
     name,
     run: name === "1_a" ? "first" : "second",
-    bundle: name === "2_b" ? null : "hash",
+    release: name === "2_b" ? null : "hash",
   }));
   it.each([
     ["the last one", {}, ["2_b"]],
@@ -63,13 +63,13 @@ describe("what down undoes", () => {
     ["what came after a name, which stays", { to: "1_a" }, ["2_b", "3_c"]],
     ["nothing after the last", { to: "2_b" }, []],
     ["what the last run applied", { batch: true }, ["2_b", "3_c"]],
-    ["what a bundle applied", { bundle: { hash: "hash", isKept: () => false } }, ["3_c", "1_a"]],
+    ["what a release applied", { release: { hash: "hash", isKept: () => false } }, ["3_c", "1_a"]],
     [
       "less what its successor has",
-      { bundle: { hash: "hash", isKept: (n: string) => n === "1_a" } },
+      { release: { hash: "hash", isKept: (n: string) => n === "1_a" } },
       ["3_c"],
     ],
-    ["nothing of a bundle never heard of", { bundle: { hash: "other", isKept: () => false } }, []],
+    ["nothing of an unknown release", { release: { hash: "other", isKept: () => false } }, []],
   ])("selectDown takes %s", (_name, extent, expected) => {
     expect(selectDown(applied, extent)).toEqual(expected);
   });
@@ -81,7 +81,7 @@ describe("what down undoes", () => {
     [{ count: 1, to: "1_a" }],
     [{ count: 1, batch: true }],
     [{ to: "1_a", batch: true }],
-    [{ bundle: { hash: "hash", isKept: () => false }, count: 1 }],
+    [{ release: { hash: "hash", isKept: () => false }, count: 1 }],
   ])("selectDown refuses %j", (extent) => {
     expect(() => selectDown(applied, extent)).toThrow();
   });
@@ -97,7 +97,7 @@ describe("what down undoes", () => {
   ])(
     "selectDown refuses the count %d, which is above the number of applied migrations",
     (count, message, hint) => {
-      const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, bundle: null }));
+      const rows = ["1_a", "1795891676541_b", "3_c"].map((name) => ({ name, run: null, release: null }));
       const select = () => selectDown(rows, { count });
       expect(select).toThrow(message);
       expect(select).toThrow(expect.objectContaining({ code: "USAGE" }));
@@ -111,7 +111,7 @@ describe("what down undoes", () => {
   });
 
   it("selectDown refuses --batch for rows that plain node-pg-migrate wrote", () => {
-    expect(() => selectDown([{ name: "1_a", run: null, bundle: null }], { batch: true })).toThrow(
+    expect(() => selectDown([{ name: "1_a", run: null, release: null }], { batch: true })).toThrow(
       "not recorded which run",
     );
     expect(selectDown([], { batch: true })).toEqual([]);
