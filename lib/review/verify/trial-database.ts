@@ -2,7 +2,6 @@ import pg from "pg";
 import {
   type Forecast,
   given,
-  MigrationError,
   type MigrationSource,
   type MigratorOptions,
   type Observer,
@@ -106,18 +105,9 @@ export class TrialDatabase {
     await this.#insideFence(() => this.#migrator.down({ count: 1 }));
   }
 
-  /** Retries, because a concurrent change of settings by another user also trips the fence. */
   async #insideFence(run: () => Promise<unknown>): Promise<void> {
-    for (let triesLeft = 5; ; triesLeft -= 1) {
-      await this.#fence?.prepare(this.#client);
-      try {
-        await run();
-        return;
-      } catch (error) {
-        const isWhole = error instanceof MigrationError && error.details.partial === undefined;
-        if (triesLeft === 0 || !isWhole || !this.#fence?.mayBeCausedByOthers) throw error;
-      }
-    }
+    await this.#fence?.prepare(this.#client);
+    await run();
   }
 
   /** Why the last `up` or `down` was stopped; undefined if it changed only the scratch database. */
