@@ -2,6 +2,8 @@
 const ALL_MAJORS = [15, 16, 17, 18];
 const USUAL_MAJOR = 17;
 
+/** "only" and "too" are what the scripts test:slow and test:all set. */
+const slowTests = process.env.SLOW_TESTS ?? "";
 const majors = chosenMajors(process.env.PG_MAJORS ?? String(USUAL_MAJOR));
 /** Where tests run that any version answers in the same way. */
 const onceMajor = majors.includes(USUAL_MAJOR) ? USUAL_MAJOR : majors[0];
@@ -39,7 +41,7 @@ const common = {
 const against = (major) => ({
   ...common,
   displayName: `pg${major}`,
-  globals: { PG_MAJOR: major, PG_EVERY_CASE: major === onceMajor },
+  globals: { PG_MAJOR: major, PG_EVERY_CASE: slowTests !== "" && major === onceMajor },
   testRegex: "\\.test\\.ts$",
   testPathIgnorePatterns: ["/node_modules/", RULES, SLOW, ...(major === onceMajor ? [] : ONCE)],
 });
@@ -52,17 +54,16 @@ const slow = {
 };
 const usual = [{ ...common, displayName: "rules", testRegex: RULES }, ...majors.map(against)];
 
-/** @param {string} text the value of SLOW_TESTS, which the scripts test:slow and test:all set */
-function chosenProjects(text) {
-  if (text === "only") return [slow];
-  if (text === "too") return [...usual, slow];
-  if (text === "") return usual;
-  throw new Error(`SLOW_TESTS: "${text}" is not "only" or "too"`);
+function chosenProjects() {
+  if (slowTests === "only") return [slow];
+  if (slowTests === "too") return [...usual, slow];
+  if (slowTests === "") return usual;
+  throw new Error(`SLOW_TESTS: "${slowTests}" is not "only" or "too"`);
 }
 
 /** @type {import("jest").Config} */
 export default {
-  projects: chosenProjects(process.env.SLOW_TESTS ?? ""),
+  projects: chosenProjects(),
   testSequencer: "<rootDir>/test/support/long-first.mjs",
   globalTeardown: "<rootDir>/test/support/stop-servers.ts",
   // For a machine that is busy with other work; no test takes a tenth of that on one that is not.

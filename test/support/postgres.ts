@@ -31,11 +31,16 @@ export function pgMajor(): number {
 }
 
 /**
- * Whether this project runs every case of a large table. One major version does; the others run the cases that a
- * server of another version could answer differently.
+ * Whether every case of a large table runs: in `npm run test:all`, on one major version. Elsewhere those run that differ
+ * most, and those that a server of another version could answer differently.
  */
 export function runsEveryCase(): boolean {
   return globalThis.PG_EVERY_CASE ?? true;
+}
+
+/** Every `step`-th case of a large table, and all of them where `runsEveryCase()`. */
+export function chosenCases<Case>(cases: readonly Case[], step: number): readonly Case[] {
+  return runsEveryCase() ? cases : cases.filter((_, index) => index % step === 0);
 }
 
 /**
