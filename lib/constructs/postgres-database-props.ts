@@ -124,7 +124,7 @@ export interface PostgresDatabaseProps {
    * Logs that RDS sends to CloudWatch, which keeps them until you set a retention on their log groups.
    * @default - dev: none; prod: "postgresql" and "upgrade"
    */
-  readonly cloudwatchLogsExports?: readonly string[];
+  readonly cloudwatchLogsExports?: string[];
   /**
    * Subnets for the Secrets Manager endpoint, one in each availability zone. Only used for a new VPC.
    * @default - dev: one isolated subnet; prod: two
@@ -133,6 +133,7 @@ export interface PostgresDatabaseProps {
   /**
    * Other settings of the RDS instance. They override all other props.
    * @default - none
+   * @jsii ignore
    */
   readonly instanceProps?: Partial<
     Omit<rds.DatabaseInstanceProps, "vpc" | "vpcSubnets" | "engine" | "databaseName" | "securityGroups">

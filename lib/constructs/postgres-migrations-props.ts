@@ -56,7 +56,7 @@ export interface EngineProps {
    * Schemas of the search path; the first one holds the table of applied migrations.
    * @default - "public"
    */
-  readonly schema?: string | readonly string[];
+  readonly schema?: string | string[];
   /**
    * Create these schemas if they do not exist.
    * @default - a schema that does not exist fails the run
@@ -242,7 +242,7 @@ export interface PostgresMigrationsProps extends EngineProps {
    * Constructs to create or change only after the migrations have run. See also the method `executeBefore`.
    * @default - none
    */
-  readonly executeBefore?: readonly Construct[];
+  readonly executeBefore?: Construct[];
   /**
    * Topic that the alarms notify.
    * @default - the alarms are made and notify nobody

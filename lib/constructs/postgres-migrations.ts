@@ -76,7 +76,7 @@ export class PostgresMigrations extends Construct {
   /**
    * Alarms for deploys and operators' commands: two each, for one that fails and for one that takes 80 % of its timeout.
    */
-  readonly alarms: readonly cloudwatch.Alarm[];
+  readonly alarms: cloudwatch.Alarm[];
   private readonly resource: CustomResource;
   private readonly givenSecret: secretsmanager.ISecret | undefined;
 
