@@ -1,6 +1,7 @@
 import { setImmediate as afterSending } from "node:timers/promises";
 import { MigrationError, type MigrationSource } from "../core/index.ts";
 import { DIGEST_VERSION, isEmptySql, sqlDigest } from "../sql/index.ts";
+import { readBaselines } from "./baselines.ts";
 import type { AppliedMigration } from "./history/read.ts";
 import type { MigrationCode } from "./load.ts";
 import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";
@@ -114,8 +115,9 @@ async function isReproducible(
 export type Renames = ReadonlyMap<string, string>;
 
 /**
- * Finds applied migrations whose file was renamed: a pending migration has the same SQL, and no other one does. Reads
- * files only when one is missing and one is pending. Files that cannot be rendered are ignored.
+ * Finds applied migrations whose file was renamed: a pending migration has the same SQL, and no other one does. The files
+ * that a baseline replaces were not renamed. Reads files only when one is missing and one is pending. Files that cannot be
+ * rendered are ignored.
  */
 export async function findRenamed(
   source: MigrationSource,
@@ -124,9 +126,12 @@ export async function findRenamed(
 ): Promise<Renames> {
   const present = new Set(source.entries.map(({ name }) => name));
   const appliedNames = new Set(applied.map(({ name }) => name));
-  const missing = applied.filter((m) => !present.has(m.name) && m.sqlDigest !== null);
   const pending = [...present].filter((name) => !appliedNames.has(name));
-  if (missing.length === 0 || pending.length === 0) return new Map();
+  if (pending.length === 0) return new Map();
+  const replaced = new Set((await readBaselines(source)).flatMap((baseline) => baseline.replaced));
+  const isMissing = (name: string) => !present.has(name) && !replaced.has(name);
+  const missing = applied.filter((m) => isMissing(m.name) && m.sqlDigest !== null);
+  if (missing.length === 0) return new Map();
   const digests = new Map<string, string[]>();
   for (const [name, digest] of await digestPending(source, pending, options))
     digests.set(digest, [...(digests.get(digest) ?? []), name]);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { baselineHeader } from "../../lib/core/index.ts";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
@@ -46,6 +47,26 @@ describe("rename", () => {
       });
       expect(await migrator.repair(["2_better"])).toMatchObject({ migrations: ["2_better"] });
       expect(await migrator.up()).toMatchObject({ counts: { applied: 2 } });
+    }));
+
+  it("a pending migration with the SQL of one that a baseline replaces is not taken for its renamed file", () =>
+    withDatabase(async (db) => {
+      const insert = "INSERT INTO a VALUES (1);";
+      const dir = writeFolder({ ...FILES, "3_rows.sql": insert });
+      await (await openMigrator(db, dir)).up();
+      const header = baselineHeader(
+        ["1_a", "2_b", "3_rows"].map((name) => ({ name, sqlDigest: undefined, replaces: [] })),
+      );
+      removeFiles(dir, "1_a.sql", "2_b.sql", "3_rows.sql");
+      addFiles(dir, {
+        "3_z.sql": `${header.join("\n")}\nSELECT 1;`,
+        "4_rows.sql": `${insert}\n-- Down Migration\nDELETE FROM a;`,
+      });
+      const migrator = await openMigrator(db, dir);
+      expect(await migrator.status()).toMatchObject({ refusals: [], counts: { pending: 2 } });
+      expect(await migrator.up()).toMatchObject({ counts: { pending: 0 } });
+      expect(await db.query("SELECT * FROM a")).toHaveLength(2);
+      expect(await migrator.down({ count: 1 })).toMatchObject({ head: "3_z" });
     }));
 
   it.each([
