@@ -1,8 +1,7 @@
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import * as v from "valibot";
 import { errorMessage, type Migration, MigrationError } from "../../core/index.ts";
@@ -10,7 +9,7 @@ import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import { type Squash, squashMigrations } from "../../review/squash/index.ts";
 import { defineCommand, text, toggle, type Values } from "../command.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { fileSystemError } from "../output/file-system.ts";
+import { fileSystemError, writeWhole } from "../output/file-system.ts";
 import { amount, createPrinter, listNames, printJson, visibleAll } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
@@ -55,7 +54,7 @@ async function runSquash(io: ProcessIo, flags: SquashFlags): Promise<number> {
   });
   if (!flags.dryRun) {
     if (keep === undefined) await requireCommitted(dir, result.replaced);
-    await replaceFiles(source, result, { keep, reopen: () => openFolder(dir, listingOptions(flags)) });
+    await replaceFiles(dir, result, { keep, open: (folder) => openFolder(folder, listingOptions(flags)) });
   }
   if (flags.json) printJson(io, "squash", reportOf(result, flags));
   else if (flags.dryRun) io.stdout.write(result.sql);
@@ -120,46 +119,56 @@ function isListed(status: string, file: string): boolean {
 
 interface Replacing {
   readonly keep: string | undefined;
-  readonly reopen: () => Promise<MigrationFolder>;
+  readonly open: (dir: string) => Promise<MigrationFolder>;
 }
 
 /**
- * Writes the baseline and takes the replaced files away. They are moved aside first: if the later migrations cannot be
- * loaded without them, because they import one of them, everything is put back.
+ * Writes the baseline, and then deletes what it replaces: after a kill, each replaced file is in the folder, in the folder
+ * to keep them, or in git, and the next command names those that are still there.
  */
-async function replaceFiles(
-  folder: MigrationFolder,
-  squashed: Squash,
-  { keep, reopen }: Replacing,
-): Promise<void> {
-  const { dir } = folder;
-  const aside = join(dir, `.squash-${randomBytes(4).toString("hex")}`);
-  const file = join(dir, squashed.fileName);
+async function replaceFiles(dir: string, squashed: Squash, { keep, open }: Replacing): Promise<void> {
   const files = squashed.replaced.flatMap((one) => one.files);
-  const undo: (() => Promise<unknown>)[] = [];
   try {
-    await mkdir(aside);
-    undo.push(() => rm(aside, { recursive: true }));
-    for (const name of files) {
-      await rename(join(dir, name), join(aside, name));
-      undo.push(() => rename(join(aside, name), join(dir, name)));
-    }
-    await writeFile(file, squashed.sql, { flag: "wx" });
-    undo.push(() => rm(file));
-    const after = await reopen();
-    const later = after.entries.filter(({ name }) => name !== squashed.name).map(({ name }) => name);
-    await after.digests(after.entries.map(({ name }) => name));
-    await after.load(later);
-    if (keep === undefined) await rm(aside, { recursive: true });
-    else await moveAll(files, aside, keep);
+    await requireLoadable(dir, squashed, files, open);
+    if (keep !== undefined) await copyAll(files, dir, keep);
+    await writeWhole(join(dir, squashed.fileName), squashed.sql);
+    for (const file of files) await rm(join(dir, file));
   } catch (error) {
-    for (const step of undo.reverse()) await step();
     throw fileSystemError(error) ?? error;
   }
 }
 
-async function moveAll(files: readonly string[], from: string, to: string): Promise<void> {
+/** The later migrations may import a replaced one. The copy is beside the folder, where relative imports lead to the same. */
+async function requireLoadable(
+  dir: string,
+  { name, fileName, sql }: Squash,
+  replaced: readonly string[],
+  open: Replacing["open"],
+): Promise<void> {
+  const copy = await mkdtemp(join(dirname(dir), ".squash-"));
+  try {
+    await cp(dir, copy, { recursive: true });
+    for (const file of replaced) await rm(join(copy, file));
+    await writeFile(join(copy, fileName), sql, { flag: "wx" });
+    const after = await open(copy);
+    const names = after.entries.map((one) => one.name);
+    await after.digests(names);
+    await after.load(names.filter((one) => one !== name));
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+}
+
+async function copyAll(files: readonly string[], from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
-  for (const name of files) await copyFile(join(from, name), join(to, name), constants.COPYFILE_EXCL);
-  await rm(from, { recursive: true });
+  const copied: string[] = [];
+  try {
+    for (const file of files) {
+      await copyFile(join(from, file), join(to, file), constants.COPYFILE_EXCL);
+      copied.push(join(to, file));
+    }
+  } catch (error) {
+    for (const file of copied) await rm(file);
+    throw error;
+  }
 }
