@@ -36,6 +36,7 @@ export {
   type MigratorOptions,
   type Observer,
   type OrderPolicy,
+  type PlannedStep,
   type PlanReport,
   type PlanStep,
   type RunEvent,

@@ -1,5 +1,6 @@
 import { isLoopback } from "../client/index.ts";
 import { MigrationError } from "../core/index.ts";
+import { type AgentCommand, findAgent, type GivenApproval, requireApprovedPlan } from "./approval.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
 import type { Target } from "./settings/target.ts";
 
@@ -13,6 +14,35 @@ export interface RiskyCommand {
   readonly flags: { readonly yes?: boolean | undefined; readonly json?: boolean | undefined };
 }
 
+/** A command that changes a database. */
+export interface ChangingCommand extends Pick<AgentCommand, "command" | "planned"> {
+  /** What a person has to confirm; undefined for a command that only adds. */
+  readonly risk: Omit<RiskyCommand, "command"> | undefined;
+  readonly approval: GivenApproval | undefined;
+}
+
+/**
+ * The one place that asks before a command changes a database: a coding agent for a plan that a person has approved, a
+ * person for the name of the database.
+ * @throws MigrationError `APPROVAL_REQUIRED`, or what `confirmRisk` throws
+ */
+export async function requireConsent(
+  io: ProcessIo,
+  target: Target,
+  { risk, ...command }: ChangingCommand,
+): Promise<void> {
+  const agent = findAgent(io.env);
+  if (agent === undefined) {
+    if (risk !== undefined) await confirmRisk(io, target, { ...risk, command: command.command });
+    return;
+  }
+  if (risk !== undefined || !isOnThisMachine(target)) requireApprovedPlan(target, { agent, ...command });
+}
+
+function isOnThisMachine({ connection, local }: Target): boolean {
+  return local || isLoopback(connection.host);
+}
+
 /**
  * Asks for the name of the database before a risky command works on one that is not on this machine. Where nobody can be
  * asked, `--yes` is needed.
@@ -20,11 +50,11 @@ export interface RiskyCommand {
  */
 export async function confirmRisk(
   io: ProcessIo,
-  { connection, local }: Target,
+  target: Target,
   { command, flag, effect, flags }: RiskyCommand,
 ): Promise<void> {
-  if (local || flags.yes || isLoopback(connection.host)) return;
-  const { database, host } = connection;
+  if (flags.yes || isOnThisMachine(target)) return;
+  const { database, host } = target.connection;
   const where = `database ${database} on ${host}`;
   const answer = flags.json
     ? undefined

@@ -49,6 +49,8 @@ export interface UpInput {
   readonly to?: string;
   /** Records the migrations as applied and runs no SQL. @default false */
   readonly fake?: boolean;
+  /** Digest of an approved plan: what would run must be exactly that, else `PLAN_DIFFERS`. @default - no approval is needed */
+  readonly plan?: string;
 }
 
 /** Which applied migrations an undo takes: `count`, `to` or `batch`, one of them. @default - the last one */
@@ -63,6 +65,8 @@ export interface DownInput {
   readonly from?: DownSource;
   /** Removes the migrations from the record and runs no SQL. @default false */
   readonly fake?: boolean;
+  /** Digest of an approved plan: what would run must be exactly that, else `PLAN_DIFFERS`. @default - no approval is needed */
+  readonly plan?: string;
 }
 
 /**
@@ -83,7 +87,8 @@ export interface Migrator {
   status(): Promise<StatusReport>;
 
   /**
-   * The exact SQL that `up` would run, or with `down` that of `down`. Passwords in it are masked. Runs none of it.
+   * The exact SQL that `up` would run, or with `down` or `redo` that of `down` or `redo`. Passwords in it are masked. Runs
+   * none of it. Its `digest` identifies what would run, so that it can be approved.
    *
    * @example
    * import { openMigrator } from "cdk-pg-migrate/client";
@@ -92,7 +97,10 @@ export interface Migrator {
    * for (const { migration, sql } of steps) console.log(migration, sql?.join("\n"));
    */
   plan(
-    input?: Omit<UpInput, "fake"> | ({ readonly down: true } & Omit<DownInput, "fake">),
+    input?:
+      | Omit<UpInput, "fake" | "plan">
+      | ({ readonly down: true } & Omit<DownInput, "fake" | "plan">)
+      | ({ readonly redo: true } & Omit<DownInput, "to" | "fake" | "plan">),
   ): Promise<PlanReport>;
 
   /**
@@ -106,7 +114,8 @@ export interface Migrator {
   history(filter?: HistoryFilter): Promise<HistoryReport>;
 
   /**
-   * Applies pending migrations. Does nothing, with four statements, when none is pending.
+   * Applies pending migrations. Does nothing, with four statements, when none is pending. With the digest of an approved
+   * `plan` it runs exactly that, or fails with `PLAN_DIFFERS` before anything runs.
    *
    * @example
    * import { openMigrator } from "cdk-pg-migrate/client";
@@ -236,14 +245,20 @@ function migratorOf(engine: Engine): Migrator {
   return {
     status: () => engine.status(),
     plan: async (input = {}) => {
-      if (!("down" in input)) return maskedPlan(await engine.planUp(input));
-      const { down: _, ...extent } = input;
-      return maskedPlan(await engine.planDown(extent));
+      if ("down" in input) {
+        const { down: _, ...extent } = input;
+        return maskedPlan(await engine.planDown(extent));
+      }
+      if (!("redo" in input)) return maskedPlan(await engine.planUp(input));
+      const { redo: _, ...extent } = input;
+      return maskedPlan(await engine.planRedo(extent));
     },
     history: (filter) => engine.history(filter),
-    up: ({ fake, ...extent } = {}) => engine.up(extent, fake ? "fake" : "execute"),
-    down: ({ fake, ...extent } = {}) => engine.down(extent, fake ? "fake" : "execute"),
-    redo: (input) => engine.redo(input),
+    up: ({ fake, plan, ...extent } = {}) =>
+      engine.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
+    down: ({ fake, plan, ...extent } = {}) =>
+      engine.down({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
+    redo: ({ plan, ...extent } = {}) => engine.redo({ ...extent, ...given({ approved: plan }) }),
     repair: (migrations, note) => engine.repair(migrations, note),
     rename: (migration, to, note) => engine.rename(migration, to, note),
     baseline: (to, note) => engine.baseline(to, note),

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Hint, MigrationError } from "../core/index.ts";
+import { given, Hint, MigrationError } from "../core/index.ts";
 import { type Migrator, maskedPlan } from "../engine/index.ts";
 
 /**
@@ -65,6 +65,19 @@ const from = choice(
 );
 const downCount = optional(positive, "how many (default: 1)");
 
+const plan = optional(
+  v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "It must be the digest of a plan: 64 hexadecimal digits.")),
+  "digest of the plan that was approved: run exactly that, or nothing",
+);
+
+/** Nothing is planned for a run that only changes the record. */
+function refuseFakePlan({ fake, plan }: { readonly fake?: boolean; readonly plan?: string }): void {
+  if (!fake || plan === undefined) return;
+  throw new MigrationError("USAGE", "a plan is about SQL that runs, and fake runs none", {
+    hint: Hint.of`Leave ${Hint.field("plan")} or ${Hint.field("fake")} out.`,
+  });
+}
+
 const OUTCOMES = ["retry", "applied", "reverted"] as const;
 
 /** The commands that the CLI and the functions share. Both know them, and their fields, under these names. */
@@ -79,21 +92,30 @@ export const COMMANDS = {
     summary: "show the exact SQL that would run",
     access: "read",
     fields: {
-      count: optional(positive, "how many migrations (default: all; with `down`: 1)"),
+      count: optional(positive, "how many migrations (default: all; with `down` or `redo`: 1)"),
       down: optional(v.boolean(), "the SQL of `down`"),
+      redo: optional(v.boolean(), "the SQL of `redo`"),
       to: optional(name, "as `up` or `down` take it"),
-      batch: optional(v.boolean(), "with `down`: everything that the last run applied"),
+      batch: optional(v.boolean(), "with `down` or `redo`: everything that the last run applied"),
       from,
     },
-    check: (input) => {
-      const downOnly = input.batch ? "batch" : input.from && "from";
-      if (input.down || !downOnly) return;
-      throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
-        hint: Hint.of`Add ${Hint.field("down")}, or leave ${Hint.field(downOnly)} out.`,
+    check: ({ down, redo, batch, from, to }) => {
+      const downOnly = batch ? "batch" : from && "from";
+      if (downOnly && !down && !redo) {
+        throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
+          hint: Hint.of`Add ${Hint.field("down")}, or leave ${Hint.field(downOnly)} out.`,
+        });
+      }
+      const excluded = redo && (down ? "down" : to && "to");
+      if (!excluded) return;
+      throw new MigrationError("USAGE", `a plan of redo cannot have ${excluded} too`, {
+        hint: Hint.of`Leave ${Hint.field("redo")} or ${Hint.field(excluded)} out.`,
       });
     },
-    run: async (migrator, { down, ...extent }) =>
-      maskedPlan(await (down ? migrator.planDown(extent) : migrator.planUp(extent))),
+    run: async (migrator, { down, redo, ...extent }) => {
+      if (redo) return maskedPlan(await migrator.planRedo(extent));
+      return maskedPlan(await (down ? migrator.planDown(extent) : migrator.planUp(extent)));
+    },
   }),
   history: command({
     summary: "show what was done to this database, newest first",
@@ -109,8 +131,10 @@ export const COMMANDS = {
   up: command({
     summary: "apply pending migrations",
     access: "write",
-    fields: { ...upExtent, fake: fake("record the migrations as applied, run no SQL") },
-    run: (migrator, { fake, ...extent }) => migrator.up(extent, fake ? "fake" : "execute"),
+    fields: { ...upExtent, fake: fake("record the migrations as applied, run no SQL"), plan },
+    check: refuseFakePlan,
+    run: (migrator, { fake, plan, ...extent }) =>
+      migrator.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
   }),
   down: command({
     summary: "undo the migrations applied last",
@@ -121,14 +145,17 @@ export const COMMANDS = {
       batch,
       from,
       fake: fake("remove the migrations from the record, run no SQL"),
+      plan,
     },
-    run: (migrator, { fake, ...extent }) => migrator.down(extent, fake ? "fake" : "execute"),
+    check: refuseFakePlan,
+    run: (migrator, { fake, plan, ...extent }) =>
+      migrator.down({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
   }),
   redo: command({
     summary: "undo the last migrations and apply the same again",
     access: "undo",
-    fields: { count: downCount, batch, from },
-    run: (migrator, extent) => migrator.redo(extent),
+    fields: { count: downCount, batch, from, plan },
+    run: (migrator, { plan, ...extent }) => migrator.redo({ ...extent, ...given({ approved: plan }) }),
   }),
   repair: command({
     summary: "accept applied migrations whose files have changed, or were renamed",

@@ -8,3 +8,4 @@ export {
   type Field,
   isCommandName,
 } from "./commands.ts";
+export { type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";

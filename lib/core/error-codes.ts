@@ -21,6 +21,8 @@ const traits = <P extends ErrorPhase, F extends ErrorFault>(phase: P, fault: F) 
 export const ERRORS = {
   /** A flag, a name, a payload or a setting is wrong. */
   USAGE: { phase: "request", fault: "request", exit: 2 },
+  /** A coding agent would change a database without a plan that a person has approved. */
+  APPROVAL_REQUIRED: traits("request", "request"),
   /** A file cannot be read or written: no permission, no space left. */
   FILE_SYSTEM: traits("request", "machine"),
   /** A program or package that the command needs is not installed, or does not run here. */
@@ -43,6 +45,8 @@ export const ERRORS = {
   TLS_UNAVAILABLE: traits("connection", "database"),
   TLS_UNTRUSTED: traits("connection", "database"),
   POOLER: traits("checks", "database"),
+  /** What would run is not the plan that was approved. */
+  PLAN_DIFFERS: traits("checks", "request"),
   LOCK_HELD: traits("checks", "database"),
   SCHEMA_NOT_FOUND: traits("checks", "database"),
   MIGRATION: traits("checks", "migrations"),

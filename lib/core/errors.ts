@@ -1,10 +1,10 @@
 import type { ErrorCode } from "./error-codes.ts";
 import { Hint } from "./hint.ts";
 
-/** An applied migration whose SQL differs now. Passwords are masked. */
+/** A migration whose SQL differs now from what was applied, or approved. Passwords are masked. */
 export interface SqlChange {
   readonly migration: string;
-  /** What was sent when it was applied; null when that was not recorded. */
+  /** What was sent when it was applied, or what was approved; null when that is not known. */
   readonly before: readonly string[] | null;
   readonly after: readonly string[];
 }
@@ -55,7 +55,7 @@ export interface ErrorDetails {
   readonly inDoubt?: readonly string[];
   /** For files that cannot be migrations: all that is wrong with them, not only the first. The message has them too. */
   readonly problems?: readonly FileProblem[];
-  /** For `CHANGED`: what differs. */
+  /** For `CHANGED` and `PLAN_DIFFERS`: what differs. */
   readonly changes?: readonly SqlChange[];
   /** For `CHANGED`: how many of the migrations applied last `redo` would have to take to include all of these. */
   readonly redo?: number;

@@ -9,6 +9,8 @@ export type InputField =
   | "from"
   | "batch"
   | "down"
+  | "redo"
+  | "plan"
   | "outcome"
   | "fake";
 export type CommandInput = Readonly<

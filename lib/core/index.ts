@@ -1,6 +1,15 @@
 /** The dictionary: what every room means by the same word. Imports nothing. */
 
 export {
+  type Approval,
+  type ApprovedPlan,
+  coveredOf,
+  notAPlan,
+  openPlan,
+  planDigest,
+  sealPlan,
+} from "./approval.ts";
+export {
   baselineHeader,
   isBaselineDirective,
   parseBaselineHeader,
@@ -72,6 +81,7 @@ export type {
   HistoryRow,
   MigrationStatus,
   Observer,
+  PlannedStep,
   PlanReport,
   PlanStep,
   RunEvent,

@@ -156,8 +156,22 @@ export interface PlanStep {
   readonly note?: string;
 }
 
+/** A step of a plan that can be approved. */
+export interface PlannedStep extends PlanStep {
+  /** SHA-256 (hex) of its SQL with secrets masked; of a dynamic migration, of its file and what that imports. */
+  readonly digest: string;
+}
+
 export interface PlanReport {
-  readonly steps: readonly PlanStep[];
+  /** The run that is planned. */
+  readonly action: "up" | "down" | "redo";
+  /** SHA-256 (hex) over all that an approval covers, see `planDigest`; null when the run would be refused. */
+  readonly digest: string | null;
+  /** The head before the run. */
+  readonly head: string | null;
+  /** The schemas of the search path. */
+  readonly schema: readonly string[];
+  readonly steps: readonly PlannedStep[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }

@@ -4,8 +4,8 @@ export { onFirstMigrationCode, outsideContainment, type StrayError, strayError }
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
-export { maskedPlan } from "./preview.ts";
+export { maskedPlan, maskedSteps } from "./preview.ts";
 export type { Outcome } from "./repair-resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { Extent, ReleaseExtent } from "./selection.ts";
-export type { DownOptions } from "./up-down-redo.ts";
+export type { DownOptions, UpOptions } from "./up-down-redo.ts";

@@ -28,7 +28,16 @@ import { rename } from "./rename.ts";
 import { baseline, type Evidence, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
 import type { Extent } from "./selection.ts";
-import { type DownOptions, down, previewDown, previewUp, redo, up } from "./up-down-redo.ts";
+import {
+  type DownOptions,
+  down,
+  previewDown,
+  previewRedo,
+  previewUp,
+  redo,
+  type UpOptions,
+  up,
+} from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;
@@ -86,6 +95,11 @@ export class Migrator {
     return this.#reading((context) => previewDown(context, options));
   }
 
+  /** The SQL that `redo` would send, without sending it. */
+  planRedo(options: DownOptions = {}): Promise<PlanReport> {
+    return this.#reading((context) => previewRedo(context, options));
+  }
+
   /** What the pending migrations would send, and how each would be undone. */
   forecast(options: ForecastOptions = {}): Promise<Forecast> {
     return this.#reading((context) => forecast(context, options));
@@ -102,8 +116,8 @@ export class Migrator {
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */
-  up(extent: Extent = {}, mode: RunMode = "execute"): Promise<RunReport> {
-    return this.#session((context) => up(context, extent, mode));
+  up(options: UpOptions = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => up(context, options, mode));
   }
 
   /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */

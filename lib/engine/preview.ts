@@ -153,8 +153,9 @@ async function loadEach(
 
 /** A plan to be shown: passwords in its SQL are masked. */
 export function maskedPlan(report: PlanReport): PlanReport {
-  return {
-    ...report,
-    steps: report.steps.map((step) => ({ ...step, sql: step.sql?.map(maskSecrets) ?? null })),
-  };
+  return { ...report, steps: maskedSteps(report.steps) };
+}
+
+export function maskedSteps<Step extends PlanStep>(steps: readonly Step[]): readonly Step[] {
+  return steps.map((step) => ({ ...step, sql: step.sql?.map(maskSecrets) ?? null }));
 }

@@ -1,11 +1,14 @@
 import {
+  type Approval,
   type DownSource,
   Hint,
   isOwnFault,
   MigrationError,
   type PlanReport,
+  planDigest,
   type RunReport,
 } from "../core/index.ts";
+import { appliedInPlan, digestSteps, pendingInPlan, requireApproved } from "./approval.ts";
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
@@ -31,7 +34,14 @@ import { type RunMode, runPlan } from "./run.ts";
 import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "./selection.ts";
 
+export interface UpOptions extends Extent {
+  /** Run exactly this, or fail with the difference before anything runs. A plan says itself how far to go. */
+  readonly approved?: Approval;
+}
+
 export interface DownOptions extends DownExtent {
+  /** As of an `up`. */
+  readonly approved?: Approval;
   /** Which SQL to undo with where file and history disagree. */
   readonly from?: DownSource;
   /** Take what was recorded where the file disagrees with it, instead of a refusal. */
@@ -40,20 +50,26 @@ export interface DownOptions extends DownExtent {
 
 /** What a run will do, and whether it may. */
 interface Plan extends Checks {
+  readonly action: PlanReport["action"];
   readonly migrations: readonly PlannedMigration[];
 }
 
 /** Applies pending migrations. Takes the migration lock only when there is something to do. */
-export async function up(context: Context, extent: Extent, mode: RunMode): Promise<RunReport> {
-  const takesAll = extent.count === undefined && extent.to === undefined;
+export async function up(context: Context, options: UpOptions, mode: RunMode): Promise<RunReport> {
+  const { approved } = options;
+  // Of a plan it matters which migrations are applied, not only that none is pending.
+  const takesAll = options.count === undefined && options.to === undefined && typeof approved !== "object";
   if (takesAll && (await isUpToDate(context))) return upToDateReport(context.source);
   const before = await readState(context);
   const checks = checkUp(before, context.options.order);
-  const isNoOp = checks.refusals.length === 0 && pendingNames(context, before, extent).length === 0;
-  if (isNoOp && !needsTakeOver(context, before)) return noOpReport(before, checks);
+  const isNoOp = checks.refusals.length === 0 && pendingNames(context, before, options).length === 0;
+  if (isNoOp && !needsTakeOver(context, before)) {
+    await requireApproved(context, before, { action: "up", migrations: [] }, approved);
+    return noOpReport(before, checks);
+  }
   return withMigrationLock(context, async () => {
     const state = await readState(context);
-    return execute(context, state, await makeUpPlan(context, state, extent), mode);
+    return execute(context, state, await makeUpPlan(context, state, options), { mode, approved });
   });
 }
 
@@ -62,7 +78,8 @@ export function down(context: Context, options: DownOptions, mode: RunMode): Pro
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     const makePlan = mode === "fake" ? makeForgetPlan : makeDownPlan;
-    return execute(context, state, await makePlan(context, state, options), mode);
+    const { approved } = options;
+    return execute(context, state, await makePlan(context, state, options), { mode, approved });
   });
 }
 
@@ -70,10 +87,8 @@ export function down(context: Context, options: DownOptions, mode: RunMode): Pro
 export function redo(context: Context, options: DownOptions): Promise<RunReport> {
   return withMigrationLock(context, async () => {
     const state = await readState(context);
-    const plan = await makeDownPlan(context, state, options);
-    const names = plan.migrations.map(({ name }) => name).reverse();
-    const again = await planPending(context, state, names);
-    return execute(context, state, { ...plan, migrations: [...plan.migrations, ...again] }, "execute");
+    const plan = await makeRedoPlan(context, state, options);
+    return execute(context, state, plan, { mode: "execute", approved: options.approved });
   });
 }
 
@@ -84,27 +99,47 @@ export async function previewUp(context: Context, extent: Extent): Promise<PlanR
   const names = pendingNames(context, state, extent);
   try {
     const migrations = await planPending(context, state, names);
-    return { steps: await previewMigrations(context.session, migrations), ...checks };
+    return await describePlan(context, state, { action: "up", migrations, ...checks });
   } catch (error) {
     if (checks.refusals.length === 0 || !isOwnFault(error)) throw error;
     const { code, message, details } = error;
     const migrations = details.migration === undefined ? [] : [details.migration];
     const failure = { code, migrations, message, hint: details.hint ?? "" };
-    return { steps: [], refusals: checks.refusals, warnings: [...checks.warnings, failure] };
+    const { refusals } = checks;
+    const warnings = [...checks.warnings, failure];
+    return describePlan(context, state, { action: "up", migrations: [], refusals, warnings });
   }
 }
 
 export async function previewDown(context: Context, options: DownOptions): Promise<PlanReport> {
-  const { migrations, ...checks } = await makeDownPlan(context, await readState(context), options);
-  return { steps: await previewMigrations(context.session, migrations), ...checks };
+  const state = await readState(context);
+  return describePlan(context, state, await makeDownPlan(context, state, options));
+}
+
+export async function previewRedo(context: Context, options: DownOptions): Promise<PlanReport> {
+  const state = await readState(context);
+  return describePlan(context, state, await makeRedoPlan(context, state, options));
+}
+
+async function describePlan(
+  { session, source, options }: Context,
+  state: DatabaseState,
+  { action, migrations, refusals, warnings }: Plan,
+): Promise<PlanReport> {
+  const digests = await digestSteps(source, migrations);
+  const previews = await previewMigrations(session, migrations);
+  const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
+  const covered = { head: headOf(state), schema: options.schema, steps };
+  const digest = refusals.length > 0 ? null : planDigest(covered);
+  return { action, digest, ...covered, refusals, warnings };
 }
 
 /** A run that is refused loads no file: a broken one would hide the refusal. */
-async function makeUpPlan(context: Context, state: DatabaseState, extent: Extent): Promise<Plan> {
+async function makeUpPlan(context: Context, state: DatabaseState, options: UpOptions): Promise<Plan> {
   const checks = checkUp(state, context.options.order);
-  const names = pendingNames(context, state, extent);
-  if (checks.refusals.length > 0) return { ...checks, migrations: [] };
-  return { ...checks, migrations: await planPending(context, state, names) };
+  const names = pendingNames(context, state, options);
+  const migrations = checks.refusals.length > 0 ? [] : await planPending(context, state, names);
+  return { action: "up", ...checks, migrations };
 }
 
 /** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
@@ -122,9 +157,10 @@ async function planPending(
 
 async function makeDownPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
   const { session, tables, source } = context;
+  const action = "down";
   const names = await appliedNames(context, state, options);
   const checks = checkDown(state);
-  if (checks.refusals.length > 0) return { ...checks, migrations: [] };
+  if (checks.refusals.length > 0) return { action, ...checks, migrations: [] };
   const request = {
     names,
     from: options.from,
@@ -132,17 +168,33 @@ async function makeDownPlan(context: Context, state: DatabaseState, options: Dow
     applied: state.stored.applied,
     existing: state.existing,
   };
-  return { ...checks, migrations: await planDown(session, tables, source, request, loadOptions(context)) };
+  const migrations = await planDown(session, tables, source, request, loadOptions(context));
+  return { action, ...checks, migrations };
+}
+
+/** The same migrations down and up again. */
+async function makeRedoPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
+  const plan = await makeDownPlan(context, state, options);
+  const names = plan.migrations.map(({ name }) => name).reverse();
+  const again = await planPending(context, state, names);
+  return { ...plan, action: "redo", migrations: [...plan.migrations, ...again] };
 }
 
 /** Only the records go: whether and how a migration could be undone does not matter. */
 async function makeForgetPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
   const names = await appliedNames(context, state, options);
-  return { ...checkDown(state), migrations: planForget(names, loadOptions(context)) };
+  return { action: "down", ...checkDown(state), migrations: planForget(names, loadOptions(context)) };
 }
 
-function pendingNames({ source }: Context, { classified }: DatabaseState, extent: Extent): readonly string[] {
-  return selectUp(namesIn(classified, "pending"), knownNames(source), extent);
+function pendingNames(
+  { source }: Context,
+  { classified }: DatabaseState,
+  { approved, ...extent }: UpOptions,
+): readonly string[] {
+  const [pending, known] = [namesIn(classified, "pending"), knownNames(source)];
+  return typeof approved === "object"
+    ? pendingInPlan(pending, known, approved)
+    : selectUp(pending, known, extent);
 }
 
 async function appliedNames(
@@ -150,6 +202,12 @@ async function appliedNames(
   { existing, stored, classified }: DatabaseState,
   options: DownOptions,
 ): Promise<readonly string[]> {
+  if (typeof options.approved === "object") {
+    return appliedInPlan(
+      stored.applied.map(({ name }) => name),
+      options.approved,
+    );
+  }
   const end = classified.find(({ name }) => name === options.to);
   if (end?.state === "pending") throw notApplied(end.name);
   const byOrigin = options.batch || options.release !== undefined;
@@ -166,14 +224,20 @@ function notApplied(name: string): MigrationError {
   });
 }
 
+interface Execution {
+  readonly mode: RunMode;
+  readonly approved: Approval | undefined;
+}
+
 /** Runs a plan. Call with the migration lock held and the state that was read under it. */
 async function execute(
   context: Context,
   state: DatabaseState,
   plan: Plan,
-  mode: RunMode,
+  { mode, approved }: Execution,
 ): Promise<RunReport> {
   await requireAllowed(context, state, plan);
+  await requireApproved(context, state, plan, approved);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const writer = await openHistory(context, state, unrecorded(context, state));
   // After a redo the objects are others of the same kind, which is no change.

@@ -29,7 +29,8 @@ export function allPages(): Page[] {
     readdirSync(join(REPOSITORY, folder))
       .filter((name) => name.endsWith(".md"))
       .map((name) => readPage(join(folder, name)));
-  return [...inFolder("."), ...inFolder("docs"), ...inFolder("docs/decisions")];
+  const folders = [".", "docs", "docs/decisions", "skills/cdk-pg-migrate"];
+  return folders.flatMap(inFolder);
 }
 
 const FENCED = /^```(\w*)\n([\s\S]*?)^```$/gm;

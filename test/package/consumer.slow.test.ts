@@ -41,6 +41,8 @@ describe("an app in JavaScript", () => {
       "dist/api/index.d.mts",
       "dist/handlers/on-deploy.mjs",
       "README.md",
+      "AGENTS.md",
+      "skills/cdk-pg-migrate/SKILL.md",
     ]) {
       expect(files).toContain(file);
     }

@@ -6,6 +6,7 @@ import { errorCode, MigrationError } from "../../core/index.ts";
 import { resetLocal, startLocal, stopLocal } from "../../embedded/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../../review/catalog/index.ts";
+import { findAgent, requireApprovedPlan } from "../approval.ts";
 import { defineCommand, type Values } from "../command.ts";
 import { JSON_FLAG, TARGET_FLAGS } from "../flags.ts";
 import { createPrinter, printJson } from "../output/printer.ts";
@@ -88,6 +89,10 @@ async function stop(io: ProcessIo, flags: LocalFlags): Promise<number> {
 
 /** `db:reset`: stops the embedded Postgres and deletes its data. No other database is ever touched. */
 async function reset(io: ProcessIo, flags: LocalFlags): Promise<number> {
+  const agent = findAgent(io.env);
+  if (agent !== undefined) {
+    requireApprovedPlan(undefined, { agent, command: "db:reset", planned: undefined, approval: undefined });
+  }
   await resetLocal({ projectDir: io.cwd });
   if (flags.json) printJson(io, "db:reset", {});
   else

@@ -1,10 +1,16 @@
-import { COMMANDS } from "../../commands/index.ts";
-import type { PlanReport, PlanStep } from "../../core/index.ts";
-import { count, defineCommand, parsed } from "../command.ts";
-import { withContext } from "../context.ts";
+import { resolve } from "node:path";
+import { readProvenance } from "../../client/index.ts";
+import { COMMANDS, writePlan } from "../../commands/index.ts";
+import { given, type PlanReport, type PlanStep } from "../../core/index.ts";
+import { maskedPlan } from "../../engine/index.ts";
+import { databaseOf, findAgent } from "../approval.ts";
+import { count, defineCommand, parsed, text } from "../command.ts";
+import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
+import { writeWhole } from "../output/file-system.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
-import { EXIT, type ProcessIo } from "../process-io.ts";
+import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
+import { isOwnDatabase } from "../settings/target.ts";
 
 const { fields } = COMMANDS.plan;
 
@@ -14,33 +20,83 @@ export const plan = defineCommand({
   input: {
     count: parsed("[count]", fields.count.meaning, count),
     down: { ...fields.down, written: "--down" },
+    redo: { ...fields.redo, written: "--redo" },
     to: { ...fields.to, written: "--to <name>" },
     batch: { ...fields.batch, written: "--batch" },
     from: { ...fields.from, written: "--from <source>" },
   },
-  flags: DATABASE_FLAGS,
+  flags: {
+    out: text("--out <file>", "write the plan to a file too, which `--plan` of a run takes"),
+    ...DATABASE_FLAGS,
+  },
   run: (io, flags, input) => showPlan(io, flags, input),
 });
 
 type PlanInput = Parameters<typeof COMMANDS.plan.run>[1];
 
+interface PlanFlags extends DatabaseFlags {
+  readonly out?: string | undefined;
+}
+
 /** Exits with 1 when the run would be refused: a pipeline can check that before it runs anything. */
-export async function showPlan(io: ProcessIo, flags: DatabaseFlags, input: PlanInput): Promise<number> {
+export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput): Promise<number> {
   COMMANDS.plan.check?.(input);
   return withContext(
     io,
     flags,
-    async ({ migrator, printer, remarks }) => {
-      const report = await COMMANDS.plan.run(migrator, input);
+    async (context) => {
+      const { printer, remarks } = context;
+      const report = await makePlan(io, context, input);
+      const isRefused = report.refusals.length > 0;
       if (flags.json) {
-        printJson(io, "plan", { ok: report.refusals.length === 0, ...report });
+        printJson(io, "plan", { ok: !isRefused, ...report });
       } else {
         await printPlan(printer, report);
         printFindings(remarks, report);
       }
-      return report.refusals.length > 0 ? EXIT.failed : EXIT.done;
+      if (flags.out !== undefined) await writePlanFile(io, context, { report, input, out: flags.out });
+      return isRefused ? EXIT.failed : EXIT.done;
     },
     io.stderr,
+  );
+}
+
+/** A redo is planned as `redo` runs it on this database. */
+async function makePlan(io: ProcessIo, { migrator, target }: Context, input: PlanInput): Promise<PlanReport> {
+  if (!input.redo) return COMMANDS.plan.run(migrator, input);
+  const { down: _, redo: __, ...extent } = input;
+  return maskedPlan(await migrator.planRedo({ ...extent, preferHistory: isOwnDatabase(target, io) }));
+}
+
+interface PlanToWrite {
+  readonly report: PlanReport;
+  readonly input: PlanInput;
+  readonly out: string;
+}
+
+async function writePlanFile(
+  io: ProcessIo,
+  { source, target, remarks }: Context,
+  { report, input, out }: PlanToWrite,
+): Promise<void> {
+  const { digest, action, head, schema, steps } = report;
+  if (digest === null) return remarks.line(`${out} was not written: the run would be refused.`);
+  const isPart = input.count !== undefined || input.to !== undefined;
+  const to = action === "up" && isPart ? (steps.at(-1)?.migration ?? head ?? undefined) : undefined;
+  const agent = findAgent(io.env) ?? null;
+  const text = writePlan({
+    version: 1,
+    ...{ action, digest, head, schema, steps, ...given({ to, from: input.from }) },
+    database: databaseOf(target),
+    actor: readProvenance(source.dir).actor,
+    agent,
+  });
+  await writeWhole(resolve(io.cwd, out), text);
+  remarks.line(`The plan is in ${out}; its digest is ${digest}.`);
+  remarks.line(
+    agent === null
+      ? `${commandLine(action, `--plan ${out}`)} runs exactly that, or nothing.`
+      : `It was made for a coding agent (${agent} is set): it approves nothing, a person has to make it again.`,
   );
 }
 

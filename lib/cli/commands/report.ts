@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Forecast, inRunningOrder, MigrationError, type MigrationSource } from "../../core/index.ts";
-import { maskedPlan } from "../../engine/index.ts";
+import { maskedSteps } from "../../engine/index.ts";
 import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf, readTables, type SchemaTable } from "../../review/catalog/index.ts";
@@ -231,7 +231,7 @@ function describePending(
   source: Pick<MigrationSource, "entries">,
   { forecast, lint, replay }: Findings,
 ): ReportedMigration[] {
-  const steps = maskedPlan({ steps: forecast.steps, refusals: [], warnings: [] }).steps;
+  const steps = maskedSteps(forecast.steps);
   return namesOf(source).map((name) => {
     const run = replay.result?.migrations.find((one) => one.name === name);
     const isNamed = ({ migration }: { readonly migration: string }) => migration === name;

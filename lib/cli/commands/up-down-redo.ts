@@ -1,8 +1,16 @@
 import { COMMANDS } from "../../commands/index.ts";
-import type { RunReport, SchemaChange } from "../../core/index.ts";
+import {
+  type Approval,
+  type DownSource,
+  given,
+  MigrationError,
+  type RunReport,
+  type SchemaChange,
+} from "../../core/index.ts";
 import type { Extent, Migrator } from "../../engine/index.ts";
-import { count, defineCommand, parsed, toggle } from "../command.ts";
-import { confirmRisk } from "../confirm.ts";
+import { type Action, type GivenApproval, planArguments, readApproval } from "../approval.ts";
+import { count, defineCommand, parsed, text, toggle } from "../command.ts";
+import { requireConsent } from "../confirm.ts";
 import { withContext } from "../context.ts";
 import { CONFIRM_FLAGS, type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
 import {
@@ -18,7 +26,12 @@ import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase, type Target } from "../settings/target.ts";
 import { showPlan } from "./plan.ts";
 
-const dryRun = toggle("--dry-run", "show the SQL, run nothing");
+const dryRun = { ...toggle("--dry-run", "show the SQL, run nothing"), conflicts: ["plan"] };
+
+const plan = text(
+  "--plan <plan>",
+  "run exactly this approved plan, or nothing: a file of `plan --out`, or its digest",
+);
 
 const upFields = COMMANDS.up.fields;
 
@@ -29,12 +42,14 @@ export const up = defineCommand({
     count: parsed("[count]", upFields.count.meaning, count),
     to: { ...upFields.to, written: "--to <name>" },
     fake: { ...upFields.fake, written: "--fake" },
+    plan,
   },
   flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
-  run: (io, flags, input) => {
-    const { fake, ...extent } = input;
+  run: (io, flags, { fake, plan, ...extent }) => {
     if (flags.dryRun) return showPlan(io, flags, extent);
-    return run(io, { command: "up", flags, extent, fake }, (migrator) => COMMANDS.up.run(migrator, input));
+    return run(io, { command: "up", flags, extent, fake, plan }, (migrator, options) =>
+      migrator.up(options, fake ? "fake" : "execute"),
+    );
   },
 });
 
@@ -44,6 +59,7 @@ const undoInput = {
   count: parsed("[count]", downFields.count.meaning, count),
   batch: { ...downFields.batch, written: "--batch" },
   from: { ...downFields.from, written: "--from <source>" },
+  plan,
 };
 
 export const down = defineCommand({
@@ -55,11 +71,10 @@ export const down = defineCommand({
     fake: { ...downFields.fake, written: "--fake" },
   },
   flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
-  run: (io, flags, input) => {
-    const { fake, ...extent } = input;
+  run: (io, flags, { fake, plan, ...extent }) => {
     if (flags.dryRun) return showPlan(io, flags, { ...extent, down: true });
-    return run(io, { command: "down", flags, extent, fake }, (migrator) =>
-      COMMANDS.down.run(migrator, input),
+    return run(io, { command: "down", flags, extent, fake, plan }, (migrator, options) =>
+      migrator.down(options, fake ? "fake" : "execute"),
     );
   },
 });
@@ -70,46 +85,82 @@ export const redo = defineCommand({
   input: undoInput,
   flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS },
   // On a developer's own database, the down of an edited file may not fit what was applied: the stored one does.
-  run: (io, flags, input) =>
-    run(io, { command: "redo", flags, extent: input }, (migrator, target) =>
-      migrator.redo({ ...input, preferHistory: isOwnDatabase(target, io) }),
+  run: (io, flags, { plan, ...extent }) =>
+    run(io, { command: "redo", flags, extent, plan }, (migrator, options, target) =>
+      migrator.redo({ ...options, preferHistory: isOwnDatabase(target, io) }),
     ),
 });
 
-interface Run {
-  readonly command: RunCommand;
-  readonly flags: DatabaseFlags & { readonly yes?: boolean | undefined };
-  readonly extent: { readonly count?: number; readonly to?: string };
-  readonly fake?: boolean | undefined;
+/** Which migrations, as it was typed. */
+interface TypedExtent extends Extent {
+  readonly batch?: boolean;
+  readonly from?: DownSource;
 }
 
-function run(
+interface Run<E extends TypedExtent> {
+  readonly command: Action;
+  readonly flags: DatabaseFlags & { readonly yes?: boolean | undefined };
+  readonly extent: E;
+  readonly fake?: boolean | undefined;
+  readonly plan?: string | undefined;
+}
+
+type Options<E> = (E | { readonly from?: DownSource }) & { readonly approved?: Approval };
+
+async function run<E extends TypedExtent>(
   io: ProcessIo,
-  { command, flags, extent, fake = false }: Run,
-  perform: (migrator: Migrator, target: Target) => Promise<RunReport>,
+  { command, flags, extent, fake = false, plan }: Run<E>,
+  perform: (migrator: Migrator, options: Options<E>, target: Target) => Promise<RunReport>,
 ): Promise<number> {
+  const approval = plan === undefined ? undefined : await readApproval(io, plan, command);
+  if (approval !== undefined) refuseWithPlan(approval, extent, fake);
+  const planned = fake ? undefined : { action: command, arguments: planArguments(command, { ...extent }) };
   return withContext(io, flags, async ({ migrator, printer, target }) => {
     const effect = fake ? RECORD_ONLY : EFFECTS[command];
-    const flag = fake ? { flag: "--fake" } : {};
-    if (effect !== undefined) await confirmRisk(io, target, { command, ...flag, effect, flags });
-    const report = await perform(migrator, target);
+    const risk = effect === undefined ? undefined : { effect, flags, ...(fake ? { flag: "--fake" } : {}) };
+    await requireConsent(io, target, { command, risk, planned, approval });
+    const report = await perform(migrator, optionsOf(extent, approval), target);
     if (flags.json) printJson(io, command, report);
     else printReport(printer, { command, extent, report, fake });
     return EXIT.done;
   });
 }
 
-type RunCommand = "up" | "down" | "redo";
+/** A plan file says which migrations it is about. */
+function optionsOf<E extends TypedExtent>(extent: E, approval: GivenApproval | undefined): Options<E> {
+  if (approval === undefined) return extent;
+  const { approved } = approval;
+  return approval.kind === "digest"
+    ? { ...extent, approved }
+    : { ...given({ from: approval.approved.from }), approved };
+}
+
+function refuseWithPlan(approval: GivenApproval, extent: TypedExtent, fake: boolean): void {
+  if (fake) {
+    throw new MigrationError("USAGE", "a plan is about SQL that runs, and --fake runs none", {
+      hint: "Leave --plan or --fake out.",
+    });
+  }
+  const [field] = Object.keys(extent);
+  if (approval.kind === "digest" || field === undefined) return;
+  throw new MigrationError(
+    "USAGE",
+    `${approval.file} says which migrations it is about, and so does ${field}`,
+    {
+      hint: `Leave ${field === "count" ? "the number" : `--${field}`} out.`,
+    },
+  );
+}
 
 /** Of commands that are confirmed. */
-const EFFECTS: Partial<Record<RunCommand, string>> = {
+const EFFECTS: Partial<Record<Action, string>> = {
   down: "This undoes migrations",
   redo: "This undoes migrations and applies them again",
 };
 const RECORD_ONLY = "This changes the record of migrations and runs no SQL";
 
 interface FinishedRun {
-  readonly command: RunCommand;
+  readonly command: Action;
   readonly extent: Extent;
   readonly report: RunReport;
   readonly fake: boolean;

@@ -37,7 +37,9 @@ export function printError(io: ProcessIo, failed: FailedCommand): void {
   const blocks = [
     [titleOf(error, colors), prose(error.message), ...placeLines(io, error)],
     statementLines(io, failed, colors),
-    (error.details.changes ?? []).flatMap((change) => describeChange(change, colors)),
+    (error.details.changes ?? []).flatMap((change) =>
+      describeChange(change, colors, error.code === "PLAN_DIFFERS" ? "approved" : "applied"),
+    ),
     detail === undefined ? [] : [prose(`Detail: ${detail}`)],
     context === undefined ? [] : [prose(`Context: ${context.replaceAll("\n", "\n  ")}`)],
     stateAfter(failed.command, error).map(prose),
@@ -126,15 +128,19 @@ const CONTEXT_LINES = 2;
 const DIFF_LINES = 40;
 
 /** The diff between the SQL that was applied and that of the file now. */
-function describeChange({ migration, before, after }: SqlChange, colors: Colors): string[] {
+function describeChange(
+  { migration, before, after }: SqlChange,
+  colors: Colors,
+  was: "applied" | "approved",
+): string[] {
   if (before === null)
-    return [`  ${migration}: what was applied is not on record, so that no difference can be shown.`];
+    return [`  ${migration}: what was ${was} is not on record, so that no difference can be shown.`];
   const { hunks } = structuredPatch("", "", text(before), text(after), "", "", { context: CONTEXT_LINES });
   const lines = hunks.flatMap((hunk, index) => (index > 0 ? ["…", ...hunk.lines] : hunk.lines));
   const shown = lines.filter((line) => !line.startsWith("\\")).slice(0, DIFF_LINES);
   const more = lines.length - DIFF_LINES;
   return [
-    `  ${colors.bold(migration)}: ${colors.red("- as applied")}  ${colors.green("+ as it is now")}`,
+    `  ${colors.bold(migration)}: ${colors.red(`- as ${was}`)}  ${colors.green("+ as it is now")}`,
     ...shown.map((line) => `    ${paint(line, colors)}`),
     ...(more > 0 ? [colors.dim(`    … ${more} more lines`)] : []),
   ];

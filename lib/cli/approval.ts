@@ -1,0 +1,132 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { type PlanFile, readPlan } from "../commands/index.ts";
+import { type Approval, commandArguments, errorMessage, MigrationError } from "../core/index.ts";
+import { commandLine, type ProcessIo } from "./process-io.ts";
+import type { Target } from "./settings/target.ts";
+
+/**
+ * Variables that coding agents set for the commands that they start, as collected in
+ * https://github.com/prisma/prisma/blob/main/packages/migrate/src/utils/ai-safety.ts. Variables that editors set for
+ * people too are not among them: a person must not be taken for an agent.
+ */
+const AGENT_VARIABLES = [
+  "CLAUDECODE",
+  "CODEX_THREAD_ID",
+  "CODEX_CI",
+  "CODEX_SANDBOX",
+  "CODEX_SANDBOX_NETWORK_DISABLED",
+  "GEMINI_CLI",
+  "QWEN_CODE",
+  "CURSOR_AGENT",
+  "COPILOT_CLI",
+  "OPENCODE",
+  "OPENCODE_CLIENT",
+  "CLINE_ACTIVE",
+  "CRUSH",
+  "AUGMENT_AGENT",
+  "ANTIGRAVITY_AGENT",
+  "AI_AGENT",
+] as const;
+
+/** Variables that mean an agent with these values only. */
+const AGENT_VALUES: Readonly<Record<string, RegExp>> = {
+  OR_APP_NAME: /^Aider$/,
+  REPLIT_SESSION: /^agent-/,
+};
+
+/**
+ * The variable that tells that a coding agent runs this command; undefined for a person or a pipeline. `AGENT` is set by
+ * some agents; in CI it may be the name of a machine.
+ */
+export function findAgent(env: ProcessIo["env"]): string | undefined {
+  const named = AGENT_VARIABLES.find((name) => env[name]);
+  const byValue = Object.keys(AGENT_VALUES).find((name) => AGENT_VALUES[name]?.test(env[name] ?? ""));
+  return named ?? byValue ?? (env["AGENT"] && !env["CI"] ? "AGENT" : undefined);
+}
+
+export type Action = PlanFile["action"];
+
+/** An approval as it was given on the command line. */
+export type GivenApproval =
+  | { readonly kind: "digest"; readonly approved: Approval }
+  | { readonly kind: "file"; readonly approved: PlanFile; readonly file: string };
+
+/**
+ * Reads the value of `--plan`: the digest of a plan, or the name of a file.
+ * @throws MigrationError `USAGE` for a file that cannot be read or is not a plan of this command
+ */
+export async function readApproval(io: ProcessIo, plan: string, action: Action): Promise<GivenApproval> {
+  if (/^[0-9a-f]{64}$/.test(plan)) return { kind: "digest", approved: plan };
+  const content = await readFile(resolve(io.cwd, plan), "utf8").catch((cause: unknown) => {
+    throw new MigrationError("USAGE", `the plan ${plan} cannot be read: ${errorMessage(cause)}`, {
+      hint: `Give a file that ${commandLine("plan", "--out plan.json")} has written, or the digest of a plan: 64 hexadecimal digits.`,
+      cause,
+    });
+  });
+  return { kind: "file", approved: readPlan(content, plan, action), file: plan };
+}
+
+/** A command that a coding agent has started. */
+export interface AgentCommand {
+  /** See `findAgent`. */
+  readonly agent: string;
+  readonly command: string;
+  /** How the plan is asked for; undefined where nothing can be planned. */
+  readonly planned: { readonly action: Action; readonly arguments: string } | undefined;
+  readonly approval: GivenApproval | undefined;
+}
+
+/**
+ * Lets a command of an agent pass only with a plan that a person has made for this database. A guard against haste: who
+ * wants to get past it can. Rights in the database are what keeps an agent out.
+ * @throws MigrationError `APPROVAL_REQUIRED` that tells the agent whom to ask for what
+ */
+export function requireApprovedPlan(target: Target | undefined, command: AgentCommand): void {
+  const objection = objectionTo(target, command);
+  if (objection === undefined) return;
+  const { agent, planned } = command;
+  const message = `${command.command} needs the approval of a person, because a coding agent runs it (${agent} is set); nothing was run${objection}`;
+  throw new MigrationError("APPROVAL_REQUIRED", message, {
+    hint: planned === undefined ? ASK_TO_RUN : howToApprove(command.command, planned),
+  });
+}
+
+const ASK_TO_RUN =
+  "Stop, and tell the person you work for what you want to run, on which database, and what would be lost. If they agree, they run it themselves, in a terminal of their own.";
+
+function howToApprove(command: string, planned: NonNullable<AgentCommand["planned"]>): string {
+  const plan = commandLine("plan", [planned.arguments, "--out plan.json"].filter(Boolean).join(" "));
+  return (
+    `Stop, and show the person you work for what would run, and on which database. If they agree, they run \`${plan}\` ` +
+    `in a terminal of their own, with the same settings. Then \`${commandLine(command, "--plan plan.json")}\` runs exactly that.`
+  );
+}
+
+/** Completes a message; undefined where a person has approved. */
+function objectionTo(target: Target | undefined, { planned, approval }: AgentCommand): string | undefined {
+  if (approval === undefined || planned === undefined) return "";
+  if (approval.kind === "digest")
+    return ". A digest alone does not tell who approved it: give the plan's file";
+  const { file, approved } = approval;
+  if (approved.agent !== null) {
+    return `. ${file} was made by an agent (${approved.agent} was set), which approves nothing`;
+  }
+  const [made, here] = [addressOf(approved.database), target && addressOf(databaseOf(target))];
+  return made === here ? undefined : `. ${file} was made on the database ${made}, not on ${here}`;
+}
+
+/** The database of a target, as a plan file names it. */
+export function databaseOf({ connection: { host, port, database } }: Target): PlanFile["database"] {
+  return { host, port, name: database };
+}
+
+function addressOf({ host, port, name }: PlanFile["database"]): string {
+  return `${name} on ${host}:${port}`;
+}
+
+/** The arguments of `plan` for the same run. */
+export function planArguments(action: Action, extent: Parameters<typeof commandArguments>[0]): string {
+  const direction = action === "up" ? [] : [`--${action}`];
+  return [...direction, ...commandArguments(extent)].join(" ");
+}
