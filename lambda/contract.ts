@@ -26,6 +26,8 @@ export const ENV = {
   deployFunction: "DEPLOY_FUNCTION",
   /** Stack event and deploy only: `keep` or `down`. */
   onRollback: "ON_ROLLBACK",
+  /** Deploy only: digest of the plan that a deploy runs; absent when it runs all that is pending. */
+  approvedPlan: "APPROVED_PLAN",
   /** Operate only: "true" or "false". */
   allowDown: "ALLOW_DOWN",
   /** Version of the migrations for the history, such as a git commit; absent when unknown. */
@@ -40,6 +42,8 @@ export const ASSET = {
   statusHandler: "on-status.handler",
   operateHandler: "on-operate.handler",
   manifest: "migrations/manifest.json",
+  /** The approved plan of that digest, unless only its digest was given. */
+  approvedPlan: "migrations/approved-plan.json",
   /** Compiled modules: exports `migrations`, a Map from name to a function that evaluates the module. */
   modules: "migrations/modules.mjs",
   /** SQL files under the names they have in the migrations folder. */
@@ -101,6 +105,8 @@ export interface DeployProperties {
   readonly Newest: readonly string[];
   /** Options that differ from their defaults, as JSON with sorted keys; "{}" when none does. */
   readonly Options: string;
+  /** Digest of the plan that was approved; absent when a deploy runs all that is pending. */
+  readonly ApprovedPlan?: string;
   /** Any text; a change runs the migrations again though nothing else differs. */
   readonly ForceRun?: string;
 }

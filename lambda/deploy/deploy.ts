@@ -1,7 +1,17 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as v from "valibot";
-import { type Finding, MigrationError, type RunReport, type StatusReport } from "../../lib/core/index.ts";
+import { readPlan } from "../../lib/commands/index.ts";
+import {
+  type Approval,
+  type Finding,
+  given,
+  MigrationError,
+  type RunReport,
+  type StatusReport,
+} from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
-import { type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
+import { ASSET, type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
 import { findingsOnAws } from "../runtime/advice.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
@@ -30,6 +40,11 @@ export async function deploy(
   const options = env[ENV.options] ?? "{}";
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
+  const apply = (mayFail: boolean): Step => {
+    // What a rollback brings back was approved when it was deployed.
+    const approved = mayFail ? readApprovedPlan(env) : undefined;
+    return (migrator) => applyPending(migrator, invocation, approved);
+  };
   const run = (step: Step, mayFail: boolean): Promise<DeployOutcome> => {
     const outcome = withEngine(invocation, setupOf(event, env, source), (migrator) =>
       step(migrator, invocation),
@@ -42,17 +57,17 @@ export async function deploy(
     case "skip":
       return NOT_CONNECTED;
     case "apply":
-      return run(applyPending, decision.mayFail);
+      return run(apply(decision.mayFail), decision.mayFail);
     case "report":
       return run(reportState, false);
     case "apply-if-pending": {
       const outcome = await run(reportState, decision.mayFail);
-      return hasPending(outcome) ? run(applyPending, true) : outcome;
+      return hasPending(outcome) ? run(apply(decision.mayFail), true) : outcome;
     }
     case "undo": {
       const outcome = await run((migrator) => undo(migrator, decision, invocation), false);
       const isRollback = event.type === "Update" && event.direction === "rollback";
-      return decision.applyAfterwards ? run(applyPending, !isRollback) : outcome;
+      return decision.applyAfterwards ? run(apply(!isRollback), !isRollback) : outcome;
     }
   }
 }
@@ -78,8 +93,23 @@ function setupOf(event: DeployEvent, env: Environment, source: AssetSource): Eng
   return { settings: readSettings(env), source, origin: "deploy", actor: event.resource };
 }
 
-async function applyPending(migrator: Migrator, invocation: Invocation): Promise<DeployOutcome> {
-  const report = await migrator.up();
+/**
+ * The plan that a deploy is held to: its file, or only its digest.
+ * @throws MigrationError `USAGE` for a file that cannot be read by this version
+ */
+function readApprovedPlan(env: Environment): Approval | undefined {
+  const digest = env[ENV.approvedPlan];
+  if (digest === undefined) return undefined;
+  const path = join(readRoot(env), ASSET.approvedPlan);
+  return existsSync(path) ? readPlan(readFileSync(path, "utf8"), "approvedPlan", "up") : digest;
+}
+
+async function applyPending(
+  migrator: Migrator,
+  invocation: Invocation,
+  approved: Approval | undefined,
+): Promise<DeployOutcome> {
+  const report = await migrator.up(given({ approved }));
   warn(invocation, report.warnings);
   const completed = report.completed.length;
   invocation.log.info(completed === 0 ? "nothing was pending" : `applied ${completed}`, {

@@ -34,13 +34,15 @@ export async function buildAsset(request: WorkerRequest): Promise<BuiltAsset> {
   const { manifest } = contents;
   const { version } = await import("esbuild");
   const ca = request.ca === undefined ? null : normalizeLines(request.ca, "utf8");
-  const key = sha256(JSON.stringify([request.tool, version, manifest.hash, hashFiles(handlers), ca]));
+  const plan = request.approvedPlan ?? null;
+  const key = sha256(JSON.stringify([request.tool, version, manifest.hash, hashFiles(handlers), ca, plan]));
   const cache = new AssetCache(cacheDir);
   const cached = cache.get(key);
   if (cached !== undefined) return { ...cached, manifest };
   const { files, followsDigests } = await migrationFiles(contents, request.exportsFile);
   const all = new Map([...handlers, ...files]);
   if (ca !== null) all.set("ca.pem", Buffer.from(ca));
+  if (plan !== null) all.set("migrations/approved-plan.json", Buffer.from(plan));
   const asset = cache.add(all);
   if (followsDigests) cache.set(key, asset.hash);
   return { ...asset, manifest };

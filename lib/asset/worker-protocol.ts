@@ -13,6 +13,11 @@ export interface AssetRequest extends ReadFolderOptions {
    */
   readonly ca?: string;
   /**
+   * Text of the file of an approved plan, put into the asset.
+   * @default - the asset has no such file
+   */
+  readonly approvedPlan?: string;
+  /**
    * Where finished assets are cached. They are deployed: no other user may be able to write there.
    * @default - node_modules/.cache/cdk-pg-migrate of the package the migrations are in, else a private temporary folder
    */

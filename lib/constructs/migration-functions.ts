@@ -5,15 +5,15 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
-import type { BuiltAsset } from "../asset/index.ts";
 import { given } from "../core/index.ts";
 import { type DatabaseLogin, type DatabaseLogins, grantLogin, loginEnvironment } from "./database-login.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+import type { ReleaseAsset } from "./release.ts";
 
 /** Values derived from the props. */
 export interface FunctionSettings {
-  readonly asset: BuiltAsset;
+  readonly asset: ReleaseAsset;
   readonly target: DatabaseTarget;
   readonly databaseName: string;
   readonly logins: DatabaseLogins;
@@ -49,10 +49,12 @@ export function migrationFunctions(
   const make = (id: string, own: FunctionProps) => loggedFunction(scope, id, props, settings, own);
   const revision: Record<string, string> =
     props.revision === undefined ? {} : { [ENV.revision]: props.revision };
+  const digest = settings.asset.approvedPlan;
+  const approved: Record<string, string> = digest === undefined ? {} : { [ENV.approvedPlan]: digest };
   const deploy = make("Deploy", {
     handler: ASSET.deployHandler,
     description: "Runs Postgres migrations when the stack is deployed",
-    environment: { ...revision, [ENV.onRollback]: props.onRollback ?? "keep" },
+    environment: { ...revision, ...approved, [ENV.onRollback]: props.onRollback ?? "keep" },
   });
   const stackEvent = stackEventFunction(scope, props, settings, deploy);
   const status = make("Status", {

@@ -228,6 +228,13 @@ export interface PostgresMigrationsProps extends EngineProps {
    */
   readonly allowDown?: boolean;
   /**
+   * Plan that a person has approved: the file that `plan --out` has written, absolute or relative to the working
+   * directory of synth, or its digest. A deploy then runs exactly that plan, or what an interrupted deploy has left of it.
+   * If what would run differs, the deploy fails with the difference before anything runs. A rollback never fails for it.
+   * @default - a deploy runs all pending migrations
+   */
+  readonly approvedPlan?: string;
+  /**
    * Any text. A change makes the next deploy run the migrations although no file has changed, for example after an
    * operator's `down`.
    * @default - a deploy runs them if the migrations, the database or these options have changed

@@ -114,7 +114,7 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
     const properties = deployProperties({
-      manifest: asset.manifest,
+      asset,
       database: `${target.host}:${port}/${databaseName}`,
       login:
         logins.main.kind === "secret" ? { Secret: logins.main.secret.secretArn } : { User: logins.main.user },

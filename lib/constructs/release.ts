@@ -5,12 +5,26 @@ import { Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
 import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
-import { given, type Manifest, MigrationError, replacedBy } from "../core/index.ts";
+import {
+  errorMessage,
+  given,
+  type Manifest,
+  MigrationError,
+  notAPlan,
+  openPlan,
+  property,
+  replacedBy,
+} from "../core/index.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
 /** Root of the repository or of the published package. */
 const ROOT = join(import.meta.dirname, "..", "..");
+
+/** What is deployed, and the digest of the plan that a deploy is held to. */
+export interface ReleaseAsset extends BuiltAsset {
+  readonly approvedPlan: string | undefined;
+}
 
 /**
  * Compiles the folder together with the handlers. Like CDK's bundling, it does nothing for a stack that the current
@@ -23,18 +37,48 @@ export function migrationsAsset(
   scope: Construct,
   props: PostgresMigrationsProps,
   { ca }: DatabaseTarget,
-): BuiltAsset {
+): ReleaseAsset {
   const { migrationsDir, ignorePattern } = props;
   if (!Stack.of(scope).bundlingRequired) return notBundled();
   try {
-    return buildAssetSync({
+    const approved = readApprovedPlan(props.approvedPlan);
+    const asset = buildAssetSync({
       migrationsDir,
       handlersDir: handlersDir(),
       ca: ca ?? rdsCertificates(),
-      ...given({ ignorePattern }),
+      ...given({ ignorePattern, approvedPlan: approved?.text }),
     });
+    return { ...asset, approvedPlan: approved?.digest };
   } catch (error) {
     throw error instanceof MigrationError ? inConstruct(scope, error) : error;
+  }
+}
+
+interface ApprovedPlanFile {
+  readonly digest: string;
+  /** Undefined if only the digest was given. */
+  readonly text: string | undefined;
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/** @throws MigrationError `USAGE` if the file cannot be read, was edited or is no plan of `up` */
+function readApprovedPlan(fileOrDigest: string | undefined): ApprovedPlanFile | undefined {
+  if (fileOrDigest === undefined) return undefined;
+  if (DIGEST.test(fileOrDigest)) return { digest: fileOrDigest, text: undefined };
+  const text = readText(fileOrDigest);
+  const plan = openPlan(text, fileOrDigest);
+  const [action, digest] = [property(plan, "action"), property(plan, "digest")];
+  if (action !== "up") throw notAPlan(fileOrDigest, `is a plan of ${String(action)}, and a deploy runs up`);
+  if (typeof digest !== "string" || !DIGEST.test(digest)) throw notAPlan(fileOrDigest, "has no digest");
+  return { digest, text };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw notAPlan(path, `cannot be read as approvedPlan: ${errorMessage(cause)}`, cause);
   }
 }
 
@@ -44,9 +88,9 @@ function handlersDir(): string {
   return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
 }
 
-function notBundled(): BuiltAsset {
+function notBundled(): ReleaseAsset {
   const hash = createHash("sha256").update("not bundled").digest("hex");
-  return { dir: handlersDir(), hash, manifest: { format: 1, hash, migrations: [] } };
+  return { dir: handlersDir(), hash, manifest: { format: 1, hash, migrations: [] }, approvedPlan: undefined };
 }
 
 /** Certificates of RDS in the commercial regions: https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem */
@@ -64,7 +108,7 @@ function inConstruct(scope: Construct, error: MigrationError): MigrationError {
 
 /** What a deploy depends on. A change of how the functions connect runs them, too, which tests the change. */
 export interface Release {
-  readonly manifest: Manifest;
+  readonly asset: Pick<ReleaseAsset, "manifest" | "approvedPlan">;
   /** Host, port and name of the database. */
   readonly database: string;
   /** The ARN of the secret, or the user of IAM authentication. */
@@ -83,7 +127,8 @@ export interface Release {
  * the head, the count and the newest names tell what a deploy would run.
  */
 export function deployProperties(release: Release): DeployProperties {
-  const { manifest, database, login, ca, network, options, forceRun } = release;
+  const { asset, database, login, ca, network, options, forceRun } = release;
+  const { manifest, approvedPlan } = asset;
   const names = manifest.migrations.map(({ name }) => name);
   return {
     MigrationsHash: manifest.hash,
@@ -96,7 +141,7 @@ export function deployProperties(release: Release): DeployProperties {
     Head: names.at(-1) ?? "",
     Newest: newestNames(names),
     Options: options,
-    ...given({ ForceRun: forceRun }),
+    ...given({ ApprovedPlan: approvedPlan, ForceRun: forceRun }),
   };
 }
 

@@ -5,6 +5,7 @@ import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as rds from "aws-cdk-lib/aws-rds";
 import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
+import { sealPlan } from "../../lib/core/index.ts";
 import { PostgresMigrations, type PostgresMigrationsProps } from "../../lib/index.ts";
 import { writeFolder } from "../support/folders.ts";
 import { makeAuthority } from "../support/tls.ts";
@@ -263,5 +264,35 @@ describe("no route to Secrets Manager", () => {
     expect(refusal((stack) => ({ secretsManagerEndpoint: endpoint(stack) }))).toContain(
       "Stack/Migrations: secretsManagerEndpoint has no security group",
     );
+  });
+});
+
+describe("an approved plan", () => {
+  const plan = { version: 1, action: "up", digest: "a".repeat(64), steps: [] };
+  const fileWith = (text: string): string => join(writeFolder({ "plan.json": text }), "plan.json");
+
+  test("a file as plan --out writes it, and a digest, are accepted", () => {
+    expect(refusal(() => ({ approvedPlan: fileWith(sealPlan(plan)) }))).toBe(NOTHING);
+    expect(refusal(() => ({ approvedPlan: plan.digest }))).toBe(NOTHING);
+  });
+
+  test.each([
+    ["that is missing", () => "nowhere.json", /nowhere\.json cannot be read as approvedPlan/],
+    ["that is not JSON", () => fileWith("digest"), /plan\.json is not JSON/],
+    [
+      "that was edited",
+      () => fileWith(sealPlan(plan).replace('"up"', '"down"')),
+      /was edited after it was written/,
+    ],
+    [
+      "of down",
+      () => fileWith(sealPlan({ ...plan, action: "down" })),
+      /is a plan of down, and a deploy runs up/,
+    ],
+    ["without a digest", () => fileWith(sealPlan({ action: "up" })), /has no digest/],
+  ])("a plan file %s is refused at synth, with the construct's path", (_what, file, says) => {
+    const said = refusal(() => ({ approvedPlan: file() }));
+    expect(said).toMatch(says);
+    expect(said).toMatch(/^Stack\/Migrations: /);
   });
 });

@@ -16,13 +16,15 @@ export const ProjectRequest = v.strictObject({
   migrationsTable: v.optional(v.string(), "pgmigrations"),
   allowDown: v.optional(v.boolean(), false),
   forceRun: v.optional(v.string()),
+  /** File or digest of an approved plan. */
+  approvedPlan: v.optional(v.string()),
   /** Authentication is by IAM, as this user. */
   iamUser: v.optional(v.string()),
 });
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, iamUser, ...props } = request;
+  const { kind: _, ca, forceRun, approvedPlan, iamUser, ...props } = request;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
     databaseName: DATABASE_NAME,
@@ -33,6 +35,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
   new PostgresMigrations(stack, "Migrations", {
     ...{ database, databaseName: DATABASE_NAME, ...endpoint, ...props },
     ...(forceRun === undefined ? {} : { forceRun }),
+    ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
   });
 }
