@@ -55,12 +55,16 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   const applied = rows === undefined ? [] : tool.readTable(rows, migrations);
   if (schema === undefined) requireFiles(tool, migrations, applied);
   const keys = new Set(applied.map(({ key }) => key));
+  const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
   const remarks = [
     ...(schema === undefined ? changedFiles(migrations, applied) : []),
     ...outOfOrder(migrations, keys),
+    ...listNotes(
+      migrations.filter((one) => !isReplaced(one)),
+      applied,
+    ),
     ...omitted.map((object) => `The baseline cannot have the ${object}: create it by hand elsewhere.`),
   ];
-  const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
   const kept = migrations.filter((one) => !isReplaced(one));
   return {
     migrations: [
@@ -130,6 +134,15 @@ function outOfOrder(migrations: readonly Named[], applied: ReadonlySet<string>):
   if (older.length === 0) return [];
   const names = older.map(({ name }) => name).join(", ");
   return [`Pending, but older than an applied one: ${names}. Applying them takes --order warn.`];
+}
+
+function listNotes(migrations: readonly Named[], applied: readonly AppliedMigration[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { key, name, notes = [] } of migrations) {
+    const ofRow = applied.find((one) => one.key === key)?.notes ?? [];
+    for (const note of [...notes, ...ofRow]) names.set(note, [...(names.get(note) ?? []), name]);
+  }
+  return [...names].map(([note, list]) => `${note}: ${list.join(", ")}.`);
 }
 
 function noMigrations(tool: Tool, { dir }: SourceFolder): MigrationError {

@@ -42,6 +42,7 @@ export async function readToolTable(query: Query, tool: Tool, named?: string): P
   if (table === undefined) throw noTable(tool, named);
   if (second !== undefined) throw severalTables(tool, found);
   requireColumns(tool, table);
+  await requireNoRun(query, tool, table);
   const [first, ...others] = tool.table.columns.map((column) => `${quote(column)}::text`);
   const list = [first, ...others].join(", ");
   // A text would sort 10 before 9.
@@ -63,6 +64,25 @@ function requireColumns(tool: Tool, { schema, name, columns }: v.InferOutput<typ
   throw new MigrationError("USAGE", `${schema}.${name} is not the table of ${tool.title}: ${what}`, {
     hint: "Name the right tool with --from, or its table with --table schema.name.",
   });
+}
+
+const FLAGS = v.array(v.object({ flag: v.boolean() }));
+
+async function requireNoRun(query: Query, { title, table }: Tool, { schema }: TableName): Promise<void> {
+  if (table.lock === undefined) return;
+  const { name, column, release } = table.lock;
+  const qualified = `${quote(schema)}.${quote(name)}`;
+  const ask = async (condition: string, values: readonly string[] = []) =>
+    v.parse(FLAGS, await query(`SELECT ${condition} AS flag`, values))[0]?.flag === true;
+  if (!(await ask("pg_catalog.to_regclass($1) IS NOT NULL", [qualified]))) return;
+  if (!(await ask(`EXISTS (SELECT FROM ${qualified} WHERE ${quote(column)})`))) return;
+  throw new MigrationError(
+    "LOCK_HELD",
+    `${title} is running: ${schema}.${name} says that it holds its lock`,
+    {
+      hint: `Wait until it has ended. If no run of it is left, release the lock: ${release}.`,
+    },
+  );
 }
 
 /** A quoted identifier. */

@@ -30,6 +30,17 @@ export interface ToolTable {
   readonly foreignColumns?: Readonly<Record<string, string>>;
   /** The tool's other tables; a baseline leaves them out. */
   readonly companions?: readonly string[];
+  /** Where the tool notes that it is running. */
+  readonly lock?: ToolLock;
+}
+
+export interface ToolLock {
+  /** A table of the same schema. */
+  readonly name: string;
+  /** Of a boolean column. */
+  readonly column: string;
+  /** How a lock is released that a run has left behind. */
+  readonly release: string;
 }
 
 /** A row of a tool's table: every value as Postgres writes it as text. */
@@ -46,6 +57,8 @@ export interface ForeignMigration {
   readonly content: SqlContent | Unconvertible;
   /** As the tool computes it, for a warning if the file was edited after it was applied. */
   readonly checksum?: string;
+  /** What is different here, in words that hold for several migrations; those with equal notes are listed together. */
+  readonly notes?: readonly string[];
 }
 
 export interface SqlContent {
@@ -65,6 +78,8 @@ export interface AppliedMigration {
   readonly key: string;
   /** Of its file when it was applied. */
   readonly checksum?: string | null;
+  /** Like the notes of a migration. */
+  readonly notes?: readonly string[];
 }
 
 export function unconvertible(reason: string): Unconvertible {

@@ -1,16 +1,20 @@
 import { MigrationError } from "../core/index.ts";
 import { flyway } from "./flyway.ts";
 import { knex } from "./javascript.ts";
+import { liquibase } from "./liquibase.ts";
+import { rails } from "./rails.ts";
 import { dbmate, golangMigrate, goose } from "./sql-files.ts";
 import type { Tool } from "./tool.ts";
 
 /** Every tool that can be imported from, by the word for it on the command line. */
 const TOOLS: Readonly<Record<string, Tool>> = {
   flyway,
+  liquibase,
   knex,
   dbmate,
   "golang-migrate": golangMigrate,
   goose,
+  rails,
 };
 
 export const TOOL_NAMES: readonly string[] = Object.keys(TOOLS);

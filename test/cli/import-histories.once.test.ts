@@ -1,0 +1,161 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { type Catalog, diffCatalogs, readCatalog } from "../../lib/review/catalog/index.ts";
+import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { addFiles } from "../support/folders.ts";
+import { environmentOf, jsonOf, runCommand } from "./command.ts";
+import { type Run, statesOf, withHistory } from "./import-history.ts";
+
+interface History {
+  readonly history: string;
+  readonly tool: string;
+  /** Flags that the history needs. */
+  readonly flags: readonly string[];
+  readonly table: string;
+  readonly companions: readonly string[];
+  readonly applied: readonly string[];
+  readonly pending: readonly string[];
+  /** What is said of the whole history. */
+  readonly remarks: readonly string[];
+}
+
+const CASES: readonly History[] = [
+  {
+    history: "flyway",
+    tool: "flyway",
+    flags: [],
+    table: "flyway_schema_history",
+    companions: [],
+    applied: ["0001_1_users", "0002_1.9_index", "0003_1.10_add_email", "0004_2_orders", "0005_3_vacuum"],
+    pending: ["0006_4_notes", "0007_5_R_names"],
+    remarks: [],
+  },
+  {
+    history: "golang-migrate",
+    tool: "golang-migrate",
+    flags: [],
+    table: "schema_migrations",
+    companions: [],
+    applied: ["000001_users", "000002_index", "000003_email", "000010_orders"],
+    pending: ["000011_notes"],
+    remarks: [],
+  },
+  {
+    history: "goose",
+    tool: "goose",
+    flags: ["--source", "sql"],
+    table: "goose_db_version",
+    companions: [],
+    applied: ["00001_users", "00002_index", "00003_email", "20240104000000_orders"],
+    pending: ["20240105000000_notes"],
+    remarks: [],
+  },
+  {
+    history: "liquibase",
+    tool: "liquibase",
+    flags: ["--source", "export"],
+    table: "databasechangelog",
+    companions: ["databasechangeloglock"],
+    applied: [
+      "0001_db.changelog-master",
+      "0002_orders_orders",
+      "0003_orders_guarded",
+      "0004_001_function_fn",
+      "0005_001_function_idx",
+      "0006_001_function_multi",
+      "0007_001_function_always",
+      "0008_last_last",
+    ],
+    pending: ["0009_last_notes"],
+    remarks: [
+      "Recorded as applied, though Liquibase never ran them, as their preconditions did not hold: 0003_orders_guarded.",
+    ],
+  },
+  {
+    history: "liquibase-sql",
+    tool: "liquibase",
+    flags: [],
+    table: "databasechangelog",
+    companions: ["databasechangeloglock"],
+    applied: [
+      "0001_001_users",
+      "0002_002_names_function",
+      "0003_002_names_index",
+      "0004_002_names_delimiter",
+      "0005_003_email_email",
+      "0006_003_email_guarded",
+      "0007_003_email_always",
+    ],
+    pending: ["0008_004_notes"],
+    remarks: [
+      "Liquibase ran these again after a change, which is a new migration here: 0002_002_names_function.",
+      "Labels select nothing here, all of these run: 0003_002_names_index.",
+      "Preconditions are not checked here: 0005_003_email_email, 0006_003_email_guarded.",
+      "Recorded as applied, though Liquibase never ran them, as their preconditions did not hold: 0006_003_email_guarded.",
+      "Liquibase ran these on every update, and here they run once: 0007_003_email_always.",
+    ],
+  },
+];
+
+const allOf = (names: readonly string[], state: string) =>
+  Object.fromEntries(names.map((name) => [name, state]));
+
+/** Rows of the tool's tables. */
+function rowsOf(db: TestDatabase, tables: readonly string[]): Promise<unknown[]> {
+  return Promise.all(tables.map((table) => db.query(`SELECT * FROM ${table} t ORDER BY t`)));
+}
+
+/** The schema without the tables of the two tools. */
+async function catalogOf(db: TestDatabase, { table, companions }: History): Promise<Catalog> {
+  const others = [table, ...companions].map((name) => ({ schema: "public", name }));
+  return readCatalog(await db.client(), { exclude: { others } });
+}
+
+describe.each(CASES)("import of the recorded history of $history", (one) => {
+  const { tool, flags, table, companions, applied, pending, remarks } = one;
+
+  it("records what is applied, leaves the tool's tables alone, and runs what is pending", () =>
+    withHistory(one.history, "database", async (run, project, db) => {
+      const before = await rowsOf(db, [table, ...companions]);
+      const dry = await run("import", "--from", tool, ...flags, "--dry-run", "--json");
+      expect(jsonOf(dry)).toMatchObject({ ok: true, remarks });
+      expect(existsSync(join(project, "migrations"))).toBe(false);
+      expect(await run("import", "--from", tool, ...flags)).toMatchObject({ code: 0, stderr: "" });
+      expect(await statesOf(run)).toEqual({ ...allOf(applied, "applied"), ...allOf(pending, "pending") });
+      expect(await rowsOf(db, [table, ...companions])).toEqual(before);
+
+      expect(await run("up")).toMatchObject({ code: 0, stderr: "" });
+      await withHistory(one.history, "complete", async (_run, _project, complete) => {
+        expect(diffCatalogs(await catalogOf(complete, one), await catalogOf(db, one))).toBe("");
+      });
+    }));
+
+  it("makes the same schema in a fresh database, and undoes it as far as the tool could", () =>
+    withHistory(one.history, "complete", async (run, project, db) => {
+      await run("import", "--from", tool, ...flags);
+      await withDatabase(async (fresh) => {
+        const elsewhere: Run = (...args) => runCommand(project, args, environmentOf(fresh.connection));
+        expect(await elsewhere("up")).toMatchObject({ code: 0, stderr: "" });
+        expect(diffCatalogs(await catalogOf(db, one), await catalogOf(fresh, one))).toBe("");
+      });
+    }));
+
+  it("finds nothing to do where all is applied, and changes nothing when it is run again", () =>
+    withHistory(one.history, "complete", async (run, project, db) => {
+      await db.query(
+        `CREATE SCHEMA tools; ALTER TABLE ${table} SET SCHEMA tools; ALTER TABLE tools.${table} RENAME TO versions`,
+      );
+      const importAgain = () => run("import", "--from", tool, ...flags, "--table", "tools.versions");
+      expect(await importAgain()).toMatchObject({ code: 0 });
+      expect(await statesOf(run)).toEqual(allOf([...applied, ...pending], "applied"));
+      expect((await run("up")).stdout).toContain("Nothing to do");
+      const files = readdirSync(join(project, "migrations"));
+      const rows = await rowsOf(db, ["pgmigrations", "pgmigrations_history"]);
+      await importAgain();
+      expect(readdirSync(join(project, "migrations"))).toEqual(files);
+      expect(await rowsOf(db, ["pgmigrations", "pgmigrations_history"])).toEqual(rows);
+      addFiles(project, { "migrations/99999999999999_more.sql": "CREATE TABLE more (id integer);" });
+      expect(await run("up")).toMatchObject({ code: 0, stderr: "" });
+    }));
+});

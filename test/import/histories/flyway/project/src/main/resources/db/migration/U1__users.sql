@@ -1,0 +1,2 @@
+DROP FUNCTION initial(users);
+DROP TABLE users;

@@ -1,0 +1,3 @@
+BEGIN;
+ALTER TABLE users ADD email text;
+COMMIT;

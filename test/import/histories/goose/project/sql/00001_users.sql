@@ -1,0 +1,12 @@
+-- +goose Up
+CREATE TABLE users (id integer PRIMARY KEY, name text NOT NULL);
+-- +goose StatementBegin
+CREATE FUNCTION initial(users) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN left($1.name, 1); -- one; letter
+END $$
+-- +goose StatementEnd
+
+-- +goose Down
+DROP FUNCTION initial(users);
+DROP TABLE users;

@@ -1,0 +1,4 @@
+-- +goose Up
+ALTER TABLE users ADD email text;
+-- +goose Down
+ALTER TABLE users DROP email;

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE TABLE orders (id integer PRIMARY KEY, user_id integer REFERENCES users);

@@ -1,0 +1,4 @@
+-- +goose Up
+CREATE TABLE notes (id integer);
+-- +goose Down
+DROP TABLE notes;
