@@ -72,9 +72,9 @@ export interface AgentCommand {
   /** See `findAgent`. */
   readonly agent: string;
   readonly command: string;
-  /** How the plan is asked for; undefined where nothing can be planned. */
-  readonly planned: { readonly action: Action; readonly arguments: string } | undefined;
-  readonly approval: GivenApproval | undefined;
+  /** The arguments of `plan` for this run. @default - nothing can be planned, a person has to run it */
+  readonly planned?: string | undefined;
+  readonly approval?: GivenApproval | undefined;
 }
 
 /**
@@ -95,8 +95,8 @@ export function requireApprovedPlan(target: Target | undefined, command: AgentCo
 const ASK_TO_RUN =
   "Stop, and tell the person you work for what you want to run, on which database, and what would be lost. If they agree, they run it themselves, in a terminal of their own.";
 
-function howToApprove(command: string, planned: NonNullable<AgentCommand["planned"]>): string {
-  const plan = commandLine("plan", [planned.arguments, "--out plan.json"].filter(Boolean).join(" "));
+function howToApprove(command: string, planned: string): string {
+  const plan = commandLine("plan", `${planned} --out plan.json`.trim());
   return (
     `Stop, and show the person you work for what would run, and on which database. If they agree, they run \`${plan}\` ` +
     `in a terminal of their own, with the same settings. Then \`${commandLine(command, "--plan plan.json")}\` runs exactly that.`

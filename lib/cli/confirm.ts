@@ -1,6 +1,6 @@
 import { isLoopback } from "../client/index.ts";
 import { MigrationError } from "../core/index.ts";
-import { type AgentCommand, findAgent, type GivenApproval, requireApprovedPlan } from "./approval.ts";
+import { type AgentCommand, findAgent, requireApprovedPlan } from "./approval.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
 import type { Target } from "./settings/target.ts";
 
@@ -15,10 +15,9 @@ export interface RiskyCommand {
 }
 
 /** A command that changes a database. */
-export interface ChangingCommand extends Pick<AgentCommand, "command" | "planned"> {
-  /** What a person has to confirm; undefined for a command that only adds. */
-  readonly risk: Omit<RiskyCommand, "command"> | undefined;
-  readonly approval: GivenApproval | undefined;
+export interface ChangingCommand extends Omit<AgentCommand, "agent"> {
+  /** What a person has to confirm. @default - it takes nothing away */
+  readonly risk?: Omit<RiskyCommand, "command"> | undefined;
 }
 
 /**

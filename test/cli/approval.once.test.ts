@@ -183,6 +183,18 @@ describe("in the environment of a coding agent", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
+  it.each(["repair", "baseline", "resolve 1_a --applied", "rename 1_a 1_x"])(
+    "%s on another machine is left to a person",
+    (line) =>
+      withProject(async (run) => {
+        expect(await run(line, { ...AGENT, ...ELSEWHERE })).toMatchObject({
+          code: 1,
+          stderr: expect.stringContaining("they run it themselves"),
+        });
+        expect((await run(line, AGENT)).stderr).not.toContain("APPROVAL_REQUIRED");
+      }),
+  );
+
   it("a plan that a person has made lets the agent run it without another question", () =>
     withProject(async (run, db) => {
       await run("plan --out up.json", ELSEWHERE);

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { asPerson } from "../support/person.ts";
 import { REPOSITORY } from "./markdown.ts";
 
 export interface Ended {
@@ -46,7 +47,7 @@ export function freshEnvironment(): NodeJS.ProcessEnv {
     ([name]) =>
       KEPT_OF_NPM.has(name) || !/^(npm_|DATABASE_|PG|JEST_|NODE_ENV$|NODE_OPTIONS$|INIT_CWD$)/.test(name),
   );
-  return Object.fromEntries(entries);
+  return asPerson(Object.fromEntries(entries));
 }
 
 /** What `--help` prints, of the whole program or of one command. */

@@ -90,9 +90,7 @@ async function stop(io: ProcessIo, flags: LocalFlags): Promise<number> {
 /** `db:reset`: stops the embedded Postgres and deletes its data. No other database is ever touched. */
 async function reset(io: ProcessIo, flags: LocalFlags): Promise<number> {
   const agent = findAgent(io.env);
-  if (agent !== undefined) {
-    requireApprovedPlan(undefined, { agent, command: "db:reset", planned: undefined, approval: undefined });
-  }
+  if (agent !== undefined) requireApprovedPlan(undefined, { agent, command: "db:reset" });
   await resetLocal({ projectDir: io.cwd });
   if (flags.json) printJson(io, "db:reset", {});
   else

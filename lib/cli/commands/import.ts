@@ -22,6 +22,7 @@ import { closeClient } from "../../postgres/index.ts";
 import { connectTo, inSnapshot, ownTablesOf } from "../../review/catalog/index.ts";
 import { dumpSchema } from "../../review/dump/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
+import { requireConsent } from "../confirm.ts";
 import { type DatabaseContext, withDatabase } from "../context.ts";
 import { engineOptions, listingOptions, RUN_FLAGS } from "../flags.ts";
 import { amount, createPrinter, type Printer, printJson, visible, visibleAll } from "../output/printer.ts";
@@ -102,6 +103,7 @@ async function importAll(
   { tool, request, dir }: Import,
   { migrator, target }: DatabaseContext,
 ): Promise<number> {
+  if (!flags.dryRun) await requireConsent(io, target, { command: "import" });
   const { migrations } = await migrator.status();
   if (migrations.length > 0) throw alreadyManaged(migrations.length);
   const facts = await readDatabase(io, flags, { tool, target });

@@ -2,6 +2,7 @@ import { COMMANDS } from "../../commands/index.ts";
 import { MigrationError, type SettleReport } from "../../core/index.ts";
 import type { Migrator } from "../../engine/index.ts";
 import { defineCommand, toggle } from "../command.ts";
+import { requireConsent } from "../confirm.ts";
 import { withContext } from "../context.ts";
 import { type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
 import type { Printer } from "../output/printer.ts";
@@ -134,7 +135,8 @@ function settle(
   { command, flags, print }: Settling,
   run: (migrator: Migrator) => Promise<SettleReport>,
 ): Promise<number> {
-  return withContext(io, flags, async ({ migrator, printer }) => {
+  return withContext(io, flags, async ({ migrator, printer, target }) => {
+    await requireConsent(io, target, { command });
     const report = await run(migrator);
     if (flags.json) printJson(io, command, report);
     else print(printer, report);

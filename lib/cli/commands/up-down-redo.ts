@@ -114,7 +114,7 @@ async function run<E extends TypedExtent>(
 ): Promise<number> {
   const approval = plan === undefined ? undefined : await readApproval(io, plan, command);
   if (approval !== undefined) refuseWithPlan(approval, extent, fake);
-  const planned = fake ? undefined : { action: command, arguments: planArguments(command, { ...extent }) };
+  const planned = fake ? undefined : planArguments(command, { ...extent });
   return withContext(io, flags, async ({ migrator, printer, target }) => {
     const effect = fake ? RECORD_ONLY : EFFECTS[command];
     const risk = effect === undefined ? undefined : { effect, flags, ...(fake ? { flag: "--fake" } : {}) };
