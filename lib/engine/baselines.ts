@@ -110,7 +110,8 @@ export function withoutReplaced(
 
 export function recordedNote({ replaced }: Baseline): string {
   const [one] = replaced;
-  return `${RECORDED_NOTE}${replaced.length === 1 ? one : `${replaced.length} migrations`}, applied before`;
+  const what = replaced.length === 1 ? one : `${replaced.length} migrations`;
+  return `${RECORDED_NOTE.begins}${what}${RECORDED_NOTE.ends}`;
 }
 
 const SHOWN = 5;

@@ -92,11 +92,11 @@ export function readState(context: Context): Promise<DatabaseState> {
  */
 export function shownNames(
   source: MigrationSource,
-  applied: readonly Pick<AppliedMigration, "name" | "recordOnly">[],
+  applied: readonly Pick<AppliedMigration, "name" | "recordedAs">[],
   baselines: readonly Baseline[],
 ): readonly string[] {
   const present = new Set(source.entries.map(({ name }) => name));
-  const shown = applied.filter(({ name, recordOnly }) => !recordOnly || present.has(name));
+  const shown = applied.filter(({ name, recordedAs }) => recordedAs === null || present.has(name));
   return withoutReplaced(
     shown.map(({ name }) => name),
     baselines,

@@ -5,7 +5,7 @@ export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
 export { maskedPlan, maskedSteps } from "./preview.ts";
-export type { Outcome } from "./repair-resolve-baseline.ts";
+export type { Outcome } from "./resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { Extent, ReleaseExtent } from "./selection.ts";
 export type { DownOptions, UpOptions } from "./up-down-redo.ts";

@@ -24,8 +24,8 @@ import { readHistory } from "./history/read.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
-import { rename } from "./rename.ts";
-import { baseline, type Evidence, type Outcome, repair, resolve } from "./repair-resolve-baseline.ts";
+import { rename, repair } from "./repair.ts";
+import { baseline, type Evidence, type Outcome, resolve } from "./resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
 import type { Extent } from "./selection.ts";
 import {

@@ -78,7 +78,7 @@ export async function planDown(
   options: LoadOptions,
 ): Promise<PlannedMigration[]> {
   const { names, existing } = request;
-  const recorded = new Set(request.applied.flatMap((one) => (one.recordOnly ? [one.name] : [])));
+  const recorded = new Set(request.applied.flatMap((one) => (one.recordedAs === null ? [] : [one.name])));
   if (names.length > 0) await requireNoOtherWriters(session, tables);
   const present = new Set(source.entries.map((entry) => entry.name));
   await refuseRenamed(source, request, present, options);

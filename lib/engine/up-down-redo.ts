@@ -268,7 +268,7 @@ async function reportAfter(
   const partial = new Set(namesIn(before.classified, "partial"));
   const replaced = new Set(before.baselines.flatMap((one) => one.replaced));
   const stored = [...applied].map(
-    (name) => before.stored.applied.find((one) => one.name === name) ?? { name, recordOnly: false },
+    (name) => before.stored.applied.find((one) => one.name === name) ?? { name, recordedAs: null },
   );
   const shown = shownNames(source, stored, before.baselines);
   const classified = classify({ entries: source.entries, applied: shown, replaced, changed, partial });

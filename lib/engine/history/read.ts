@@ -16,8 +16,8 @@ export interface AppliedMigration {
   readonly sourceDigest: string | null;
   readonly sqlDigest: string | null;
   readonly digestVersion: number | null;
-  /** Whether it is a baseline that was recorded because what it replaces was applied: its SQL did not run. */
-  readonly recordOnly: boolean;
+  /** The note of a baseline that was recorded because what it replaces was applied: its SQL did not run. Null for others. */
+  readonly recordedAs: string | null;
 }
 
 /** A migration that has stopped outside a transaction. */
@@ -158,12 +158,13 @@ function selectApplied(tables: Tables, existing: Pick<Existing, "history">): str
   const at = `pg_catalog.to_char(m.run_on, 'YYYY-MM-DD"T"HH24:MI:SS.US') AS "appliedAt"`;
   if (!existing.history) {
     return `SELECT m.id, m.name, ${at}, NULL AS "sourceDigest", NULL AS "sqlDigest", NULL AS "digestVersion",
-                   false AS "recordOnly"
+                   NULL AS "recordedAs"
             FROM ONLY ${tables.applied} AS m`;
   }
   return `SELECT m.id, m.name, ${at}, h.source_digest AS "sourceDigest", h.sql_digest AS "sqlDigest",
                  h.digest_version AS "digestVersion",
-                 COALESCE(h.action = 'fake' AND pg_catalog.starts_with(h.note, '${RECORDED_NOTE}'), false) AS "recordOnly"
+                 CASE WHEN h.action IN ('fake', 'repair') AND h.note LIKE '${RECORDED_NOTE.begins}%${RECORDED_NOTE.ends}%'
+                      THEN h.note END AS "recordedAs"
           FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
             SELECT source_digest, sql_digest, digest_version, action, note FROM ONLY ${tables.history}
             WHERE ${ABOUT_M} ORDER BY id DESC LIMIT 1

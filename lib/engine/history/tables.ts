@@ -30,8 +30,8 @@ export function nameTables(options: ResolvedOptions): Tables {
   };
 }
 
-/** The beginning of the note with which a baseline is recorded whose SQL was not run. */
-export const RECORDED_NOTE = "replaces ";
+/** The note with which a baseline is recorded whose SQL was not run. A `repair` keeps it, and may add to it. */
+export const RECORDED_NOTE = { begins: "replaces ", ends: ", applied before" } as const;
 
 /** Does work that reads the tables. If the server refuses it, the hint names the missing right. */
 export function asReading<T>({ applied, history, options }: Tables, work: () => Promise<T>): Promise<T> {

@@ -1,88 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
 import { given, Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
-import { ENGINE_SCOPE } from "../postgres/index.ts";
 import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
 import { type Context, loadOptions } from "./context.ts";
-import { type DatabaseState, headOf, knownNames, namesIn, readState } from "./database-state.ts";
-import {
-  readDownSql,
-  readStoppedSql,
-  readUpSql,
-  type StoppedSql,
-  statementsOf,
-} from "./history/recorded-sql.ts";
+import { type DatabaseState, knownNames, readState } from "./database-state.ts";
+import { readStoppedSql, type StoppedSql, statementsOf } from "./history/recorded-sql.ts";
 import type { HistoryEntry, HistoryWriter } from "./history/write.ts";
 import { type DescribedFile, openHistory, recordFiles } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { planUp } from "./plan.ts";
 import { openRun } from "./run.ts";
+import { inEngineTransaction } from "./transactions.ts";
 
 /** How a partial migration is resolved. */
 export type Outcome = "retry" | "applied" | "reverted";
-
-/**
- * Accepts changed files and renamed files: their present SQL and names count as what was applied.
- * @param names only these; none means all
- */
-export async function repair(
-  context: Context,
-  names: readonly string[],
-  note?: string,
-): Promise<SettleReport> {
-  const why = reason(note);
-  return withMigrationLock(context, async () => {
-    const state = await readState(context);
-    const before = new Map([...state.renamed].map(([old, now]) => [now, old]));
-    const changed = [...namesIn(state.classified, "changed"), ...before.keys()];
-    const unchanged = names.find((name) => !changed.includes(name));
-    if (unchanged !== undefined) throw notChanged(unchanged, state);
-    const accepted = names.length > 0 ? names : changed;
-    if (accepted.length === 0) return report(state, []);
-    const writer = await openHistory(context, state);
-    const entries = await recordFiles(context.source, accepted, loadOptions(context));
-    const stored = await readStoredSql(context, state, [...state.renamed.keys()]);
-    const rows = entries.flatMap((entry) => {
-      const row = { ...entry, action: "repair", state: "finished" } as const;
-      const old = before.get(entry.migration);
-      if (old === undefined) return [writer.recordAbout({ ...row, ...builtSql(state, entry), ...why })];
-      const renamed = { note: `renamed from ${old}`, ...row, ...stored(old), ...why };
-      return [writer.renameApplied(old, entry.migration), writer.recordAbout(renamed)];
-    });
-    await write(context, rows);
-    return report(state, accepted);
-  });
-}
-
-/** The recorded SQL of renamed migrations, which holds for their new names. */
-export async function readStoredSql(
-  { session, tables }: Context,
-  { stored: { applied }, existing }: DatabaseState,
-  names: readonly string[],
-): Promise<(name: string) => Partial<HistoryEntry>> {
-  if (names.length === 0) return () => ({});
-  const [ups, downs] = [
-    await readUpSql(session, tables, existing, names),
-    await readDownSql(session, tables, existing, names),
-  ];
-  return (name) => {
-    const [row, upSql, down] = [applied.find((m) => m.name === name), ups.get(name), downs.get(name)];
-    return {
-      ...(row?.sqlDigest == null
-        ? {}
-        : { sqlDigest: row.sqlDigest, digestVersion: row.digestVersion ?? DIGEST_VERSION }),
-      ...given({ upSql }),
-      ...(down === undefined ? {} : { downSql: down.steps }),
-    };
-  };
-}
-
-/** The SQL of a changed file, rendered when the state was read, so that the next comparison can use SQL again. */
-function builtSql(state: DatabaseState, { migration }: DescribedFile): Partial<DescribedFile> {
-  const steps = state.changed.get(migration);
-  if (steps === undefined) return {};
-  return { digestVersion: DIGEST_VERSION, sqlDigest: sqlDigest(steps), upSql: steps.map(maskSecrets) };
-}
 
 /** Which migrations a database has: all as far as one, or exactly these; none if nothing is given. */
 export interface BaselineExtent {
@@ -106,7 +37,7 @@ export async function baseline(
   extent: BaselineExtent = {},
   note?: string,
 ): Promise<SettleReport> {
-  const why = reason(note);
+  requireStorable("the note", note);
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     const { applied } = state.stored;
@@ -116,10 +47,10 @@ export async function baseline(
     const writer = await openHistory(context, state);
     const entries = await recordFiles(context.source, names, loadOptions(context));
     const rows = entries.map((entry) =>
-      writer.recordApplied({ ...entry, action: "baseline", state: "finished", ...why }),
+      writer.recordApplied({ ...entry, action: "baseline", state: "finished", ...given({ note }) }),
     );
-    await write(context, rows);
-    return { ...report(state, names), head: names.at(-1) ?? null };
+    await context.session.run(inEngineTransaction(...rows));
+    return { migrations: names, head: names.at(-1) ?? null };
   });
 }
 
@@ -144,7 +75,8 @@ export async function resolve(
   outcome: Outcome,
   note?: string,
 ): Promise<SettleReport> {
-  const why = reason(note === undefined ? outcome : `${outcome}: ${note}`);
+  requireStorable("the note", note);
+  const why = note === undefined ? outcome : `${outcome}: ${note}`;
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     const partial = state.stored.partial.find((one) => one.name === name);
@@ -154,14 +86,16 @@ export async function resolve(
     const head = headIf(state, name, becomesApplied);
     const writer = await openHistory(context, state);
     if (outcome === "retry") {
-      const row = { migration: name, action: "resolve", state: "finished", ...why } as const;
+      const row = { migration: name, action: "resolve", state: "finished", note: why } as const;
       await retry(context, state, writer, { partial, resolved: writer.record(row) });
       return { migrations: [name], head };
     }
     const appliedNow = state.stored.applied.some((one) => one.name === name);
     const entry = await resolution(context, { name, becomesApplied: becomesApplied && !appliedNow });
-    const row = { ...entry, action: "resolve", state: "finished", ...why } as const;
-    await write(context, [moveTo(writer, row, { from: appliedNow, to: becomesApplied })]);
+    const row = { ...entry, action: "resolve", state: "finished", note: why } as const;
+    await context.session.run(
+      inEngineTransaction(moveTo(writer, row, { from: appliedNow, to: becomesApplied })),
+    );
     return { migrations: [name], head };
   });
 }
@@ -227,26 +161,6 @@ async function resolution(
   const [described] =
     becomesApplied && hasFile ? await recordFiles(context.source, [name], loadOptions(context)) : [];
   return described ?? { migration: name };
-}
-
-export function write({ session }: Context, statements: readonly string[]): Promise<void> {
-  return session.run(["BEGIN READ WRITE", ...ENGINE_SCOPE, ...statements, "COMMIT"].join("; "));
-}
-
-export function reason(note: string | undefined): Partial<HistoryEntry> {
-  if (note === undefined) return {};
-  requireStorable("the note", note);
-  return { note };
-}
-
-export function report(state: DatabaseState, migrations: readonly string[]): SettleReport {
-  return { migrations, head: headOf(state) };
-}
-
-function notChanged(name: string, { classified }: DatabaseState): MigrationError {
-  const state = classified.find((one) => one.name === name)?.state;
-  const what = state === undefined ? "is not known" : `is ${state}, not changed`;
-  return new MigrationError("USAGE", `migration ${name} ${what}: there is nothing to repair`);
 }
 
 function notPartial(name: string, { stored }: DatabaseState): MigrationError {
