@@ -8,13 +8,13 @@ import { isCleanRefusal, LiveDb } from "./live-db.ts";
 import type { RenderedSql } from "./node-pg-migrate.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { renderWithDatabase } from "./render.ts";
+import { Retries } from "./retries.ts";
 import { Whereabouts, withAdvice } from "./sql-failure.ts";
 import {
   endedTransaction,
   inEngineTransaction,
   isEndedTransaction,
   type MigrationMessage,
-  Retries,
   type RunContext,
 } from "./transactions.ts";
 

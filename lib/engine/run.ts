@@ -4,7 +4,8 @@ import type { Context } from "./context.ts";
 import type { HistoryWriter } from "./history/write.ts";
 import { HistoryEntries } from "./history-entries.ts";
 import type { PlannedMigration } from "./plan.ts";
-import { Retries, type RunContext, Transactions } from "./transactions.ts";
+import { Retries } from "./retries.ts";
+import { type RunContext, Transactions } from "./transactions.ts";
 
 /** Whether a run sends the SQL of its migrations, or only records them as done. */
 export type RunMode = "execute" | "fake";
