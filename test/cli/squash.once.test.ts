@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
@@ -169,6 +169,27 @@ describe("squash", () => {
       expect((await run("up")).stderr).toContain("not applied: 2_users, 3_count");
     }));
 
+  it("stays recorded only when a repair accepts its edited file, or a rename its new name", () =>
+    withProject(async ({ run, project, db }) => {
+      await run("up");
+      await run("squash", "--to", "3_count");
+      await run("up");
+      const file = join(project, "migrations", `${BASELINE}.sql`);
+      writeFileSync(file, `${readFileSync(file, "utf8")}\nCREATE TABLE added_later ();\n`);
+      expect(await run("repair", "--note", "a new table")).toMatchObject({ code: 0 });
+      renameSync(file, join(project, "migrations", "3_all-baseline.sql"));
+      expect(await run("rename", BASELINE, "3_all-baseline")).toMatchObject({ code: 0 });
+      expect(
+        await db.query("SELECT note FROM pgmigrations_history WHERE action = 'repair' ORDER BY id"),
+      ).toEqual([
+        { note: "replaces 3 migrations, applied before; a new table" },
+        { note: `replaces 3 migrations, applied before; renamed from ${BASELINE}` },
+      ]);
+      expect(await run("down")).toMatchObject({ code: 0 });
+      expect(await db.query("SELECT to_regclass('users') IS NOT NULL AS users")).toEqual([{ users: true }]);
+      expect(await db.query(NAMES)).not.toContainEqual({ name: "3_all-baseline" });
+    }));
+
   it("can be taken back by the files of the commit before it", () =>
     withProject(async ({ run, git }) => {
       await run("up");
@@ -322,6 +343,18 @@ describe("squash of what cannot be squashed", () => {
       });
       expect(files()).toEqual(["2_b-baseline.sql"]);
       expect(readdirSync(join(project, "old")).toSorted()).toEqual(["1_a.sql", "2_b.sql"]);
+    }, A));
+
+  it("refuses to delete files in a folder without git, and says so in its own words", () =>
+    withProject(async ({ run, files, project }) => {
+      rmSync(join(project, ".git"), { recursive: true });
+      addMigrations(project, { "2_b.sql": up("CREATE TABLE b ();") });
+      const { code, stderr } = await run("squash", "--to", "2_b");
+      expect(code).toBe(2);
+      expect(stderr).toContain("the replaced files would be deleted, and are in no git repository");
+      expect(stderr).toContain("Name a folder for them with --keep");
+      expect(stderr).not.toContain("fatal:");
+      expect(files()).toEqual(["1_a.sql", "2_b.sql"]);
     }, A));
 
   it("prints the baseline with --dry-run and writes nothing", () =>

@@ -3,8 +3,7 @@ import { constants } from "node:fs";
 import { copyFile, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import * as v from "valibot";
-import { errorMessage, type Migration, MigrationError } from "../../core/index.ts";
+import { errorCode, errorMessage, type Migration, MigrationError, property } from "../../core/index.ts";
 import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import { type Squash, squashMigrations } from "../../review/squash/index.ts";
 import { defineCommand, text, toggle, type Values } from "../command.ts";
@@ -16,7 +15,7 @@ import { EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseScratch } from "../settings/target.ts";
 
 const SQUASH_FLAGS = {
-  to: { ...v.exactOptional(v.string()), written: "--to <name>", meaning: "it and all before it become one" },
+  to: text("--to <name>", "it and all before it become one"),
   keep: text("--keep <folder>", "move the replaced files there (default: they are deleted)"),
   dryRun: toggle("--dry-run", "make and prove the baseline, print it, write nothing"),
   ...DATABASE_FLAGS,
@@ -53,7 +52,7 @@ async function runSquash(io: ProcessIo, flags: SquashFlags): Promise<number> {
     observe: createWatch(io, io.stderr),
   });
   if (!flags.dryRun) {
-    if (keep === undefined) await requireCommitted(dir, result.replaced);
+    if (keep === undefined) await requireCommitted(io, dir, result.replaced);
     await replaceFiles(dir, result, { keep, open: (folder) => openFolder(folder, listingOptions(flags)) });
   }
   if (flags.json) printJson(io, "squash", reportOf(result, flags));
@@ -92,24 +91,40 @@ function printResult(io: ProcessIo, squashed: Squash, keep: string | undefined):
 }
 
 /** A file that is nowhere in git would be lost. */
-async function requireCommitted(dir: string, replaced: readonly Migration[]): Promise<void> {
+async function requireCommitted(io: ProcessIo, dir: string, replaced: readonly Migration[]): Promise<void> {
   const files = replaced.flatMap((one) => one.files);
-  const git = (...args: string[]) =>
-    promisify(execFile)("git", args, { cwd: dir, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
-  const hint = "Commit them first, or name a folder for them with --keep.";
+  const status = await git(io, dir, "status", "--porcelain", "--ignored", "-z", "--", ".");
+  const tracked = new Set((await git(io, dir, "ls-files", "-z", "--", ".")).split("\0"));
+  const lost = files.filter((file) => !tracked.has(file) || isListed(status, file));
+  if (lost.length === 0) return;
+  throw new MigrationError("USAGE", `${WOULD_BE_DELETED} are not committed: ${listNames(lost, 5)}`, {
+    hint: "Commit them first, or name a folder for them with --keep.",
+  });
+}
+
+const WOULD_BE_DELETED = "the replaced files would be deleted, and";
+
+async function git(io: ProcessIo, dir: string, ...args: readonly string[]): Promise<string> {
+  // Its messages are translated.
+  const env = { ...io.env, LC_ALL: "C" };
   try {
-    const { stdout } = await git("status", "--porcelain", "--ignored", "-z", "--", ".");
-    const { stdout: tracked } = await git("ls-files", "-z", "--", ".");
-    const known = new Set(tracked.split("\0"));
-    const lost = files.filter((file) => !known.has(file) || isListed(stdout, file));
-    if (lost.length === 0) return;
-    const message = `the replaced files would be deleted, and are not committed: ${listNames(lost, 5)}`;
-    throw new MigrationError("USAGE", message, { hint });
-  } catch (error) {
-    if (error instanceof MigrationError) throw error;
-    const message = `the replaced files would be deleted, and git does not have them: ${errorMessage(error)}`;
-    throw new MigrationError("USAGE", message, { hint, cause: error });
+    const options = { cwd: dir, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 } as const;
+    return (await promisify(execFile)("git", args, options)).stdout;
+  } catch (cause) {
+    throw new MigrationError("USAGE", `${WOULD_BE_DELETED} ${reasonOf(cause)}`, {
+      hint: "Name a folder for them with --keep, or commit them to a git repository first.",
+      cause,
+    });
   }
+}
+
+/** Why git does not say whether files are committed. */
+function reasonOf(error: unknown): string {
+  if (errorCode(error) === "ENOENT")
+    return "git, which would say whether they are committed, is not installed";
+  const stderr = String(property(error, "stderr") ?? "").trim();
+  if (stderr.includes("not a git repository")) return "are in no git repository";
+  return `git does not say whether they are committed: ${stderr.split("\n")[0] || errorMessage(error)}`;
 }
 
 /** Whether `git status` has a file as changed; its paths begin at the root of the repository. */
