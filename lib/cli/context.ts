@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { readProvenance } from "../client/index.ts";
-import { MigrationError, type MigrationSource } from "../core/index.ts";
+import { MigrationError, type MigrationSource, type Observer } from "../core/index.ts";
 import { Migrator } from "../engine/index.ts";
 import { type MigrationFolder, openFolder } from "../folder/index.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "./flags.ts";
@@ -61,26 +61,41 @@ const NO_MIGRATIONS: MigrationSource = {
 async function withSource(
   io: ProcessIo,
   flags: DatabaseFlags,
-  {
-    source,
-    remarksTo,
-  }: { readonly source: MigrationSource & { readonly dir: string }; readonly remarksTo: Output },
+  { source, remarksTo }: { readonly source: LocalSource; readonly remarksTo: Output },
   work: (context: DatabaseContext) => Promise<number>,
 ): Promise<number> {
   const target = await chooseTarget(io, flags);
   const remarks = createPrinter(io, remarksTo);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));
-  const migrator = new Migrator({
-    connection: target.connection,
-    source,
-    provenance: readProvenance(source.dir),
-    options: engineOptions(flags),
-    observe: createProgress(io, remarksTo),
-    signal: io.signal,
-  });
+  const observe = createProgress(io, remarksTo);
+  const migrator = makeMigrator(io, flags, { target, source, observe });
   try {
     return await work({ migrator, target, printer: createPrinter(io, io.stdout), remarks });
   } catch (error) {
     throw error instanceof MigrationError ? adviseOn(error, target, io) : error;
   }
+}
+
+/** The source of migrations and the folder whose git commit they have. */
+type LocalSource = MigrationSource & { readonly dir: string };
+
+interface MigratorParts {
+  readonly target: Target;
+  readonly source: LocalSource;
+  readonly observe?: Observer;
+}
+
+/** The engine, with the options of a command and the person who runs it. */
+export function makeMigrator(
+  io: ProcessIo,
+  flags: DatabaseFlags,
+  { target, ...parts }: MigratorParts,
+): Migrator {
+  return new Migrator({
+    ...parts,
+    connection: target.connection,
+    provenance: readProvenance(parts.source.dir),
+    options: engineOptions(flags),
+    signal: io.signal,
+  });
 }

@@ -1,15 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createTwoFilesPatch } from "diff";
-import { readProvenance } from "../../client/index.ts";
 import { errorCode, MigrationError } from "../../core/index.ts";
-import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import { closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf, readTables, type SchemaTable } from "../../review/catalog/index.ts";
 import { DUMP_MARK, dumpSchema } from "../../review/dump/index.ts";
 import { drawSchema, renderMermaid } from "../../review/report/index.ts";
 import { choice, defineCommand, text as textFlag, toggle, type Values } from "../command.ts";
+import { makeMigrator } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { fileSystemError, isSpecial, writeWhole } from "../output/file-system.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
@@ -129,14 +128,7 @@ function asDiagram(tables: readonly SchemaTable[], output: string): string {
 async function readPending(io: ProcessIo, target: Target, flags: DumpFlags): Promise<string[]> {
   try {
     const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
-    const migrator = new Migrator({
-      connection: target.connection,
-      source,
-      provenance: readProvenance(source.dir),
-      options: engineOptions(flags),
-      signal: io.signal,
-    });
-    const { migrations } = await migrator.status();
+    const { migrations } = await makeMigrator(io, flags, { target, source }).status();
     return migrations.filter(({ state }) => state === "pending").map(({ name }) => name);
   } catch {
     return [];

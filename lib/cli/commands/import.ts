@@ -1,7 +1,5 @@
 import { relative, resolve } from "node:path";
-import { readProvenance } from "../../client/index.ts";
 import { MigrationError } from "../../core/index.ts";
-import { Migrator } from "../../engine/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import {
   existingNames,
@@ -23,7 +21,7 @@ import { connectTo, inSnapshot, ownTablesOf } from "../../review/catalog/index.t
 import { dumpSchema } from "../../review/dump/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
-import { type DatabaseContext, withDatabase } from "../context.ts";
+import { type DatabaseContext, makeMigrator, withDatabase } from "../context.ts";
 import { engineOptions, listingOptions, RUN_FLAGS } from "../flags.ts";
 import { amount, createPrinter, type Printer, printJson, visible, visibleAll } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
@@ -163,14 +161,8 @@ async function record(
   { tool, plan, target, facts }: Recorded,
 ): Promise<void> {
   const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
-  const migrator = new Migrator({
-    connection: target.connection,
-    source,
-    provenance: readProvenance(source.dir),
-    options: engineOptions(flags),
-    observe: createProgress(io, flags.json ? io.stderr : io.stdout),
-    signal: io.signal,
-  });
+  const observe = createProgress(io, flags.json ? io.stderr : io.stdout);
+  const migrator = makeMigrator(io, flags, { target, source, observe });
   const applied = plan.migrations.filter((one) => one.applied).map(({ name }) => name);
   const what = `${qualified(facts.table)}, the table of ${tool.title},`;
   const evidence = { what, sql: facts.sql, rows: facts.rows };

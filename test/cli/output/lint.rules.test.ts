@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { createColors } from "picocolors";
-import { renderGithub, renderLint } from "../../lib/cli/commands/lint.ts";
-import type { LintFinding, LintReport } from "../../lib/review/lint/index.ts";
+import { renderGithub, renderLint } from "../../../lib/cli/commands/lint.ts";
+import type { LintFinding, LintReport } from "../../../lib/review/lint/index.ts";
 
 const FINDING: LintFinding = {
   rule: "ban-drop-table",
