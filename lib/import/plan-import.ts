@@ -31,6 +31,10 @@ export interface ImportRequest {
   readonly rows: readonly Row[] | undefined;
   /** Names of the migrations that this tool's folder has already. */
   readonly existing: ReadonlySet<string>;
+  /** The schema of the tool's table. */
+  readonly tableSchema?: string;
+  /** Those on the search path of the migrations here. */
+  readonly searchPath?: readonly string[] | undefined;
   /** SQL of the present schema, if one migration with it shall replace all that is applied. */
   readonly schema?: string;
   /** Objects that it cannot have, by kind and name. */
@@ -57,6 +61,7 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   const keys = new Set(applied.map(({ key }) => key));
   const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
   const remarks = [
+    ...(schema === undefined ? otherSchema(request) : []),
     ...(schema === undefined ? changedFiles(migrations, applied) : []),
     ...outOfOrder(migrations, keys),
     ...listNotes(
@@ -126,6 +131,14 @@ function changedFiles(migrations: readonly Named[], applied: readonly AppliedMig
     if (checksum == null || file?.checksum === undefined || file.checksum === checksum) return [];
     return [`${file.file} has changed since it was applied; it is recorded as it is now.`];
   });
+}
+
+/** Unqualified names mean other tables if the tool had another schema on its search path. */
+function otherSchema({ tool, tableSchema, searchPath = ["public"] }: ImportRequest): string[] {
+  if (tableSchema === undefined || searchPath.includes(tableSchema)) return [];
+  return [
+    `The table of ${tool.title} is in the schema ${tableSchema}. If that was first on its search path, give --schema ${tableSchema} to the import and to every command after it.`,
+  ];
 }
 
 function outOfOrder(migrations: readonly Named[], applied: ReadonlySet<string>): string[] {

@@ -137,6 +137,8 @@ function readGoose(text: string): SqlContent | Unconvertible {
     else if (word === "statementend") endStatement(sections[current]);
     else if (word !== "statementbegin") return unconvertible(`goose reads "+goose ${annotation}" in it`);
   }
+  if (sections.before.some((line) => line.trim() !== "" && !line.trimStart().startsWith("--")))
+    return unconvertible("it has SQL before the line -- +goose Up");
   const [up, down] = [sections.up.join("\n"), sections.down.join("\n")];
   return sqlContent(section(up, transactional), section(down, transactional));
 }

@@ -1,4 +1,5 @@
 import { inRunningOrder, MigrationError, numericPrefix } from "../core/index.ts";
+import { splitStatements } from "../sql/index.ts";
 import type { SourceFolder } from "./source-folder.ts";
 import type { Section } from "./sql-text.ts";
 
@@ -86,9 +87,18 @@ export function unconvertible(reason: string): Unconvertible {
   return { kind: "unconvertible", reason };
 }
 
-/** A migration with only an `up`, or with both directions. An empty `down` undoes nothing, so there is none. */
-export function sqlContent(up: Section, down?: Section): SqlContent {
+/**
+ * A migration with only an `up`, or with both directions. An empty `down` undoes nothing, so there is none. Rows in the
+ * file behind a `COPY` are the protocol of psql and the like, no SQL.
+ */
+export function sqlContent(up: Section, down?: Section): SqlContent | Unconvertible {
+  if ([up, down].some((one) => one !== undefined && copiesRows(one.sql)))
+    return unconvertible("its COPY reads rows from the file");
   return down === undefined || down.sql === "" ? { kind: "sql", up } : { kind: "sql", up, down };
+}
+
+function copiesRows(sql: string): boolean {
+  return splitStatements(sql).some(({ text }) => /^copy\b/i.test(text) && /\bfrom\s+stdin\b/i.test(text));
 }
 
 /** @throws MigrationError `PARTIAL` */

@@ -105,7 +105,8 @@ async function importAll(
   const { migrations } = await migrator.status();
   if (migrations.length > 0) throw alreadyManaged(migrations.length);
   const facts = await readDatabase(io, flags, { tool, target });
-  const plan = await planImport({ ...request, rows: facts.rows, ...facts.schema });
+  const place = { tableSchema: facts.table.schema, searchPath: flags.schema };
+  const plan = await planImport({ ...request, ...place, rows: facts.rows, ...facts.schema });
   requireConverted(tool, plan);
   if (!flags.dryRun) {
     await writeMigrations(dir, plan.migrations);
