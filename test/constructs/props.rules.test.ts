@@ -39,6 +39,7 @@ test("every prop reaches the resources that it configures", () => {
     onRollback: "down",
     allowDown: true,
     forceRun: "again",
+    approvedPlan: "a".repeat(64),
     revision: "abc123",
     executeBefore: [waiting],
     alarmTopic: topic,
@@ -50,7 +51,11 @@ test("every prop reaches the resources that it configures", () => {
   const options =
     '{"createSchema":true,"lockRetries":0,"lockWaitMs":120000,"order":"warn","schema":["app","public"],"transaction":"all"}';
   const custom = only(stack, CUSTOM);
-  expect(custom.Properties).toMatchObject({ Options: options, ForceRun: "again" });
+  expect(custom.Properties).toMatchObject({
+    Options: options,
+    ForceRun: "again",
+    ApprovedPlan: "a".repeat(64),
+  });
   const common = { DATABASE_NAME: "postgres", MIGRATE_OPTIONS: options };
   expect(variables(stack, "on-deploy.handler")).toMatchObject({
     ...common,

@@ -1,13 +1,6 @@
 import { COMMANDS } from "../../commands/index.ts";
-import {
-  type Approval,
-  type DownSource,
-  given,
-  MigrationError,
-  type RunReport,
-  type SchemaChange,
-} from "../../core/index.ts";
-import type { Extent, Migrator } from "../../engine/index.ts";
+import { given, MigrationError, type RunReport, type SchemaChange } from "../../core/index.ts";
+import type { DownOptions, Extent, Migrator } from "../../engine/index.ts";
 import { type Action, type GivenApproval, planArguments, readApproval } from "../approval.ts";
 import { count, defineCommand, parsed, text, toggle } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
@@ -91,26 +84,21 @@ export const redo = defineCommand({
     ),
 });
 
-/** Which migrations, as it was typed. */
-interface TypedExtent extends Extent {
-  readonly batch?: boolean;
-  readonly from?: DownSource;
-}
-
-interface Run<E extends TypedExtent> {
+interface Run {
   readonly command: Action;
   readonly flags: DatabaseFlags & { readonly yes?: boolean | undefined };
-  readonly extent: E;
+  /** Which migrations, as it was typed. */
+  readonly extent: TypedExtent;
   readonly fake?: boolean | undefined;
   readonly plan?: string | undefined;
 }
 
-type Options<E> = (E | { readonly from?: DownSource }) & { readonly approved?: Approval };
+type TypedExtent = Pick<DownOptions, "count" | "to" | "batch" | "from">;
 
-async function run<E extends TypedExtent>(
+async function run(
   io: ProcessIo,
-  { command, flags, extent, fake = false, plan }: Run<E>,
-  perform: (migrator: Migrator, options: Options<E>, target: Target) => Promise<RunReport>,
+  { command, flags, extent, fake = false, plan }: Run,
+  perform: (migrator: Migrator, options: DownOptions, target: Target) => Promise<RunReport>,
 ): Promise<number> {
   const approval = plan === undefined ? undefined : await readApproval(io, plan, command);
   if (approval !== undefined) refuseWithPlan(approval, extent, fake);
@@ -127,12 +115,10 @@ async function run<E extends TypedExtent>(
 }
 
 /** A plan file says which migrations it is about. */
-function optionsOf<E extends TypedExtent>(extent: E, approval: GivenApproval | undefined): Options<E> {
-  if (approval === undefined) return extent;
+function optionsOf(extent: TypedExtent, approval: GivenApproval | undefined): DownOptions {
+  if (approval?.kind !== "file") return { ...extent, ...given({ approved: approval?.approved }) };
   const { approved } = approval;
-  return approval.kind === "digest"
-    ? { ...extent, approved }
-    : { ...given({ from: approval.approved.from }), approved };
+  return { ...given({ from: approved.from }), approved };
 }
 
 function refuseWithPlan(approval: GivenApproval, extent: TypedExtent, fake: boolean): void {
