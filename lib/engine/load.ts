@@ -10,10 +10,9 @@ import {
   type SqlFile,
 } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
-import { tokenize } from "../sql/index.ts";
+import { readHalf, readSections, type Section, tokenize } from "../sql/index.ts";
 import { contain } from "./contain.ts";
 import type { Actions, RenderedSql } from "./node-pg-migrate.ts";
-import { readHalf, readSections, type Section } from "./sections.ts";
 
 export interface LoadOptions {
   readonly decamelize: boolean;

@@ -7,7 +7,7 @@ import {
   type MigrationSource,
 } from "../core/index.ts";
 import type { Session } from "../postgres/index.ts";
-import { isEmptySql, sqlDigest } from "../sql/index.ts";
+import { asksForNoTransaction, isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
 import type { AppliedMigration } from "./history/read.ts";
 import { readDownSql, type StoredDown } from "./history/recorded-sql.ts";
@@ -15,7 +15,6 @@ import { type Existing, requireNoOtherWriters, type Tables } from "./history/tab
 import { requireTrustedHistory } from "./history/trust.ts";
 import { type LoadOptions, loadCode, type MigrationCode, NoWayDown, PlainSql } from "./load.ts";
 import { type Rendered, renderOrIrreversible, renderWithoutDatabase } from "./render.ts";
-import { asksForNoTransaction } from "./sections.ts";
 
 /**
  * Loads and renders the named migrations, in this order, before any of them runs: one that cannot be loaded or rendered

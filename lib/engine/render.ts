@@ -1,13 +1,12 @@
 import { types } from "node:util";
 import { type Direction, MigrationError } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
-import { tokenize } from "../sql/index.ts";
+import { asksForNoTransaction, NO_TRANSACTION, tokenize } from "../sql/index.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
 import { type ChosenAction, chooseAction, HOW_TO_DECLARE, type MigrationCode, PlainSql } from "./load.ts";
 import type { CollectRequest, RenderedSql } from "./node-pg-migrate.ts";
 import { withoutOwnTransaction } from "./own-transaction.ts";
 import { callSite, MigrationQueries, placeOf, type RunQuery } from "./queries.ts";
-import { asksForNoTransaction, NO_TRANSACTION } from "./sections.ts";
 
 /** SQL that is known before the run, or the fact that it depends on answers of the database. */
 export type Rendered = ({ readonly kind: "static" } & RenderedSql) | { readonly kind: "dynamic" };

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { type Direction, MigrationError, type SqlFile } from "../core/index.ts";
-import { isMark, scan } from "../sql/index.ts";
+import { isMark, scan } from "./lexer.ts";
 import { meaningOf, type Note } from "./markers.ts";
 
 /** The two directions of one SQL file. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { MigrationError } from "../../lib/core/index.ts";
-import { readHalf, readSections } from "../../lib/engine/sections.ts";
+import { readHalf, readSections } from "../../lib/sql/sections.ts";
 
 const read = (text: string) => {
   const { up, down } = readSections({ path: "/m/1_a.sql", text });
