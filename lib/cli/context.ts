@@ -30,12 +30,12 @@ function remarksOf(io: ProcessIo, flags: DatabaseFlags): Output {
 }
 
 /** Reads the folder, chooses the database and names it, then does the work. */
-export async function withContext(
+export async function withContext<T>(
   io: ProcessIo,
   flags: DatabaseFlags,
-  work: (context: Context) => Promise<number>,
+  work: (context: Context) => Promise<T>,
   remarksTo = remarksOf(io, flags),
-): Promise<number> {
+): Promise<T> {
   const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
   return withSource(io, flags, { source, remarksTo }, (context) => work({ ...context, source }));
 }
@@ -58,12 +58,12 @@ const NO_MIGRATIONS: MigrationSource = {
   reload: (name) => Promise.reject(new Error(`there is no migration ${name}`)),
 };
 
-async function withSource(
+async function withSource<T>(
   io: ProcessIo,
   flags: DatabaseFlags,
   { source, remarksTo }: { readonly source: LocalSource; readonly remarksTo: Output },
-  work: (context: DatabaseContext) => Promise<number>,
-): Promise<number> {
+  work: (context: DatabaseContext) => Promise<T>,
+): Promise<T> {
   const target = await chooseTarget(io, flags);
   const remarks = createPrinter(io, remarksTo);
   for (const note of target.notes) remarks.line(remarks.colors.dim(note));

@@ -29,6 +29,8 @@ export const ERRORS = {
   TOOL_MISSING: traits("request", "machine"),
   /** The deployed files are not what the deploy made, or the handlers cannot be built. */
   ASSET: traits("request", "machine"),
+  /** GitHub's API refused a comment, or did not answer. */
+  GITHUB: traits("request", "machine"),
   /** The embedded Postgres, its data or its password cannot be used. */
   LOCAL_DATABASE: traits("connection", "machine"),
   /** `verify` has no empty database to work in. */

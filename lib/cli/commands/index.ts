@@ -1,4 +1,5 @@
 import type { CliCommand } from "../command.ts";
+import { comment } from "./comment.ts";
 import { create } from "./create.ts";
 import { databaseCommands } from "./database.ts";
 import { dump } from "./dump.ts";
@@ -8,6 +9,7 @@ import { lint } from "./lint.ts";
 import { plan } from "./plan.ts";
 import { baseline, rename, repair, resolve } from "./repair-resolve-baseline.ts";
 import { report } from "./report.ts";
+import { review } from "./review.ts";
 import { squash } from "./squash.ts";
 import { status } from "./status.ts";
 import { down, redo, up } from "./up-down-redo.ts";
@@ -17,7 +19,7 @@ import { verify } from "./verify.ts";
 export const COMMAND_GROUPS: Readonly<Record<string, readonly CliCommand[]>> = {
   "Every day:": [create, plan, up, status],
   "Undo:": [down, redo, history],
-  "Before a release:": [lint, verify, report, dump, squash],
+  "Before a release:": [review, comment, lint, verify, report, dump, squash],
   "Where a person decides:": [repair, rename, resolve, baseline, importFrom],
   "The embedded Postgres:": databaseCommands,
 };

@@ -2,6 +2,7 @@ import type { LintFinding, LintReport } from "../../review/lint/index.ts";
 import { choice, defineCommand, toggle } from "../command.ts";
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
+import { annotationsOf, rootOfPlaces } from "../github/workflow.ts";
 import { type Colors, clip, printJson, visibleAll, wrap } from "../output/printer.ts";
 import { EXIT, widthOf } from "../process-io.ts";
 
@@ -36,10 +37,10 @@ export const lint = defineCommand({
           columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
           newestApplied: all || flags.order === "allow" ? null : forecast.head,
           // Annotations are placed from the root of the repository.
-          relativeTo: (github ? io.env["GITHUB_WORKSPACE"] : undefined) ?? io.cwd,
+          relativeTo: github ? rootOfPlaces(io) : io.cwd,
         });
         if (flags.json) printJson(io, "lint", report);
-        else if (github) io.stdout.write(renderGithub(report));
+        else if (github) io.stdout.write(annotationsOf(report.findings));
         else
           printer.verbatim(
             renderLint(visibleAll(report), { width: widthOf(io.stdout), colors: printer.colors }),
@@ -113,42 +114,4 @@ function summary(
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-/** Workflow commands: GitHub shows each finding next to its line. */
-export function renderGithub(report: LintReport): string {
-  return report.findings.map((finding) => `${annotation(finding)}\n`).join("");
-}
-
-function annotation({
-  severity,
-  file,
-  line,
-  column,
-  rule,
-  migration,
-  message,
-  help,
-  statement,
-}: LintFinding): string {
-  const properties = [
-    ["file", file],
-    ["line", line],
-    ["col", column],
-    ["title", `${rule} (${migration})`],
-  ] as const;
-  const present = properties.flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key}=${escapeProperty(String(value))}`],
-  );
-  // Without a line, GitHub shows no SQL next to the annotation.
-  const sql = line === undefined && statement !== undefined ? [statement] : [];
-  return `::${severity} ${present.join(",")}::${escapeData([message, ...sql, help].join("\n"))}`;
-}
-
-function escapeData(text: string): string {
-  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-}
-
-function escapeProperty(text: string): string {
-  return escapeData(text).replaceAll(":", "%3A").replaceAll(",", "%2C");
 }

@@ -3,10 +3,10 @@ import { createColors } from "picocolors";
 import { openFolder } from "../../folder/index.ts";
 import { type VerifiedMigration, type VerifyReport, verifyMigrations } from "../../review/verify/index.ts";
 import { defineCommand, toggle } from "../command.ts";
-import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
+import { DATABASE_FLAGS, type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { amount, type Colors, createPrinter, duration, printJson, visibleAll } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
-import { commandLine, EXIT } from "../process-io.ts";
+import { commandLine, EXIT, type Output, type ProcessIo } from "../process-io.ts";
 import { chooseScratch } from "../settings/target.ts";
 
 export const verify = defineCommand({
@@ -16,26 +16,36 @@ export const verify = defineCommand({
   flags: { keep: toggle("--keep", "leave the scratch database for a look at it"), ...DATABASE_FLAGS },
   // Exits with 1 when a migration cannot be undone completely, with 3 when one was not checked.
   run: async (io, flags) => {
-    const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
-    const remarks = createPrinter(io, flags.json ? io.stderr : io.stdout);
-    const { scratch, notes } = await chooseScratch(io, flags);
-    for (const note of notes) remarks.line(remarks.colors.dim(note));
-    const result = await verifyMigrations({
-      scratch,
-      source,
-      options: engineOptions(flags),
-      signal: io.signal,
-      keep: flags.keep === true,
-      observe: createWatch(io, flags.json ? io.stderr : io.stdout),
-      onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
-    });
-    const report = withHint(result);
+    const output = flags.json ? io.stderr : io.stdout;
+    const remarks = createPrinter(io, output);
+    const report = withHint(await verifyFolder(io, flags, output));
     if (flags.json) printJson(io, "verify", report);
     else for (const line of renderVerify(visibleAll(report), remarks.colors)) remarks.verbatim(line);
     if (report.ok) return EXIT.done;
     return report.migrations.some(({ status }) => status === "failed") ? EXIT.failed : EXIT.workFound;
   },
 });
+
+/** Verifies the folder. What it does meanwhile is written to `output`. */
+export async function verifyFolder(
+  io: ProcessIo,
+  flags: DatabaseFlags & { readonly keep?: boolean | undefined },
+  output: Output,
+): Promise<VerifyReport> {
+  const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
+  const remarks = createPrinter(io, output);
+  const { scratch, notes } = await chooseScratch(io, flags);
+  for (const note of notes) remarks.line(remarks.colors.dim(note));
+  return verifyMigrations({
+    scratch,
+    source,
+    options: engineOptions(flags),
+    signal: io.signal,
+    keep: flags.keep === true,
+    observe: createWatch(io, output),
+    onProgress: ({ name, status }) => remarks.line(`  ${remarks.colors.dim(status.padEnd(12))} ${name}`),
+  });
+}
 
 /** Adds how to check migrations that were stopped because others use the server. */
 export function withHint(report: VerifyReport): VerifyReport {

@@ -9,6 +9,7 @@ import {
   type MigrationReport,
   omittedNote,
   type ReportedMigration,
+  scratchOf,
   summaryOf,
   titleOf,
   traitsOf,
@@ -56,7 +57,7 @@ function overview(report: MigrationReport): Html {
   const place =
     subject.kind === "database"
       ? html`Database <b>${subject.database}</b> on <b>${subject.host}</b> as <b>${subject.user}</b>`
-      : html`The folder <b>${subject.folder}</b> alone, on an empty scratch database`;
+      : html`The folder <b>${subject.folder}</b> on ${scratchOf(subject)}`;
   const at =
     head === null
       ? "No migration is applied yet."

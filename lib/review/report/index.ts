@@ -5,3 +5,13 @@ export { renderMarkdown } from "./markdown.ts";
 export { renderMermaid } from "./mermaid.ts";
 export type { MeasuredLock, MigrationReport, ReportedMigration, ReportSubject } from "./model.ts";
 export { drawPicture } from "./picture.ts";
+export {
+  type DatabaseStatus,
+  type Part,
+  type PartFailure,
+  problemsOf,
+  type Review,
+  type ReviewProblem,
+  type ReviewResults,
+} from "./review.ts";
+export { renderReview } from "./review-page.ts";

@@ -2,12 +2,14 @@ import type { Finding, HistoryRow } from "../../core/index.ts";
 import type { ObjectChange } from "../catalog/index.ts";
 import type { LintFinding } from "../lint/index.ts";
 import type { Diagram } from "./diagram.ts";
+import { code, details, document, fenced, prose, table } from "./markdown-text.ts";
 import { renderMermaid } from "./mermaid.ts";
 import {
   isAboutLocks,
   type MigrationReport,
   omittedNote,
   type ReportedMigration,
+  scratchOf,
   summaryOf,
   titleOf,
   traitsOf,
@@ -15,15 +17,17 @@ import {
 
 /** The report for a pull request: GitHub draws its diagrams. The same for the same report. */
 export function renderMarkdown(report: MigrationReport): string {
-  const blocks = [
-    `# ${prose(titleOf(report))}`,
-    overview(report),
+  return document([`# ${prose(titleOf(report))}`, overview(report), ...bodyOf(report)]);
+}
+
+/** All but the title and the overview. */
+export function bodyOf(report: MigrationReport): string[] {
+  return [
     ...findingsOfChecks(report),
     ...report.pending.flatMap(migrationSection),
     ...schemaSection(report),
     ...historySection(report.history),
   ];
-  return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
 }
 
 function overview(report: MigrationReport): string {
@@ -31,7 +35,7 @@ function overview(report: MigrationReport): string {
   const place =
     subject.kind === "database"
       ? `Database ${code(subject.database)} on ${code(subject.host)} as ${code(subject.user)}`
-      : `The folder ${code(subject.folder)} alone, on an empty scratch database`;
+      : `The folder ${code(subject.folder)} on ${scratchOf(subject)}`;
   const at = head === null ? "no migration is applied yet" : `head is ${code(head)}`;
   return [
     `**${summaryOf(report).join(", ")}**`,
@@ -116,49 +120,4 @@ function historySection(history: readonly HistoryRow[]): string[] {
   ]);
   const head = ["UTC", "what", "migration", "result", "took", "who"];
   return [details("History, newest first", [table(head, rows)])];
-}
-
-function details(summary: string, blocks: readonly string[]): string {
-  return [`<details><summary>${summary}</summary>`, ...blocks, "</details>"].join("\n\n");
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
-/** Text in a line of Markdown, in which only what is between backticks is code. */
-function prose(text: string): string {
-  return text
-    .replace(/\s+/g, " ")
-    .split(/(?<!`)`([^`]+)`(?!`)/)
-    .map((part, index) => (index % 2 === 1 ? code(part) : plain(part)))
-    .join("");
-}
-
-/** Nothing in it is markup, a link or HTML. */
-function plain(text: string): string {
-  return text
-    .replace(/[\\`*_{}[\]()#+!|~@$]/g, "\\$&")
-    .replace(/&/g, "&amp;")
-    .replace(/</g, "&lt;")
-    .replace(/>/g, "&gt;");
-}
-
-/** A span of code in a line, whatever the text is. */
-function code(text: string): string {
-  const line = text.replace(/\s+/g, " ");
-  const ticks = "`".repeat(longestRun(line) + 1);
-  return line.startsWith("`") || line.endsWith("`") ? `${ticks} ${line} ${ticks}` : `${ticks}${line}${ticks}`;
-}
-
-function fenced(language: string, text: string): string {
-  const fence = "`".repeat(Math.max(3, longestRun(text) + 1));
-  return [`${fence}${language}`, text, fence].join("\n");
-}
-
-/** The length of the longest sequence of backticks. */
-function longestRun(text: string): number {
-  return Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
 }

@@ -23,7 +23,12 @@ export interface MigrationReport {
 
 export type ReportSubject =
   | { readonly kind: "database"; readonly database: string; readonly host: string; readonly user: string }
-  | { readonly kind: "folder"; readonly folder: string };
+  | {
+      readonly kind: "folder";
+      readonly folder: string;
+      /** The commit whose migrations the scratch database had; undefined if it was empty or `after` chose them. */
+      readonly base?: string | undefined;
+    };
 
 export interface ReportedMigration {
   readonly name: string;
@@ -98,6 +103,13 @@ export function titleOf({ subject }: MigrationReport): string {
   return subject.kind === "database"
     ? `Migrations of ${subject.database}`
     : `Migrations in ${subject.folder}`;
+}
+
+/** What a report on a folder began with. */
+export function scratchOf({ base }: Extract<ReportSubject, { kind: "folder" }>): string {
+  return base === undefined
+    ? "an empty scratch database"
+    : `a scratch database with the migrations of commit ${base}`;
 }
 
 /** How it runs, in a few words each. */

@@ -6,6 +6,7 @@ import {
   type MigratorOptions,
   type Observer,
   type PlanStep,
+  type StatusReport,
   TOOL,
 } from "../../core/index.ts";
 import { Migrator, maskedPlan } from "../../engine/index.ts";
@@ -40,12 +41,14 @@ export class TrialDatabase {
   readonly database: ScratchDatabase;
   readonly #client: pg.Client;
   readonly #migrator: Migrator;
+  readonly #setup: TrialSetup;
   readonly #options: MigratorOptions;
   readonly #fence: ScratchFence | undefined;
 
   private constructor(database: ScratchDatabase, client: pg.Client, setup: TrialSetup) {
     this.database = database;
     this.#client = client;
+    this.#setup = setup;
     this.#options = setup.options ?? {};
     this.#fence = setup.scratch.fenced ? new ScratchFence() : undefined;
     this.#migrator = new Migrator({
@@ -71,6 +74,16 @@ export class TrialDatabase {
       await database.drop();
       throw error;
     }
+  }
+
+  /** The same database, for other migrations. */
+  withSource(source: MigrationSource): TrialDatabase {
+    return new TrialDatabase(this.database, this.#client, { ...this.#setup, source });
+  }
+
+  /** The state of every migration. */
+  status(): Promise<StatusReport> {
+    return this.#migrator.status();
   }
 
   snapshot(): Promise<Catalog> {

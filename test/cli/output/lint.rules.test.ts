@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { createColors } from "picocolors";
-import { renderGithub, renderLint } from "../../../lib/cli/commands/lint.ts";
+import { renderLint } from "../../../lib/cli/commands/lint.ts";
+import { annotationsOf } from "../../../lib/cli/github/workflow.ts";
 import type { LintFinding, LintReport } from "../../../lib/review/lint/index.ts";
 
 const FINDING: LintFinding = {
@@ -23,7 +24,7 @@ const reportOf = (...findings: LintFinding[]): LintReport => ({
 
 describe("the output of lint", () => {
   it("the GitHub format escapes what would end a value, a property or the line", () => {
-    expect(renderGithub(reportOf(FINDING))).toBe(
+    expect(annotationsOf([FINDING])).toBe(
       "::warning file=migrations/a%2Cb%3Ac%25.sql,line=3,col=7,title=ban-drop-table (1_a)::100%25 gone,%0D%0Areally: ::error::%0ADo not.\n",
     );
   });
@@ -37,7 +38,7 @@ describe("the output of lint", () => {
       message: "no",
       statement: "DROP\nTABLE a",
     };
-    expect(renderGithub(reportOf(finding))).toBe(
+    expect(annotationsOf([finding])).toBe(
       "::error file=m/1_a.ts,title=ban-drop-table (1_a)::no%0ADROP%0ATABLE a%0ADo not.\n",
     );
   });
