@@ -5,7 +5,6 @@ import {
   MigrationError,
   type MigrationSource,
   type MigrationState,
-  type RunReport,
   type StatusReport,
 } from "../core/index.ts";
 import { sqlDigest } from "../sql/index.ts";
@@ -179,21 +178,6 @@ export async function isUpToDate({ session, source, tables }: Context): Promise<
     if (isExplained && session.usable) return false;
     throw error;
   }
-}
-
-/** The report of a run that found the database up to date. */
-export function upToDateReport(source: MigrationSource): RunReport {
-  const names = knownNames(source);
-  return {
-    run: null,
-    completed: [],
-    head: names.at(-1) ?? null,
-    pending: [],
-    counts: countStates(names.map((name) => ({ name, state: "applied" }))),
-    tables: null,
-    changes: null,
-    warnings: [],
-  };
 }
 
 /** As `readFingerprint` computes it, with names in the order of their code units. */

@@ -12,26 +12,15 @@ import { appliedInPlan, digestSteps, pendingInPlan, requireApproved } from "./ap
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
-import {
-  classify,
-  countStates,
-  type DatabaseState,
-  headOf,
-  isUpToDate,
-  knownNames,
-  namesIn,
-  readState,
-  shownNames,
-  upToDateReport,
-} from "./database-state.ts";
+import { type DatabaseState, headOf, isUpToDate, knownNames, namesIn, readState } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
-import { listTables, revokeRights } from "./history/tables.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { previewMigrations } from "./preview.ts";
 import { type RunMode, runPlan } from "./run.ts";
-import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes.ts";
+import { noOpReport, reportAfter, upToDateReport } from "./run-report.ts";
+import { readSchema } from "./schema-changes.ts";
 import { type DownExtent, type Extent, selectDown, selectUp } from "./selection.ts";
 
 export interface UpOptions extends Extent {
@@ -246,59 +235,4 @@ async function execute(
     mode === "execute" && isOneWay ? await readSchema(context.session, context.tables) : undefined;
   const completed = await runPlan(context, writer, plan.migrations, mode);
   return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings }, schema);
-}
-
-/**
- * The report of a run that succeeded. The state after it is computed, not read: a cancel in this moment must not turn
- * a finished run into a failed one.
- */
-async function reportAfter(
-  { session, source, tables, observe }: Context,
-  before: DatabaseState,
-  result: Pick<RunReport, "run" | "completed" | "warnings">,
-  schema: SchemaSummary | undefined,
-): Promise<RunReport> {
-  const applied = new Set(before.stored.applied.map(({ name }) => name));
-  const changed = new Set(before.changed.keys());
-  for (const { migration, direction } of result.completed) {
-    if (direction === "up") applied.add(migration);
-    else applied.delete(migration);
-    changed.delete(migration);
-  }
-  const partial = new Set(namesIn(before.classified, "partial"));
-  const replaced = new Set(before.baselines.flatMap((one) => one.replaced));
-  const stored = [...applied].map(
-    (name) => before.stored.applied.find((one) => one.name === name) ?? { name, recordedAs: null },
-  );
-  const shown = shownNames(source, stored, before.baselines);
-  const classified = classify({ entries: source.entries, applied: shown, replaced, changed, partial });
-  const own = await session
-    .enterEngine()
-    // A migration may have granted all on all tables.
-    .then(() => revokeRights(session, tables, observe))
-    .then(async () => ({
-      tables: await listTables(session, tables),
-      changes: schema === undefined ? null : compareSchemas(schema, await readSchema(session, tables)),
-    }))
-    .catch(() => ({ tables: null, changes: null }));
-  return {
-    ...result,
-    head: classified.findLast(({ name }) => applied.has(name))?.name ?? null,
-    pending: namesIn(classified, "pending"),
-    counts: countStates(classified),
-    ...own,
-  };
-}
-
-function noOpReport(state: DatabaseState, { warnings }: Checks): RunReport {
-  return {
-    run: null,
-    completed: [],
-    head: headOf(state),
-    pending: namesIn(state.classified, "pending"),
-    counts: countStates(state.classified),
-    tables: null,
-    changes: null,
-    warnings,
-  };
 }
