@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { BuildOptions, Metafile, Plugin } from "esbuild";
 import { type FileProblem, MigrationError, problemLine, problemLines, property } from "../core/index.ts";
@@ -37,7 +38,11 @@ export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   try {
     const engineEntries = [...HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
     // Without splitting: its parts would have the names of the others' parts.
-    const single = { ...buildOptions(dir, [entry(STACK_EVENT_HANDLER)]), splitting: false, minify: true };
+    const { plugins, ...options } = buildOptions(dir, [entry(STACK_EVENT_HANDLER)]);
+    const single = {
+      ...{ ...options, splitting: false, minify: true },
+      plugins: [leanClients, ...plugins],
+    };
     const builds = [buildOptions(dir, engineEntries), single];
     const built = await Promise.all(
       builds.map((options) => build({ ...options, write: false, metafile: true })),
@@ -65,7 +70,9 @@ function entry(name: string): Entry {
   return { in: `./${name}.ts`, out: name };
 }
 
-function buildOptions(dir: string, entryPoints: Entry[]): BuildOptions {
+type Options = BuildOptions & { readonly plugins: Plugin[] };
+
+function buildOptions(dir: string, entryPoints: Entry[]): Options {
   return {
     absWorkingDir: dir,
     entryPoints,
@@ -137,6 +144,27 @@ function withoutLoaders(dir: string): Plugin {
     },
   };
 }
+
+/**
+ * Lets tree shaking remove what the schemas of an AWS client say about operations and errors that nobody uses: most of
+ * them. Errors are registered, and keys computed from constants, both of which count as effects. Without its class, an
+ * error is of the client's base class, with the same message, and the service's own code is its name.
+ */
+const leanClients: Plugin = {
+  name: "lean-clients",
+  setup(build) {
+    build.onLoad({ filter: /client-\w+[\\/]dist-es[\\/]schemas[\\/]schemas_0\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const constants = new Map(
+        [...text.matchAll(/^const (\w+) = ("\w+");$/gm)].map(([, name, value]) => [name, value]),
+      );
+      const contents = text
+        .replaceAll(/^n0_registry\.registerError\(.*$/gm, "")
+        .replaceAll(/\[(\w+)\]:/g, (key, name: string) => `${constants.get(name) ?? key}:`);
+      return { contents };
+    });
+  },
+};
 
 /**
  * Output files with numbers in the names of shared parts, in the order of imports: esbuild's hashes depend on where

@@ -64,8 +64,8 @@ type Defaults<T> = {
     : never;
 };
 
-/** The default of each option that has one. */
-export const DEFAULTS = defaultsOf(OPTIONS);
+/** The default of each option that has one. Marked as pure, so that a bundle without options leaves both tables out. */
+export const DEFAULTS = /* @__PURE__ */ defaultsOf(OPTIONS);
 
 function defaultsOf<T extends Readonly<Record<string, OptionKind>>>(options: T): Defaults<T>;
 function defaultsOf(options: Readonly<Record<string, OptionKind>>): object {
