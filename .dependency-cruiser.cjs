@@ -56,7 +56,7 @@ module.exports = {
     room("stack-event", "^lambda/(on-stack-event|stack-event/.*)\\.ts$", [
       "^lambda/(runtime/(invocation|redactor|custom-resource)|contract)\\.ts$",
       ...rooms("core"),
-      ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda"),
+      ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda", "@aws-sdk/client-rds"),
     ]),
     room("migrations", "^migrations/", npm("node-pg-migrate")),
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements.

@@ -32,12 +32,22 @@ export const ENV = {
   allowDown: "ALLOW_DOWN",
   /** Version of the migrations for the history, such as a git commit; absent when unknown. */
   revision: "MIGRATIONS_REVISION",
+  /**
+   * Stack event only: what to make a snapshot of before migrations run, `instance:<identifier>` or `cluster:<identifier>`.
+   * Absent: no snapshot is made.
+   */
+  snapshotOf: "SNAPSHOT_OF",
+  /** How the identifiers of snapshots begin. The permissions allow no others. */
+  snapshotPrefix: "SNAPSHOT_PREFIX",
+  /** Seconds to wait until a snapshot is available. */
+  snapshotTimeout: "SNAPSHOT_TIMEOUT",
 } as const;
 
 /** Where things lie in the asset, relative to its root. */
 export const ASSET = {
   /** Entry points, as Lambda's `handler` setting names them. */
   stackEventHandler: "on-stack-event.handler",
+  isCompleteHandler: "on-stack-event.isComplete",
   deployHandler: "on-deploy.handler",
   statusHandler: "on-status.handler",
   operateHandler: "on-operate.handler",
@@ -63,6 +73,13 @@ export const LIMITS = {
   relay: 45,
   /** CloudFormation stops waiting for an answer. */
   serviceTimeout: 16 * 60,
+  /** The same for a deploy that makes a snapshot first: the longest that CloudFormation knows. */
+  longServiceTimeout: 60 * 60,
+  /** How long a deploy waits for its snapshot, and how often it asks. */
+  snapshotTimeout: 40 * 60,
+  snapshotInterval: 10,
+  /** Of `longServiceTimeout`: to ask what is pending, and to answer. */
+  snapshotReserve: 5 * 60,
   /** How long a deploy, and an operator's command, wait for a database that cannot be reached. */
   deployDatabaseWait: 120,
   commandDatabaseWait: 30,
@@ -109,17 +126,21 @@ export interface DeployProperties {
   readonly ApprovedPlan?: string;
   /** Any text; a change runs the migrations again though nothing else differs. */
   readonly ForceRun?: string;
+  /** "true" when a snapshot is made before migrations run. Only then is there an attribute with the same name. */
+  readonly Snapshot?: string;
 }
 
 /** Of the names in `DeployProperties.Newest`: at most so many, and so many bytes together. */
 export const NEWEST_BOUND = { names: 20, bytes: 2_000 } as const;
 
-/** Attributes of the custom resource (`Fn::GetAtt`), always all four, as strings; "unknown" when nobody asked the database. */
+/** Attributes of the custom resource (`Fn::GetAtt`), as strings; "unknown" when nobody asked the database. */
 export interface DeployData {
   readonly Head: string;
   readonly AppliedCount: string;
   readonly PendingCount: string;
   readonly AheadCount: string;
+  /** Identifier of the snapshot that was made before the migrations ran, "none" when none was; absent when none is ever made. */
+  readonly Snapshot?: string;
 }
 
 const UNKNOWN = "unknown";
@@ -136,4 +157,6 @@ export const NOT_ASKED: DeployData = {
 export interface DeployResult {
   readonly PhysicalResourceId: string;
   readonly Data: DeployData;
+  /** Nothing has run: migrations are pending, and the event wants a snapshot before they run. */
+  readonly AwaitsSnapshot?: true;
 }

@@ -1,3 +1,4 @@
+import { given } from "../lib/core/index.ts";
 import type { DeployResult } from "./contract.ts";
 import { deploy, readOnRollback } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
@@ -23,7 +24,11 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
     log.info(`${request.type} of ${request.resource}`);
     const outcome = await deploy(request, invocation, process.env);
     measure(outcome.failed, outcome.completed);
-    return { PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource), Data: outcome.data };
+    return {
+      PhysicalResourceId: request.physicalId ?? physicalIdOf(request.resource),
+      Data: outcome.data,
+      ...given({ AwaitsSnapshot: outcome.awaitsSnapshot }),
+    };
   } catch (error) {
     const failure = toDeployFailure(error, invocation, outlook);
     log.error("the deploy failed", describeError(error));

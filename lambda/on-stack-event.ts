@@ -1,9 +1,22 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { InvokeCommand, type InvokeCommandOutput, LambdaClient } from "@aws-sdk/client-lambda";
 import * as v from "valibot";
-import { type DeployResult, ENV, NOT_ASKED } from "./contract.ts";
+import { ENV, NOT_ASKED } from "./contract.ts";
 import { cut, physicalIdOf, resourceName } from "./runtime/custom-resource.ts";
 import { beginInvocation, createLog, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
+import {
+  type DeployFunctionResult,
+  deployFunction,
+  InvokedFunctionError,
+  invokeDeployFunction,
+  toDeployFailure,
+} from "./stack-event/deploy-function.ts";
+import {
+  advanceSnapshot,
+  readSnapshotSettings,
+  SnapshotError,
+  type SnapshotReason,
+  snapshotIdentifier,
+  snapshotTimeout,
+} from "./stack-event/snapshot.ts";
 import { askStackStatus, type StackDirection } from "./stack-event/stack-status.ts";
 
 /** The part of CloudFormation's request that is used here. The deploy function gets all of it. */
@@ -22,7 +35,7 @@ const MESSAGE_BYTES = 1_000;
  * stack rolls back. A rollback never fails here, even if the deploy function does: a stack that cannot roll back is
  * worse than a database that is ahead of it.
  */
-export async function handler(event: unknown, context: LambdaContext): Promise<unknown> {
+export async function handler(event: unknown, context: LambdaContext): Promise<object> {
   const invocation = beginInvocation(context);
   // The address for the answer is a secret, and only CDK's framework needs it.
   const { ResponseURL: _, ...request } = v.parse(StackEvent, event);
@@ -34,11 +47,101 @@ export async function handler(event: unknown, context: LambdaContext): Promise<u
     return unchanged(request);
   }
   try {
-    return await invokeFunction(deployFunction(), { ...request, StackDirection: direction });
+    // A rollback waits for no snapshot: it must not depend on one.
+    const awaits = hasSnapshots() && direction !== "rollback" ? { AwaitSnapshot: true } : {};
+    const result = await invokeDeployFunction({ ...request, StackDirection: direction, ...awaits });
+    if (result.AwaitsSnapshot) return { ...result, StackDirection: direction, AwaitsSince: Date.now() };
+    return withSnapshot(result, "none");
   } catch (error) {
     if (direction !== "rollback") throw toDeployFailure(error, invocation);
     return leaveUnchanged(request, error, invocation);
   }
+}
+
+/** The event as CDK's framework repeats it until it is complete: with all that `handler` has answered. */
+const CompletionEvent = v.looseObject({
+  ...StackEvent.entries,
+  RequestId: v.string(),
+  ResourceProperties: v.object({ MigrationsHash: v.string(), Head: v.optional(v.string(), "") }),
+  AwaitsSnapshot: v.optional(v.literal(true)),
+  /** Milliseconds since the epoch. */
+  AwaitsSince: v.optional(v.number(), 0),
+});
+
+/**
+ * Asked every few seconds after `handler`, if the construct makes snapshots. Without pending migrations the deploy is
+ * complete. Else this makes the snapshot, waits for it, and invokes the deploy function.
+ */
+export async function isComplete(event: unknown, context: LambdaContext): Promise<object> {
+  const invocation = beginInvocation(context);
+  const { ResponseURL: _, AwaitsSnapshot: isAwaited, ...request } = v.parse(CompletionEvent, event);
+  if (isAwaited === undefined) return { IsComplete: true };
+  const snapshot = await makeSnapshot(request, invocation).catch((error: unknown) => {
+    throw toSnapshotFailure(error, invocation);
+  });
+  if (snapshot === undefined) return { IsComplete: false };
+  invocation.log.info(`the snapshot ${snapshot} is available`);
+  try {
+    const { Data } = withSnapshot(await invokeDeployFunction(request), snapshot);
+    return { IsComplete: true, Data };
+  } catch (error) {
+    const { name, message } = toDeployFailure(error, invocation);
+    throw new InvokedFunctionError(name, `${message}\nThe snapshot made before is ${snapshot}.`);
+  }
+}
+
+/**
+ * Returns the identifier when the snapshot is available.
+ * @throws SnapshotError if it never will be, or if the stack does not wait for it any more
+ */
+async function makeSnapshot(
+  request: v.InferOutput<typeof CompletionEvent>,
+  { log }: Invocation,
+): Promise<string | undefined> {
+  const { StackId, LogicalResourceId, RequestId: requestId, ResourceProperties, AwaitsSince } = request;
+  const { status, direction } = await askStackStatus(StackId);
+  if (status !== undefined && direction !== "forward") {
+    const message = `the deploy no longer waits for the snapshot: the stack is in ${status}`;
+    throw new SnapshotError("CANCELLED", message);
+  }
+  const settings = readSnapshotSettings(process.env);
+  const reason: SnapshotReason = {
+    requestId,
+    resource: resourceName(StackId, LogicalResourceId),
+    release: ResourceProperties.MigrationsHash,
+    head: ResourceProperties.Head,
+  };
+  const id = snapshotIdentifier(settings, reason);
+  const progress = await advanceSnapshot(settings, id, reason);
+  if (progress.isAvailable) return id;
+  log.info(`waiting for the snapshot ${id}`, { reason: progress.why });
+  if (Date.now() - AwaitsSince > settings.timeoutMs) throw snapshotTimeout(settings, id, progress.why);
+  return undefined;
+}
+
+/** Nothing has run by then. */
+function toSnapshotFailure(error: unknown, invocation: Invocation): Error {
+  const [code, message, hint] =
+    error instanceof SnapshotError
+      ? [error.code, error.message, error.hint]
+      : ["INTERNAL", String(error), undefined];
+  invocation.log.error("the deploy failed", { code, reason: message });
+  countFailure(invocation);
+  const lines = [
+    `${code}: ${cut(message, MESSAGE_BYTES)}`,
+    ...(hint === undefined ? [] : [`What to do: ${hint}`]),
+    `No migration was run.\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`,
+  ];
+  return new InvokedFunctionError(code, lines.join("\n"));
+}
+
+function hasSnapshots(): boolean {
+  return process.env[ENV.snapshotOf] !== undefined;
+}
+
+/** Only a construct that makes snapshots has the attribute. */
+function withSnapshot<R extends Pick<DeployFunctionResult, "Data">>(result: R, snapshot: string): R {
+  return hasSnapshots() ? { ...result, Data: { ...result.Data, Snapshot: snapshot } } : result;
 }
 
 /** Only an Update may be a rollback. */
@@ -60,96 +163,21 @@ async function directionOf(
   return answer.direction;
 }
 
-function unchanged({ StackId, LogicalResourceId, PhysicalResourceId }: StackEvent): DeployResult {
-  return {
-    PhysicalResourceId: PhysicalResourceId ?? physicalIdOf(resourceName(StackId, LogicalResourceId)),
-    Data: NOT_ASKED,
-  };
+function unchanged(request: StackEvent): DeployFunctionResult {
+  const { StackId, LogicalResourceId, PhysicalResourceId } = request;
+  const id = PhysicalResourceId ?? physicalIdOf(resourceName(StackId, LogicalResourceId));
+  return withSnapshot({ PhysicalResourceId: id, Data: { ...NOT_ASKED } }, "none");
 }
 
-function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocation): DeployResult {
+function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocation): DeployFunctionResult {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   invocation.log.error("the database was left as it is", { code: name, reason: message });
-  // For the deploy function, which could not write its metrics.
-  const metrics = createLog({ ...invocation, functionName: deployFunction() }, invocation.redactor);
-  metrics.metrics({ failed: true, completed: 0, durationMs: 0 });
+  countFailure(invocation);
   return unchanged(request);
 }
 
-/** The deploy function names its log itself, unless it was stopped. */
-function toDeployFailure(error: unknown, { logGroup, requestId }: Invocation): Error {
-  if (error instanceof InvokedFunctionError && !error.isCrash && error.message.includes(logGroup))
-    return error;
-  const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const what = error instanceof InvokedFunctionError ? "was stopped" : "cannot be invoked";
-  const text = `the deploy function ${what}: ${name}: ${cut(message, MESSAGE_BYTES)}`;
-  return new InvokedFunctionError("INTERNAL", `${text}\nLog group ${logGroup}, request ${requestId}.`);
-}
-
-function deployFunction(): string {
-  return process.env[ENV.deployFunction] ?? "";
-}
-
-/**
- * No limit on the answer: a run takes as long as the function may. An attempt whose connection breaks is repeated, and
- * the second run waits for the first one's lock.
- */
-const CLIENT = { maxAttempts: 3, requestHandler: { connectionTimeout: 3_000, requestTimeout: 0 } } as const;
-
-/** Lambda takes the network interfaces away from a function that was idle for weeks, and then needs up to a minute. */
-const NOT_ACTIVE = new Set(["ResourceConflictException", "ResourceNotReadyException"]);
-const ACTIVE_WAIT = { attempts: 12, ms: 5_000 } as const;
-
-/** What Lambda reports of a function that threw or was stopped. */
-const Failure = v.object({
-  errorType: v.optional(v.string(), "Error"),
-  errorMessage: v.optional(v.string(), "the function failed without a message"),
-});
-
-/** A failure of the invoked function, with its own name and message. */
-class InvokedFunctionError extends Error {
-  constructor(name: string, message: string) {
-    super(message);
-    this.name = name;
-    // CDK's framework sends the stack to CloudFormation, whose limit on an answer the message may nearly fill.
-    this.stack = name;
-  }
-
-  /** Lambda stopped the process, which therefore wrote no metrics. */
-  get isCrash(): boolean {
-    return /^(?:Runtime|Sandbox|Extension)\./.test(this.name);
-  }
-}
-
-/**
- * Invokes a function and waits for its answer.
- * @throws InvokedFunctionError when it failed; the SDK's error when it could not be invoked
- */
-async function invokeFunction(name: string, event: object): Promise<unknown> {
-  const client = new LambdaClient(CLIENT);
-  try {
-    const answer = await invokeWhenActive(client, name, event);
-    const text = new TextDecoder().decode(answer.Payload);
-    if (answer.FunctionError === undefined) return JSON.parse(text);
-    const { errorType, errorMessage } = v.parse(v.pipe(v.string(), v.parseJson(), Failure), text);
-    throw new InvokedFunctionError(errorType, errorMessage);
-  } finally {
-    client.destroy();
-  }
-}
-
-async function invokeWhenActive(
-  client: LambdaClient,
-  name: string,
-  event: object,
-): Promise<InvokeCommandOutput> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await client.send(new InvokeCommand({ FunctionName: name, Payload: JSON.stringify(event) }));
-    } catch (error) {
-      const isNotActive = error instanceof Error && NOT_ACTIVE.has(error.name);
-      if (!isNotActive || attempt === ACTIVE_WAIT.attempts) throw error;
-      await sleep(ACTIVE_WAIT.ms);
-    }
-  }
+/** For the deploy function, which could not write its metrics. */
+function countFailure(invocation: Invocation): void {
+  const log = createLog({ ...invocation, functionName: deployFunction() }, invocation.redactor);
+  log.metrics({ failed: true, completed: 0, durationMs: 0 });
 }

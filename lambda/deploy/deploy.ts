@@ -28,6 +28,8 @@ export interface DeployOutcome {
   readonly completed: number;
   /** The deploy succeeds, but an operator must look at it: for example, a rollback could not undo. */
   readonly failed: boolean;
+  /** Nothing has run: migrations are pending, and the event wants a snapshot before they run. */
+  readonly awaitsSnapshot?: true;
 }
 
 /** @throws MigrationError for a deploy that failed; errors of a rollback are logged */
@@ -51,6 +53,10 @@ export async function deploy(
     );
     return mayFail ? outcome : outcome.catch((error: unknown) => logFailure(error, invocation));
   };
+  if (isSnapshotDue(event, decision)) {
+    const outcome = await run(reportWork, true);
+    if (outcome.awaitsSnapshot) return outcome;
+  }
   switch (decision.kind) {
     case "refuse":
       throw otherCode();
@@ -78,6 +84,12 @@ function otherCode(): MigrationError {
   return new MigrationError("ASSET", OTHER_CODE, {
     hint: "Was the function changed by hand, or by --hotswap? Deploy again, and leave it as the deploy makes it.",
   });
+}
+
+/** A return makes no snapshot: it must not depend on one. */
+function isSnapshotDue({ awaitSnapshot }: DeployEvent, decision: Decision): boolean {
+  const applies = decision.kind === "apply" || decision.kind === "apply-if-pending";
+  return awaitSnapshot === true && applies && decision.mayFail;
 }
 
 function hasPending({ data }: DeployOutcome): boolean {
@@ -138,6 +150,16 @@ async function reportState(migrator: Migrator, invocation: Invocation): Promise<
   warn(invocation, [...status.refusals, ...status.warnings]);
   // After a rollback nothing is pending: a migration that is pending now was to be deployed.
   return { data: dataOf(status), completed: 0, failed: status.counts.pending > 0 };
+}
+
+/** Whether `up` would run a migration. A run that is refused needs no snapshot, and fails at once. */
+async function reportWork(migrator: Migrator, { log }: Invocation): Promise<DeployOutcome> {
+  const status = await migrator.status();
+  const outcome = { data: dataOf(status), completed: 0, failed: false };
+  const { pending } = status.counts;
+  if (pending === 0 || status.refusals.length > 0) return outcome;
+  log.info(`${pending} pending: a snapshot is made before they run`);
+  return { ...outcome, awaitsSnapshot: true };
 }
 
 /** A stack that cannot roll back is worse than a database that is ahead of it: the deploy succeeds. */

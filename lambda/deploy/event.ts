@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { MigrationError } from "../../lib/core/index.ts";
+import { given, MigrationError } from "../../lib/core/index.ts";
 import { resourceName } from "../runtime/custom-resource.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import type { StackDirection } from "../stack-event/stack-status.ts";
@@ -22,6 +22,8 @@ interface ResourceInfo {
   readonly resource: string;
   /** Absent only when the resource is created. */
   readonly physicalId: string | undefined;
+  /** If migrations are pending, run none of them and say so: a snapshot is made first. */
+  readonly awaitSnapshot?: true;
 }
 
 /** CloudFormation's request, as the provider framework hands it on. */
@@ -54,6 +56,7 @@ const common = {
   LogicalResourceId: v.fallback(v.string(), "migrations"),
   StackId: v.fallback(v.string(), "unknown stack"),
   PhysicalResourceId: v.optional(v.string()),
+  AwaitSnapshot: v.fallback(v.optional(v.literal(true)), undefined),
 };
 
 const Request = v.variant("RequestType", [
@@ -84,6 +87,7 @@ export function parseDeployEvent(event: unknown): DeployEvent {
   const resource: ResourceInfo = {
     resource: resourceName(output.StackId, output.LogicalResourceId),
     physicalId: output.PhysicalResourceId,
+    ...given({ awaitSnapshot: output.AwaitSnapshot }),
   };
   if (output.RequestType === "Delete") return { ...resource, type: "Delete" };
   const current = releaseOf(output.ResourceProperties);

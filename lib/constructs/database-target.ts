@@ -27,8 +27,15 @@ export interface DatabaseTarget {
    */
   readonly grantConnect?: (grantee: iam.IGrantable, user: string) => void;
   readonly databaseName?: string;
+  /** What a snapshot can be made of; absent if the identifier of the instance or cluster is not known. */
+  readonly snapshotSource?: SnapshotSource;
   /** Resources that must exist before a function can connect; empty for an imported database. */
   readonly needs: readonly IConstruct[];
+}
+
+export interface SnapshotSource {
+  readonly kind: "instance" | "cluster";
+  readonly identifier: string;
 }
 
 const POSTGRES_PORT = 5432;
@@ -70,7 +77,8 @@ function instanceTarget(scope: Construct, database: rds.IDatabaseInstance): Data
     database.instanceResourceId === undefined
       ? undefined
       : (grantee: iam.IGrantable, user: string) => void database.grantConnect(grantee, user);
-  return { host: hostname, port, ...common(database), ...given({ grantConnect }) };
+  const snapshotSource = { kind: "instance", identifier: database.instanceIdentifier } as const;
+  return { host: hostname, port, snapshotSource, ...common(database), ...given({ grantConnect }) };
 }
 
 function clusterTarget(scope: Construct, database: rds.IDatabaseCluster): DatabaseTarget {
@@ -82,7 +90,8 @@ function clusterTarget(scope: Construct, database: rds.IDatabaseCluster): Databa
         database.grantConnect(grantee, user);
       }
     : undefined;
-  return { host: hostname, port, ...common(database), ...given({ grantConnect }) };
+  const snapshotSource = { kind: "cluster", identifier: database.clusterIdentifier } as const;
+  return { host: hostname, port, snapshotSource, ...common(database), ...given({ grantConnect }) };
 }
 
 /** CDK does this for an instance when it grants, but not for a cluster. */
@@ -131,7 +140,20 @@ function endpointTarget(scope: Construct, endpoint: PostgresEndpoint): DatabaseT
   if (ca !== undefined) checkCertificates(scope, ca);
   const securityGroups = securityGroup === undefined ? [] : [securityGroup];
   const grantConnect = resourceId === undefined ? undefined : connectGrant(scope, resourceId);
-  return { host, port, securityGroups, needs: [], ...given({ ca, grantConnect }) };
+  const snapshotSource = endpointSource(scope, endpoint);
+  return { host, port, securityGroups, needs: [], ...given({ ca, grantConnect, snapshotSource }) };
+}
+
+function endpointSource(scope: Construct, endpoint: PostgresEndpoint): SnapshotSource | undefined {
+  const { instanceIdentifier, clusterIdentifier } = endpoint;
+  if (instanceIdentifier !== undefined && clusterIdentifier !== undefined) {
+    throw constructError(
+      scope,
+      "database has both an `instanceIdentifier` and a `clusterIdentifier`: of a cluster, give its own identifier alone",
+    );
+  }
+  if (clusterIdentifier !== undefined) return { kind: "cluster", identifier: clusterIdentifier };
+  return instanceIdentifier === undefined ? undefined : { kind: "instance", identifier: instanceIdentifier };
 }
 
 function connectGrant(scope: Construct, resourceId: string): NonNullable<DatabaseTarget["grantConnect"]> {

@@ -10,6 +10,7 @@ import { type DatabaseLogin, type DatabaseLogins, grantLogin, loginEnvironment }
 import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import type { ReleaseAsset } from "./release.ts";
+import { grantSnapshots, type Snapshots, snapshotEnvironment } from "./snapshots.ts";
 
 /** Values derived from the props. */
 export interface FunctionSettings {
@@ -24,6 +25,8 @@ export interface FunctionSettings {
   readonly vpc: ec2.IVpc;
   readonly subnets: ec2.SelectedSubnets;
   readonly securityGroup: ec2.ISecurityGroup;
+  /** Undefined if no snapshots are made. */
+  readonly snapshots: Snapshots | undefined;
 }
 
 /** A function and its log group. */
@@ -35,12 +38,14 @@ export interface LoggedFunction {
 export interface MigrationFunctions {
   /** Called by CDK's provider framework; invokes `deploy`. */
   readonly stackEvent: lambda.Function;
+  /** Called by CDK's provider framework until the deploy is complete, if it makes snapshots. */
+  readonly snapshot?: lambda.Function;
   readonly deploy: LoggedFunction;
   readonly status: LoggedFunction;
   readonly operate: LoggedFunction;
 }
 
-/** Four functions from one asset. They differ in their rights and in who may call them. */
+/** Four functions from one asset, and a fifth for snapshots. They differ in their rights and in who may call them. */
 export function migrationFunctions(
   scope: Construct,
   props: PostgresMigrationsProps,
@@ -57,6 +62,9 @@ export function migrationFunctions(
     environment: { ...revision, ...approved, [ENV.onRollback]: props.onRollback ?? "keep" },
   });
   const stackEvent = stackEventFunction(scope, props, settings, deploy);
+  const { snapshots } = settings;
+  const snapshot =
+    snapshots === undefined ? undefined : snapshotFunction(scope, props, settings, deploy, snapshots);
   const status = make("Status", {
     handler: ASSET.statusHandler,
     description: "Says where the Postgres migrations stand; writes nothing",
@@ -70,7 +78,7 @@ export function migrationFunctions(
     // Lambda must not repeat a failed command without the operator's knowledge.
     retryAttempts: 0,
   });
-  return { stackEvent, deploy, status, operate };
+  return { stackEvent, deploy, status, operate, ...given({ snapshot }) };
 }
 
 /** Props in which the functions of the VPC differ. */
@@ -143,16 +151,50 @@ function stackEventFunction(
   scope: Construct,
   props: PostgresMigrationsProps,
   settings: FunctionSettings,
-  { handler: deploy, logGroup }: LoggedFunction,
+  deploy: LoggedFunction,
 ): lambda.Function {
-  const { vpc: _, vpcSubnets: __, securityGroups: ___, ...shared } = sharedProps(props, settings);
-  const handler = new lambda.Function(scope, "StackEvent", {
-    ...shared,
+  return outsideVpc(scope, "StackEvent", props, settings, deploy, {
     handler: ASSET.stackEventHandler,
     description: "Asks CloudFormation whether the stack is rolling back, and invokes the deploy function",
+    environment: { [ENV.onRollback]: props.onRollback ?? "keep" },
+  });
+}
+
+/** Makes the snapshot, waits for it, and then invokes the deploy function. Only this one may do something in RDS. */
+function snapshotFunction(
+  scope: Construct,
+  props: PostgresMigrationsProps,
+  settings: FunctionSettings,
+  deploy: LoggedFunction,
+  snapshots: Snapshots,
+): lambda.Function {
+  const handler = outsideVpc(scope, "Snapshot", props, settings, deploy, {
+    handler: ASSET.isCompleteHandler,
+    description: "Makes a snapshot of the database before the deploy function runs Postgres migrations",
+  });
+  grantSnapshots(snapshots, handler);
+  return handler;
+}
+
+function outsideVpc(
+  scope: Construct,
+  id: string,
+  props: PostgresMigrationsProps,
+  settings: FunctionSettings,
+  { handler: deploy, logGroup }: LoggedFunction,
+  { environment, ...own }: Pick<FunctionProps, "handler" | "description" | "environment">,
+): lambda.Function {
+  const { vpc: _, vpcSubnets: __, securityGroups: ___, ...shared } = sharedProps(props, settings);
+  const handler = new lambda.Function(scope, id, {
+    ...shared,
+    ...own,
     memorySize: 256,
     timeout: Duration.seconds(settings.timeout + LIMITS.relay),
-    environment: { [ENV.deployFunction]: deploy.functionName, [ENV.onRollback]: props.onRollback ?? "keep" },
+    environment: {
+      [ENV.deployFunction]: deploy.functionName,
+      ...environment,
+      ...snapshotEnvironment(settings.snapshots),
+    },
     logGroup,
   });
   const grant = (action: string, resource: string) =>

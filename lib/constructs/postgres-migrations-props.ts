@@ -38,6 +38,17 @@ export interface PostgresEndpoint {
    * @default - unknown; required for `authentication: "iam"`
    */
   readonly resourceId?: string;
+  /**
+   * Identifier of the RDS instance behind the host, as in `aws rds describe-db-instances`. It must be in the account and
+   * region of the stack.
+   * @default - unknown; this or `clusterIdentifier` is required for `snapshotBeforeMigrate`
+   */
+  readonly instanceIdentifier?: string;
+  /**
+   * Identifier of the Aurora or Multi-AZ cluster behind the host. It must be in the account and region of the stack.
+   * @default - unknown; this or `instanceIdentifier` is required for `snapshotBeforeMigrate`
+   */
+  readonly clusterIdentifier?: string;
 }
 
 /**
@@ -222,6 +233,19 @@ export interface PostgresMigrationsProps extends EngineProps {
    * @default - "keep"
    */
   readonly onRollback?: OnRollback;
+  /**
+   * Make a snapshot of the RDS instance or the cluster, and wait until it is available, before a deploy runs pending
+   * migrations. A deploy that has nothing to run makes none, and so does a rollback. If no snapshot can be made, the
+   * deploy fails and nothing runs. Snapshots outlive the stack: nobody but you deletes them.
+   * @default - no snapshot is made
+   */
+  readonly snapshotBeforeMigrate?: boolean;
+  /**
+   * How long a deploy waits for its snapshot. Together with `timeout` at most 55 minutes, because CloudFormation waits
+   * for one hour.
+   * @default - 40 minutes
+   */
+  readonly snapshotTimeout?: Duration;
   /**
    * Allow operators to undo migrations (`down` and `redo`), which may lose data.
    * @default - both are refused

@@ -12,10 +12,16 @@ import { databaseLogins } from "./database-login.ts";
 import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
-import { migrationFunctions, migrationLogs } from "./migration-functions.ts";
+import {
+  type FunctionSettings,
+  type MigrationFunctions,
+  migrationFunctions,
+  migrationLogs,
+} from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
-import { deployProperties, migrationsAsset } from "./release.ts";
+import { deployProperties, migrationsAsset, type Release } from "./release.ts";
+import { migrationSnapshots } from "./snapshots.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
 /**
@@ -79,6 +85,7 @@ export class PostgresMigrations extends Construct {
   readonly alarms: cloudwatch.Alarm[];
   private readonly resource: CustomResource;
   private readonly givenSecret: secretsmanager.ISecret | undefined;
+  private readonly makesSnapshots: boolean;
 
   /**
    * @throws Error that names the construct, if a prop is invalid, the database is an RDS Proxy or a read replica, another
@@ -101,8 +108,11 @@ export class PostgresMigrations extends Construct {
     const network = migrationsNetwork(this, props, target, logins.main.kind);
     this.securityGroup = network.securityGroup;
     const { databaseName } = this;
-    const settings = { asset, target, databaseName, logins, options, timeout, ...network };
-    const { stackEvent, deploy, status, operate } = migrationFunctions(this, props, settings);
+    const snapshots = migrationSnapshots(this, props, target, timeout);
+    const settings = { ...{ asset, target, databaseName, logins, options, timeout, snapshots }, ...network };
+    const functions = migrationFunctions(this, props, settings);
+    const { deploy, status, operate } = functions;
+    this.makesSnapshots = snapshots !== undefined;
     this.deployFunction = deploy.handler;
     this.deployLogGroup = deploy.logGroup;
     this.statusFunction = status.handler;
@@ -113,17 +123,7 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
-    const properties = deployProperties({
-      asset,
-      database: `${target.host}:${port}/${databaseName}`,
-      login:
-        logins.main.kind === "secret" ? { Secret: logins.main.secret.secretArn } : { User: logins.main.user },
-      ca: target.ca,
-      network: [network.securityGroup.securityGroupId, ...network.subnets.subnetIds],
-      options,
-      forceRun: props.forceRun,
-    });
-    this.resource = deployResource(this, props, stackEvent, properties);
+    this.resource = deployResource(this, props, functions, deployProperties(releaseOf(props, settings)));
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...(secret === undefined ? [] : resourceOf(secret)));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
@@ -161,6 +161,15 @@ export class PostgresMigrations extends Construct {
   }
 
   /**
+   * Identifier of the snapshot that the deploy has made before it ran the migrations; "none" if it had nothing to run.
+   * @throws Error if `snapshotBeforeMigrate` is not set
+   */
+  get snapshot(): string {
+    if (this.makesSnapshots) return this.attribute("Snapshot");
+    throw constructError(this, "there is no snapshot: snapshotBeforeMigrate is not set");
+  }
+
+  /**
    * Creates and changes these constructs only after the migrations have run, for example an API that needs the new
    * schema.
    */
@@ -183,6 +192,21 @@ export class PostgresMigrations extends Construct {
   }
 }
 
+function releaseOf(props: PostgresMigrationsProps, settings: FunctionSettings): Release {
+  const { asset, target, databaseName, logins, securityGroup, subnets, options, snapshots } = settings;
+  const { main } = logins;
+  return {
+    asset,
+    database: `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`,
+    login: main.kind === "secret" ? { Secret: main.secret.secretArn } : { User: main.user },
+    ca: target.ca,
+    network: [securityGroup.securityGroupId, ...subnets.subnetIds],
+    options,
+    forceRun: props.forceRun,
+    makesSnapshots: snapshots !== undefined,
+  };
+}
+
 /**
  * CDK's provider framework runs outside the VPC, so that CloudFormation gets an answer even if the function cannot give
  * one. Keep its construct path: CloudFormation refuses to change the service token of an existing resource.
@@ -190,17 +214,25 @@ export class PostgresMigrations extends Construct {
 function deployResource(
   scope: Construct,
   props: PostgresMigrationsProps,
-  onEventHandler: lambda.Function,
+  { stackEvent, snapshot }: MigrationFunctions,
   properties: object,
 ): CustomResource {
+  const { longServiceTimeout, serviceTimeout, snapshotInterval } = LIMITS;
   const provider = new Provider(scope, "Provider", {
-    onEventHandler,
+    onEventHandler: stackEvent,
     logGroup: migrationLogs(scope, "ProviderLogs", props),
+    ...(snapshot === undefined
+      ? {}
+      : {
+          isCompleteHandler: snapshot,
+          queryInterval: Duration.seconds(snapshotInterval),
+          totalTimeout: Duration.seconds(longServiceTimeout),
+        }),
   });
   return new CustomResource(scope, "Resource", {
     serviceToken: provider.serviceToken,
     resourceType: "Custom::PostgresMigrations",
-    serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
+    serviceTimeout: Duration.seconds(snapshot === undefined ? serviceTimeout : longServiceTimeout),
     properties,
   });
 }

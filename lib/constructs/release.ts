@@ -120,6 +120,8 @@ export interface Release {
   /** See `engineOptions`. */
   readonly options: string;
   readonly forceRun: string | undefined;
+  /** A change runs the migrations, so that the resource gets the attribute. */
+  readonly makesSnapshots: boolean;
 }
 
 /**
@@ -127,7 +129,7 @@ export interface Release {
  * the head, the count and the newest names tell what a deploy would run.
  */
 export function deployProperties(release: Release): DeployProperties {
-  const { asset, database, login, ca, network, options, forceRun } = release;
+  const { asset, database, login, ca, network, options, forceRun, makesSnapshots } = release;
   const { manifest, approvedPlan } = asset;
   const names = manifest.migrations.map(({ name }) => name);
   return {
@@ -142,6 +144,7 @@ export function deployProperties(release: Release): DeployProperties {
     Newest: newestNames(names),
     Options: options,
     ...given({ ApprovedPlan: approvedPlan, ForceRun: forceRun }),
+    ...(makesSnapshots ? { Snapshot: "true" } : {}),
   };
 }
 

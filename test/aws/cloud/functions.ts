@@ -43,6 +43,7 @@ function settings(
     timeoutSeconds: changes.timeoutSeconds ?? found.timeoutSeconds,
     logGroup: found.logGroup === undefined ? `/aws/lambda/${name}` : text(found.logGroup, physical),
     logFormat: found.logFormat,
+    logLevel: found.logLevel,
     node: LAMBDA_NODE,
     nodeOptions: surroundings.flatMap(({ nodeOptions }) => nodeOptions),
   };

@@ -6,8 +6,10 @@ import { makeAuthority, makeCertificate } from "../../support/tls.ts";
 import { LambdaService } from "../lambda/service.ts";
 import { Recorder } from "../recorder.ts";
 import { CloudFormation } from "./cloudformation.ts";
+import { Rds } from "./rds.ts";
 import { ResponseServer } from "./response-server.ts";
 import { SecretsManager } from "./secrets.ts";
+import { StepFunctions } from "./step-functions.ts";
 
 const NODE_MODULES = fileURLToPath(new URL("../../../node_modules", import.meta.url));
 const RESPONSE_PORT = fileURLToPath(new URL("../lambda/response-port.cjs", import.meta.url));
@@ -23,6 +25,8 @@ export interface Services {
   readonly lambda: LambdaService;
   readonly secrets: SecretsManager;
   readonly cloudFormation: CloudFormation;
+  readonly rds: Rds;
+  readonly stepFunctions: StepFunctions;
   readonly responses: ResponseServer;
   readonly recorder: Recorder;
   /** Of every function. */
@@ -42,12 +46,14 @@ export async function startServices(credentials: {
   const lambda = new LambdaService(recorder);
   const secrets = new SecretsManager();
   const cloudFormation = new CloudFormation();
+  const rds = new Rds();
+  const stepFunctions = new StepFunctions(lambda);
   const responses = new ResponseServer(recorder);
   const authority = await makeAuthority();
   const port = await responses.start(await makeCertificate(authority));
   writeFileSync(join(directory, "bucket.pem"), authority.cert);
   return {
-    ...{ lambda, secrets, cloudFormation, responses, recorder },
+    ...{ lambda, secrets, cloudFormation, rds, stepFunctions, responses, recorder },
     everywhere: {
       environment: {
         AWS_REGION: "eu-west-1",
@@ -61,6 +67,7 @@ export async function startServices(credentials: {
         AWS_ENDPOINT_URL_LAMBDA: await lambda.start(),
         AWS_ENDPOINT_URL_SECRETS_MANAGER: await secrets.start(),
         AWS_ENDPOINT_URL_CLOUDFORMATION: await cloudFormation.start(),
+        AWS_ENDPOINT_URL_RDS: await rds.start(),
       },
       nodeOptions: [],
     },
@@ -69,21 +76,31 @@ export async function startServices(credentials: {
         NODE_PATH: [NODE_MODULES, writeStepFunctions(directory)].join(delimiter),
         NODE_EXTRA_CA_CERTS: join(directory, "bucket.pem"),
         RESPONSE_PORT: String(port),
+        STEP_FUNCTIONS: await stepFunctions.start(),
       },
       nodeOptions: ["--require", RESPONSE_PORT],
     },
     async close() {
       await lambda.close();
-      await Promise.all([secrets.close(), cloudFormation.close(), responses.close()]);
+      const others = [secrets, cloudFormation, rds, stepFunctions, responses];
+      await Promise.all(others.map((service) => service.close()));
       rmSync(directory, { recursive: true, force: true });
     },
   };
 }
 
-/** The framework loads the client of Step Functions, which only an asynchronous provider uses. */
+/** The runtime's client of Step Functions, which is not installed here. */
+const CLIENT = `exports.SFN = class {
+  async startExecution(input) {
+    const answer = await fetch(process.env.STEP_FUNCTIONS, { method: "POST", body: JSON.stringify(input) });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
+};
+`;
+
 function writeStepFunctions(directory: string): string {
   const file = join(directory, "modules/@aws-sdk/client-sfn/index.js");
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, "exports.SFN = class {};\n");
+  writeFileSync(file, CLIENT);
   return join(directory, "modules");
 }

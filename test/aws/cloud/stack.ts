@@ -5,7 +5,7 @@ import { evaluate, type Json, type Physical, text, withTextScalars } from "./int
 import { type Outside, physicalNames, STACK_ID } from "./physical-names.ts";
 import { readResponse } from "./response-server.ts";
 import type { Services } from "./services.ts";
-import { type Assembly, isFramework } from "./template.ts";
+import { type Assembly, isFrameworkEntry } from "./template.ts";
 
 /** What CloudFormation made of a custom resource's answer. */
 export interface Answer {
@@ -134,6 +134,9 @@ export class Stack {
     for (const settings of settingsOf(assembly, physical, this.#services, this.#settings)) {
       await this.#services.lambda.install(settings);
     }
+    for (const [id, definition] of Object.entries(assembly.stateMachines)) {
+      this.#services.stepFunctions.install(text({ Ref: id }, physical), text(definition, physical));
+    }
     const properties = evaluate(assembly.customResource.properties, physical);
     return { assembly, properties: withTextScalars(properties ?? {}) };
   }
@@ -156,11 +159,12 @@ export class Stack {
       ResourceProperties: request.properties,
       OldResourceProperties: request.oldProperties,
     });
-    const framework = functionName(required(functions.find(isFramework), "no provider framework"));
+    const framework = functionName(required(functions.find(isFrameworkEntry), "no provider framework"));
     const startedAt = performance.now();
     const invocations = await Promise.all(
       Array.from({ length: this.deliveries }, () => this.#services.lambda.invoke(framework, event)),
     );
+    await this.#services.stepFunctions.settled();
     const [body] = slot.bodies;
     if (body === undefined) throw new Error(`no answer: ${JSON.stringify(invocations)}`);
     const response = readResponse(body);

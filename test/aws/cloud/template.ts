@@ -34,7 +34,11 @@ const FunctionProperties = v.object({
   Timeout: v.optional(v.number(), 3),
   Environment: v.optional(v.object({ Variables: AnyObject }), { Variables: {} }),
   LoggingConfig: v.optional(
-    v.object({ LogGroup: v.optional(v.unknown()), LogFormat: v.optional(v.picklist(["JSON", "Text"])) }),
+    v.object({
+      LogGroup: v.optional(v.unknown()),
+      LogFormat: v.optional(v.picklist(["JSON", "Text"])),
+      ApplicationLogLevel: v.optional(v.string()),
+    }),
     {},
   ),
 });
@@ -51,6 +55,7 @@ export interface TemplateFunction {
   readonly environment: Readonly<Record<string, unknown>>;
   readonly logGroup: unknown;
   readonly logFormat: "JSON" | "Text";
+  readonly logLevel: string;
 }
 
 export interface CustomResource {
@@ -67,6 +72,8 @@ export interface Assembly {
   readonly parameters: Readonly<Record<string, { readonly Default?: string | undefined }>>;
   readonly outputs: Readonly<Record<string, { readonly Value?: unknown }>>;
   readonly functions: readonly TemplateFunction[];
+  /** Definitions of the state machines by logical id, with references. */
+  readonly stateMachines: Readonly<Record<string, unknown>>;
   /** The one that the provider framework serves. */
   readonly customResource: CustomResource;
 }
@@ -96,6 +103,11 @@ export function readAssembly(directory: string): Assembly {
     parameters: template.Parameters,
     outputs: template.Outputs,
     functions,
+    stateMachines: Object.fromEntries(
+      Object.entries(template.Resources).flatMap(([id, { Type, Properties }]) =>
+        Type === "AWS::StepFunctions::StateMachine" ? [[id, Properties["DefinitionString"]]] : [],
+      ),
+    ),
     customResource: findCustomResource(template.Resources, functions),
   };
 }
@@ -117,6 +129,7 @@ function readFunction(
     environment: Environment.Variables,
     logGroup: LoggingConfig.LogGroup,
     logFormat: LoggingConfig.LogFormat ?? "Text",
+    logLevel: LoggingConfig.ApplicationLogLevel ?? "INFO",
   };
 }
 
@@ -124,7 +137,7 @@ function findCustomResource(
   resources: v.InferOutput<typeof Template>["Resources"],
   functions: readonly TemplateFunction[],
 ): CustomResource {
-  const frameworks = functions.filter(isFramework).map(({ logicalId }) => logicalId);
+  const frameworks = functions.filter(isFrameworkEntry).map(({ logicalId }) => logicalId);
   const found = Object.entries(resources).filter(([, { Properties }]) => {
     const token = JSON.stringify(Properties["ServiceToken"] ?? "");
     return frameworks.some((id) => token === JSON.stringify({ "Fn::GetAtt": [id, "Arn"] }));
@@ -138,12 +151,17 @@ function findCustomResource(
 }
 
 export function isFramework({ handler }: { readonly handler: string }): boolean {
+  return handler.startsWith("framework.");
+}
+
+/** The function of the framework that CloudFormation calls. */
+export function isFrameworkEntry({ handler }: { readonly handler: string }): boolean {
   return handler === "framework.onEvent";
 }
 
-/** The function in front of the deploy function. */
+/** The functions in front of the deploy function. */
 export function isStackEvent({ handler }: { readonly handler: string }): boolean {
-  return handler === ASSET.stackEventHandler;
+  return handler === ASSET.stackEventHandler || handler === ASSET.isCompleteHandler;
 }
 
 function isObject(value: unknown): value is object {

@@ -16,10 +16,13 @@ const {
   AWS_LAMBDA_FUNCTION_VERSION,
   AWS_LAMBDA_LOG_FORMAT,
   AWS_LAMBDA_LOG_GROUP_NAME,
+  AWS_LAMBDA_LOG_LEVEL,
   AWS_LAMBDA_LOG_STREAM_NAME,
   AWS_LAMBDA_RUNTIME_API,
   LAMBDA_TASK_ROOT,
 } = process.env;
+
+const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
 
 let requestId;
 
@@ -111,6 +114,7 @@ function log(level, parts) {
     const text = format(...parts).replaceAll("\n", "\r");
     return process.stdout.write(`${timestamp}\t${requestId}\t${level}\t${text}\n`);
   }
+  if (LEVELS.indexOf(level) < LEVELS.indexOf(AWS_LAMBDA_LOG_LEVEL)) return;
   const message = parts.length === 1 ? parts[0] : format(...parts);
   process.stdout.write(`${JSON.stringify({ timestamp, level, requestId, message }, withErrors)}\n`);
 }

@@ -13,6 +13,8 @@ export interface FunctionSettings {
   readonly timeoutSeconds: number;
   readonly logGroup: string;
   readonly logFormat: "JSON" | "Text";
+  /** In JSON, what is below it is not written. */
+  readonly logLevel: string;
   /** The Node that runs it. */
   readonly node: string;
   readonly nodeOptions: readonly string[];

@@ -45,15 +45,24 @@ export class LambdaService {
   }
 
   async invoke(nameOrArn: string, payload: string): Promise<Invocation> {
+    const invocation = await this.invokeUnseen(nameOrArn, payload);
+    this.#recorder.add({
+      source: this.#find(nameOrArn).settings.name,
+      kind: "answer",
+      text: invocation.payload,
+    });
+    return invocation;
+  }
+
+  /** Invokes a function for a caller that shows the answer to nobody. */
+  async invokeUnseen(nameOrArn: string, payload: string): Promise<Invocation> {
     const installed = this.#find(nameOrArn);
     const { settings, idle, busy } = installed;
     const warm = idle.pop() ?? this.#uninstalled.take(settings);
     const sandbox = warm ?? (await Sandbox.start(settings, this.#recorder, this.#orphanKiller));
     busy.add(sandbox);
     try {
-      const invocation = await sandbox.invoke(payload);
-      this.#recorder.add({ source: settings.name, kind: "answer", text: invocation.payload });
-      return invocation;
+      return await sandbox.invoke(payload);
     } finally {
       busy.delete(sandbox);
       await this.#release(installed, sandbox);

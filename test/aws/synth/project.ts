@@ -1,6 +1,7 @@
-import { Stack } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import type { App } from "aws-cdk-lib/core";
 import * as v from "valibot";
+import { given } from "../../../lib/core/index.ts";
 import { PostgresDatabase, PostgresMigrations } from "../../../lib/index.ts";
 import { DATABASE_NAME } from "../cloud/physical-names.ts";
 
@@ -20,22 +21,32 @@ export const ProjectRequest = v.strictObject({
   approvedPlan: v.optional(v.string()),
   /** Authentication is by IAM, as this user. */
   iamUser: v.optional(v.string()),
+  /** A snapshot is made before migrations run. */
+  snapshot: v.optional(v.boolean(), false),
+  snapshotTimeoutSeconds: v.optional(v.number()),
+  /** The database is a plain endpoint with this identifier of a cluster. */
+  cluster: v.optional(v.string()),
 });
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, approvedPlan, iamUser, ...props } = request;
+  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, ...rest } = request;
+  const { snapshot, snapshotTimeoutSeconds: seconds, ...props } = rest;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
     databaseName: DATABASE_NAME,
     authentication: iamUser === undefined ? "secret" : "iam",
   });
   const { vpc, secret } = database;
-  const endpoint = ca === undefined ? {} : { database: { host: "database.example", ca }, vpc, secret };
+  const server = { host: "database.example", ...given({ ca, clusterIdentifier: cluster }) };
+  const isPlain = ca !== undefined || cluster !== undefined;
+  const endpoint = isPlain ? { database: server, vpc, secret } : {};
   new PostgresMigrations(stack, "Migrations", {
     ...{ database, databaseName: DATABASE_NAME, ...endpoint, ...props },
     ...(forceRun === undefined ? {} : { forceRun }),
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
+    ...(snapshot ? { snapshotBeforeMigrate: true } : {}),
+    ...(seconds === undefined ? {} : { snapshotTimeout: Duration.seconds(seconds) }),
   });
 }

@@ -1,0 +1,4 @@
+import { runScenarios } from "./environment.ts";
+import { snapshots } from "./scenarios/snapshot.ts";
+
+runScenarios(snapshots);
