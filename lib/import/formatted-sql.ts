@@ -2,7 +2,7 @@ import { type Section, section, withSemicolons } from "./sql-text.ts";
 import { type SqlContent, sqlContent, type Unconvertible, unconvertible } from "./tool.ts";
 
 /** A changeSet of one of Liquibase's files of SQL. */
-export interface FormattedChangeSet {
+export interface ChangeSet {
   readonly id: string;
   readonly author: string;
   /** Its own name for its file, if it has one. */
@@ -11,10 +11,26 @@ export interface FormattedChangeSet {
   readonly notes: readonly string[];
 }
 
-const HEADER = /^\s*--\s*liquibase\s*formatted.*$/im;
+const HEADER = /^\s*--\s*liquibase\s*formatted.*$/i;
 
-export function isFormattedSql(text: string): boolean {
-  return HEADER.test(text.trimStart().split("\n", 1)[0] ?? "");
+/** The changeSets of a file that Postgres runs, in their order. A file without Liquibase's header is a single one. */
+export function readChangeSets(text: string): ChangeSet[] {
+  const header = HEADER.exec(text.trimStart().split("\n", 1)[0] ?? "")?.[0];
+  if (header === undefined) return [readPlainFile(text)];
+  return readBlocks(text)
+    .filter(isForPostgres)
+    .map((block) => ({
+      id: block.id,
+      author: block.author,
+      logicalFile: attribute(block.attributes, "logicalFilePath") ?? attribute(header, "logicalFilePath"),
+      content: convert(block),
+      notes: notesOf(block),
+    }));
+}
+
+function readPlainFile(text: string): ChangeSet {
+  const content = placeholderIn(text) ?? sqlContent(section(text));
+  return { id: "raw", author: "includeAll", logicalFile: undefined, content, notes: [] };
 }
 
 /** Lines of a changeSet, as they are read. */
@@ -27,20 +43,6 @@ interface Block {
   readonly rollback: string[];
   hasPreconditions: boolean;
   hasIgnoredLines: boolean;
-}
-
-/** The changeSets of a file of SQL that Postgres runs, in their order. */
-export function readFormattedSql(text: string): FormattedChangeSet[] {
-  const header = HEADER.exec(text)?.[0] ?? "";
-  return readBlocks(text)
-    .filter(isForPostgres)
-    .map((block) => ({
-      id: block.id,
-      author: block.author,
-      logicalFile: attribute(block.attributes, "logicalFilePath") ?? attribute(header, "logicalFilePath"),
-      content: convert(block),
-      notes: notesOf(block),
-    }));
 }
 
 /** A rollback that is said to be empty is allowed, and does nothing. */
@@ -115,15 +117,20 @@ function convert(block: Block): SqlContent | Unconvertible {
   if (program !== undefined) return unconvertible(`Liquibase runs it with ${program}`);
   if (block.hasIgnoredLines) return unconvertible("it has ignoreLines");
   const [up, down] = [body.join("\n"), rollback.join("\n").trim()];
-  const placeholder = /\$\{[^}\s]+\}/.exec(up + down)?.[0];
-  if (placeholder !== undefined)
-    return unconvertible(`it has the placeholder ${placeholder}, which Liquibase replaces`);
+  const placeholder = placeholderIn(up + down);
+  if (placeholder !== undefined) return placeholder;
   if (/^changesetId:/i.test(down)) return unconvertible("its rollback is another changeSet");
   const undo = /^(?:empty|not required)\b/i.test(down) ? EMPTY_ROLLBACK : down;
   return sqlContent(
     sectionOf(block, up, attribute(attributes, "endDelimiter")),
     sectionOf(block, undo, attribute(attributes, "rollbackEndDelimiter")),
   );
+}
+
+function placeholderIn(sql: string): Unconvertible | undefined {
+  const placeholder = /\$\{[^}\s]+\}/.exec(sql)?.[0];
+  if (placeholder === undefined) return undefined;
+  return unconvertible(`it has the placeholder ${placeholder}, which Liquibase replaces`);
 }
 
 function sectionOf({ attributes }: Block, sql: string, delimiter: string | undefined): Section {

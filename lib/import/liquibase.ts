@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { MigrationError } from "../core/index.ts";
 import { isEmptySql } from "../sql/index.ts";
-import { EMPTY_ROLLBACK, isFormattedSql, readFormattedSql } from "./formatted-sql.ts";
+import { EMPTY_ROLLBACK, readChangeSets } from "./formatted-sql.ts";
 import type { SourceFolder } from "./source-folder.ts";
 import { section } from "./sql-text.ts";
 import {
@@ -42,9 +42,9 @@ async function readFolder(folder: SourceFolder): Promise<ForeignMigration[]> {
     const undone = texts.filter(({ text }) => EXPORTED_DOWN.test(text));
     return readExport(exported, undone, records);
   }
-  const ofSql = texts.filter(({ text }) => isFormattedSql(text));
+  const ofSql = texts.filter(({ file }) => file.endsWith(".sql"));
   requireSqlOnly(texts.filter((one) => !ofSql.includes(one) && /\bdatabaseChangeLog\b/.test(one.text)));
-  return ofSql.flatMap(({ file, text }) => readSqlFile(folder, file, text, records));
+  return ofSql.flatMap((changelog) => readSqlFile(folder, changelog, records));
 }
 
 interface Changelog {
@@ -80,11 +80,11 @@ function titleOf({ file, id }: Omit<Identity, "author">, isAlone: boolean): stri
   return (isAlone ? base : `${base}_${id}`).replaceAll(/[^\w.-]+/g, "-");
 }
 
-function readSqlFile(folder: SourceFolder, file: string, text: string, records: Records): ForeignMigration[] {
-  const changeSets = readFormattedSql(text);
+function readSqlFile({ dir }: SourceFolder, { file, text }: Changelog, records: Records): ForeignMigration[] {
+  const changeSets = readChangeSets(text);
   return changeSets.map(({ id, author, logicalFile, content, notes }) => ({
     // Liquibase names a file relative to a folder that only its settings know, so the end of this path is compared.
-    key: keyOf({ file: logicalFile ?? resolve(folder.dir, file), id, author }),
+    key: keyOf({ file: logicalFile ?? resolve(dir, file), id, author }),
     file: `${file}::${id}::${author}`,
     title: titleOf({ file, id }, changeSets.length === 1),
     content,
@@ -202,14 +202,13 @@ function rowKey(row: Row): string {
   return keyOf({ file: row["filename"] ?? "", id: row["id"] ?? "", author: row["author"] ?? "" });
 }
 
-/** The changeSet of a row: the nearest of those whose path ends in the same way. */
+/** The changeSet of a row. The paths of both may begin in different folders: the least difference counts. */
 function find(key: string, migrations: readonly ForeignMigration[]): ForeignMigration | undefined {
-  return migrations
+  const distance = (one: ForeignMigration) => Math.abs(one.key.length - key.length);
+  const [nearest] = migrations
     .filter((one) => one.key === key || one.key.endsWith(`/${key}`) || key.endsWith(`/${one.key}`))
-    .reduce<ForeignMigration | undefined>(
-      (best, one) => (best && best.key.length <= one.key.length ? best : one),
-      undefined,
-    );
+    .sort((a, b) => distance(a) - distance(b));
+  return nearest;
 }
 
 function hasContext({ contexts }: Row): boolean {

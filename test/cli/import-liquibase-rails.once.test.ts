@@ -83,6 +83,20 @@ describe("import --from liquibase", () => {
       expect(new Set(Object.values(await statesOf(run)))).toEqual(new Set(["applied"]));
     }));
 
+  it("tells files of the same name in different folders apart", () =>
+    withHistory("liquibase-sql", "complete", async (run, project, db) => {
+      await db.query("DELETE FROM databasechangelog WHERE filename NOT LIKE '%001_users.sql'");
+      rmSync(join(project, CHANGELOG), { recursive: true });
+      const text = "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n";
+      addFiles(project, { [`${CHANGELOG}/001_users.sql`]: text, [`${CHANGELOG}/v2/001_users.sql`]: text });
+      await run("import", "--from", "liquibase");
+      expect(await statesOf(run)).toEqual({ "0001_001_users": "applied", "0002_001_users": "pending" });
+      await db.query(`TRUNCATE pgmigrations, pgmigrations_history;
+        UPDATE databasechangelog SET filename = 'db/changelog/v2/001_users.sql'`);
+      await run("import", "--from", "liquibase");
+      expect(await statesOf(run)).toEqual({ "0001_001_users": "pending", "0002_001_users": "applied" });
+    }));
+
   it("refuses an applied changeSet that no file has, except one of a context", () =>
     withHistory("liquibase-sql", "complete", async (run, project, db) => {
       rmSync(join(project, CHANGELOG, "001_users.sql"));
