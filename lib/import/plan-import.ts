@@ -74,7 +74,9 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   return {
     migrations: [
       ...(schema === undefined ? [] : [baselineOf(tool, migrations.filter(isReplaced), schema)]),
-      ...kept.flatMap((one) => imported(one, { applied: keys.has(one.key), exists: existing.has(one.name) })),
+      ...kept.flatMap((one) =>
+        imported(tool, one, { applied: keys.has(one.key), exists: existing.has(one.name) }),
+      ),
     ],
     replaced: migrations.filter(isReplaced).map(({ file }) => file),
     problems: kept.flatMap((one) => problemOf(one, existing)),
@@ -83,12 +85,13 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
 }
 
 function imported(
+  { title }: Tool,
   { name, file, content }: Named,
   { applied, exists }: { readonly applied: boolean; readonly exists: boolean },
 ): ImportedMigration[] {
   if (exists) return [{ name, source: file, applied }];
   if (content.kind !== "sql") return [];
-  return [{ name, source: file, text: fileText(content.up, content.down), applied }];
+  return [{ name, source: file, text: fileText(content.up, content.down, title), applied }];
 }
 
 function problemOf({ name, file, content }: Named, existing: ReadonlySet<string>): FileProblem[] {

@@ -61,9 +61,12 @@ export function withSemicolons(sql: string, delimiter: string): string {
   return joinStatements(statements.map((lines) => lines.join("\n")));
 }
 
-/** A file with both sections, as this tool reads it. */
-export function fileText(up: Section, down: Section | undefined): string {
-  const parts = [sectionText("Up", up), ...(down === undefined ? [] : [sectionText("Down", down)])];
+/** A file with both sections, as this tool reads it. Without a way down it says so, which verify asks for. */
+export function fileText(up: Section, down: Section | undefined, title: string): string {
+  const parts =
+    down === undefined
+      ? [`-- irreversible: ${title} had no way to undo it\n${sectionText("Up", up)}`]
+      : [sectionText("Up", up), sectionText("Down", down)];
   return `${parts.join("\n\n")}\n`;
 }
 

@@ -35,7 +35,7 @@ describe("import of files of SQL", () => {
     ["BEGIN;\nSELECT 1;", "BEGIN;\nSELECT 1;"],
   ])("takes BEGIN and COMMIT off a file that they are around: %j", async (sql, expected) => {
     const { read } = await convert("golang-migrate", "1_a.up.sql", sql);
-    expect(read("1_a.sql")).toBe(`-- Up Migration\n${expected}\n`);
+    expect(read("1_a.sql")).toContain(`\n-- Up Migration\n${expected}\n`);
   });
 
   it("does not convert COPY with rows in the file", async () => {
@@ -60,6 +60,15 @@ describe("import of files of SQL", () => {
       stdout: expect.stringContaining("SQL before the line"),
     });
   });
+
+  it("declares what the tool could not undo", () =>
+    withHistory("flyway", "complete", async (run, project) => {
+      await run("import", "--from", "flyway");
+      expect(readFileSync(join(project, "migrations/0004_2_orders.sql"), "utf8")).toMatch(
+        /^-- irreversible: Flyway had no way to undo it\n-- Up Migration\n/,
+      );
+      expect((await run("down")).stderr).toContain("Flyway had no way to undo it");
+    }));
 
   it("asks for --schema where the tool's table is in another schema, which was on its search path", () =>
     withHistory("flyway", "complete", async (run, _project, db) => {
