@@ -39,7 +39,7 @@ describe("report of a database", () => {
       expect(stderr).toContain(`Database ${db.name} on`);
       expect(stdout).toContain("**1 pending migration, 1 lint error**");
       expect(stdout).toContain("## 1. `2_orders`\n\nin a transaction · can be undone");
-      expect(stdout).toContain("- + new table `public.orders`");
+      expect(stdout).toContain("- \\+ new table `public.orders`");
       expect(stdout).toContain("**require-concurrent-index-creation** (lock) `migrations/2_orders.sql:3`");
       expect(stdout).toContain("```sql\nCREATE TABLE orders");
       expect(stdout).toContain('"orders"["orders (new)"] {');

@@ -1,10 +1,12 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { NoOperationTraceWriter, parseWorkflow } from "@actions/workflow-parser";
 import { parseAction } from "@actions/workflow-parser/actions/action-parser";
 import { describe, expect, test } from "@jest/globals";
 import * as v from "valibot";
 import { parse } from "yaml";
 import { ACTION_TEXT, action } from "../cli/workflow.ts";
-import { blocks, readPage, section, tableRows } from "./markdown.ts";
+import { blocks, REPOSITORY, readPage, section, tableRows } from "./markdown.ts";
 
 const page = readPage("docs/github.md").text;
 const workflows = blocks(page)
@@ -86,6 +88,12 @@ describe.each(workflows.map((text, index) => [index + 1, text] as const))("workf
     expect(stepsOf(text).filter(({ run = "" }) => run.includes("${{"))).toEqual([]);
     if (text.includes("workflow_run:")) expect(text).not.toMatch(/ref:|head_sha/);
   });
+});
+
+test("the workflow of this repository is one for the parser of GitHub", () => {
+  const content = readFileSync(join(REPOSITORY, ".github/workflows/ci.yml"), "utf8");
+  const { context } = parseWorkflow({ name: "ci.yml", content }, trace);
+  expect(context.errors.getErrors().map(({ message }) => message)).toEqual([]);
 });
 
 test("docs/github.md has workflows", () => {

@@ -74,7 +74,8 @@ function migrationSection(migration: ReportedMigration, index: number): string[]
   ];
 }
 
-const SIGNS = { new: "+", changed: "~", dropped: "−" } as const;
+// A bare plus would begin another list.
+const SIGNS = { new: "\\+", changed: "~", dropped: "−" } as const;
 
 function change({ kind, name, change: what }: ObjectChange): string {
   return `- ${SIGNS[what]} ${what} ${kind} ${code(name)}`;

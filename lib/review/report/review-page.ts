@@ -126,7 +126,7 @@ function verifyFailure({ name, status, diff, error, reason }: VerifiedMigration)
     return [`> \`verify\` did not check ${code(name)}: ${prose(reason)}`];
   if (status !== "failed") return [];
   const failed = error === undefined ? [] : [`${error.step} failed: ${prose(error.message)}`];
-  const hint = error?.hint === undefined ? [] : [prose(error.hint)];
+  const hint = error?.hint === undefined || diff !== undefined ? [] : [prose(error.hint)];
   const wanted = error?.step === "up" ? "applied" : "undone";
   return [
     `### ❌ ${code(name)} cannot be ${wanted}`,

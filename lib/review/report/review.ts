@@ -123,14 +123,16 @@ function problemOfLint(finding: LintFinding): ReviewProblem {
 
 /** What the branch does not add is not its fault. */
 function problemOfVerify(migration: VerifiedMigration, isNew: (name: string) => boolean): ReviewProblem[] {
-  const { name, status, reason, error } = migration;
+  const { name, status, reason, error, diff } = migration;
   const severity = isNew(name) ? "error" : "warning";
   if (status === "failed") {
-    const message =
-      error === undefined
-        ? "its down does not bring back the schema that was there before"
-        : `${error.step} failed: ${error.message}`;
-    return [{ severity, rule: "verify", message, help: error?.hint, migration: name }];
+    const messages = [
+      ...(diff === undefined ? [] : ["its down does not bring back the schema that was there before"]),
+      ...(error === undefined ? [] : [`${error.step} failed: ${error.message}`]),
+    ];
+    // What is left behind is the reason, which the hint about the statement does not know.
+    const help = diff === undefined ? error?.hint : undefined;
+    return [{ severity, rule: "verify", message: messages.join("; "), help, migration: name }];
   }
   if (status !== "unchecked") return [];
   const message = `it was not checked whether it can be undone${reason === undefined ? "" : `: ${reason}`}`;
