@@ -1,21 +1,10 @@
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { Template } from "aws-cdk-lib/assertions";
 import { AppStack } from "../../lib/app-stack.ts";
 import { newApp } from "../constructs/synth.ts";
-import { flagsIn, freshEnvironment, run } from "./commands.ts";
-import {
-  allPages,
-  blocks,
-  codeSpans,
-  REPOSITORY,
-  readPage,
-  section,
-  sourceOf,
-  tableRows,
-} from "./markdown.ts";
+import { codeSpans, REPOSITORY, readPage, section, sourceOf, tableRows } from "./markdown.ts";
 
 const page = readPage("docs/deploying.md");
 const plain = (text: string): string => text.replaceAll("`", "");
@@ -82,47 +71,11 @@ test.each([1, 2])("column %i of the cost table in docs/deploying.md adds up", (c
   expect(amounts.reduce((sum, amount) => sum + amount, 0)).toBeCloseTo(Number(total), 2);
 });
 
-describe("the commands of the CDK", () => {
-  const cdk = join(createRequire(import.meta.url).resolve("aws-cdk/package.json"), "..", "bin", "cdk");
-  const env = { ...freshEnvironment(), CDK_DISABLE_VERSION_CHECK: "1", CDK_DISABLE_CLI_TELEMETRY: "true" };
-  const help = async (...command: readonly string[]): Promise<string> => {
-    const options = { cwd: REPOSITORY, env, timeoutMs: 60_000 };
-    return (await run(process.execPath, [cdk, ...command, "--help"], options)).stdout;
-  };
-  const shown = allPages()
-    .flatMap(({ text }) => [...blocks(text).flatMap((block) => block.text.split("\n")), ...codeSpans(text)])
-    .flatMap((line) => {
-      const [, command, rest = ""] = /^(?:npx )?cdk ([a-z]+)(.*)/.exec(line) ?? [];
-      return command === undefined ? [] : [{ command, rest }];
-    });
-
-  test("the commands of the CDK CLI exist and have the flags that the pages show", async () => {
-    const named = [...new Set(shown.map(({ command }) => command))];
-    expect(named.length).toBeGreaterThan(5);
-    const listed = await help();
-    expect(named.filter((command) => !new RegExp(`^ {2}cdk ${command} `, "m").test(listed))).toEqual([]);
-    const flags = new Set(
-      shown.flatMap(({ command, rest }) =>
-        [...rest.matchAll(/(?<=\s)--?[a-z][\w-]*/g)].map(([flag]) => `${command} ${flag}`),
-      ),
-    );
-    const unknown: string[] = [];
-    for (const command of new Set([...flags].map((one) => one.split(" ")[0] ?? ""))) {
-      const known = flagsIn(await help(command));
-      // What can be said can be denied.
-      const forms = [...known].flatMap((flag) => [flag, flag.replace(/^--/, "--no-")]);
-      const ofCommand = [...flags].filter((one) => one.startsWith(`${command} `));
-      unknown.push(...ofCommand.filter((one) => !forms.some((flag) => one === `${command} ${flag}`)));
-    }
-    expect(unknown).toEqual([]);
-  });
-
-  test("the CDK CLI has the same exact version everywhere", () => {
-    const version = "2.1148.1";
-    for (const path of ["package.json", "examples/own-database/package.json"]) {
-      const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, path), "utf8"));
-      expect(devDependencies["aws-cdk"]).toBe(version);
-    }
-    expect(page.text).toContain(`\`aws-cdk\` ${version}`);
-  });
+test("the CDK CLI has the same exact version everywhere", () => {
+  const version = "2.1148.1";
+  for (const path of ["package.json", "examples/own-database/package.json"]) {
+    const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, path), "utf8"));
+    expect(devDependencies["aws-cdk"]).toBe(version);
+  }
+  expect(page.text).toContain(`\`aws-cdk\` ${version}`);
 });
