@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { appliedNames, userTables } from "../support/migrator.ts";
+import { chosenCases } from "../support/postgres.ts";
 import {
   COMMAND,
   environmentOf,
@@ -34,19 +35,16 @@ describe("the output of a migration", () => {
   const PRINTS = `console.log("printed"); console.info("told");
 process.stdout.write("written\\n"); console.error("complained"); console.table([1]);`;
 
-  it.each([
-    ["up", []],
-    ["plan", []],
-    ["lint", []],
-    ["verify", []],
-  ])("the output of a migration goes to stderr once, and %s leaves stdout to one JSON object", (command) =>
-    withDatabase(async (db) => {
-      const project = writeProject({ "1_a.ts": up(PRINTS, 'console.log("loaded");') });
-      const outcome = await runInOwnProcess(project, [command, "--json"], environmentOf(db.connection));
-      expect(jsonOf(outcome)).toMatchObject({ ok: true });
-      for (const text of ["printed", "told", "written", "complained", "loaded", "(index)"])
-        expect([text, count(outcome.stderr, text)]).toEqual([text, 1]);
-    }),
+  it.each(chosenCases(["up", "plan", "lint", "verify"], 2))(
+    "the output of a migration goes to stderr once, and %s leaves stdout to one JSON object",
+    (command) =>
+      withDatabase(async (db) => {
+        const project = writeProject({ "1_a.ts": up(PRINTS, 'console.log("loaded");') });
+        const outcome = await runInOwnProcess(project, [command, "--json"], environmentOf(db.connection));
+        expect(jsonOf(outcome)).toMatchObject({ ok: true });
+        for (const text of ["printed", "told", "written", "complained", "loaded", "(index)"])
+          expect([text, count(outcome.stderr, text)]).toEqual([text, 1]);
+      }),
   );
 
   it.each([
@@ -77,25 +75,30 @@ process.stdout.write("written\\n"); console.error("complained"); console.table([
 });
 
 describe("a migration that ends the process", () => {
-  it.each([
-    ["with success", up("process.exit(0);"), "process.exit(0)"],
-    ["with a code of its own", up("process.exit(7);"), "process.exit(7)"],
-    ["and catches what stops it", up("try { process.exit(0); } catch {}"), "process.exit(0)"],
-    ["when it is loaded", up("", "process.exit(0);"), "process.exit(0)"],
-    [
-      "after an answer of the database",
-      up('await pgm.db.query("SELECT 1"); process.exit(0);'),
-      "process.exit(0)",
-    ],
-    [
-      "in a timer",
-      up("setTimeout(() => process.exit(0), 1); await new Promise((r) => setTimeout(r, 50));"),
-      "process.exit(0)",
-    ],
-    ["by a way that is not for users", up("process.reallyExit(0);"), "process.reallyExit()"],
-    ["by abort", up("process.abort();"), "process.abort()"],
-    ["by a signal", up("process.kill(process.pid, 'SIGKILL');"), "process.kill()"],
-  ])("a migration that ends the process %s fails the run and is named", (_what, text, call) =>
+  it.each(
+    chosenCases(
+      [
+        ["with success", up("process.exit(0);"), "process.exit(0)"],
+        ["with a code of its own", up("process.exit(7);"), "process.exit(7)"],
+        ["and catches what stops it", up("try { process.exit(0); } catch {}"), "process.exit(0)"],
+        ["when it is loaded", up("", "process.exit(0);"), "process.exit(0)"],
+        [
+          "after an answer of the database",
+          up('await pgm.db.query("SELECT 1"); process.exit(0);'),
+          "process.exit(0)",
+        ],
+        [
+          "in a timer",
+          up("setTimeout(() => process.exit(0), 1); await new Promise((r) => setTimeout(r, 50));"),
+          "process.exit(0)",
+        ],
+        ["by a way that is not for users", up("process.reallyExit(0);"), "process.reallyExit()"],
+        ["by abort", up("process.abort();"), "process.abort()"],
+        ["by a signal", up("process.kill(process.pid, 'SIGKILL');"), "process.kill()"],
+      ],
+      3,
+    ),
+  )("a migration that ends the process %s fails the run and is named", (_what, text, call) =>
     withDatabase(async (db) => {
       const outcome = await runUp(db, text, "--json");
       expect(outcome.code).toBe(1);
@@ -125,24 +128,32 @@ describe("a migration that ends the process", () => {
 describe("an uncaught error", () => {
   const SLOW = 'pgm.sql("SELECT pg_sleep(0.5)");';
 
-  it.each([
-    ["of a promise that is not awaited", up('Promise.reject(new Error("lost"));')],
-    [
-      "of an async function that is not awaited",
-      up('(async () => { await null; throw new Error("lost"); })();'),
-    ],
-    ["of a promise, with a reason that is no error", up('Promise.reject("lost");')],
-    ["of a promise when it is loaded", up("", 'Promise.reject(new Error("lost"));')],
-    ["of a tick", up('process.nextTick(() => { throw new Error("lost"); });')],
-    ["of a timer after up has returned", up(`setTimeout(() => { throw new Error("lost"); }, 100); ${SLOW}`)],
-    [
-      "of an event emitter",
-      up(
-        'setImmediate(() => new E().emit("error", new Error("lost")));',
-        'import { EventEmitter as E } from "node:events";',
-      ),
-    ],
-  ])("an uncaught error %s fails the run and names the migration", (_what, text) =>
+  it.each(
+    chosenCases(
+      [
+        ["of a promise that is not awaited", up('Promise.reject(new Error("lost"));')],
+        [
+          "of an async function that is not awaited",
+          up('(async () => { await null; throw new Error("lost"); })();'),
+        ],
+        ["of a promise, with a reason that is no error", up('Promise.reject("lost");')],
+        ["of a promise when it is loaded", up("", 'Promise.reject(new Error("lost"));')],
+        ["of a tick", up('process.nextTick(() => { throw new Error("lost"); });')],
+        [
+          "of a timer after up has returned",
+          up(`setTimeout(() => { throw new Error("lost"); }, 100); ${SLOW}`),
+        ],
+        [
+          "of an event emitter",
+          up(
+            'setImmediate(() => new E().emit("error", new Error("lost")));',
+            'import { EventEmitter as E } from "node:events";',
+          ),
+        ],
+      ],
+      3,
+    ),
+  )("an uncaught error %s fails the run and names the migration", (_what, text) =>
     withDatabase(async (db) => {
       const outcome = await runUp(db, text, "--json");
       expect(outcome.code).toBe(1);
@@ -170,7 +181,7 @@ describe("the end of a command", () => {
   const LEFTOVERS = `setInterval(() => {}, 1000); net.createServer().listen(0);`;
   const NET = 'import net from "node:net";';
 
-  it.each(["up", "plan", "lint", "verify", "down"])(
+  it.each(chosenCases(["up", "plan", "lint", "verify", "down"], 2))(
     "the command %s ends although a migration has left a timer and a server",
     (command) =>
       withDatabase(async (db) => {
@@ -206,14 +217,19 @@ describe("the end of a command", () => {
 describe("Ctrl-C during a migration that waits", () => {
   const WAITS = "await new Promise((done) => setTimeout(done, 30_000));";
 
-  it.each([
-    ["up waits on a timer", up(`console.error("reached"); ${WAITS}`)],
-    [
-      "up waits on a timer after it has asked the database",
-      up(`await pgm.db.query("SELECT 1"); console.error("reached"); ${WAITS}`),
-    ],
-    ["a file waits on a timer while it is loaded", up("", `console.error("reached"); ${WAITS}`)],
-  ])("Ctrl-C ends a command at once while %s", (_what, text) =>
+  it.each(
+    chosenCases(
+      [
+        ["up waits on a timer", up(`console.error("reached"); ${WAITS}`)],
+        [
+          "up waits on a timer after it has asked the database",
+          up(`await pgm.db.query("SELECT 1"); console.error("reached"); ${WAITS}`),
+        ],
+        ["a file waits on a timer while it is loaded", up("", `console.error("reached"); ${WAITS}`)],
+      ],
+      2,
+    ),
+  )("Ctrl-C ends a command at once while %s", (_what, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text });
       const command = startCommand(project, ["up"], environmentOf(db.connection));
@@ -230,12 +246,17 @@ describe("Ctrl-C during a migration that waits", () => {
 describe("the second signal in an endless loop of a migration", () => {
   const LOOP = 'console.error("reached"); for (;;);';
 
-  it.each([
-    ["SIGINT", "in up", up(LOOP)],
-    ["SIGTERM", "in up", up(LOOP)],
-    ["SIGINT", "in up, after it has asked the database", up(`await pgm.db.query("SELECT 1"); ${LOOP}`)],
-    ["SIGINT", "while the file is loaded", up("", LOOP)],
-  ] as const)("the second signal, %s, ends a command that loops %s", (signal, _where, text) =>
+  it.each(
+    chosenCases(
+      [
+        ["SIGINT", "in up", up(LOOP)],
+        ["SIGTERM", "in up", up(LOOP)],
+        ["SIGINT", "in up, after it has asked the database", up(`await pgm.db.query("SELECT 1"); ${LOOP}`)],
+        ["SIGINT", "while the file is loaded", up("", LOOP)],
+      ] as const,
+      3,
+    ),
+  )("the second signal, %s, ends a command that loops %s", (signal, _where, text) =>
     withDatabase(async (db) => {
       const project = writeProject({ "1_a.ts": text });
       const command = startCommand(project, ["up"], environmentOf(db.connection));
