@@ -1,27 +1,16 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
 import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import pg from "pg";
 import { serverUser } from "../../lib/embedded/server-user.ts";
 import type { ConnectionSettings } from "../../lib/postgres/client.ts";
 import type { Pooler, PoolerOptions } from "./pooler.ts";
+import { findProgram } from "./programs.ts";
 
 /** Path of PgBouncer, where this machine has it. */
-export const PGBOUNCER = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"]
-  .map((folder) => join(folder, "pgbouncer"))
-  .find(isExecutable);
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const PGBOUNCER = findProgram(["pgbouncer"], ["/usr/sbin"]);
 
 /** The real PgBouncer before a server; it lets everybody in without a password. */
 export async function startPgBouncer(
