@@ -3,7 +3,7 @@ import { withDatabase } from "../support/database.ts";
 import { addField, addObject, applyMigration, everythingInPublic, link, list, migrated } from "./metadata.ts";
 
 describe("down", () => {
-  test("leaves nothing behind, also after use, and up works again", () =>
+  test("down leaves nothing behind, also after use, and up works again", () =>
     withDatabase(async (db) => {
       const empty = await everythingInPublic(db);
       await applyMigration(db, "up");
@@ -20,7 +20,7 @@ describe("down", () => {
     }));
 
   test(
-    "refuses, and changes nothing, when something of somebody else depends on a table",
+    "down refuses, and changes nothing, when something of somebody else depends on a table",
     migrated(async (db) => {
       await db.query("CREATE VIEW fields AS SELECT short_name FROM field_definitions");
       const before = await everythingInPublic(db);

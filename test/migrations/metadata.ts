@@ -1,6 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { databaseTest } from "../../lib/testing.ts";
+import { openDatabase, type TestDatabase } from "../support/database.ts";
 import { openMigrator } from "../support/migrator.ts";
+import { serverUrl } from "../testing/server.ts";
 
 const FOLDER = fileURLToPath(new URL("../../migrations", import.meta.url));
 const NAME = "1707000000000_create-metadata-tables";
@@ -26,12 +28,16 @@ export async function list(db: TestDatabase, sql: string, values: unknown[] = []
   return (await db.query<Row>(sql, values)).map((each) => Object.values(each)[0]);
 }
 
+/** A test with a database in which the migrations of this project are applied. */
 export function migrated(body: (db: TestDatabase) => Promise<void>): () => Promise<void> {
-  return () =>
-    withDatabase(async (db) => {
-      await applyMigration(db, "up");
-      await body(db);
+  return async () => {
+    const withMigrations = databaseTest({ server: await serverUrl(), migrationsDir: FOLDER });
+    const test = withMigrations(async ({ name }) => {
+      const db = await openDatabase(name);
+      await body(db).finally(() => db.close());
     });
+    await test();
+  };
 }
 
 export async function addField(db: TestDatabase, shortName: string): Promise<unknown> {

@@ -191,7 +191,7 @@ describe.each([
     );
 
   test(
-    "moves with a change of its row; created_at and other rows stay",
+    `updated_at of ${table} moves with a change of its row; created_at and other rows stay`,
     migrated(async (db) => {
       await add(db, "a");
       await add(db, "b");
@@ -207,7 +207,7 @@ describe.each([
   );
 
   test(
-    "cannot be set by hand, and a now() of somebody else is not called",
+    `updated_at of ${table} cannot be set by hand, and a now() of somebody else is not called`,
     migrated(async (db) => {
       await add(db, "a");
       const { updated } = await times(db);

@@ -55,6 +55,12 @@ export async function withDatabase(
   await db.drop();
 }
 
+/** A database that something else has made and will drop. */
+export async function openDatabase(name: string): Promise<TestDatabase> {
+  const server = await testServer();
+  return open(server, { ...server, database: name });
+}
+
 function open(server: ConnectionSettings, connection: ConnectionSettings): TestDatabase {
   const clients: pg.Client[] = [];
   let own: Promise<pg.Client> | undefined;
