@@ -132,7 +132,7 @@ const sourceOf = ({ tool, files }: Case): string[] => {
 describe.each(CASES)("import --from $tool", (one) => {
   const { tool, files, table, first, second } = one;
 
-  it("records what is applied, leaves the rest pending, and up, down and up again then work", () =>
+  it("import records what is applied, leaves the rest pending, and up, down and up again then work", () =>
     withProject({ files, sql: `${CREATE_A}${table}` }, async (run, project, db) => {
       const imported = await run("import", "--from", tool, ...sourceOf(one));
       expect(imported).toMatchObject({ code: 0, stderr: "" });
@@ -151,7 +151,7 @@ describe.each(CASES)("import --from $tool", (one) => {
       expect((await run("lint", "--json")).code).not.toBe(2);
     }));
 
-  it("writes and records nothing with --dry-run", () =>
+  it("import writes and records nothing with --dry-run", () =>
     withProject({ files, sql: `${CREATE_A}${table}` }, async (run, project, db) => {
       const { code, stdout } = await run("import", "--from", tool, ...sourceOf(one), "--dry-run");
       expect(code).toBe(0);
@@ -167,7 +167,7 @@ describe("import", () => {
     Object.fromEntries(Object.entries(files).map(([name, text]) => [`sql/${name}`, text]));
   const FROM_FLYWAY = ["import", "--from", "flyway", "--source", "sql"] as const;
 
-  it("refuses a tool that it does not know, and none, with a list of those that it knows", () =>
+  it("import refuses a tool that it does not know, and none, with a list of those that it knows", () =>
     withProject({ files: { "sql/V1__a.sql": CREATE_A } }, async (run) => {
       const unknown = await run("import", "--from", "evolve");
       expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("golang-migrate") });
@@ -175,7 +175,7 @@ describe("import", () => {
       expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("--from is not given") });
     }));
 
-  it("refuses a folder that does not exist, or that has no migration of the tool", () =>
+  it("import refuses a folder that does not exist, or that has no migration of the tool", () =>
     withProject({ files: { "sql/notes.txt": "" }, sql: FLYWAY_TABLE }, async (run) => {
       const missing = await run("import", "--from", "flyway");
       expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("no such folder") });
@@ -183,7 +183,7 @@ describe("import", () => {
       expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining("no migration of Flyway in") });
     }));
 
-  it("refuses the folder of the new migrations as the source", () =>
+  it("import refuses the folder of the new migrations as the source", () =>
     withProject({ files: { "migrations/1_a.js": "" } }, async (run) => {
       const { code, stderr } = await run("import", "--from", "knex");
       expect({ code, stderr }).toMatchObject({
@@ -192,7 +192,7 @@ describe("import", () => {
       });
     }));
 
-  it("refuses a database without the tool's table, and one where another tool has a table of that name", () =>
+  it("import refuses a database without the tool's table, and one where another tool has a table of that name", () =>
     withProject(
       { files: { "db/migrations/1_a.sql": `-- migrate:up\n${CREATE_A}` } },
       async (run, _project, db) => {
@@ -210,7 +210,7 @@ describe("import", () => {
       },
     ));
 
-  it("asks which table is meant when two schemas have one, and takes the named one", () =>
+  it("import asks which table is meant when two schemas have one, and takes the named one", () =>
     withProject(
       {
         files: { "db/migrations/1_a.sql": `-- migrate:up\n${CREATE_A}` },
@@ -227,7 +227,7 @@ describe("import", () => {
       },
     ));
 
-  it("refuses a migration that failed half-way, and writes nothing", () =>
+  it("import refuses a migration that failed half-way, and writes nothing", () =>
     withProject(
       {
         files: flyway({ "V1__a.sql": CREATE_A }),
@@ -242,7 +242,7 @@ describe("import", () => {
       },
     ));
 
-  it("records nothing if the tool's table changes while another run has the lock", () =>
+  it("import records nothing if the tool's table changes while another run has the lock", () =>
     withProject(
       {
         files: flyway({ "V1__a.sql": CREATE_A, "V2__b.sql": CREATE_B }),
@@ -266,7 +266,7 @@ describe("import", () => {
       },
     ));
 
-  it("refuses the dirty version of golang-migrate", () =>
+  it("import refuses the dirty version of golang-migrate", () =>
     withProject(
       {
         files: { "db/migrations/1_a.up.sql": CREATE_A },
@@ -278,7 +278,7 @@ describe("import", () => {
       },
     ));
 
-  it("refuses an applied version that has no file", () =>
+  it("import refuses an applied version that has no file", () =>
     withProject(
       { files: flyway({ "V2__b.sql": CREATE_B }), sql: `${FLYWAY_TABLE}${flywayRow(1, "1", "a")}` },
       async (run) => {
@@ -289,7 +289,7 @@ describe("import", () => {
       },
     ));
 
-  it("refuses a database in which migrations of this tool are applied", () =>
+  it("import refuses a database in which migrations of this tool are applied", () =>
     withProject(
       { files: { ...flyway({ "V1__a.sql": CREATE_A }), "migrations/1_z.sql": "CREATE TABLE z ();" } },
       async (run, _project, db) => {
@@ -303,7 +303,7 @@ describe("import", () => {
       },
     ));
 
-  it("keeps a file that exists, and counts it as the converted one", () =>
+  it("import keeps a file that exists, and counts it as the converted one", () =>
     withProject(
       {
         files: {
@@ -327,7 +327,7 @@ describe("import", () => {
     CREATE TABLE knex_migrations_lock (index serial PRIMARY KEY, is_locked integer);
     INSERT INTO knex_migrations (name) VALUES ('1_a.js'); CREATE TABLE a (id serial PRIMARY KEY, name text);`;
 
-  it("refuses code that it cannot convert, names each file, and offers a baseline", () =>
+  it("import refuses code that it cannot convert, names each file, and offers a baseline", () =>
     withProject({ files: CODE, sql: KNEX_TABLES }, async (run, project) => {
       const { code, stderr } = await run("import", "--from", "knex", "--source", "knex");
       expect(code).toBe(1);
@@ -337,7 +337,7 @@ describe("import", () => {
       expect(readdirSync(project)).not.toContain("migrations");
     }));
 
-  it("replaces what is applied with one migration of the schema, which makes the same schema elsewhere", () =>
+  it("import replaces what is applied with one migration of the schema, which makes the same schema elsewhere", () =>
     withProject({ files: CODE, sql: KNEX_TABLES }, async (run, project) => {
       const imported = await run("import", "--from", "knex", "--source", "knex", "--baseline");
       expect(imported).toMatchObject({ code: 0, stderr: "" });
@@ -357,7 +357,7 @@ describe("import", () => {
       expect(there?.split("\n\n")).toEqual(withoutKnex);
     }));
 
-  it("converts files without a database with --files-only, and reports what it cannot", () =>
+  it("import converts files without a database with --files-only, and reports what it cannot", () =>
     withProject({ files: CODE }, async (_run, project) => {
       const { code, stdout } = await runCommand(project, [
         "import",

@@ -29,7 +29,7 @@ function withProject(
 }
 
 describe("report of a database", () => {
-  it("shows what is pending with its SQL and findings, the schema before and after, and the history", () =>
+  it("report shows what is pending with its SQL and findings, the schema before and after, and the history", () =>
     withProject(FIRST, async (run, project, db) => {
       await run("up");
       await db.query("CREATE TABLE by_hand (id int)");
@@ -50,7 +50,7 @@ describe("report of a database", () => {
       expect(await db.query("SELECT FROM pg_database WHERE datname ~ 'scratch'")).toEqual([]);
     }));
 
-  it("says that nothing is pending, and still shows the schema", () =>
+  it("report says that nothing is pending, and still shows the schema", () =>
     withProject(FIRST, async (run) => {
       await run("up");
       const { code, stdout } = await run("report");
@@ -59,7 +59,7 @@ describe("report of a database", () => {
       expect(stdout).toContain('## Schema\n\n```mermaid\nerDiagram\n  "people" {');
     }));
 
-  it("names the migration that fails on the scratch database, and goes on without it", () =>
+  it("report names the migration that fails on the scratch database, and goes on without it", () =>
     withProject({ ...FIRST, "2_bad.sql": "CREATE TABLE x (y nowhere);" }, async (run) => {
       const { code, stdout } = await run("report");
       expect(code).toBe(0);
@@ -69,7 +69,7 @@ describe("report of a database", () => {
       expect(stdout).toContain('"people"["people (new)"]');
     }));
 
-  it("says why there is no schema after, where no scratch database can be made", () =>
+  it("report says why there is no schema after, where no scratch database can be made", () =>
     withProject(FIRST, async (_run, project, db) => {
       const shadow = `postgres://nobody:x@127.0.0.1:1/none`;
       const env = { ...environmentOf(db.connection), SHADOW_DATABASE_URL: shadow };
@@ -79,7 +79,7 @@ describe("report of a database", () => {
       expect(stdout).toMatch(/> The schema after could not be made: the shadow database: .*refused/);
     }));
 
-  it("fails when the server does not answer", async () => {
+  it("report fails when the server does not answer", async () => {
     const env = { DATABASE_HOST: "127.0.0.1", DATABASE_PORT: "1", DATABASE_NAME: "x" };
     const { code, stdout, stderr } = await runCommand(writeProject(FIRST), ["report"], env);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -88,7 +88,7 @@ describe("report of a database", () => {
 });
 
 describe("report of a folder", () => {
-  it("shows what the migrations make of an empty database, or of one that has the first of them", () =>
+  it("report shows what the migrations make of an empty database, or of one that has the first of them", () =>
     withProject({ ...FIRST, ...SECOND }, async (run, _project, db) => {
       const all = await run("report", "--scratch");
       expect(all).toMatchObject({ code: 0, stdout: expect.stringContaining("# Migrations in migrations") });
@@ -101,7 +101,7 @@ describe("report of a folder", () => {
       expect(await run("report", "--after", "1_people")).toMatchObject({ code: 2 });
     }));
 
-  it("says that an empty folder has nothing pending", () =>
+  it("report says that an empty folder has nothing pending", () =>
     withProject({ "README.md": "" }, async (run) => {
       const { code, stdout } = await run("report", "--scratch");
       expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("No tables.") });

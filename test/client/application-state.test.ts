@@ -8,7 +8,7 @@ import { failureOf, openMigrator } from "../support/migrator.ts";
 const TWO = { "1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "CREATE TABLE b (id int);" };
 
 describe("an application asks whether its database is migrated", () => {
-  it("is told what is pending on an empty database, and nothing is created", () =>
+  it("an application is told what is pending on an empty database, and nothing is created", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       const client = await db.client();
@@ -26,7 +26,7 @@ describe("an application asks whether its database is migrated", () => {
       expect(await db.query("SELECT relname FROM pg_class WHERE relname LIKE 'pgmigrations%'")).toEqual([]);
     }));
 
-  it("sends one query and takes no advisory lock", () =>
+  it("the question for the state of the migrations is one query and takes no advisory lock", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await (await openMigrator(db, dir)).up({ count: 1 });
@@ -36,7 +36,7 @@ describe("an application asks whether its database is migrated", () => {
       expect(await db.logged()).toEqual(['SELECT name FROM "public"."pgmigrations" ORDER BY id']);
     }));
 
-  it("passes through a pool once all is applied, also where the database is newer", () =>
+  it("an assertion through a pool passes once all is applied, also where the database is newer", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await (await openMigrator(db, dir)).up();
@@ -56,14 +56,14 @@ describe("an application asks whether its database is migrated", () => {
       }
     }));
 
-  it("needs no folder when it has the names", () =>
+  it("an application that has the names of the migrations needs no folder", () =>
     withDatabase(async (db) => {
       const names = await migrationNames(writeFolder(TWO));
       expect(names).toEqual(["1_a", "2_b"]);
       expect(await migrationState(await db.client(), names)).toMatchObject({ pending: names });
     }));
 
-  it("reads the table of the configured name and schema", () =>
+  it("the state is read from the table of the configured name and schema", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       const table = { migrationsSchema: 'odd "schema', migrationsTable: "applied here" };
@@ -74,7 +74,7 @@ describe("an application asks whether its database is migrated", () => {
       expect(await migrationState(client, dir)).toMatchObject({ migrated: false });
     }));
 
-  it("is told which rights it lacks", () =>
+  it("an application without rights to the table is told which it lacks", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       await (await openMigrator(db, dir)).up();
@@ -90,7 +90,7 @@ describe("an application asks whether its database is migrated", () => {
       });
     }));
 
-  it("is told that the folder is missing, and never that all is well", () =>
+  it("an application is told that the folder is missing, and never that all is well", () =>
     withDatabase(async (db) => {
       const error = await failureOf(assertMigrated(await db.client(), "no-such-folder"));
       expect(error).toMatchObject({
@@ -99,7 +99,7 @@ describe("an application asks whether its database is migrated", () => {
       });
     }));
 
-  it("fails when the connection is lost", () =>
+  it("an assertion fails when the connection is lost", () =>
     withDatabase(async (db) => {
       const client = await db.client();
       client.on("error", () => {});

@@ -171,19 +171,19 @@ describe("the URL and the parts", () => {
     ["both in .env", {}, { ...url, DATABASE_HOST: "h" }],
     ["the parts in the environment, the URL in .env", { DATABASE_HOST: "h" }, url],
     ["both in the environment, one of them in .env too", { ...url, DATABASE_PASSWORD: "x" }, url],
-  ])("%s: refused", (_, environment, dotEnv) => {
+  ])("a URL and its parts are refused together: %s", (_, environment, dotEnv) => {
     const error = refusalOf(environment, dotEnv);
     expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining("are both set") });
     expect(error.message).not.toContain("s3cret");
   });
 
-  it("says where each of the two stands", () => {
+  it("the refusal of two settings for one thing says where each of them stands", () => {
     expect(refusalOf({ DATABASE_HOST: "h" }, url).message).toBe(
       "DATABASE_URL (in .env) and DATABASE_HOST (in the environment) are both set",
     );
   });
 
-  it("lets the URL of the environment replace the parts of .env, and keeps what is no part", () => {
+  it("a URL in the environment replaces the parts of .env, and what is no part stays", () => {
     const dotEnv = { DATABASE_HOST: "h", DATABASE_PORT: "1", DATABASE_SSL: "verify-full" };
     expect(read(url, dotEnv)).toMatchObject({ host: "localhost", port: 5432, tls: { mode: "verify-full" } });
   });

@@ -11,7 +11,7 @@ const TWO = {
 };
 
 describe("a program opens a migrator", () => {
-  it("applies, undoes and redoes what the input names, and is told what happens", () =>
+  it("a migrator applies, undoes and redoes what the input names, and is told what happens", () =>
     withDatabase(async ({ connection, ...db }) => {
       const events: RunEvent[] = [];
       const migrator = await openMigrator({
@@ -29,7 +29,7 @@ describe("a program opens a migrator", () => {
       expect(events.filter(({ type }) => type === "finished")).toHaveLength(9);
     }));
 
-  it("takes a URL, and never shows it in an error", () =>
+  it("a migrator takes a URL, and never shows it in an error", () =>
     withDatabase(async ({ connection: { user, password, host, port, database } }) => {
       const url = `postgres://${user}:${password}@${host}:${port}/${database}?sslmode=disable`;
       const migrationsDir = writeFolder(TWO);
@@ -44,7 +44,7 @@ describe("a program opens a migrator", () => {
       expect(JSON.stringify(error.details) + error.message).not.toContain(password);
     }));
 
-  it("records who runs it, from where, and which version", () =>
+  it("a migrator records who runs it, from where, and which version", () =>
     withDatabase(async ({ connection }) => {
       const migrator = await openMigrator({
         database: connection,
@@ -59,7 +59,7 @@ describe("a program opens a migrator", () => {
       ]);
     }));
 
-  it("shows the SQL of both directions and masks passwords in it", () =>
+  it("a migrator shows the SQL of both directions and masks passwords in it", () =>
     withDatabase(async ({ connection }) => {
       const dir = writeFolder(TWO);
       const migrator = await openMigrator({ database: connection, migrationsDir: dir });
@@ -72,7 +72,7 @@ describe("a program opens a migrator", () => {
       });
     }));
 
-  it("settles what a person decided: baseline, repair, resolve", () =>
+  it("a migrator settles what a person decided: baseline, repair, resolve", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(TWO);
       const open = () => openMigrator({ database: db.connection, migrationsDir: dir });
@@ -91,7 +91,7 @@ describe("a program opens a migrator", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
     }));
 
-  it("ends rolled back and unlocked when its signal is aborted", () =>
+  it("a migrator ends rolled back and unlocked when its signal is aborted", () =>
     withDatabase(async ({ connection, ...db }) => {
       const controller = new AbortController();
       const migrator = await openMigrator({
@@ -104,7 +104,7 @@ describe("a program opens a migrator", () => {
       expect(await db.query("SELECT to_regclass('a') AS a")).toEqual([{ a: null }]);
     }));
 
-  it("refuses a folder and options that cannot be", async () => {
+  it("a migrator refuses a folder that does not exist and invalid options", async () => {
     expect(await failureOf(openMigrator({ migrationsDir: "no-such-folder" }))).toMatchObject({
       code: "USAGE",
     });

@@ -4,7 +4,7 @@ import { expect, it } from "@jest/globals";
 import { readVariables } from "../../lib/client/index.ts";
 import { writeFolder } from "../support/folders.ts";
 
-it("reads .env with quotes and comments, and leaves empty values out", () => {
+it(".env is read with quotes and comments, and without empty values", () => {
   const cwd = writeFolder({
     ".env":
       "# a comment\nDATABASE_HOST=h # another\nDATABASE_PASSWORD='p#$ '\nDATABASE_SSL_CA=\nexport DATABASE_NAME=n\n",
@@ -16,17 +16,17 @@ it("reads .env with quotes and comments, and leaves empty values out", () => {
   });
 });
 
-it("needs no .env", () => {
+it("the variables need no .env", () => {
   expect(readVariables({}, writeFolder({}))).toEqual({ environment: {}, dotEnv: {}, file: ".env" });
 });
 
-it("refuses a .env that cannot be read", () => {
+it("a .env that cannot be read is refused", () => {
   const cwd = writeFolder({});
   mkdirSync(join(cwd, ".env"));
   expect(() => readVariables({}, cwd)).toThrow(expect.objectContaining({ code: "USAGE" }));
 });
 
-it("reads a .env that begins with a byte order mark", () => {
+it("a .env that begins with a byte order mark is read", () => {
   const cwd = writeFolder({ ".env": "\ufeffDATABASE_HOST=h\n" });
   expect(readVariables({}, cwd).dotEnv).toEqual({ DATABASE_HOST: "h" });
 });
@@ -55,13 +55,13 @@ it.each<[string, string | Buffer, RegExp]>([
   );
 });
 
-it("refuses an empty address in the environment, such as a secret that CI does not have", () => {
+it("an empty address in the environment, such as a secret that CI does not have, is refused", () => {
   expect(() => readVariables({ DATABASE_URL: "" }, writeFolder({}))).toThrow(
     "DATABASE_URL is set in the environment, but it is empty",
   );
 });
 
-it("lets the environment fill in what .env leaves empty", () => {
+it("the environment fills in what .env leaves empty", () => {
   const cwd = writeFolder({ ".env": "DATABASE_PASSWORD=\n" });
   expect(readVariables({ DATABASE_PASSWORD: "p" }, cwd).environment).toEqual({ DATABASE_PASSWORD: "p" });
 });

@@ -10,7 +10,7 @@ const FILES = {
 };
 
 describe("rename", () => {
-  it("records the new name of a file; nothing is pending, changed or missing then, and down undoes it", () =>
+  it("rename records the new name of a file, after which nothing is pending, changed or missing, and down undoes it", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(FILES);
       await (await openMigrator(db, dir)).up();
@@ -31,7 +31,7 @@ describe("rename", () => {
       });
     }));
 
-  it("leaves a file that was edited too as changed, with the difference", () =>
+  it("rename leaves a file that was edited too as changed, with the difference", () =>
     withDatabase(async (db) => {
       const dir = writeFolder(FILES);
       await (await openMigrator(db, dir)).up();

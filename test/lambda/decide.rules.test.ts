@@ -236,7 +236,7 @@ describe("a release whose baseline replaces migrations", () => {
     });
   });
 
-  it("undoes nothing that it replaces, whichever code answers the rollback to it", () => {
+  it("the rollback of a squash undoes nothing that it replaces, whichever code answers", () => {
     for (const code of [full, part]) {
       const decision = decide(update("rollback", [full, part]), codeOf(code, "down"));
       if (decision.kind !== "undo") throw new Error(decision.kind);

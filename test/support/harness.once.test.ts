@@ -3,7 +3,7 @@ import { createDatabase, withDatabase } from "./database.ts";
 import { pgMajor, testServer } from "./postgres.ts";
 
 describe("the test harness", () => {
-  test("runs on the major version of its project", async () => {
+  test("a test runs on the major version of its project", async () => {
     await withDatabase(async (db) => {
       const [row] = await db.query<{ version: number }>(
         "SELECT current_setting('server_version_num')::int / 10000 AS version",
@@ -12,7 +12,7 @@ describe("the test harness", () => {
     });
   });
 
-  test("gives every test a database of its own and drops it", async () => {
+  test("every test has a database of its own, which is dropped", async () => {
     const names: string[] = [];
     for (let i = 0; i < 2; i++) {
       await withDatabase(async (db) => {
@@ -24,7 +24,7 @@ describe("the test harness", () => {
     expect(await existing(names)).toEqual([]);
   });
 
-  test("keeps the database of a test that fails", async () => {
+  test("the database of a test that fails is kept", async () => {
     let name = "";
     const failing = withDatabase(async (db) => {
       name = db.name;
@@ -37,7 +37,7 @@ describe("the test harness", () => {
     await db.drop();
   });
 
-  test("reads the statements that the server logged for the database", async () => {
+  test("a test reads the statements that the server logged for its database", async () => {
     await withDatabase(async (db) => {
       await db.query("SELECT 'before'");
       await db.enableStatementLog();
@@ -49,7 +49,7 @@ describe("the test harness", () => {
     });
   });
 
-  test("drops a database that others are connected to", async () => {
+  test("a database that others are connected to is dropped", async () => {
     const db = await createDatabase();
     const other = await createDatabase();
     const client = await db.client();
@@ -59,7 +59,7 @@ describe("the test harness", () => {
     expect(await existing([db.name, other.name])).toEqual([]);
   });
 
-  test("finds one server however often it is asked", async () => {
+  test("one server is found however often it is asked for", async () => {
     const servers = await Promise.all([testServer(), testServer(), testServer()]);
     expect(new Set(servers.map(({ port }) => port)).size).toBe(1);
   });

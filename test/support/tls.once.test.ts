@@ -3,7 +3,7 @@ import pg from "pg";
 import { startTlsServer, type TlsServer } from "./tls.ts";
 
 describe("the TLS server", () => {
-  test("is trusted by its own authority only, and refuses connections without TLS when told to", async () => {
+  test("the TLS server is trusted by its own authority only, and refuses connections without TLS when told to", async () => {
     await withServer({ required: true }, async (server) => {
       expect(await usesTls(server, { ca: server.ca })).toBe(true);
       await expect(usesTls(server, { ca: server.otherCa })).rejects.toMatchObject({
@@ -13,7 +13,7 @@ describe("the TLS server", () => {
     });
   });
 
-  test("may be certified for another host, and takes plain connections otherwise", async () => {
+  test("the TLS server may be certified for another host, and takes plain connections otherwise", async () => {
     await withServer({ certifiedFor: "elsewhere.example" }, async (server) => {
       await expect(usesTls(server, { ca: server.ca })).rejects.toMatchObject({
         code: "ERR_TLS_CERT_ALTNAME_INVALID",

@@ -16,7 +16,7 @@ function argumentOf(command: string, flag: string): string {
 
 export const app: Scenarios = (aws) =>
   describe("this project's app", () => {
-    test("deploys its own migrations, and its outputs are commands that work", async () => {
+    test("this project's app deploys its own migrations, and its outputs are commands that work", async () => {
       const { withStack, services, synth } = aws();
       const version = await synth({ kind: "app" });
       await withStack({ database: "aws_framework" }, async ({ stack, db }) => {

@@ -46,16 +46,12 @@ export const connection: Scenarios = (aws) =>
         { environment: { DATABASE_NAME: "elsewhere" } },
         /^DATABASE_NOT_FOUND: .*elsewhere/,
       ],
-      [
-        "options that cannot be",
-        { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } },
-        /^ASSET: .*options/,
-      ],
-    ])("%s fails the deploy and says what to do", async (_, options, reason) => {
+      ["invalid options", { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } }, /^ASSET: .*options/],
+    ])("a deploy with %s fails and says what to do", async (_, options, reason) => {
       expect(await reasonOf(options)).toMatch(reason);
     });
 
-    test("refused or never answered: the deploy fails before the function's time is over", async () => {
+    test("a deploy whose connection is refused or never answered fails before the function's time is over", async () => {
       const refused = await startClosableProxy("nothing");
       await refused.close();
       expect(await reasonOf({ port: refused.port, timeoutSeconds: 4 })).toMatch(

@@ -31,7 +31,7 @@ function failuresSince(aws: AwsEnvironment, count: number): unknown[] {
 /** Rollbacks of updates that change neither the head nor the number of the migrations. */
 export const direction: Scenarios = (aws) => {
   describe.each(CODES)("what refuses a deploy does not refuse its rollback, by the %s", (handledBy) => {
-    test("a migration is half-done, and the update changed an option alone", async () => {
+    test("a rollback succeeds although a migration is half-done and the update changed an option alone", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -47,7 +47,7 @@ export const direction: Scenarios = (aws) => {
       });
     });
 
-    test("the order refuses an older migration, and the update changed forceRun alone", async () => {
+    test("a rollback succeeds although the order refuses an older migration and the update changed forceRun alone", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 3)));
@@ -58,7 +58,7 @@ export const direction: Scenarios = (aws) => {
       });
     });
 
-    test("the database cannot be reached, and the update edited a file alone", async () => {
+    test("a rollback succeeds although the database cannot be reached and the update edited a file alone", async () => {
       const { withStack, deployable, server } = aws();
       const proxy = await startClosableProxy(server.connection);
       try {
@@ -74,7 +74,7 @@ export const direction: Scenarios = (aws) => {
       }
     });
 
-    test("under onRollback: down, an edited file has nothing to undo and is left without a connection", async () => {
+    test("a rollback under onRollback: down has nothing to undo for an edited file, and leaves it without a connection", async () => {
       const { withStack, deployable, services } = aws();
       const down: ProjectOptions = { onRollback: "down" };
       await withStack({}, async ({ stack, db, secretArn }) => {
@@ -91,7 +91,7 @@ export const direction: Scenarios = (aws) => {
   describe("a rollback under onRollback: down", () => {
     const down: ProjectOptions = { onRollback: "down" };
 
-    test("succeeds although the deploy function is killed in it, and raises the alarm", async () => {
+    test("a rollback under onRollback: down succeeds although the deploy function is killed in it, and raises the alarm", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
@@ -107,7 +107,7 @@ export const direction: Scenarios = (aws) => {
       });
     });
 
-    test("applies again what the update to an older commit had undone", async () => {
+    test("a rollback under onRollback: down applies again what the update to an older commit had undone", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
@@ -121,7 +121,7 @@ export const direction: Scenarios = (aws) => {
   });
 
   describe("the question to CloudFormation", () => {
-    test("names the stack of the event alone, and is asked for updates only", async () => {
+    test("the question to CloudFormation names the stack of the event alone, and is asked for updates only", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack }) => {
         const before = services.cloudFormation.asked.length;
@@ -137,7 +137,7 @@ export const direction: Scenarios = (aws) => {
     });
 
     test.each<DescribeAnswer>(["denied", "missing", "cut", "hang"])(
-      "%s: the deploy and a rollback to older migrations go on by the properties, and the log says so",
+      "a deploy and its rollback go on by the properties when CloudFormation does not say the status (%s), and the log says so",
       async (answer) => {
         const { withStack, deployable, services } = aws();
         await withStack({}, async ({ stack, db }) => {

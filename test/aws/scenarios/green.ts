@@ -7,7 +7,7 @@ import { appliedIn, tablesIn } from "../state.ts";
 /** A deploy that succeeds has applied what it names, and says nothing that nobody asked for. */
 export const green: Scenarios = (aws) =>
   describe("a deploy that reverts the newest migration and brings an older one", () => {
-    test("fails when the order refuses what it brings, and its rollback succeeds", async () => {
+    test("a deploy fails when the order refuses the older migration that it brings, and its rollback succeeds", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1, 2, 5, 8)));
@@ -18,7 +18,7 @@ export const green: Scenarios = (aws) =>
       });
     });
 
-    test("fails when the newest one was renamed to an older number", async () => {
+    test("a deploy fails when the newest migration was renamed to an older number", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(1, 2, 5)));
@@ -28,7 +28,7 @@ export const green: Scenarios = (aws) =>
       });
     });
 
-    test("applies what it brings where the order allows it", async () => {
+    test("a deploy applies an older migration that it brings where the order allows it", async () => {
       const { withStack, deployable } = aws();
       const allow: ProjectOptions = { order: "allow" };
       await withStack({}, async ({ stack, db }) => {
@@ -41,7 +41,7 @@ export const green: Scenarios = (aws) =>
       });
     });
 
-    test("under onRollback: down, undoes the newest and applies what it brings", async () => {
+    test("a deploy under onRollback: down undoes the newest migration and applies the older one that is in its place", async () => {
       const { withStack, deployable } = aws();
       const down: ProjectOptions = { onRollback: "down" };
       await withStack({}, async ({ stack, db }) => {
@@ -55,7 +55,7 @@ export const green: Scenarios = (aws) =>
       });
     });
 
-    test("succeeds when what it brings is applied already, and says which is the database's head", async () => {
+    test("a deploy succeeds when what it brings is applied already, and says which is the database's head", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack }) => {
         await stack.create(await deployable(tables(1, 7, 8)));
@@ -67,7 +67,7 @@ export const green: Scenarios = (aws) =>
       });
     });
 
-    test("fails when the database cannot be asked, for CloudFormation says that it is a deploy", async () => {
+    test("a deploy fails when the database cannot be asked and CloudFormation says that it is no rollback", async () => {
       const { withStack, deployable, server } = aws();
       const proxy = await startClosableProxy(server.connection);
       try {
@@ -85,7 +85,7 @@ export const green: Scenarios = (aws) =>
       }
     });
 
-    test("fails for a name with an equal number that differs by its case from an applied one's order", async () => {
+    test("a deploy fails for a new migration with the number of an applied one and a name that comes before it", async () => {
       const { withStack, deployable } = aws();
       const first = { "1_B.sql": "CREATE TABLE b ();" };
       await withStack({}, async ({ stack, db }) => {

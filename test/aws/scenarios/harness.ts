@@ -49,7 +49,7 @@ export const harness: Scenarios = (aws) =>
         .filter(({ source, kind }) => kind === "log" && source.includes("Handler"))
         .map(({ text }) => text);
 
-    test("takes a stack through its life with the provider framework of the asset", async () => {
+    test("the harness takes a stack through its life with the provider framework of the asset", async () => {
       const stack = newStack();
       const [one, two] = [await version({ Do: "answer", V: 1 }), await version({ Do: "answer", V: 2 })];
       expect(await stack.create(one)).toMatchObject({
@@ -63,7 +63,7 @@ export const harness: Scenarios = (aws) =>
       expect(await stack.delete()).toMatchObject({ status: "SUCCESS", physicalId: "constant" });
     });
 
-    test("hands properties over as text, with references resolved", async () => {
+    test("the harness hands properties over as text, with references resolved", async () => {
       const { data } = await newStack().create(await version({ Do: "echo", Number: 7, List: [true, "x"] }));
       expect(JSON.parse(data["Event"] ?? "")).toMatchObject({
         Number: "7",
@@ -79,13 +79,13 @@ export const harness: Scenarios = (aws) =>
       ["later", /too late/],
       ["sleep", /Task timed out after 0\.50 seconds/],
       ["long", /^Response object is too long\.$/],
-    ])("a function that does this fails the deploy: %s", async (deed, reason) => {
+    ])("the harness fails the deploy of a function that does this: %s", async (deed, reason) => {
       const answer = await newStack(deed === "sleep" ? 0.5 : 2).create(await version({ Do: deed }));
       expect(answer).toMatchObject({ status: "FAILED", reason: expect.stringMatching(reason) });
       expect(answer.physicalId).toBe("AWSCDK::CustomResourceProviderFramework::CREATE_FAILED");
     });
 
-    test("keeps what a function logs: console in an object of the runtime's, the rest as it is", async () => {
+    test("the harness keeps what a function logs: console in an object of the runtime's, the rest as it is", async () => {
       const before = aws().services.recorder.emissions.length;
       const { data } = await newStack().create(await version({ Do: "log" }));
       const [wrapped = "", ...others] = logsSince(before);
@@ -94,13 +94,13 @@ export const harness: Scenarios = (aws) =>
       expect(data["Env"]).not.toMatch(/HOME|NODE_|JEST/);
     });
 
-    test("logs errors as the runtime does, with their properties", async () => {
+    test("the harness logs errors as the runtime does, with their properties", async () => {
       const before = aws().services.recorder.emissions.length;
       await newStack().create(await version({ Do: "throw" }));
       expect(logsSince(before).join("\n")).toContain("in-a-property");
     });
 
-    test("deletes what was replaced, and refuses another service token", async () => {
+    test("the harness deletes what was replaced, and refuses another service token", async () => {
       const stack = newStack();
       await stack.create(await version({ Do: "answer", Id: "first" }));
       const before = aws().services.recorder.emissions.length;
@@ -114,7 +114,7 @@ export const harness: Scenarios = (aws) =>
       );
     });
 
-    test("keeps processes warm, and invokes again when an answer is lost", async () => {
+    test("the harness keeps processes warm, and invokes again when an answer is lost", async () => {
       const stack = newStack();
       const calls = async (properties: object) =>
         (await stack.update(await version({ Do: "answer", ...properties })))?.data["Calls"];

@@ -51,7 +51,7 @@ async function withTokens(
 
 export const iam: Scenarios = (aws) =>
   describe("IAM authentication", () => {
-    test("deploys with a token for this host, port and user, and asks Secrets Manager for nothing", async () => {
+    test("IAM authentication deploys with a token for this host, port and user, and asks Secrets Manager for nothing", async () => {
       const { deployable, services } = aws();
       await withTokens(aws(), 0, async ({ stack, db, front, secretArn }) => {
         const version = await deployable(tables(1), { iamUser: db.owner });
@@ -79,7 +79,7 @@ export const iam: Scenarios = (aws) =>
       });
     });
 
-    test("writes no token anywhere, also when a migration prints the one of its own session", async () => {
+    test("IAM authentication writes no token anywhere, also when a migration prints the one of its own session", async () => {
       const { deployable, services } = aws();
       await withTokens(aws(), 0, async ({ stack, db, front }) => {
         const before = services.recorder.emissions.length;
@@ -97,7 +97,7 @@ export const iam: Scenarios = (aws) =>
       });
     });
 
-    test("tries a second token when the permission to connect is too new", async () => {
+    test("IAM authentication tries a second token when the permission to connect is too new", async () => {
       const { deployable } = aws();
       await withTokens(aws(), 1, async ({ stack, db, front, refusals }) => {
         const version = await deployable(tables(1), { iamUser: db.owner });
@@ -107,7 +107,7 @@ export const iam: Scenarios = (aws) =>
       });
     }, 60_000);
 
-    test("refused for good fails the deploy, which says what the user and the role need", async () => {
+    test("a login that IAM authentication refuses twice fails the deploy, which says what the user and the role need", async () => {
       const { deployable } = aws();
       await withTokens(aws(), 100, async ({ stack, db, front }) => {
         const created = await stack.create(await deployable(tables(1), { iamUser: db.owner }));

@@ -45,7 +45,7 @@ export const lifecycle: Scenarios = (aws) =>
       });
     });
 
-    test("the same migrations are no update; forced, they find nothing pending", async () => {
+    test("the same migrations are no update, and with forceRun they find nothing pending", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));

@@ -48,7 +48,7 @@ function refused(confirm: string): readonly (readonly [string, string, unknown, 
 
 export const operators: Scenarios = (aws) =>
   describe("operators", () => {
-    test("see status, plan and history", async () => {
+    test("operators see status, plan and history", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async (deployment) => {
         await deployment.stack.create(await deployable(tables(1)));
@@ -79,7 +79,7 @@ export const operators: Scenarios = (aws) =>
       });
     });
 
-    test("apply, undo and redo, once they have said which database they mean", async () => {
+    test("operators apply, undo and redo once they have said which database they mean", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async (deployment) => {
         const { stack, db } = deployment;
@@ -121,7 +121,7 @@ export const operators: Scenarios = (aws) =>
       });
     });
 
-    test("repair an edited file and baseline a database that was there before", async () => {
+    test("operators repair an edited file and baseline a database that was there before", async () => {
       const { withStack, deployable } = aws();
       const edited = { "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
       await withStack({}, async (deployment) => {
@@ -146,7 +146,7 @@ export const operators: Scenarios = (aws) =>
       });
     });
 
-    test("invalid payloads are refused with a hint, and nothing happens", async () => {
+    test("invalid payloads of operators are refused with a hint, and nothing happens", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async (deployment) => {
         const { stack, db } = deployment;
@@ -170,7 +170,7 @@ export const operators: Scenarios = (aws) =>
       });
     });
 
-    test("cannot make the status function write: its session is read-only", async () => {
+    test("operators cannot make the status function write, because its session is read-only", async () => {
       const { withStack, deployable } = aws();
       // Fails where it can write, so that it stays pending; where it cannot, the plan says why.
       const sneaky = `export const up = (pgm) => pgm.db.query("CREATE TABLE sneaky ()").then(

@@ -8,7 +8,7 @@ const down: ProjectOptions = { onRollback: "down" };
 /** Reversed updates that are not simply "fewer migrations than before". */
 export const returns: Scenarios = (aws) =>
   describe.each(["old code", "new code"] as const)("a rollback by the %s", (handledBy) => {
-    test("undoes what the update had applied before it failed", async () => {
+    test("a rollback under onRollback: down undoes what the update had applied before it failed", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
@@ -21,7 +21,7 @@ export const returns: Scenarios = (aws) =>
       });
     });
 
-    test("finds nothing to undo where all was one transaction", async () => {
+    test("a rollback under onRollback: down finds nothing to undo where all was one transaction", async () => {
       const { withStack, deployable } = aws();
       const all: ProjectOptions = { ...down, transaction: "all" };
       await withStack({}, async ({ stack, db }) => {
@@ -33,7 +33,7 @@ export const returns: Scenarios = (aws) =>
       });
     });
 
-    test("keeps the older ones that the event has no room to name", async () => {
+    test("a rollback under onRollback: down keeps the older migrations that the event has no room to name", async () => {
       const { withStack, deployable } = aws();
       const many = Array.from({ length: 30 }, (_, index) => 10 + index);
       await withStack({}, async ({ stack }) => {
@@ -46,7 +46,7 @@ export const returns: Scenarios = (aws) =>
       });
     });
 
-    test("succeeds after a failure that the options brought", async () => {
+    test("a rollback under onRollback: down succeeds after a failure that the options brought", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -57,7 +57,7 @@ export const returns: Scenarios = (aws) =>
       });
     });
 
-    test("succeeds where the update had nothing but an edited file, which was repaired", async () => {
+    test("a rollback under onRollback: down succeeds where the update had only an edited file, which was repaired", async () => {
       const { withStack, deployable } = aws();
       const edited = { "1_t1.sql": sql("CREATE TABLE t1 (id int, n int);", "DROP TABLE t1;") };
       await withStack({}, async ({ stack, db }) => {

@@ -35,7 +35,7 @@ function leaky(make: () => string): readonly (readonly [string, string])[] {
 
 export const secrecy: Scenarios = (aws) =>
   describe("a secret that gets into a migration", () => {
-    test("the reason names the migration and nothing secret; neither do history and plan", async () => {
+    test("the reason of a failed deploy names the migration and no secret, nor do history and plan", async () => {
       const { withStack, deployable, secrets } = aws();
       await withStack({}, async ({ stack }) => {
         for (const [fileName, text] of leaky(() => secrets.make("Qu'o\\te@"))) {
@@ -74,7 +74,7 @@ export const secrecy: Scenarios = (aws) =>
       });
     });
 
-    test("an error that is no error of ours, thrown late", async () => {
+    test("an error thrown late outside the engine shows no secret", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack }) => {
         const late = `export const up = (pgm) => { setTimeout(() => { throw new Error("late"); }, 0); pgm.sql("SELECT pg_sleep(1)"); };`;

@@ -23,7 +23,7 @@ function useless(make: () => string): readonly (readonly [string, SecretAnswer, 
 
 export const secret: Scenarios = (aws) =>
   describe("the secret", () => {
-    test("that cannot be had or used fails the deploy, which says what to do", async () => {
+    test("a secret that cannot be fetched or used fails the deploy, which says what to do", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, secretArn }) => {
         const version = await deployable(tables(1));
@@ -40,7 +40,7 @@ export const secret: Scenarios = (aws) =>
       });
     });
 
-    test("is asked for by every invocation: a password changed between two deploys is no matter", async () => {
+    test("every invocation asks for the secret, so that the password may change between two deploys", async () => {
       const { withStack, deployable, services, secrets } = aws();
       await withStack({}, async ({ stack, db, secretArn }) => {
         await stack.create(await deployable(tables(1)));
@@ -53,7 +53,7 @@ export const secret: Scenarios = (aws) =>
     });
 
     describe("when it rotates", () => {
-      test("between the answer and the connection, it is asked for again", async () => {
+      test("the secret is asked for again when it rotates between the answer and the connection", async () => {
         const { withStack, deployable, services, secrets } = aws();
         await withStack({}, async ({ stack, db, secretArn }) => {
           const next = secrets.make("next'");
@@ -68,7 +68,7 @@ export const secret: Scenarios = (aws) =>
         });
       });
 
-      test("and the new one is wrong too, the deploy fails after one more try", async () => {
+      test("a deploy fails after one more try when the secret rotates and the new one is wrong too", async () => {
         const { withStack, deployable, services, secrets } = aws();
         await withStack({}, async ({ stack, db, secretArn }) => {
           await db.setPassword(secrets.make("another"));
@@ -82,7 +82,7 @@ export const secret: Scenarios = (aws) =>
       });
     });
 
-    test("not answered at all: the call is given up and made again, so often and no more", async () => {
+    test("a call for the secret that is never answered is given up, and made three times in all", async () => {
       const { withStack, deployable, services } = aws();
       await withStack({}, async ({ stack, secretArn }) => {
         // Only the first one hangs: each that does costs the test five seconds.

@@ -32,7 +32,7 @@ export const squash: Scenarios = (aws) =>
     ["some of the migrations", squashed, "2_t2-baseline"],
     ["all migrations", whole, "3_t3-baseline"],
   ] as const)("after a squash of %s", (_what, after, baseline) => {
-    test("a new database runs the baseline", async () => {
+    test("a deploy of a squash to a new database runs the baseline", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         expect(await stack.create(await deployable(after))).toMatchObject({ status: "SUCCESS" });
@@ -41,7 +41,7 @@ export const squash: Scenarios = (aws) =>
       });
     });
 
-    test("a deploy of a part of the replaced migrations fails and names the rest", async () => {
+    test("a deploy of a squash to a database with a part of the replaced migrations fails and names the rest", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
@@ -57,7 +57,7 @@ export const squash: Scenarios = (aws) =>
       const options: ProjectOptions = { onRollback };
 
       test.each(["old code", "new code"] as const)(
-        "the update records the baseline, and a rollback by the %s undoes nothing that it replaces",
+        "a deploy of a squash records the baseline, and its rollback by the %s undoes nothing that it replaces",
         async (handledBy) => {
           const { withStack, deployable } = aws();
           await withStack({}, async ({ stack, db }) => {
@@ -80,7 +80,7 @@ export const squash: Scenarios = (aws) =>
       );
 
       test.each(["old code", "new code"] as const)(
-        "a failed update back to the files, rolled back by the %s, undoes nothing",
+        "the rollback by the %s of an update back to the files before a squash undoes nothing",
         async (handledBy) => {
           const { withStack, deployable } = aws();
           await withStack({}, async ({ stack, db }) => {
