@@ -92,6 +92,19 @@ describe("startLocal", () => {
     });
   });
 
+  test("the server starts again after kill -9", async () => {
+    await withProjects(1, async (projectDir) => {
+      const killed = await startLocal({ projectDir });
+      await ask(killed, "CREATE TABLE kept AS SELECT 42 AS n");
+      process.kill(killed.pid, "SIGKILL");
+      await until(() => !isAlive(killed.pid), "the end of the server");
+      expect(await findLocal({ projectDir })).toBeUndefined();
+      const server = await startLocal({ projectDir });
+      expect(server.pid).not.toBe(killed.pid);
+      expect(await ask(server, "SELECT n FROM kept")).toEqual([[42]]);
+    });
+  });
+
   test("a start creates a missing database", async () => {
     await withProjects(1, async (projectDir) => {
       const server = await startLocal({ projectDir });

@@ -10,16 +10,6 @@ import { isAlive } from "../../lib/embedded/postmaster.ts";
 import { ask, spawnCommand, withProjects } from "../support/launcher.ts";
 
 describe("recovery", () => {
-  test("the server starts again after kill -9", async () => {
-    await withProjects(1, async (projectDir) => {
-      const killed = await kill9(await startWithTable(projectDir));
-      expect(await findLocal({ projectDir })).toBeUndefined();
-      const server = await startLocal({ projectDir });
-      expect(server.pid).not.toBe(killed.pid);
-      expect(await ask(server, "SELECT n FROM kept")).toEqual([[42]]);
-    });
-  });
-
   test("the server starts again after kill -9 while a backend is still busy", async () => {
     await withProjects(1, async (projectDir) => {
       const first = await startWithTable(projectDir);
