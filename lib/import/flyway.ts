@@ -24,6 +24,7 @@ export const flyway: Tool = {
     name: "flyway_schema_history",
     columns: ["installed_rank", "version", "description", "type", "script", "checksum", "success"],
   },
+  callback: /(?:^|\/)(?:before|after|create)[A-Z]\w*\.sql$/,
   readFolder,
   readTable,
 };

@@ -62,6 +62,7 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
   const remarks = [
     ...(schema === undefined ? otherSchema(request) : []),
+    ...callbacks(tool, folder),
     ...(schema === undefined ? changedFiles(migrations, applied) : []),
     ...outOfOrder(migrations, keys),
     ...listNotes(
@@ -134,6 +135,12 @@ function changedFiles(migrations: readonly Named[], applied: readonly AppliedMig
     if (checksum == null || file?.checksum === undefined || file.checksum === checksum) return [];
     return [`${file.file} has changed since it was applied; it is recorded as it is now.`];
   });
+}
+
+function callbacks({ title, callback }: Tool, { files }: SourceFolder): string[] {
+  const found = files.filter((file) => callback?.test(file) === true);
+  if (found.length === 0) return [];
+  return [`${title} also ran ${found.join(", ")}, which has no counterpart here.`];
 }
 
 /** Unqualified names mean other tables if the tool had another schema on its search path. */

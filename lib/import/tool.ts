@@ -10,6 +10,8 @@ export interface Tool {
   /** Where its migrations usually are, relative to the project. */
   readonly folder: string;
   readonly table: ToolTable;
+  /** Files of its folder that it runs at certain moments. */
+  readonly callback?: RegExp;
   /** The migrations of its folder in the order in which the tool runs them. */
   readonly readFolder: (folder: SourceFolder) => Promise<readonly ForeignMigration[]>;
   /**

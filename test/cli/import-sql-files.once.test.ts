@@ -70,6 +70,14 @@ describe("import of files of SQL", () => {
       expect((await run("down")).stderr).toContain("Flyway had no way to undo it");
     }));
 
+  it("mentions callbacks of Flyway, which nothing runs here", () =>
+    withHistory("flyway", "complete", async (run, project) => {
+      addFiles(project, { "src/main/resources/db/migration/afterMigrate__grants.sql": "SELECT 1;" });
+      expect(await remarksOf(run, "import", "--from", "flyway")).toEqual([
+        "Flyway also ran afterMigrate__grants.sql, which has no counterpart here.",
+      ]);
+    }));
+
   it("asks for --schema where the tool's table is in another schema, which was on its search path", () =>
     withHistory("flyway", "complete", async (run, _project, db) => {
       await db.query("CREATE SCHEMA app; ALTER TABLE flyway_schema_history SET SCHEMA app");
