@@ -13,7 +13,7 @@ const PROPS = readFileSync(
 const WITHOUT_FLAG = ["lockRetryDelay", "statementTimeout", "connectTimeout", "startingWait", "databaseWait"];
 const PROP_TYPES: Readonly<Record<OptionKind["kind"], RegExp>> = {
   name: /^string$/,
-  names: /^string \| readonly string\[\]$|^any$/,
+  names: /^string \| (?:readonly )?string\[\]$|^any$/,
   switch: /^boolean$/,
   choice: /^(OrderPolicy|TransactionMode)$/,
   milliseconds: /^Duration$/,
