@@ -46,6 +46,10 @@ describe("report of a database", () => {
       expect(stdout).toContain('"by_hand" {');
       expect(stdout).toMatch(/<summary>Schema before<\/summary>[\s\S]*"people" \{[\s\S]*<\/details>/);
       expect(stdout).toMatch(/\| up \| `1_people` \| finished \|/);
+      const { digest } = jsonOf(await run("plan", "--json"));
+      expect(stdout).toContain(`Digest of the plan: \`${digest}\``);
+      const scratch = await run("report", "--scratch", "--after", "1_people");
+      expect(scratch.stdout).toContain(`Digest of the plan: \`${digest}\``);
       expect(await run("status")).toMatchObject({ stdout: expect.stringContaining("1 pending") });
       expect(await db.query("SELECT FROM pg_database WHERE datname ~ 'scratch'")).toEqual([]);
     }));

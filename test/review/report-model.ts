@@ -76,6 +76,7 @@ export const FULL_REPORT: MigrationReport = {
   ],
   refusals: [{ code: "CHANGED", migrations: [HOSTILE], message: HOSTILE, hint: HOSTILE }],
   warnings: [{ code: "ORDER", migrations: [HOSTILE], message: HOSTILE, hint: HOSTILE }],
+  digest: "0123456789abcdef".repeat(4),
   notLinted: HOSTILE,
   schema: { before: drawSchema(BEFORE), after: compareSchemas(BEFORE, AFTER), problem: HOSTILE },
   history: (["finished", "failed", "started"] as const).map((state, index) => ({

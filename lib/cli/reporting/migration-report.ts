@@ -31,6 +31,7 @@ export async function reportOnDatabase(
   const { head, refusals, warnings, migrations } = await migrator.status();
   const pending = new Set(migrations.filter(({ state }) => state === "pending").map(({ name }) => name));
   const forecast = await migrator.forecast();
+  const plan = await unlessRefused(() => migrator.planUp());
   const { entries: history } = await migrator.history();
   const lint = await lintPending(io, flags, source, { forecast, connection: target.connection });
   const schema = await readSchema(target.connection, flags);
@@ -40,6 +41,7 @@ export async function reportOnDatabase(
   return {
     subject: { kind: "database", database, host, user },
     head,
+    digest: plan.result?.digest ?? null,
     pending: describePending({ ...source, entries }, { forecast, lint, replay }),
     refusals,
     warnings,
@@ -166,6 +168,7 @@ async function reportOnTrial(
 ): Promise<MigrationReport> {
   const { refusals, warnings, migrations } = await trial.status();
   const forecast = await trial.forecast();
+  const digest = await unlessRefused(() => trial.planDigest());
   const { connection } = trial.database;
   const lint = await lintPending(io, flags, source, { forecast, connection });
   const before = await trial.tables();
@@ -178,6 +181,7 @@ async function reportOnTrial(
   return {
     subject: { kind: "folder", folder: flags.migrationsDir, base: base?.commit.slice(0, 10) },
     head: forecast.head,
+    digest: digest.result ?? null,
     pending: describePending({ entries }, { forecast, lint, replay }),
     refusals,
     warnings,

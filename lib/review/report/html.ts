@@ -53,7 +53,7 @@ ${historySection(report.history)}
 }
 
 function overview(report: MigrationReport): Html {
-  const { subject, head, notLinted, refusals, warnings, pending } = report;
+  const { subject, head, digest, notLinted, refusals, warnings, pending } = report;
   const place =
     subject.kind === "database"
       ? html`Database <b>${subject.database}</b> on <b>${subject.host}</b> as <b>${subject.user}</b>`
@@ -71,6 +71,7 @@ function overview(report: MigrationReport): Html {
 <h1>${titleOf(report)}</h1>
 <p class="lead">${summaryOf(report).map((part) => html`<span>${part}</span>`)}</p>
 <p>${place}. ${at}</p>
+${digest === null || pending.length === 0 ? [] : html`<p>Digest of the plan: <code>${digest}</code></p>`}
 ${notLinted === undefined ? [] : note("warning", html`<b>Not linted.</b> ${prose(notLinted)}`)}
 ${checkNotes("up would refuse", "error", refusals)}${checkNotes("Warning", "warning", warnings)}
 ${contents.length > 1 ? html`<ol class="contents">${contents}</ol>` : []}

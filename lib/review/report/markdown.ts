@@ -31,7 +31,7 @@ export function bodyOf(report: MigrationReport): string[] {
 }
 
 function overview(report: MigrationReport): string {
-  const { subject, head, notLinted } = report;
+  const { subject, head, digest, pending, notLinted } = report;
   const place =
     subject.kind === "database"
       ? `Database ${code(subject.database)} on ${code(subject.host)} as ${code(subject.user)}`
@@ -40,6 +40,7 @@ function overview(report: MigrationReport): string {
   return [
     `**${summaryOf(report).join(", ")}**`,
     `${place}; ${at}.${notLinted === undefined ? "" : ` Not linted: ${prose(notLinted)}`}`,
+    ...(digest === null || pending.length === 0 ? [] : [`Digest of the plan: ${code(digest)}`]),
   ].join("\n\n");
 }
 

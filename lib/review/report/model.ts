@@ -9,6 +9,8 @@ export interface MigrationReport {
   readonly subject: ReportSubject;
   /** Newest applied migration. */
   readonly head: string | null;
+  /** Of the plan of `up`, by which it can be approved; null if `up` would refuse, or its SQL cannot be built. */
+  readonly digest: string | null;
   /** In running order. */
   readonly pending: readonly ReportedMigration[];
   /** Why `up` would refuse, and what it would warn about. */

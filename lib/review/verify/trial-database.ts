@@ -100,6 +100,11 @@ export class TrialDatabase {
     return this.#migrator.forecast();
   }
 
+  /** The digest of the plan of all of them; null if it would be refused. */
+  async planDigest(): Promise<string | null> {
+    return (await this.#migrator.planUp()).digest;
+  }
+
   /** What the first of them would send, with its secrets masked. */
   async planNext(): Promise<PlanStep | undefined> {
     return maskedPlan(await this.#migrator.planUp({ count: 1 })).steps[0];
