@@ -5,7 +5,7 @@ import { jsonOf, type Outcome, runCommand } from "./command.ts";
 
 const SHA = "a".repeat(40);
 const PULL_REQUEST = {
-  pull_request: { number: 7, base: { sha: SHA }, head: { sha: SHA, repo: { full_name: "o/r" } } },
+  pull_request: { number: 7, base: { sha: SHA }, head: { sha: SHA } },
 };
 const WORKFLOW_RUN = {
   workflow_run: {

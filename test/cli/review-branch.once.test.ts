@@ -109,6 +109,28 @@ describe("review of a branch", () => {
       expect(readdirSync(repository.dir)).toContain("page.md");
     }));
 
+  it("in a workflow, the event says what the branch is compared with", () =>
+    withRepository({ "migrations/1_people.sql": PEOPLE }, async (repository) => {
+      const main = repository.git("rev-parse", "main");
+      const merge = repository.propose({ "migrations/2_orders.sql": ORDERS });
+      const baseOf = async (name: string, event: object, sha = merge): Promise<string | undefined> => {
+        addFiles(repository.dir, { "event.json": JSON.stringify(event) });
+        const env = { GITHUB_EVENT_NAME: name, GITHUB_EVENT_PATH: "event.json", GITHUB_SHA: sha };
+        const args = ["review", "--migrations-dir", "none"];
+        addFiles(repository.dir, { "none/.keep": "" });
+        const { stdout, stderr } = await runCommand(repository.dir, args, env);
+        return /from commit (\w+)/.exec(stdout)?.[1] ?? stderr;
+      };
+      const pullRequest = (sha: string) => ({
+        pull_request: { number: 7, base: { sha }, head: { sha: merge } },
+      });
+      expect(main).toContain(await baseOf("pull_request", pullRequest("0".repeat(40))));
+      // Another commit than the merge is checked out.
+      expect(main).toContain(await baseOf("pull_request", pullRequest(main), "0".repeat(40)));
+      expect(main).toContain(await baseOf("merge_group", { merge_group: { base_sha: main } }));
+      expect(await baseOf("push", {})).toContain("there is no commit origin/HEAD");
+    }));
+
   it("the first migrations of a project are compared with an empty database", () =>
     withRepository({ "README.md": "x" }, async (repository, run) => {
       addFiles(repository.dir, { "migrations/1_people.sql": PEOPLE });

@@ -77,7 +77,7 @@ function markOf(key: string): string {
 
 const COMMENT = v.object({
   id: v.number(),
-  body: v.nullish(v.string(), ""),
+  body: v.nullish(v.string()),
   user: v.nullable(v.object({ login: v.string(), type: v.string() })),
 });
 

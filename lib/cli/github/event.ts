@@ -3,16 +3,13 @@ import * as v from "valibot";
 import { errorMessage, MigrationError } from "../../core/index.ts";
 import type { ProcessIo } from "../process-io.ts";
 
-const REPOSITORY = v.object({ full_name: v.string() });
-
 /** The parts of a workflow's event that are used, https://docs.github.com/webhooks/webhook-events-and-payloads. */
 const EVENT = v.object({
   pull_request: v.optional(
     v.object({
       number: v.number(),
       base: v.object({ sha: v.string() }),
-      /** The repository is null if the fork was deleted. */
-      head: v.object({ sha: v.string(), repo: v.nullable(REPOSITORY) }),
+      head: v.object({ sha: v.string() }),
     }),
   ),
   merge_group: v.optional(v.object({ base_sha: v.string() })),

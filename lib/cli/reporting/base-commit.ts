@@ -47,7 +47,7 @@ export async function defaultBase(io: ProcessIo): Promise<string> {
 function notInCheckout(message: string, stderr: string): MigrationError {
   const reason = stderr.trim() === "" ? message : `${message}: ${stderr.trim()}`;
   return new MigrationError("USAGE", reason, {
-    hint: "Fetch it first. In a workflow of GitHub, give actions/checkout fetch-depth: 2 for the base of the pull request, and fetch-depth: 0 for any other commit.",
+    hint: "Fetch it first, or name another one with --base. In a workflow of GitHub, give actions/checkout fetch-depth: 2 for the base of the pull request, and fetch-depth: 0 for any other commit.",
   });
 }
 
@@ -65,8 +65,8 @@ export async function withBase<T>(
   const real = await realpath(folder).catch(() => folder);
   const place = await mkdtemp(join(defaultCacheDir(io.cwd), "base-"));
   try {
-    // An index of its own: the one of the checkout stays as it is.
-    const index = { GIT_INDEX_FILE: join(place, "index") };
+    // An index of its own: the one of the checkout stays as it is. Large files of Git LFS are not fetched.
+    const index = { GIT_INDEX_FILE: join(place, "index"), GIT_LFS_SKIP_SMUDGE: "1" };
     await succeed(io, ["read-tree", commit], index);
     const files = join(place, "files");
     for (const cwd of (await isFolder(real)) ? [io.cwd, real] : [io.cwd]) {
