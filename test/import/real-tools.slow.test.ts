@@ -61,7 +61,10 @@ if (hasJava)
   // The driver refuses the few iterations of the password that tests are fast with.
   const addressOf = async (db: TestDatabase): Promise<string[]> => {
     const login = `${db.name}_java`;
-    await db.query(`SET scram_iterations = 4096; CREATE ROLE ${login} SUPERUSER LOGIN PASSWORD 'java'`);
+    await db.query(
+      `SELECT set_config(name, '4096', false) FROM pg_settings WHERE name = 'scram_iterations';
+       CREATE ROLE ${login} SUPERUSER LOGIN PASSWORD 'java'`,
+    );
     const { host, port, user } = db.connection;
     const url = `jdbc:postgresql://${host}:${port}/${db.name}?options=-c%20role%3D${user}`;
     return [`--url=${url}`, `--username=${login}`, "--password=java"];
