@@ -184,7 +184,7 @@ export interface Migrator {
 
   /**
    * Settles a migration that stopped part-way, outside a transaction: `retry` goes on after its last finished statement,
-   * `applied` says that it was finished by hand, `reverted` that what it did was taken back by hand.
+   * `applied` says that it was finished by hand, `reverted` that what it did was undone by hand.
    *
    * @param note why, for the history
    *

@@ -182,7 +182,7 @@ export const COMMANDS = {
         ...v.picklist(OUTCOMES),
         choices: OUTCOMES,
         meaning:
-          "`retry` goes on after its last finished statement; `applied`: finished by hand; `reverted`: taken back by hand",
+          "`retry` goes on after its last finished statement; `applied`: finished by hand; `reverted`: undone by hand",
       },
       note,
     },

@@ -255,7 +255,7 @@ function goOn(name: string, done: number): Hint {
 
 function byHand(name: string, direction: Direction): Hint {
   const [first, second] = direction === "up" ? ["applied", "reverted"] : ["reverted", "applied"];
-  return Hint.of`Finish it by hand, or take back what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
+  return Hint.of`Finish it by hand, or undo what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
 }
 
 /** Where an earlier attempt at a migration has stopped. */

@@ -117,7 +117,7 @@ export function recordedNote({ replaced }: Baseline): string {
 const SHOWN = 5;
 
 /** Why `up` may not run: it would be unknown what the database gets. */
-export function halfwayFinding({ name, has, lacking, replaces }: Coverage): Finding | undefined {
+export function incompleteFinding({ name, has, lacking, replaces }: Coverage): Finding | undefined {
   if (has !== "some") return undefined;
   const last = replaces.at(-1)?.name ?? name;
   return {

@@ -8,7 +8,7 @@ import {
   type OrderPolicy,
 } from "../core/index.ts";
 import { maskSecrets } from "../sql/index.ts";
-import { differingFinding, halfwayFinding } from "./baselines.ts";
+import { differingFinding, incompleteFinding } from "./baselines.ts";
 import type { Context } from "./context.ts";
 import { type Classified, type DatabaseState, namesIn, outOfOrder } from "./database-state.ts";
 import { readUpSql } from "./history/recorded-sql.ts";
@@ -49,7 +49,7 @@ export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
         changed.filter((name) => !superseded.has(name)),
         CHANGED_TEXT,
       ),
-      ...baselines.flatMap((one) => [halfwayFinding(one), differingFinding(one)]),
+      ...baselines.flatMap((one) => [incompleteFinding(one), differingFinding(one)]),
       order === "allow" ? undefined : twice,
       ...(order === "strict" ? byOrder : []),
     ]),

@@ -47,7 +47,7 @@ interface Named extends ForeignMigration {
 
 /**
  * Compares the tool's folder with its table.
- * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed half-way,
+ * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed after some of its statements,
  * `MISSING` for one that is applied and has no file
  */
 export async function planImport(request: ImportRequest): Promise<ImportPlan> {

@@ -89,7 +89,7 @@ function readVersion(
   refuseFailed(
     "golang-migrate",
     rows.filter(({ dirty }) => dirty !== "false").map(({ version }) => `version ${version}`),
-    "Finish or take back by hand what that version did, set it with golang-migrate's own force, and import again.",
+    "Finish or undo by hand what that version did, set it with golang-migrate's own force, and import again.",
   );
   const newest = rows[0]?.["version"];
   // It writes -1 after everything was undone.

@@ -20,7 +20,7 @@ async function serverTime(admin: pg.Client): Promise<string> {
   return rows[0]?.now ?? "0";
 }
 
-/** Says which folder a template is of, without its path, which is nobody's business on a shared server, and its age. */
+/** Tells the folder of a template and its age. On a shared server others read it, so it has no path. */
 export async function templateComment(admin: pg.Client, dir: string): Promise<string> {
   const folder = createHash("sha256").update(dir).digest("hex").slice(0, 12);
   return `template of cdk-pg-migrate/testing, folder ${folder}, built at ${await serverTime(admin)}`;

@@ -138,14 +138,14 @@ describe("down without the file", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
-  it("down is refused when others may write the history, except with --fake, which runs no SQL", () =>
+  it("down is refused when other roles may write the history, except with --fake, which runs no SQL", () =>
     withProject(TWO, async (run, project, db) => {
       await run("up");
       removeFiles(project, "migrations/2_b.sql");
       await db.query("GRANT INSERT ON pgmigrations_history TO PUBLIC");
       const { code, stderr } = await run("down");
       expect([code, stderr]).toEqual([1, expect.stringContaining("Error UNTRUSTED_HISTORY")]);
-      expect(stderr).toContain("others may write it: PUBLIC");
+      expect(stderr).toContain("or its history: PUBLIC");
       expect((await run("down", "--fake")).code).toBe(0);
       expect(await appliedNames(db)).toEqual(["1_a"]);
       expect(await userTables(db)).toEqual(["a", "b"]);

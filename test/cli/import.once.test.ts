@@ -227,7 +227,7 @@ describe("import", () => {
       },
     ));
 
-  it("import refuses a migration that failed half-way, and writes nothing", () =>
+  it("import refuses a migration that the other tool left partial, and writes nothing", () =>
     withProject(
       {
         files: flyway({ "V1__a.sql": CREATE_A }),

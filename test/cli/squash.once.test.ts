@@ -119,7 +119,7 @@ describe("squash", () => {
       expect(await db.query(NAMES)).not.toContainEqual({ name: "3_all-baseline" });
     }));
 
-  it("the files of the commit before a squash take it back", () =>
+  it("a squash is undone by the files of the commit before it", () =>
     withProject(async ({ squash, run, git }) => {
       await run("up");
       await squash();

@@ -65,7 +65,7 @@ export const resolve = defineCommand({
   flags: {
     retry: toggle("--retry", "go on after its last finished statement"),
     applied: toggle("--applied", "you have finished it by hand"),
-    reverted: toggle("--reverted", "you have taken back what it did"),
+    reverted: toggle("--reverted", "you have undone what it did"),
     ...RUN_FLAGS,
   },
   run: (io, flags, input) => {

@@ -222,8 +222,10 @@ export async function requireNoOtherWriters(session: Session, tables: TableNames
   if (grants.length === 0) return;
   throw new MigrationError(
     "UNTRUSTED_HISTORY",
-    `nothing is undone by what ${tables.applied} and its history say: others may write it: ${granteesOf(grants)}`,
-    { hint: `See that they say what is so, then run: ${statementsOf(grants)};` },
+    `nothing is undone: other roles may write ${tables.applied} or its history: ${granteesOf(grants)}`,
+    {
+      hint: Hint.of`Check with ${Hint.command("status")} and ${Hint.command("history")} that both are right, then run: ${statementsOf(grants)};`,
+    },
   );
 }
 
@@ -236,11 +238,11 @@ export async function revokeRights(session: Session, tables: TableNames, observe
   if (grants.length === 0) return;
   const who = granteesOf(grants);
   if (!grants.every(({ mayRevoke }) => mayRevoke)) {
-    const message = `others may write the tables of the engine: ${who}. Let their owner run: ${statementsOf(grants)};`;
+    const message = `other roles may write the tables of the engine: ${who}. Let their owner run: ${statementsOf(grants)};`;
     return observe({ type: "warning", message });
   }
   await session.run(`BEGIN READ WRITE; ${statementsOf(grants)}; COMMIT`);
-  const message = `others could write the tables of the engine, which was taken back: ${statementsOf(grants)};`;
+  const message = `other roles could write the tables of the engine, which was revoked: ${statementsOf(grants)};`;
   observe({ type: "warning", message });
 }
 

@@ -225,6 +225,6 @@ export async function requireTrustedHistory(session: Session, tables: TableNames
 function reasonAgainst(trust: Trust | undefined): string | undefined {
   if (trust === undefined) return "it is not there any more";
   if (!trust.owned) return "it belongs to another user";
-  if (trust.writers.length > 0) return `others may write it: ${trust.writers.join(", ")}`;
+  if (trust.writers.length > 0) return `other roles may write it: ${trust.writers.join(", ")}`;
   return undefined;
 }

@@ -9,8 +9,8 @@ import { appliedIn, tablesIn } from "../state.ts";
 const CODES = ["old code", "new code"] as const;
 const DEPLOY = "on-deploy.handler";
 
-/** Fails between its two statements, and stays half-done. */
-const HALF: Migrations = {
+/** Fails after its first statement, and stays partial. */
+const PARTIAL_MIGRATION: Migrations = {
   "2_half.sql": `-- migrate: no-transaction\n${sql("CREATE TABLE half ();\nSELECT 1 / 0;")}`,
 };
 const EDITED: Migrations = { "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
@@ -31,11 +31,11 @@ function failuresSince(aws: AwsEnvironment, count: number): unknown[] {
 /** Rollbacks of updates that change neither the head nor the number of the migrations. */
 export const direction: Scenarios = (aws) => {
   describe.each(CODES)("what refuses a deploy does not refuse its rollback, by the %s", (handledBy) => {
-    test("a rollback succeeds although a migration is half-done and the update changed an option alone", async () => {
+    test("a rollback succeeds although a migration is partial and the update changed an option alone", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
-        await stack.update(await deployable({ ...tables(1), ...HALF }));
+        await stack.update(await deployable({ ...tables(1), ...PARTIAL_MIGRATION }));
         expect(await stack.rollBack("old code")).toMatchObject({ status: "SUCCESS" });
         const forced = await stack.update(await deployable(tables(1), { forceRun: "again" }));
         expect(forced).toMatchObject({
