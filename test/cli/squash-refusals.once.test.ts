@@ -30,7 +30,7 @@ describe("squash of what cannot be squashed", () => {
       },
       "2_b",
       1,
-      "the number of rows of public.a, public.b.made, public.c.made differ between two replays",
+      /the number of rows of public\.a, (public\.a\.id, )?public\.b\.made, public\.c\.made differ between two replays/,
     ],
     [
       "an object that no dump holds",
@@ -78,7 +78,7 @@ describe("squash of what cannot be squashed", () => {
         (await db.query<{ name: string }>(SCRATCH_DATABASES)).map(({ name }) => name);
       const earlier = await scratch();
       const outcome = await run("squash", "--to", to);
-      expect(outcome.stderr).toContain(message);
+      expect(outcome.stderr).toMatch(message);
       expect(outcome.code).toBe(code);
       expect(files()).toEqual(before);
       expect(git("status", "--porcelain")).toBe("");

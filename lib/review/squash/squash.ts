@@ -42,10 +42,10 @@ export interface Squash {
 export async function squashMigrations(request: SquashRequest): Promise<Squash> {
   const folder = divide(request.source, request.to);
   const setup = { ...request, scratch: { ...request.scratch, fenced: true } };
-  const started = performance.now();
   const full = await replay(setup, folder);
   // A time that is cut to seconds must differ too.
-  await sleep(Math.max(0, A_SECOND - (performance.now() - started)), undefined, { signal: request.signal });
+  const left = full.appliedAt + A_SECOND - performance.now();
+  await sleep(Math.max(0, left), undefined, { signal: request.signal });
   const again = await onTrial(setup, async (trial) => {
     await replayTo(trial, folder.to);
     return { digests: await trial.read(readAppliedDigests), contents: await trial.read(readContents) };
@@ -114,6 +114,8 @@ function unknownName(to: string, order: readonly Migration[]): MigrationError {
 
 /** What the migrations make. */
 interface Replay {
+  /** When the migrations had run, as `performance.now()`. */
+  readonly appliedAt: number;
   readonly schema: Catalog;
   readonly contents: Contents;
   readonly parts: SchemaParts;
@@ -127,6 +129,7 @@ function replay(setup: TrialSetup, { to, rest }: Division): Promise<Replay> {
   return onTrial(setup, async (trial) => {
     const before = await trial.snapshot();
     await replayTo(trial, to);
+    const appliedAt = performance.now();
     const schema = await trial.snapshot();
     const contents = await trial.read(readContents);
     const parts = await trial.read((client: pg.Client, options) => dumpAroundRows(client, options, before));
@@ -134,7 +137,7 @@ function replay(setup: TrialSetup, { to, rest }: Division): Promise<Replay> {
     const digests = await trial.read(readAppliedDigests);
     const unproved = await tryRest(trial, rest);
     const end = unproved === undefined ? await trial.snapshot() : undefined;
-    return { schema, contents, parts, digests, end, unproved };
+    return { appliedAt, schema, contents, parts, digests, end, unproved };
   });
 }
 
