@@ -96,6 +96,11 @@ test("the workflow of this repository is one for the parser of GitHub", () => {
   expect(context.errors.getErrors().map(({ message }) => message)).toEqual([]);
 });
 
+test("the package contains the action", () => {
+  const manifest: { files: string[] } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
+  expect(manifest.files).toContain("action.yml");
+});
+
 test("docs/github.md has workflows", () => {
   expect(workflows.length).toBeGreaterThan(4);
 });
