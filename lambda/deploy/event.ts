@@ -34,7 +34,7 @@ export type DeployEvent = ResourceInfo &
         readonly type: "Update";
         readonly current: ReleaseInfo;
         readonly previous: ReleaseInfo | undefined;
-        /** As CloudFormation said; "unknown" when it could not be asked. */
+        /** What CloudFormation said; "unknown" if it did not answer. */
         readonly direction: StackDirection;
       }
     | { readonly type: "Delete" }

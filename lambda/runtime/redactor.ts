@@ -1,11 +1,11 @@
 /**
- * The last fence around secrets: whatever leaves a function goes through here, and what it was told of is taken out.
- * Errors and logs hold no secret in the first place; a server's message or a migration's own text may.
+ * Removes secrets from everything that leaves a function: answers, errors and logs. This code puts none into them, but a
+ * message of the server or the text of a migration may hold one.
  */
 export interface Redactor {
-  /** From now on this text is taken out, also as it looks in JSON, in a URL and in SQL. */
+  /** Removes this text from now on, also in the forms that it has in JSON, in a URL and in SQL. */
   hide(secret: string): void;
-  /** Before the text is cut or quoted: half a secret, or one in more quotes than expected, would not be found. */
+  /** Call it before the text is cut or quoted: half a secret, or one in more quotes than expected, would not be found. */
   redact(text: string): string;
   /** All strings in a value that is about to become JSON. */
   redactAll(value: unknown): unknown;

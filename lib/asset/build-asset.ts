@@ -132,7 +132,7 @@ export async function readContents({ dir, entries }: Folder, cacheDir: string): 
   return { dir, entries, data, manifest: { format: 1, hash: hashOf(migrations, data), migrations } };
 }
 
-/** Over the sources, never over compiled code: a new version of the compiler must not change it. */
+/** The hash covers the sources and no compiled code: a new version of the compiler must not change it. */
 function hashOf(migrations: readonly ManifestMigration[], data: ReadonlyMap<string, Uint8Array>): string {
   const listed = migrations.map(({ name, fileName, kind, files, digest }) => [
     name,
@@ -181,7 +181,7 @@ function statOf(path: string): Stats {
   }
 }
 
-/** Files that must be UTF-8; others may have any encoding. */
+/** Names of files that must be UTF-8; others may have any encoding. */
 const TEXTS = /\.(?:sql|json|[cm]?[jt]sx?)$/i;
 
 function readData(path: string): Uint8Array {

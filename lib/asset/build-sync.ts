@@ -56,7 +56,7 @@ function findWorker(): Worker {
   return { path, tool: basename(path) };
 }
 
-/** Of the nearest package.json with a version: the compiled folder may have one that only sets the module system. */
+/** Reads the nearest package.json that has a version: that of the compiled folder may only set the module system. */
 function packageVersion(dir: string): string {
   const manifest = nearest(dir, "package.json");
   if (manifest === undefined) throw new Error(`no package.json with a version above ${dir}`);

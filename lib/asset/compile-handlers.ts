@@ -37,7 +37,7 @@ export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   const { build } = await import("esbuild");
   try {
     const engineEntries = [...HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
-    // Without splitting: its parts would have the names of the others' parts.
+    // It is not split: its parts would have the names of the others' parts.
     const { plugins, ...options } = buildOptions(dir, [entry(STACK_EVENT_HANDLER)]);
     const single = {
       ...{ ...options, splitting: false, minify: true },

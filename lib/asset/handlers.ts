@@ -83,7 +83,7 @@ function writeCache(path: string, dir: string, { files, metafile }: CompiledHand
     writeAtomically(path, JSON.stringify({ inputs: digests, files: contents }));
     sweep(dirname(path), UNUSED_AFTER_MS);
   } catch {
-    // Compiled again the next time.
+    // It is compiled again the next time.
   }
 }
 

@@ -6,9 +6,8 @@ import { commandLine, type ProcessIo } from "./process-io.ts";
 import type { Target } from "./settings/target.ts";
 
 /**
- * Variables that coding agents set for the commands that they start, as collected in
- * https://github.com/prisma/prisma/blob/main/packages/migrate/src/utils/ai-safety.ts. Variables that editors set for
- * people too are not among them: a person must not be taken for an agent.
+ * Variables that coding agents set for the commands that they start. Variables that editors set for people too are not
+ * among them: a person must not be taken for an agent.
  */
 const AGENT_VARIABLES = [
   "CLAUDECODE",
@@ -78,8 +77,8 @@ export interface AgentCommand {
 }
 
 /**
- * Lets a command of an agent pass only with a plan that a person has made for this database. A guard against haste: who
- * wants to get past it can. Rights in the database are what keeps an agent out.
+ * Lets a command of an agent pass only with a plan that a person has made for this database. It guards against haste
+ * only: rights in the database keep an agent out.
  * @throws MigrationError `APPROVAL_REQUIRED` that tells the agent whom to ask for what
  */
 export function requireApprovedPlan(target: Target | undefined, command: AgentCommand): void {

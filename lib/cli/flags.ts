@@ -86,7 +86,7 @@ export const CHANGE_FLAGS = {
   ),
 };
 
-/** Of commands that take something away, or change only the record. */
+/** Flags of commands that remove something, or change only the record. */
 export const CONFIRM_FLAGS = {
   yes: toggle("-y, --yes", "do not ask before this, for a database on another machine"),
 };

@@ -187,7 +187,7 @@ const NPM_READS: Readonly<Record<string, string>> = {
   "migrations-dir": "message",
 };
 
-/** Of these npm leaves nothing behind that tells what was typed; `--yes` may be a setting of npm's own. */
+/** Flags that npm takes without a trace in the environment; `--yes` may be a setting of npm's own. */
 const OUT_OF_SIGHT = ["local", "version", "help", "yes"];
 
 /**
@@ -196,7 +196,7 @@ const OUT_OF_SIGHT = ["local", "version", "help", "yes"];
  * @throws MigrationError `USAGE`
  */
 export function refuseSwallowedFlags({ env }: ProcessIo, command: Command): void {
-  // Only where npm has started this very script.
+  // npm must have started this very script.
   if (env["npm_lifecycle_event"]?.replace(/^migrate:/, "") !== command.name()) return;
   for (const option of command.options) {
     const flag = option.long?.replace(/^--/, "") ?? "";

@@ -13,7 +13,7 @@ export interface ProcessIo {
   readonly signal: AbortSignal;
   /** Asks the person at the terminal; undefined where input or output is none. */
   ask(question: string): Promise<string | undefined>;
-  /** From now on, Ctrl-C is for a child process that uses the terminal. */
+  /** Leaves Ctrl-C to a child process that uses the terminal. */
   leaveInterruptsToChild(): void;
 }
 

@@ -59,7 +59,7 @@ function targetOf(scope: Construct, database: MigrationsDatabase): DatabaseTarge
     const { instance, databaseName } = database;
     return { ...instanceTarget(scope, instance), databaseName };
   }
-  // Not in the type, but possible in JavaScript.
+  // The type excludes it, but JavaScript does not.
   if ("dbProxyArn" in database) throw proxyError(scope, "an rds.DatabaseProxy");
   if ("instanceEndpoint" in database) return instanceTarget(scope, database);
   if ("clusterEndpoint" in database) return clusterTarget(scope, database);

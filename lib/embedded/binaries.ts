@@ -49,7 +49,7 @@ function resolveFirst(name: string, from: readonly (string | URL)[]): string | u
     try {
       return createRequire(start).resolve(name);
     } catch {
-      // Not installed there.
+      // The package is not installed there.
     }
   }
   return undefined;

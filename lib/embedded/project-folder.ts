@@ -102,7 +102,7 @@ function parse(text: string, path: string): State {
   try {
     return v.parse(State, JSON.parse(text));
   } catch {
-    // Without the cause, whose message quotes the file and so the password.
+    // The cause is left out: its message quotes the file, and so the password.
     throw unusable(`${path} is damaged or of another version of this tool`, RESET_HINT);
   }
 }

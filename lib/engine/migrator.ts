@@ -69,7 +69,7 @@ export class Migrator {
   constructor(setup: MigratorSetup) {
     this.#setup = setup;
     this.#options = resolveOptions(setup.options ?? {});
-    // Not the revision: to ask for it costs the start of git, and only a run that writes needs it.
+    // The revision is not checked here: reading it starts git, and only a run that writes needs it.
     const { actor, bundle, tool } = setup.provenance;
     for (const [what, text] of Object.entries({ actor, bundle, tool }))
       requireStorable(`the ${what} of the run`, text);
@@ -78,7 +78,7 @@ export class Migrator {
   /** Every migration and its state, and the run that is under way. */
   status(): Promise<StatusReport> {
     return this.#reading(async (context) => {
-      // Before the state: a run that ends in between shows as applied, not as pending without a run.
+      // It is read before the state: a run that ends in between then shows as applied, not as pending without a run.
       const running = await findHolder(context.session);
       const state = await readState(context);
       return { running, ...describeState(state), ...checkUp(state, this.#options.order) };

@@ -26,7 +26,7 @@ export async function planUp(
   names: readonly string[],
   options: LoadOptions,
 ): Promise<PlannedMigration[]> {
-  // Before loading: if a file is edited in between, the next run notices that it is not what was applied.
+  // They are read before the files are loaded: if one is edited in between, the next run notices it.
   const digests = await source.digests(names);
   const codes = await loadCode(source, names, options);
   const planned: PlannedMigration[] = [];

@@ -47,7 +47,7 @@ function guardConnections(guard: Guard): void {
     hint: OWN_SESSION,
   });
   guardConnect((args, self) => guard.refuse(connection(targetOf(args)), self));
-  // Also for a connection that was opened earlier, for example by a pool or an agent.
+  // A pool or an agent may use a connection that was opened earlier.
   before(net.Socket.prototype, "write", (_args, self, socket) => {
     if (socket === process.stdout || socket === process.stderr) return;
     guard.refuse({ what: "uses a connection of its own", hint: OWN_SESSION }, self);

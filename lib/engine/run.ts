@@ -86,7 +86,7 @@ class Progress {
     const work = this.#isRecordOnly(next)
       ? recordMigration(this.#run, next)
       : applyMigration(this.#run, next);
-    // While the server works on this one.
+    // The next one is prepared while the server works on this one.
     this.#run.entries.prepare(this.#planned[this.completed.length + 1]);
     await work;
     const recorded = next.recordedAs === undefined ? {} : ({ recorded: true } as const);

@@ -137,7 +137,7 @@ function adviceOn({ details }: MigrationError, previous: string | undefined): st
     const at = position === undefined ? "" : [...statement].slice(position - 1).join("");
     return at.startsWith("\\") ? PSQL : undefined;
   }
-  // Also for code that the statement called: then the kind of the statement has no meaning.
+  // The error may come from code that the statement called: then the kind of the statement has no meaning.
   const advice = ADVICE[sqlstate];
   return typeof advice === "function" ? advice(statement) : advice;
 }

@@ -46,7 +46,7 @@ interface Plan extends Checks {
 /** Applies pending migrations. Takes the migration lock only when there is something to do. */
 export async function up(context: Context, options: UpOptions, mode: RunMode): Promise<RunReport> {
   const { approved } = options;
-  // Of a plan it matters which migrations are applied, not only that none is pending.
+  // An approved plan names the applied migrations too: it is compared even when none is pending.
   const takesAll = options.count === undefined && options.to === undefined && typeof approved !== "object";
   if (takesAll && (await isUpToDate(context))) return upToDateReport(context.source);
   const before = await readState(context);
@@ -169,7 +169,7 @@ async function makeRedoPlan(context: Context, state: DatabaseState, options: Dow
   return { ...plan, action: "redo", migrations: [...plan.migrations, ...again] };
 }
 
-/** Only the records go: whether and how a migration could be undone does not matter. */
+/** Plans to remove records only: whether and how a migration could be undone does not matter. */
 async function makeForgetPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
   const names = await appliedNames(context, state, options);
   return { action: "down", ...checkDown(state), migrations: planForget(names, loadOptions(context)) };
@@ -229,7 +229,7 @@ async function execute(
   await requireApproved(context, state, plan, approved);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const writer = await openHistory(context, state, unrecorded(context, state));
-  // After a redo the objects are others of the same kind, which is no change.
+  // A redo makes the same objects again, which is no change of the schema.
   const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;
   const schema =
     mode === "execute" && isOneWay ? await readSchema(context.session, context.tables) : undefined;

@@ -105,7 +105,7 @@ export class Connection {
         "CONNECTION",
         `the connection to ${connection.host}:${connection.port} was lost: ${failure.message}`,
         {
-          // Not for SQL of the engine, which holds recorded SQL.
+          // SQL of the engine is not shown: it holds recorded SQL.
           ...shownOf(place),
           cause: error,
           hint: "Run the command again: what was committed stays, nothing runs twice.",

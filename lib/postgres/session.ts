@@ -196,7 +196,7 @@ export class Session {
     await this.run(engineReset(this.#setup.options, this.#situation()));
   }
 
-  /** From here on the server refuses statements that write. */
+  /** Makes the server refuse all later statements that write. */
   async makeReadOnly(): Promise<void> {
     this.#readOnly = true;
     await this.run("SET default_transaction_read_only = on");

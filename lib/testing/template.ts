@@ -67,7 +67,7 @@ async function exists(admin: pg.Client, name: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Under another name until it is complete: what a killed process leaves behind is never cloned. */
+/** Builds the template under another name until it is complete: what a killed process leaves behind is never cloned. */
 async function build(admin: pg.Client, template: Template): Promise<void> {
   const { server, name, dir, options } = template;
   const building = await newName(admin, BUILDING);

@@ -87,7 +87,7 @@ async function openImport(io: ProcessIo, flags: ImportFlags): Promise<Import> {
   return { tool, dir, request };
 }
 
-/** Without a database: what cannot be converted is listed, and the rest written. */
+/** Works without a database: lists what cannot be converted, and writes the rest. */
 async function importFiles(io: ProcessIo, flags: ImportFlags, { request, dir }: Import): Promise<number> {
   const plan = await planImport(request);
   if (!flags.dryRun) await writeMigrations(dir, plan.migrations);
@@ -155,7 +155,7 @@ interface Recorded {
   readonly facts: DatabaseFacts;
 }
 
-/** In one transaction, under the migration lock. */
+/** Records what is applied, in one transaction and under the migration lock. */
 async function record(
   io: ProcessIo,
   flags: ImportFlags,

@@ -105,7 +105,7 @@ async function requireCommitted(io: ProcessIo, dir: string, replaced: readonly M
 const WOULD_BE_DELETED = "the replaced files would be deleted, and";
 
 async function git(io: ProcessIo, dir: string, ...args: readonly string[]): Promise<string> {
-  // Its messages are translated.
+  // git translates its messages.
   const env = { ...io.env, LC_ALL: "C" };
   try {
     const options = { cwd: dir, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 } as const;

@@ -138,7 +138,7 @@ function refuseWithPlan(approval: GivenApproval, extent: TypedExtent, fake: bool
   );
 }
 
-/** Of commands that are confirmed. */
+/** What commands that must be confirmed do; completes "… on database x". */
 const EFFECTS: Partial<Record<Action, string>> = {
   down: "This undoes migrations",
   redo: "This undoes migrations and applies them again",

@@ -6,7 +6,7 @@ import { type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
 /** A shorter step would only make the line flicker. */
 const FLICKER_MS = 300;
-/** Without running any SQL. */
+/** Words for migrations that are recorded without running SQL. */
 const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
 const ERASE_LINE = "\r\x1b[2K";
 
@@ -84,7 +84,7 @@ function describeWork(event: Work): string {
     : `  … ${placeOf(event)}${VERBS[direction][0]} ${migration}`;
 }
 
-/** Of a run with one migration, nothing. */
+/** Empty for a run with one migration. */
 function placeOf({ number, total }: { readonly number: number; readonly total: number }): string {
   return total === 1 ? "" : `[${String(number).padStart(String(total).length)}/${total}] `;
 }

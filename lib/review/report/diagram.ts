@@ -48,7 +48,7 @@ export function compareSchemas(before: readonly SchemaTable[], after: readonly S
   return withTables({ tables, relationships, omitted: 0 }, tables);
 }
 
-/** At most `max` tables if there are more: those with changes first, then their neighbours. */
+/** Keeps at most `max` tables: those with changes first, then their neighbours. */
 export function focusDiagram(diagram: Diagram, max = MAX_TABLES): Diagram {
   const { tables } = diagram;
   if (tables.length <= max) return diagram;

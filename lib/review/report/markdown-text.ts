@@ -25,7 +25,7 @@ export function prose(text: string): string {
     .join("");
 }
 
-/** Nothing in it is markup, a link or HTML. */
+/** Escapes text so that nothing in it is markup, a link or HTML. */
 function plain(text: string): string {
   return text
     .replace(/[\\`*_{}[\]()#+!|~@$]/g, "\\$&")

@@ -18,7 +18,7 @@ export async function drawPicture(
   return inlined(graphviz.dot(renderDot(diagram)));
 }
 
-/** Only what belongs into a page: no prolog, no comments, no namespaces, no titles with the names of nodes. */
+/** Removes what does not belong into a page: prolog, comments, namespaces, and titles with the names of nodes. */
 function inlined(svg: string): string {
   return svg
     .slice(svg.indexOf("<svg"))

@@ -77,7 +77,7 @@ export function problemsOf({ results }: Review): ReviewProblem[] {
 }
 
 function isPendingIn(report: Part<MigrationReport>): (name: string) => boolean {
-  // Without a report it is not known which ones the branch adds: then all count.
+  // If there is no report, it is not known which ones the branch adds: then all count.
   if (report.failure !== undefined) return () => true;
   const names = new Set(report.result.pending.map(({ name }) => name));
   return (name) => names.has(name);

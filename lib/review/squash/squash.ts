@@ -99,7 +99,7 @@ function divide({ entries }: MigrationSource, to: string): Division {
   });
 }
 
-/** With `.sql` and in bytes, file systems allow 255. */
+/** In bytes. File systems allow 255, `.sql` included. */
 const LONGEST_NAME = 240;
 
 function unknownName(to: string, order: readonly Migration[]): MigrationError {

@@ -78,7 +78,7 @@ const ABANDONED = `
 async function dropAbandoned(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string }>(ABANDONED);
   for (const { name } of rows) {
-    // Without FORCE, so that a new session keeps it. The next run tries again.
+    // FORCE is left out, so that a new session keeps it. The next run tries again.
     await client.query(`DROP DATABASE IF EXISTS ${pg.escapeIdentifier(name)}`).catch(() => undefined);
   }
 }

@@ -15,7 +15,7 @@ export const SCHEMAS = [
            THEN format('COMMENT ON SCHEMA %I IS NULL;', n.nspname) END]`,
     from: `pg_namespace AS n WHERE ${inScope("n")} AND ${notOfExtension("pg_namespace", "n.oid")}`,
   }),
-  // Without the version, which depends on the server.
+  // The version is left out: it depends on the server.
   select({
     kind: "extension",
     catalog: "pg_extension",
