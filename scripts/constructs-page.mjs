@@ -13,10 +13,12 @@ const INTRODUCTION = `# Constructs
 
 <!-- Made by \`npm run docs\` from the docstrings in lib/constructs. Edit those. -->
 
-The two constructs that the package exports, and all their props. [Deploying](deploying.md) shows how to use them.`;
+The constructs that the package exports, and all their props. [Deploying](deploying.md) shows how to use them.`;
 
 const MIGRATIONS = ["postgres-migrations.ts", "PostgresMigrations"];
 const DATABASE = ["postgres-database.ts", "PostgresDatabase"];
+
+const VALIDATION = ["migrations-validation.ts", "PostgresMigrationsValidation"];
 
 const page = [
   INTRODUCTION,
@@ -28,6 +30,11 @@ const page = [
   ["## PostgresDatabase", description(...DATABASE)],
   ["### PostgresDatabaseProps", whole("postgres-database-props.ts", "PostgresDatabaseProps")],
   ["### Members of PostgresDatabase", members(...DATABASE)],
+  ["## PostgresMigrationsValidation", description(...VALIDATION)],
+  [
+    "### PostgresMigrationsValidationProps",
+    whole("migrations-validation.ts", "PostgresMigrationsValidationProps"),
+  ],
 ]
   .flat(2)
   .join("\n\n");

@@ -1,5 +1,12 @@
 /** The constructs that a CDK app adds to its stacks. They run at synth time only. */
 
+export {
+  type MigrationsValidationReport,
+  type MigrationsViolatingResource,
+  type MigrationsViolation,
+  PostgresMigrationsValidation,
+  type PostgresMigrationsValidationProps,
+} from "./migrations-validation.ts";
 export { PostgresDatabase } from "./postgres-database.ts";
 export type {
   DatabaseAuthentication,

@@ -20,7 +20,7 @@ import {
 } from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
-import { deployProperties, migrationsAsset, type Release } from "./release.ts";
+import { deployProperties, MigrationsFolder, type Release } from "./release.ts";
 import { migrationSnapshots } from "./snapshots.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
@@ -104,7 +104,7 @@ export class PostgresMigrations extends Construct {
     this.databaseName = databaseNameOf(this, props, target);
     const port = Tokenization.stringifyNumber(target.port);
     requireOnePerDatabase(this, { host: target.host, port, databaseName: this.databaseName, options });
-    const asset = migrationsAsset(this, props, target);
+    const { asset } = new MigrationsFolder(this, "Folder", props, target);
     const network = migrationsNetwork(this, props, target, logins.main.kind);
     this.securityGroup = network.securityGroup;
     const { databaseName } = this;

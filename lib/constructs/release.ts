@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Stack } from "aws-cdk-lib";
-import type { Construct } from "constructs";
+import { Construct, type IConstruct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
 import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
 import {
@@ -19,27 +19,53 @@ import type { DatabaseTarget } from "./database-target.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 
 /** Root of the repository or of the published package. */
-const ROOT = join(import.meta.dirname, "..", "..");
+export const ROOT = join(import.meta.dirname, "..", "..");
 
 /** What is deployed, and the digest of the plan that a deploy is held to. */
 export interface ReleaseAsset extends BuiltAsset {
   readonly approvedPlan: string | undefined;
 }
 
-/**
- * Compiles the folder together with the handlers. Like CDK's bundling, it does nothing for a stack that the current
- * command does not use: a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another
- * stack. The resulting template is not deployed.
- * @throws MigrationError that names the construct, if the folder is missing or empty, or has a file that cannot be a
- * migration
- */
-export function migrationsAsset(
-  scope: Construct,
-  props: PostgresMigrationsProps,
-  { ca }: DatabaseTarget,
-): ReleaseAsset {
+type FolderProps = Pick<
+  PostgresMigrationsProps,
+  "migrationsDir" | "ignorePattern" | "decamelize" | "approvedPlan"
+>;
+
+/** The folder of migrations with its asset, as a construct, so that a validation of the app finds it. */
+export class MigrationsFolder extends Construct {
+  readonly props: FolderProps;
+  /**
+   * Migrations and handlers, compiled. Like CDK's bundling, nothing is for a stack that the current command does not use:
+   * a migration that does not compile must not stop `cdk ls`, `cdk destroy` or the deploy of another stack. The resulting
+   * template is not deployed.
+   */
+  readonly asset: ReleaseAsset;
+  /** What is wrong with the folder, if a validation reports it. */
+  readonly error: MigrationError | undefined;
+
+  /**
+   * @throws MigrationError that names the construct, if the folder is missing or empty, or has a file that cannot be a
+   * migration, and no validation of the app would report it
+   */
+  constructor(scope: Construct, id: string, props: FolderProps, { ca }: DatabaseTarget) {
+    super(scope, id);
+    this.props = props;
+    const built = this.isUsed ? build(props, ca) : notBuilt();
+    if (built instanceof MigrationError) {
+      if (!isValidated(this)) throw inConstruct(scope, built);
+      this.error = built;
+      this.asset = notBuilt();
+    } else this.asset = built;
+  }
+
+  /** Whether the stack is part of what the current command does. */
+  get isUsed(): boolean {
+    return Stack.of(this).bundlingRequired;
+  }
+}
+
+function build(props: FolderProps, ca: string | undefined): ReleaseAsset | MigrationError {
   const { migrationsDir, ignorePattern } = props;
-  if (!Stack.of(scope).bundlingRequired) return notBundled();
   try {
     const approved = readApprovedPlan(props.approvedPlan);
     const asset = buildAssetSync({
@@ -50,8 +76,21 @@ export function migrationsAsset(
     });
     return { ...asset, approvedPlan: approved?.digest };
   } catch (error) {
-    throw error instanceof MigrationError ? inConstruct(scope, error) : error;
+    if (error instanceof MigrationError) return error;
+    throw error;
   }
+}
+
+/** Metadata of a construct whose tree is validated. */
+const VALIDATED = "cdk-pg-migrate:validated";
+
+/** From now on, folders below the scope do not throw: a validation finds what is wrong with them. */
+export function markValidated(scope: IConstruct): void {
+  scope.node.addMetadata(VALIDATED, true);
+}
+
+function isValidated(construct: IConstruct): boolean {
+  return construct.node.scopes.some(({ node }) => node.metadata.some(({ type }) => type === VALIDATED));
 }
 
 interface ApprovedPlanFile {
@@ -88,7 +127,7 @@ function handlersDir(): string {
   return existsSync(join(sources, "on-deploy.ts")) ? sources : join(ROOT, "handlers");
 }
 
-function notBundled(): ReleaseAsset {
+function notBuilt(): ReleaseAsset {
   const hash = createHash("sha256").update("not bundled").digest("hex");
   return { dir: handlersDir(), hash, manifest: { format: 1, hash, migrations: [] }, approvedPlan: undefined };
 }
@@ -99,7 +138,7 @@ function rdsCertificates(): string {
 }
 
 /** Adds the path of the construct and the hint to the message, because synth prints nothing else. */
-function inConstruct(scope: Construct, error: MigrationError): MigrationError {
+function inConstruct(scope: IConstruct, error: MigrationError): MigrationError {
   const { code, details } = error;
   const { hint } = details;
   const message = `${scope.node.path}: ${error.message}${hint === undefined ? "" : `\n${hint}`}`;

@@ -4,7 +4,7 @@ export { onFirstMigrationCode, outsideContainment, type StrayError, strayError }
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
-export { maskedPlan, maskedSteps } from "./preview.ts";
+export { forecastFiles, maskedPlan, maskedSteps } from "./preview.ts";
 export type { Outcome } from "./resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { Extent, ReleaseExtent } from "./selection.ts";

@@ -37,18 +37,22 @@ export async function previewMigrations(
       previews.push({ ...recordedStep(next), note: recordedAs });
       continue;
     }
-    const dynamic = next.rendered.kind === "dynamic";
     const rendered = next.rendered.kind === "static" ? next.rendered : await renderReadOnly(session, next);
-    previews.push({
-      migration: next.name,
-      direction: next.direction,
-      sql: rendered?.steps ?? null,
-      transactional: rendered?.transactional ?? null,
-      dynamic,
-      source: next.source,
-    });
+    previews.push(stepOf(next, rendered));
   }
   return previews;
+}
+
+/** @param rendered - undefined if its SQL cannot be known yet */
+function stepOf(planned: PlannedMigration, rendered: RenderedSql | undefined): PlanStep {
+  return {
+    migration: planned.name,
+    direction: planned.direction,
+    sql: rendered?.steps ?? null,
+    transactional: rendered?.transactional ?? null,
+    dynamic: planned.rendered.kind === "dynamic",
+    source: planned.source,
+  };
 }
 
 function recordedStep({ name, direction, source }: PlannedMigration): PlanStep {
@@ -85,6 +89,30 @@ export async function forecast(context: Context, options: ForecastOptions = {}):
   const { session, source } = context;
   const state = await readState(context);
   const names = options.all ? inOrder(source).map(({ name }) => name) : namesIn(state.classified, "pending");
+  const migrations = await forecastEach(source, names, loadOptions(context), async (planned) => {
+    return previewMigrations(session, [planned]);
+  });
+  return { ...migrations, head: headOf(state), serverMajor: session.serverMajor };
+}
+
+/** What the named migrations would send, by their files alone. The SQL of one that queries the database stays unknown. */
+export async function forecastFiles(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+): Promise<Omit<Forecast, "head" | "serverMajor">> {
+  return forecastEach(source, names, options, async (planned) => {
+    const { rendered } = planned;
+    return [stepOf(planned, rendered.kind === "static" ? rendered : undefined)];
+  });
+}
+
+async function forecastEach(
+  source: MigrationSource,
+  names: readonly string[],
+  options: LoadOptions,
+  preview: (planned: PlannedMigration) => Promise<readonly PlanStep[]>,
+): Promise<Omit<Forecast, "head" | "serverMajor">> {
   const failures: ForecastFailure[] = [];
   const noting = async <T>(migration: string, direction: Direction, work: () => Promise<T>) => {
     try {
@@ -95,20 +123,20 @@ export async function forecast(context: Context, options: ForecastOptions = {}):
       return undefined;
     }
   };
-  const contexts = await loadEach(source, names, loadOptions(context), noting);
+  const codes = await loadEach(source, names, options, noting);
   const downs = new Map<string, DownForecast>();
   const steps: PlanStep[] = [];
-  for (const [name, code] of contexts) {
+  for (const [name, code] of codes) {
     const step = await noting(name, "up", async () => {
       const rendered = await renderWithoutDatabase(code, "up");
-      return previewMigrations(session, [{ name, direction: "up", code, rendered, source: "file" }]);
+      return preview({ name, direction: "up", code, rendered, source: "file" });
     });
     if (step === undefined) continue;
     steps.push(...step);
     const down = await noting(name, "down", () => forecastDown(code));
     if (down !== undefined) downs.set(name, down);
   }
-  return { steps, downs, failures, head: headOf(state), serverMajor: session.serverMajor };
+  return { steps, downs, failures };
 }
 
 async function forecastDown(code: MigrationCode): Promise<DownForecast> {

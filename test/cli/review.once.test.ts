@@ -35,6 +35,46 @@ describe("lint", () => {
     }));
 });
 
+describe("lint --files-only", () => {
+  const lint = (files: Readonly<Record<string, string>>, ...args: string[]) =>
+    runCommand(writeProject(files), ["lint", "--files-only", ...args], {
+      DATABASE_HOST: "no.such.host.invalid",
+    });
+  const DYNAMIC = {
+    "3_c.ts": `export async function up(pgm) { await pgm.db.query("SELECT 1"); }\nexport const down = false;\n`,
+  };
+
+  it("lint --files-only judges all migrations and asks no database", async () => {
+    const outcome = await lint({ ...GOOD, ...CARELESS, ...DYNAMIC }, "--json");
+    expect(outcome.code).toBe(1);
+    expect(jsonOf(outcome)).toMatchObject({
+      migrations: 3,
+      findings: [
+        { rule: "require-concurrent-index-creation", file: "migrations/2_b.sql", line: 2, column: 1 },
+        { rule: "not-linted", migration: "3_c" },
+      ],
+    });
+  });
+
+  it("lint --files-only --after leaves out what has run everywhere", async () => {
+    const files = { ...GOOD, ...CARELESS };
+    expect(jsonOf(await lint(files, "--after", "2_b", "--json"))).toMatchObject({ ok: true, migrations: 0 });
+    expect(await lint(files, "--after", "1_a")).toMatchObject({ code: 1 });
+    const refused = await lint(files, "--after", "2_c");
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no migration is called "2_c"'),
+    });
+  });
+
+  it("lint refuses --after with a database, which knows what has run, and --files-only with --url", async () => {
+    const project = writeProject(GOOD);
+    const after = await runCommand(project, ["lint", "--after", "1_a"], {});
+    expect(after).toMatchObject({ code: 2, stderr: expect.stringContaining("--files-only") });
+    expect(await lint(GOOD, "--url", "postgres://localhost/x")).toMatchObject({ code: 2 });
+  });
+});
+
 describe("lint of a change of type", () => {
   it("lint asks the database for the current type of the column", () =>
     withProject(async (run, project, db) => {

@@ -85,9 +85,28 @@ describe("an app in JavaScript", () => {
       console.log(JSON.stringify({ same, packages: [...new Set(packages)].sort() }));`;
     const printed = await app.run(process.execPath, ["--input-type=module", "-e", script]);
     const { same, packages }: { same: string[]; packages: string[] } = JSON.parse(printed);
-    expect(same).toEqual(["PostgresDatabase", "PostgresMigrations"]);
+    expect(same.toSorted()).toEqual([
+      "PostgresDatabase",
+      "PostgresMigrations",
+      "PostgresMigrationsValidation",
+    ]);
     expect(packages).toContain("cdk-pg-migrate");
     for (const name of ["node-pg-migrate", "pg", "esbuild"]) expect(packages).not.toContain(name);
+  });
+
+  it("an app validates its migrations at synth, and is told what lint needs", async () => {
+    const script = `import { App, Stack } from "aws-cdk-lib";
+      import { PostgresDatabase, PostgresMigrations, PostgresMigrationsValidation } from "cdk-pg-migrate";
+      const stack = new Stack(new App(), "Shop");
+      const validation = new PostgresMigrationsValidation(stack);
+      const database = new PostgresDatabase(stack, "Database");
+      new PostgresMigrations(stack, "Migrations", { database, migrationsDir: "migrations" });
+      console.log(JSON.stringify(validation.validate()));`;
+    const report = JSON.parse(await app.run(process.execPath, ["--input-type=module", "-e", script]));
+    expect(report).toMatchObject({
+      success: true,
+      violations: [{ ruleName: "not-linted", severity: "info", fix: expect.stringContaining("libpg-query") }],
+    });
   });
 
   it("the package's program migrates a database, and says how to call it", () =>

@@ -1,55 +1,118 @@
-import type { LintFinding, LintReport } from "../../review/lint/index.ts";
-import { choice, defineCommand, toggle } from "../command.ts";
+import { resolve } from "node:path";
+import { type Forecast, inRunningOrder, MigrationError } from "../../core/index.ts";
+import { forecastFiles } from "../../engine/index.ts";
+import { type MigrationFolder, openFolder } from "../../folder/index.ts";
+import type { LintFinding, LintReport, LintRequest } from "../../review/lint/index.ts";
+import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
 import { withContext } from "../context.ts";
-import { DATABASE_FLAGS } from "../flags.ts";
+import { DATABASE_FLAGS, listingOptions } from "../flags.ts";
 import { annotationsOf, rootOfPlaces } from "../github/workflow.ts";
-import { type Colors, clip, printJson, visibleAll, wrap } from "../output/printer.ts";
-import { EXIT, widthOf } from "../process-io.ts";
+import { type Colors, clip, createPrinter, printJson, visibleAll, wrap } from "../output/printer.ts";
+import { createProgress } from "../output/progress.ts";
+import { EXIT, type ProcessIo, widthOf } from "../process-io.ts";
+
+const FLAGS = {
+  all: toggle("--all", "look at applied migrations too"),
+  filesOnly: {
+    ...toggle(
+      "--files-only",
+      "use no database: look at all migrations, with our own rules if squawk-cli is missing",
+    ),
+    conflicts: ["local", "url", "envFile"],
+  },
+  after: text("--after <name>", "with --files-only: look at the migrations after this one"),
+  format: choice("--format <format>", "for people, or as annotations of GitHub (default: text)", [
+    "text",
+    "github",
+  ]),
+  ...DATABASE_FLAGS,
+};
+type Flags = Values<typeof FLAGS>;
 
 export const lint = defineCommand({
   name: "lint",
   summary: "look for what is dangerous in the SQL of pending migrations (needs squawk-cli and libpg-query)",
   input: {},
-  flags: {
-    all: toggle("--all", "look at applied migrations too"),
-    format: choice("--format <format>", "for people, or as annotations of GitHub (default: text)", [
-      "text",
-      "github",
-    ]),
-    ...DATABASE_FLAGS,
-  },
+  flags: FLAGS,
   // Exits with 1 for errors; warnings alone pass.
-  run: (io, flags) =>
-    withContext(
-      io,
-      flags,
-      async ({ migrator, source, target, printer }) => {
-        const { lintMigrations, readColumnTypes } = await import("../../review/lint/index.ts");
-        const all = flags.all === true;
-        const forecast = await migrator.forecast({ all });
-        const github = flags.format === "github";
-        const report = await lintMigrations({
-          forecast,
-          all,
-          folder: source,
-          signal: io.signal,
-          // With all migrations, the types follow from the migrations themselves.
-          columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
-          newestApplied: all || flags.order === "allow" ? null : forecast.head,
-          // Annotations are placed from the root of the repository.
-          relativeTo: github ? rootOfPlaces(io) : io.cwd,
-        });
-        if (flags.json) printJson(io, "lint", report);
-        else if (github) io.stdout.write(annotationsOf(report.findings));
-        else
-          printer.verbatim(
-            renderLint(visibleAll(report), { width: widthOf(io.stdout), colors: printer.colors }),
-          );
-        return report.ok ? EXIT.done : EXIT.failed;
-      },
-      io.stderr,
-    ),
+  run: (io, flags) => (flags.filesOnly ? lintFiles(io, flags) : lintWithDatabase(io, flags)),
 });
+
+function lintWithDatabase(io: ProcessIo, flags: Flags): Promise<number> {
+  if (flags.after !== undefined) {
+    throw new MigrationError("USAGE", "--after is for --files-only: a database knows what is pending");
+  }
+  return withContext(
+    io,
+    flags,
+    async ({ migrator, source, target }) => {
+      const { readColumnTypes } = await import("../../review/lint/index.ts");
+      const all = flags.all === true;
+      const forecast = await migrator.forecast({ all });
+      return lintAndPrint(io, flags, {
+        forecast,
+        all,
+        folder: source,
+        // With all migrations, the types follow from the migrations themselves.
+        columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
+        newestApplied: all || flags.order === "allow" ? null : forecast.head,
+      });
+    },
+    io.stderr,
+  );
+}
+
+/** The version that a new database gets. */
+const USUAL_MAJOR = 17;
+
+async function lintFiles(io: ProcessIo, flags: Flags): Promise<number> {
+  const folder = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
+  const observe = createProgress(io, io.stderr);
+  const migrations = await forecastFiles(folder, namesAfter(folder, flags.after), {
+    decamelize: flags.decamelize ?? false,
+    warn: (message) => observe({ type: "warning", message }),
+    observe,
+    signal: io.signal,
+  });
+  const forecast: Forecast = { ...migrations, head: null, serverMajor: USUAL_MAJOR };
+  return lintAndPrint(io, flags, {
+    forecast,
+    all: true,
+    folder,
+    newestApplied: null,
+    squawk: "if-installed",
+  });
+}
+
+function namesAfter({ entries, dir }: MigrationFolder, after: string | undefined): readonly string[] {
+  const names = inRunningOrder(entries, ({ name }) => name).map(({ name }) => name);
+  if (after === undefined) return names;
+  if (names.includes(after)) return names.slice(names.indexOf(after) + 1);
+  throw new MigrationError("USAGE", `no migration is called "${after}" in ${dir}`, {
+    hint: "--after takes the name of a migration: its file name without the extension.",
+  });
+}
+
+async function lintAndPrint(
+  io: ProcessIo,
+  flags: Flags,
+  request: Omit<LintRequest, "relativeTo" | "signal">,
+): Promise<number> {
+  const { lintMigrations } = await import("../../review/lint/index.ts");
+  const github = flags.format === "github";
+  const report = await lintMigrations({
+    ...request,
+    signal: io.signal,
+    // Annotations are placed from the root of the repository.
+    relativeTo: github ? rootOfPlaces(io) : io.cwd,
+  });
+  const printer = createPrinter(io, io.stdout);
+  if (flags.json) printJson(io, "lint", report);
+  else if (github) io.stdout.write(annotationsOf(report.findings));
+  else
+    printer.verbatim(renderLint(visibleAll(report), { width: widthOf(io.stdout), colors: printer.colors }));
+  return report.ok ? EXIT.done : EXIT.failed;
+}
 
 export interface TextOptions {
   readonly width: number;

@@ -1,4 +1,4 @@
-import { type ForecastFailure, given, inRunningOrder } from "../../core/index.ts";
+import { type ForecastFailure, given, inRunningOrder, MigrationError } from "../../core/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
 import { ColumnTypes, changesTypes } from "./column-types.ts";
 import {
@@ -19,24 +19,32 @@ import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
 
 /**
  * Checks the SQL that migrations would send with our own rules and those of squawk.
- * @throws MigrationError `TOOL_MISSING` if squawk-cli or libpg-query is not installed
+ * @throws MigrationError `TOOL_MISSING` if libpg-query is not installed, or squawk-cli, unless the request says that it may
+ * be missing
  */
 export async function lintMigrations(request: LintRequest): Promise<LintReport> {
   const { newestApplied, all } = request;
   const forecast = await withoutBaselines(request);
-  const program = findSquawk();
+  const program = request.squawk === "if-installed" ? installedSquawk() : findSquawk();
   const parser = await loadParser();
   const failures = await Promise.all(forecast.failures.map((failure) => describeFailure(request, failure)));
   const migrations: LintedMigration[] = [];
   for (const step of forecast.steps) migrations.push(await readMigration(parser, request, step));
-  const bySquawk = await findBySquawk(migrations, {
-    program,
-    postgresMajor: forecast.serverMajor,
-    instant: await findInstant(migrations, request.columnTypes),
-    signal: request.signal,
-  });
+  const bySquawk =
+    program === undefined
+      ? new Map<string, RuleFinding[]>()
+      : await findBySquawk(migrations, {
+          program,
+          postgresMajor: forecast.serverMajor,
+          instant: await findInstant(migrations, request.columnTypes),
+          signal: request.signal,
+        });
   const results = migrations.map((migration) =>
-    judge(migration, [...applyRules(migration, { newestApplied }), ...(bySquawk.get(migration.name) ?? [])]),
+    judge(
+      migration,
+      [...applyRules(migration, { newestApplied }), ...(bySquawk.get(migration.name) ?? [])],
+      program === undefined ? Object.keys(SQUAWK_RULES) : [],
+    ),
   );
   const findings = inFolderOrder(request, [...results.flatMap((result) => result.findings), ...failures]);
   return {
@@ -46,6 +54,15 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
     ...(all ? { all: true } : {}),
     ok: findings.every(({ severity }) => severity !== "error"),
   };
+}
+
+function installedSquawk(): string | undefined {
+  try {
+    return findSquawk();
+  } catch (error) {
+    if (error instanceof MigrationError && error.code === "TOOL_MISSING") return undefined;
+    throw error;
+  }
 }
 
 /** A baseline runs on new databases only, where nothing waits for a lock and no data can be lost. */
@@ -60,9 +77,14 @@ interface Judgement {
   readonly accepted: readonly AcceptedFinding[];
 }
 
-function judge(migration: LintedMigration, reported: readonly RuleFinding[]): Judgement {
+/** @param notApplied names of rules that could not be applied */
+function judge(
+  migration: LintedMigration,
+  reported: readonly RuleFinding[],
+  notApplied: readonly string[],
+): Judgement {
   const located = withoutRepeats(reported).map((finding) => locate(migration, finding));
-  const { findings, accepted } = applyIgnoreComments(migration, located);
+  const { findings, accepted } = applyIgnoreComments(migration, located, notApplied);
   return { findings: findings.toSorted(inReadingOrder(migration)), accepted };
 }
 
@@ -162,7 +184,11 @@ function onlyIndexOf(text: string, part: string): number | undefined {
 }
 
 /** Removes the findings that comments of the migration answer, and reports comments that answer none. */
-function applyIgnoreComments(migration: LintedMigration, findings: readonly LintFinding[]): Judgement {
+function applyIgnoreComments(
+  migration: LintedMigration,
+  findings: readonly LintFinding[],
+  notApplied: readonly string[],
+): Judgement {
   const { name, ignoreComments } = migration;
   const withReason = ignoreComments.filter(({ reason }) => reason !== "");
   const answerTo = (finding: LintFinding) =>
@@ -172,7 +198,8 @@ function applyIgnoreComments(migration: LintedMigration, findings: readonly Lint
     const answer = answerTo(finding);
     return answer === undefined ? [] : [{ rule: finding.rule, migration: name, reason: answer.reason }];
   });
-  const useless = ignoreComments.flatMap((comment) => {
+  const judged = ignoreComments.filter(({ rule }) => !notApplied.includes(rule));
+  const useless = judged.flatMap((comment) => {
     const message = whyUseless(migration, comment, findings);
     return message === undefined ? [] : [uselessIgnore(migration, comment, message)];
   });

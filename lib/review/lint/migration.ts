@@ -32,6 +32,8 @@ export interface LintRequest {
   readonly columnTypes?: () => Promise<readonly KnownColumn[]>;
   /** Newest applied migration; null if there is none or if the order does not matter. */
   readonly newestApplied: string | null;
+  /** Whether squawk-cli may be missing: then only our own rules are applied. @default - it is required */
+  readonly squawk?: "if-installed";
   readonly signal?: AbortSignal;
 }
 
