@@ -10,4 +10,4 @@ export { type Query, readToolTable, type TableName, type ToolRows } from "./read
 export { openSourceFolder, type SourceFolder } from "./source-folder.ts";
 export type { Tool } from "./tool.ts";
 export { TOOL_NAMES, toolNamed } from "./tools.ts";
-export { existingNames, writeMigrations } from "./write.ts";
+export { existingBaseline, existingNames, writeMigrations } from "./write.ts";

@@ -1,4 +1,4 @@
-import type { AnyNode, Expression, Function as FunctionNode } from "acorn";
+import type { AnyNode, Expression, Function as FunctionNode, Pattern } from "acorn";
 import { joinStatements, section } from "./sql-text.ts";
 import { type SqlContent, sqlContent, type Unconvertible, unconvertible } from "./tool.ts";
 
@@ -94,9 +94,7 @@ function asFunction(node: AnyNode | null | undefined): readonly FunctionNode[] {
 
 /** The SQL that a function sends; undefined if it does anything else. */
 function readBody({ params, body }: FunctionNode, senders: readonly string[]): string[] | undefined {
-  const [parameter] = params;
-  const name = parameter?.type === "Identifier" ? parameter.name : "";
-  const paths = senders.map((sender) => `${name}.${sender}`);
+  const paths = pathsBelow(params[0], senders);
   if (body.type !== "BlockStatement") return readCall(body, paths);
   const statements: string[] = [];
   for (const statement of body.body) {
@@ -112,6 +110,21 @@ function readBody({ params, body }: FunctionNode, senders: readonly string[]): s
     if (isReturn) return statement === body.body.at(-1) ? statements : undefined;
   }
   return statements;
+}
+
+/** The senders as the function can write them: below its parameter, or below the parts into which it takes that apart. */
+function pathsBelow(parameter: Pattern | undefined, senders: readonly string[]): string[] {
+  if (parameter?.type === "Identifier") return senders.map((sender) => `${parameter.name}.${sender}`);
+  if (parameter?.type !== "ObjectPattern") return [];
+  return parameter.properties.flatMap((part) => {
+    if (part.type !== "Property" || part.computed) return [];
+    const prefix = `${nameOf(part.key)}.`;
+    const below = senders.filter((sender) => sender.startsWith(prefix));
+    return pathsBelow(
+      part.value,
+      below.map((sender) => sender.slice(prefix.length)),
+    );
+  });
 }
 
 /** `await knex.raw("…")`, or a chain of calls such as `knex.schema.raw("…").raw("…")`. */

@@ -39,6 +39,13 @@ export interface ImportRequest {
   readonly schema?: string;
   /** Objects that it cannot have, by kind and name. */
   readonly omitted?: readonly string[];
+  /** The baseline that an import into another database has written. */
+  readonly baseline?: BaselineFile | undefined;
+}
+
+export interface BaselineFile {
+  readonly name: string;
+  readonly text: string;
 }
 
 interface Named extends ForeignMigration {
@@ -47,8 +54,8 @@ interface Named extends ForeignMigration {
 
 /**
  * Compares the tool's folder with its table.
- * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed after some of its statements,
- * `MISSING` for one that is applied and has no file
+ * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed after some of its
+ * statements, `MISSING` for one that is applied and has no file, `SQUASHED` for a database that cannot have the baseline of the folder
  */
 export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   const { tool, folder, rows, existing, schema, omitted = [] } = request;
@@ -72,16 +79,17 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
     ...omitted.map((object) => `The baseline cannot have the ${object}: create it by hand elsewhere.`),
   ];
   const kept = migrations.filter((one) => !isReplaced(one));
+  const baseline = schema === undefined ? [] : [baselineOf(request, migrations.filter(isReplaced), schema)];
   return {
     migrations: [
-      ...(schema === undefined ? [] : [baselineOf(tool, migrations.filter(isReplaced), schema)]),
+      ...baseline.map(({ migration }) => migration),
       ...kept.flatMap((one) =>
         imported(tool, one, { applied: keys.has(one.key), exists: existing.has(one.name) }),
       ),
     ],
     replaced: migrations.filter(isReplaced).map(({ file }) => file),
     problems: kept.flatMap((one) => problemOf(one, existing)),
-    remarks,
+    remarks: [...baseline.flatMap((one) => one.remarks), ...remarks],
   };
 }
 
@@ -106,15 +114,41 @@ function problemOf({ name, file, content }: Named, existing: ReadonlySet<string>
   ];
 }
 
+interface Baseline {
+  readonly migration: ImportedMigration;
+  readonly remarks: readonly string[];
+}
+
 /** One migration in place of all that is applied. It takes the number of the newest of them. */
-function baselineOf(tool: Tool, replaced: readonly Named[], schema: string): ImportedMigration {
+function baselineOf(
+  { tool, baseline: existing }: ImportRequest,
+  replaced: readonly Named[],
+  schema: string,
+): Baseline {
   const prefix = /^\d+/.exec(replaced.at(-1)?.name ?? "")?.[0] ?? "0";
-  const name = `${prefix}_baseline-from-${tool.title.toLowerCase()}`;
+  const migration = { name: `${prefix}${baselineSuffix(tool)}`, applied: true };
+  const files = replaced.map(({ file }) => `--   ${file}\n`).join("");
+  const comment = `-- irreversible: it is the schema that ${tool.title} had made with\n${files}`;
+  const text = `${comment}-- Up Migration\n${schema}\n`;
+  if (existing === undefined) return { migration: { ...migration, text }, remarks: [] };
+  if (existing.name !== migration.name) throw otherBaseline(tool, existing.name, migration.name);
+  if (existing.text === text) return { migration, remarks: [] };
   return {
-    name,
-    text: `-- irreversible: it is the schema that ${tool.title} had made\n-- Up Migration\n${schema}\n`,
-    applied: true,
+    migration,
+    remarks: [`${existing.name} was made from a database with another schema than this one.`],
   };
+}
+
+/** What follows the number in the name of a baseline. */
+export function baselineSuffix({ title }: Tool): string {
+  return `_baseline-from-${title.toLowerCase()}`;
+}
+
+function otherBaseline({ title }: Tool, existing: string, name: string): MigrationError {
+  const message = `the folder has ${existing}, made from a database to which ${title} had applied other migrations; here it would be ${name}`;
+  return new MigrationError("SQUASHED", message, {
+    hint: `Let ${title} bring this database to the same migration, then import again. If it is ahead, take the file away and make the baseline here.`,
+  });
 }
 
 function requireFiles(tool: Tool, migrations: readonly Named[], applied: readonly AppliedMigration[]): void {
@@ -145,7 +179,7 @@ function callbacks({ title, callback }: Tool, { files }: SourceFolder): string[]
 
 /** Unqualified names mean other tables if the tool had another schema on its search path. */
 function otherSchema({ tool, tableSchema, searchPath = ["public"] }: ImportRequest): string[] {
-  if (tableSchema === undefined || searchPath.includes(tableSchema)) return [];
+  if (tableSchema === undefined || [...searchPath, tool.table.schema].includes(tableSchema)) return [];
   return [
     `The table of ${tool.title} is in the schema ${tableSchema}. If that was first on its search path, give --schema ${tableSchema} to the import and to every command after it.`,
   ];
@@ -181,6 +215,6 @@ export function requireConverted(tool: Tool, { problems }: ImportPlan): void {
   const message = [`${count} of ${tool.title} cannot be converted:`, ...problemLines(problems)].join("\n");
   throw new MigrationError("MIGRATION", message, {
     problems,
-    hint: "If they are applied, --baseline replaces all that is applied with one migration of the present schema. --files-only writes what can be converted.",
+    hint: `If they are applied, --baseline replaces all that is applied with one migration of the present schema. Let ${tool.title} apply the pending ones first. --files-only writes what can be converted.`,
   });
 }

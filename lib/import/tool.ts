@@ -27,6 +27,8 @@ export interface Tool {
 /** The table in which a tool records what it has applied. */
 export interface ToolTable {
   readonly name: string;
+  /** One that the tool makes for its table alone. */
+  readonly schema?: string;
   /** Those that are read; a table without one of them is not the tool's. */
   readonly columns: readonly [string, ...string[]];
   /** Columns by which the table of another tool with the same name is recognized. */

@@ -1,7 +1,8 @@
 import { MigrationError } from "../core/index.ts";
 import { flyway } from "./flyway.ts";
-import { knex } from "./javascript.ts";
+import { knex, sequelize, typeorm } from "./javascript.ts";
 import { liquibase } from "./liquibase.ts";
+import { drizzle, prisma } from "./orm-sql.ts";
 import { rails } from "./rails.ts";
 import { dbmate, golangMigrate, goose } from "./sql-files.ts";
 import type { Tool } from "./tool.ts";
@@ -10,7 +11,11 @@ import type { Tool } from "./tool.ts";
 const TOOLS: Readonly<Record<string, Tool>> = {
   flyway,
   liquibase,
+  prisma,
+  drizzle,
   knex,
+  sequelize,
+  typeorm,
   dbmate,
   "golang-migrate": golangMigrate,
   goose,

@@ -1,7 +1,8 @@
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errorCode, errorMessage, MigrationError } from "../core/index.ts";
-import type { ImportedMigration } from "./plan-import.ts";
+import { type BaselineFile, baselineSuffix, type ImportedMigration } from "./plan-import.ts";
+import type { Tool } from "./tool.ts";
 
 /** Names of the migrations that a folder has; none if there is no such folder. */
 export async function existingNames(dir: string): Promise<ReadonlySet<string>> {
@@ -10,6 +11,21 @@ export async function existingNames(dir: string): Promise<ReadonlySet<string>> {
     return new Set(files.map((file) => file.replace(/(?:\.(?:up|down))?\.\w+$/, "")));
   } catch (error) {
     if (errorCode(error) === "ENOENT") return new Set();
+    throw cannotWrite(dir, error);
+  }
+}
+
+/** The baseline of a tool that a folder has. */
+export async function existingBaseline(
+  dir: string,
+  tool: Tool,
+  existing: ReadonlySet<string>,
+): Promise<BaselineFile | undefined> {
+  const name = [...existing].find((one) => one.endsWith(baselineSuffix(tool)));
+  if (name === undefined) return undefined;
+  try {
+    return { name, text: await readFile(join(dir, `${name}.sql`), "utf8") };
+  } catch (error) {
     throw cannotWrite(dir, error);
   }
 }

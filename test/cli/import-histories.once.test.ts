@@ -12,6 +12,8 @@ interface History {
   readonly tool: string;
   /** Flags that the history needs. */
   readonly flags: readonly string[];
+  /** @default "public" */
+  readonly schema?: string;
   readonly table: string;
   readonly companions: readonly string[];
   readonly applied: readonly string[];
@@ -29,6 +31,67 @@ const CASES: readonly History[] = [
     companions: [],
     applied: ["0001_1_users", "0002_1.9_index", "0003_1.10_add_email", "0004_2_orders", "0005_3_vacuum"],
     pending: ["0006_4_notes", "0007_5_R_names"],
+    remarks: [],
+  },
+  {
+    history: "prisma",
+    tool: "prisma",
+    flags: [],
+    table: "_prisma_migrations",
+    companions: [],
+    applied: ["20240101000000_init", "20240102000000_index"],
+    pending: ["20240103000000_role"],
+    remarks: [],
+  },
+  {
+    history: "drizzle",
+    tool: "drizzle",
+    flags: [],
+    schema: "drizzle",
+    table: "__drizzle_migrations",
+    companions: [],
+    applied: ["0000_calm_users", "0001_kind_posts"],
+    pending: ["0002_late_view"],
+    remarks: [],
+  },
+  {
+    history: "knex",
+    tool: "knex",
+    flags: ["--source", "knex-migrations"],
+    table: "knex_migrations",
+    companions: ["knex_migrations_lock"],
+    applied: ["20240101000000_users", "20240102000000_orders", "20240103000000_orders_index"],
+    pending: ["20240104000000_view"],
+    remarks: [],
+  },
+  {
+    history: "sequelize",
+    tool: "sequelize",
+    flags: ["--source", "sequelize-migrations"],
+    table: "SequelizeMeta",
+    companions: [],
+    applied: ["20240101000000-users", "20240102000000-users-index"],
+    pending: ["20240103000000-orders"],
+    remarks: [],
+  },
+  {
+    history: "typeorm",
+    tool: "typeorm",
+    flags: [],
+    table: "migrations",
+    companions: [],
+    applied: ["1704067200000-CreateUsers", "1704153600000-IndexUsers"],
+    pending: ["1704240000000-AddAge"],
+    remarks: [],
+  },
+  {
+    history: "dbmate",
+    tool: "dbmate",
+    flags: [],
+    table: "schema_migrations",
+    companions: [],
+    applied: ["20240101000000_users", "20240102000000_users_index"],
+    pending: ["20240103000000_mood"],
     remarks: [],
   },
   {
@@ -108,13 +171,17 @@ function rowsOf(db: TestDatabase, tables: readonly string[]): Promise<unknown[]>
 }
 
 /** The schema without the tables of the two tools. */
-async function catalogOf(db: TestDatabase, { table, companions }: History): Promise<Catalog> {
-  const others = [table, ...companions].map((name) => ({ schema: "public", name }));
+async function catalogOf(
+  db: TestDatabase,
+  { schema = "public", table, companions }: History,
+): Promise<Catalog> {
+  const others = [table, ...companions].map((name) => ({ schema, name }));
   return readCatalog(await db.client(), { exclude: { others } });
 }
 
 describe.each(CASES)("import of the recorded history of $history", (one) => {
-  const { tool, flags, table, companions, applied, pending, remarks } = one;
+  const { tool, flags, schema = "public", applied, pending, remarks } = one;
+  const [table = "", ...companions] = [one.table, ...one.companions].map((name) => `"${schema}"."${name}"`);
 
   it("records what is applied, leaves the tool's tables alone, and runs what is pending", () =>
     withHistory(one.history, "database", async (run, project, db) => {
@@ -137,6 +204,8 @@ describe.each(CASES)("import of the recorded history of $history", (one) => {
       await run("import", "--from", tool, ...flags);
       await withDatabase(async (fresh) => {
         const elsewhere: Run = (...args) => runCommand(project, args, environmentOf(fresh.connection));
+        // Some tools make a schema for their table.
+        if (schema !== "public") await fresh.query(`CREATE SCHEMA ${schema}`);
         expect(await elsewhere("up")).toMatchObject({ code: 0, stderr: "" });
         expect(diffCatalogs(await catalogOf(db, one), await catalogOf(fresh, one))).toBe("");
         expect(await elsewhere("verify")).toMatchObject({ code: 0 });
@@ -146,7 +215,7 @@ describe.each(CASES)("import of the recorded history of $history", (one) => {
   it("finds nothing to do where all is applied, and changes nothing when it is run again", () =>
     withHistory(one.history, "complete", async (run, project, db) => {
       await db.query(
-        `CREATE SCHEMA tools; ALTER TABLE ${table} SET SCHEMA tools; ALTER TABLE tools.${table} RENAME TO versions`,
+        `CREATE SCHEMA tools; ALTER TABLE ${table} SET SCHEMA tools; ALTER TABLE tools."${one.table}" RENAME TO versions`,
       );
       const importAgain = () => run("import", "--from", tool, ...flags, "--table", "tools.versions");
       expect(await importAgain()).toMatchObject({ code: 0 });
@@ -154,7 +223,7 @@ describe.each(CASES)("import of the recorded history of $history", (one) => {
       expect((await run("up")).stdout).toContain("Nothing to do");
       const files = readdirSync(join(project, "migrations"));
       const rows = await rowsOf(db, ["pgmigrations", "pgmigrations_history"]);
-      await importAgain();
+      expect((await importAgain()).stdout).toContain("is recorded already: nothing was changed");
       expect(readdirSync(join(project, "migrations"))).toEqual(files);
       expect(await rowsOf(db, ["pgmigrations", "pgmigrations_history"])).toEqual(rows);
       addFiles(project, { "migrations/99999999999999_more.sql": "CREATE TABLE more (id integer);" });

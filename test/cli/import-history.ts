@@ -10,7 +10,7 @@ export type Run = (...args: string[]) => Promise<Outcome>;
 /** A copy of a tool's project, and a database as the tool has left it. */
 export function withHistory(
   history: string,
-  state: "database" | "complete",
+  state: "database" | "complete" | "failed",
   test: (run: Run, project: string, db: TestDatabase) => Promise<void>,
 ): Promise<void> {
   return withDatabase(async (db) => {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
-import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { createDatabase, type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { environmentOf, jsonOf, runCommand, startCommand, until } from "./command.ts";
 
@@ -356,6 +356,39 @@ describe("import", () => {
       const withoutKnex = here?.split("\n\n").filter((block) => !block.includes("knex_migrations"));
       expect(there?.split("\n\n")).toEqual(withoutKnex);
     }));
+
+  it("import keeps the baseline for a second database, and says if that one has another schema", () =>
+    withProject({ files: CODE, sql: KNEX_TABLES }, async (run, project) => {
+      const args = ["import", "--from", "knex", "--source", "knex", "--baseline"];
+      await run(...args);
+      const written = migrationsOf(project);
+      expect(written["1_baseline-from-knex.sql"]).toContain("--   1_a.js\n-- Up Migration\n");
+      const importInto = async (sql: string): Promise<string> => {
+        const db = await createDatabase();
+        await db.query(sql);
+        const { stdout } = await runCommand(project, args, environmentOf(db.connection));
+        await db.drop();
+        return stdout;
+      };
+      const same = await importInto(KNEX_TABLES);
+      const other = await importInto(`${KNEX_TABLES} CREATE TABLE more ();`);
+      expect(same).toContain("0 files written to migrations, 1 migration recorded as applied");
+      expect(same).not.toContain("Note:");
+      expect(other).toContain("1_baseline-from-knex was made from a database with another schema");
+      expect(migrationsOf(project)).toEqual(written);
+    }));
+
+  it("import refuses a second baseline for a database to which the tool has applied other migrations", () =>
+    withProject(
+      { files: { ...CODE, "migrations/1_baseline-from-knex.sql": "" }, sql: KNEX_TABLES },
+      async (run, _project, db) => {
+        await db.query("INSERT INTO knex_migrations (name) VALUES ('2_b.js')");
+        const { code, stderr } = await run("import", "--from", "knex", "--source", "knex", "--baseline");
+        expect(code).toBe(1);
+        expect(stderr).toContain("Error SQUASHED");
+        expect(stderr).toContain("here it would be 2_baseline-from-knex");
+      },
+    ));
 
   it("import converts files without a database with --files-only, and reports what it cannot", () =>
     withProject({ files: CODE }, async (_run, project) => {

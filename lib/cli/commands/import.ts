@@ -2,6 +2,7 @@ import { relative, resolve } from "node:path";
 import { MigrationError } from "../../core/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import {
+  existingBaseline,
   existingNames,
   type ImportPlan,
   type ImportRequest,
@@ -23,7 +24,15 @@ import { choice, defineCommand, text, toggle, type Values } from "../command.ts"
 import { requireConsent } from "../confirm.ts";
 import { type DatabaseContext, makeMigrator, withDatabase } from "../context.ts";
 import { engineOptions, listingOptions, RUN_FLAGS } from "../flags.ts";
-import { amount, createPrinter, type Printer, printJson, visible, visibleAll } from "../output/printer.ts";
+import {
+  amount,
+  createPrinter,
+  listNames,
+  type Printer,
+  printJson,
+  visible,
+  visibleAll,
+} from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import type { Target } from "../settings/target.ts";
@@ -78,12 +87,10 @@ async function openImport(io: ProcessIo, flags: ImportFlags): Promise<Import> {
         hint: "Move them into another folder and name it with --source, or name another new one with --migrations-dir.",
       },
     );
-  const request = {
-    tool,
-    folder: await openSourceFolder(source),
-    existing: await existingNames(dir),
-    rows: undefined,
-  };
+  const folder = await openSourceFolder(source);
+  const existing = await existingNames(dir);
+  const baseline = flags.baseline ? await existingBaseline(dir, tool, existing) : undefined;
+  const request = { tool, folder, existing, baseline, rows: undefined };
   return { tool, dir, request };
 }
 
@@ -103,16 +110,21 @@ async function importAll(
 ): Promise<number> {
   if (!flags.dryRun) await requireConsent(io, target, { command: "import" });
   const { migrations } = await migrator.status();
-  if (migrations.length > 0) throw alreadyManaged(migrations.length);
   const facts = await readDatabase(io, flags, { tool, target });
   const place = { tableSchema: facts.table.schema, searchPath: flags.schema };
   const plan = await planImport({ ...request, ...place, rows: facts.rows, ...facts.schema });
+  const table = qualified(facts.table);
+  if (migrations.length > 0) {
+    requireRecorded(tool, plan, migrations);
+    report(io, flags, { plan: withoutFiles(plan), request, table, isRecorded: true });
+    return EXIT.done;
+  }
   requireConverted(tool, plan);
   if (!flags.dryRun) {
     await writeMigrations(dir, plan.migrations);
     await record(io, flags, { tool, plan, target, facts });
   }
-  report(io, flags, { plan, request, table: qualified(facts.table) });
+  report(io, flags, { plan, request, table });
   return EXIT.done;
 }
 
@@ -174,24 +186,38 @@ function qualified({ schema, name }: TableName): string {
   return `${schema}.${name}`;
 }
 
-function alreadyManaged(count: number): MigrationError {
-  return new MigrationError(
-    "USAGE",
-    `migrations are applied to this database already (${count}): it can import none`,
-    {
-      hint: "Import into a database that only the other tool has migrated; --files-only converts files alone.",
-    },
-  );
+/** @throws MigrationError `USAGE` if the database has migrations of this tool, and not all that the other one has applied */
+function requireRecorded(tool: Tool, plan: ImportPlan, recorded: readonly { readonly name: string }[]): void {
+  const names = new Set(recorded.map(({ name }) => name));
+  const applied = plan.migrations.filter((one) => one.applied).map(({ name }) => name);
+  const missing = applied.filter((name) => !names.has(name));
+  if (applied.length > 0 && missing.length === 0) return;
+  const which = missing.length > 0 ? `: ${visible(listNames(missing, NAMES_SHOWN))}` : "";
+  const message = `migrations are applied to this database already (${names.size}), others than those of ${tool.title}${which}`;
+  throw new MigrationError("USAGE", message, {
+    hint: `Import into a database that only ${tool.title} has migrated. If it has applied some since the import: --files-only writes their files, and ${commandLine("up", "1 --fake")} records one.`,
+  });
 }
+
+/** The plan of an import that is recorded already. */
+function withoutFiles(plan: ImportPlan): ImportPlan {
+  const migrations = plan.migrations.map(({ text: _text, ...one }) => one);
+  return { ...plan, migrations, problems: [], remarks: [] };
+}
+
+const NAMES_SHOWN = 10;
 
 interface Imported {
   readonly plan: ImportPlan;
   readonly request: ImportRequest;
   /** Absent without a database. */
   readonly table?: string;
+  /** An earlier import has recorded it. */
+  readonly isRecorded?: boolean;
 }
 
-function report(io: ProcessIo, flags: ImportFlags, { plan, request, table }: Imported): void {
+function report(io: ProcessIo, flags: ImportFlags, imported: Imported): void {
+  const { plan, table, isRecorded = false } = imported;
   const migrations = plan.migrations.map(({ name, source, text, applied }) => ({
     name,
     source: source ?? null,
@@ -200,21 +226,16 @@ function report(io: ProcessIo, flags: ImportFlags, { plan, request, table }: Imp
   }));
   const { replaced, problems, remarks } = plan;
   const result = { from: flags.from, dryRun: flags.dryRun === true, table: table ?? null, migrations };
-  if (flags.json)
-    printJson(io, "import", { ...result, replaced, problems, remarks, ok: problems.length === 0 });
-  else
-    print(createPrinter(io, io.stdout), io, flags, {
-      plan: visibleAll(plan),
-      request,
-      ...(table ? { table } : {}),
-    });
+  const outcome = { isRecorded, replaced, problems, remarks, ok: problems.length === 0 };
+  if (flags.json) printJson(io, "import", { ...result, ...outcome });
+  else print(createPrinter(io, io.stdout), io, flags, { ...imported, plan: visibleAll(plan) });
 }
 
 function print(
   printer: Printer,
   io: ProcessIo,
   flags: ImportFlags,
-  { plan, request, table }: Imported,
+  { plan, request, table, isRecorded }: Imported,
 ): void {
   const { dim, yellow } = printer.colors;
   const width = Math.max(0, ...plan.migrations.map(({ name }) => name.length));
@@ -229,6 +250,10 @@ function print(
   for (const { file, message, hint } of plan.problems)
     printer.line(`  ${yellow("not converted")} ${file}: ${message}; ${hint}`);
   for (const remark of plan.remarks) printer.line(`${yellow("Note:")} ${remark}`);
+  if (isRecorded) {
+    printer.line(`What ${request.tool.title} has applied is recorded already: nothing was changed.`);
+    return;
+  }
   printer.line(outcome(io, flags, plan, table));
   if (flags.dryRun || table === undefined) return;
   const where = flags.migrationsDir === "migrations" ? "" : `-m ${flags.migrationsDir}`;

@@ -1,0 +1,74 @@
+import { appendFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { statesOf, withHistory } from "./import-history.ts";
+
+describe("import --from prisma", () => {
+  it("refuses a migration that failed, until Prisma's own record says how it ended", () =>
+    withHistory("prisma", "failed", async (run, project, db) => {
+      const failed = await run("import", "--from", "prisma");
+      expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining("Error PARTIAL") });
+      expect(failed.stderr).toContain("20240104000000_wrong failed or did not finish");
+      expect(failed.stderr).toContain("prisma migrate resolve");
+      expect(existsSync(join(project, "migrations"))).toBe(false);
+      await db.query("UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL");
+      expect(await run("import", "--from", "prisma")).toMatchObject({ code: 0, stderr: "" });
+      expect(Object.keys(await statesOf(run))).not.toContain("20240104000000_wrong");
+    }));
+
+  it("counts a migration once that was rolled back and applied again", () =>
+    withHistory("prisma", "database", async (run, _project, db) => {
+      await db.query(`INSERT INTO _prisma_migrations (id, checksum, migration_name, rolled_back_at, started_at)
+        VALUES ('x', 'y', '20240101000000_init', now(), '2020-01-01'), ('z', 'y', '20240103000000_role', now(), '2030-01-01')`);
+      expect(await run("import", "--from", "prisma")).toMatchObject({ code: 0, stderr: "" });
+      expect(await statesOf(run)).toMatchObject({
+        "20240101000000_init": "applied",
+        "20240103000000_role": "pending",
+      });
+    }));
+});
+
+describe.each([
+  { tool: "prisma", file: "prisma/migrations/20240101000000_init/migration.sql" },
+  { tool: "drizzle", file: "drizzle/0000_calm_users.sql" },
+])("import --from $tool", ({ tool, file }) => {
+  it("mentions a file that was edited after it was applied, and records it as it is now", () =>
+    withHistory(tool, "database", async (run, project) => {
+      appendFileSync(join(project, file), "\n-- edited\n");
+      const { code, stdout } = await run("import", "--from", tool);
+      expect(code).toBe(0);
+      expect(stdout).toContain("has changed since it was applied; it is recorded as it is now.");
+    }));
+
+  it("refuses an applied migration whose file is gone", () =>
+    withHistory(tool, "database", async (run, project) => {
+      rmSync(join(project, file));
+      const { code, stderr } = await run("import", "--from", tool);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/applied migrations that have no file|and it is not there/);
+    }));
+});
+
+describe("import --from drizzle", () => {
+  it("refuses a folder without a journal, and a journal that cannot be read", () =>
+    withHistory("drizzle", "database", async (run, project) => {
+      const journal = join(project, "drizzle/meta/_journal.json");
+      writeFileSync(journal, '{"entries": 1}');
+      const unreadable = await run("import", "--from", "drizzle", "--files-only");
+      expect(unreadable).toMatchObject({ code: 2, stderr: expect.stringContaining("meta/_journal.json") });
+      rmSync(journal);
+      const missing = await run("import", "--from", "drizzle", "--files-only");
+      expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("there is none") });
+    }));
+
+  it("shows an older entry that Drizzle has skipped as pending", () =>
+    withHistory("drizzle", "complete", async (run, _project, db) => {
+      await db.query("DELETE FROM drizzle.__drizzle_migrations WHERE id = 2");
+      const { stdout } = await run("import", "--from", "drizzle");
+      expect(stdout).toContain("Pending, but older than an applied one: 0001_kind_posts.");
+      expect(await statesOf(run)).toMatchObject({
+        "0001_kind_posts": "pending",
+        "0002_late_view": "applied",
+      });
+    }));
+});
