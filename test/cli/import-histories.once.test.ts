@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { type Catalog, diffCatalogs, readCatalog } from "../../lib/review/catalog/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles } from "../support/folders.ts";
+import { chosenCases } from "../support/postgres.ts";
 import { environmentOf, jsonOf, runCommand } from "./command.ts";
 import { type Run, statesOf, withHistory } from "./import-history.ts";
 
@@ -179,11 +180,11 @@ async function catalogOf(
   return readCatalog(await db.client(), { exclude: { others } });
 }
 
-describe.each(CASES)("import of the recorded history of $history", (one) => {
+describe.each(chosenCases(CASES, 3))("import of the recorded history of $history", (one) => {
   const { tool, flags, schema = "public", applied, pending, remarks } = one;
   const [table = "", ...companions] = [one.table, ...one.companions].map((name) => `"${schema}"."${name}"`);
 
-  it("records what is applied, leaves the tool's tables alone, and runs what is pending", () =>
+  it("import records what is applied, leaves the tool's tables alone, and runs what is pending", () =>
     withHistory(one.history, "database", async (run, project, db) => {
       const before = await rowsOf(db, [table, ...companions]);
       const dry = await run("import", "--from", tool, ...flags, "--dry-run", "--json");
@@ -199,7 +200,7 @@ describe.each(CASES)("import of the recorded history of $history", (one) => {
       });
     }));
 
-  it("makes the same schema in a fresh database, and passes verify, which undoes what the tool could undo", () =>
+  it("import makes the same schema in a fresh database, and its files pass verify, which undoes what the tool could undo", () =>
     withHistory(one.history, "complete", async (run, project, db) => {
       await run("import", "--from", tool, ...flags);
       await withDatabase(async (fresh) => {
@@ -212,7 +213,7 @@ describe.each(CASES)("import of the recorded history of $history", (one) => {
       });
     }));
 
-  it("finds nothing to do where all is applied, and changes nothing when it is run again", () =>
+  it("import finds nothing to do where all is applied, and changes nothing when it is run again", () =>
     withHistory(one.history, "complete", async (run, project, db) => {
       await db.query(
         `CREATE SCHEMA tools; ALTER TABLE ${table} SET SCHEMA tools; ALTER TABLE tools."${one.table}" RENAME TO versions`,

@@ -30,7 +30,7 @@ async function convert(
 }
 
 describe("import --from liquibase", () => {
-  it("refuses while Liquibase holds its lock, and names the command that releases a stale one", () =>
+  it("import refuses while Liquibase holds its lock, and names the command that releases a stale one", () =>
     withHistory("liquibase", "complete", async (run, project, db) => {
       await db.query("UPDATE databasechangeloglock SET locked = true");
       const { code, stderr } = await run(...EXPORT);
@@ -40,7 +40,7 @@ describe("import --from liquibase", () => {
       expect(existsSync(join(project, "migrations"))).toBe(false);
     }));
 
-  it("refuses changelogs in XML, YAML and JSON, with the commands that write their SQL", () =>
+  it("import refuses changelogs in XML, YAML and JSON, with the commands that write their SQL", () =>
     withHistory("liquibase", "complete", async (run) => {
       const { code, stderr } = await run("import", "--from", "liquibase", "--source", "db/changelog");
       expect(code).toBe(1);
@@ -48,7 +48,7 @@ describe("import --from liquibase", () => {
       expect(stderr).toContain("liquibase future-rollback-sql, then liquibase update-sql");
     }));
 
-  it("refuses SQL that Liquibase has written for a certain database, because only what is pending there is in it", () =>
+  it("import refuses SQL that Liquibase has written for a certain database, because only what is pending there is in it", () =>
     withHistory("liquibase", "complete", async (run, project) => {
       addFiles(project, {
         "export/up.sql":
@@ -61,7 +61,7 @@ describe("import --from liquibase", () => {
       });
     }));
 
-  it("says which changeSet was edited after it was applied, if both checksums are of the same kind", () =>
+  it("import says which changeSet was edited after it was applied, if both checksums are of the same kind", () =>
     withHistory("liquibase", "complete", async (run, _project, db) => {
       await db.query("UPDATE databasechangelog SET md5sum = '9:x' WHERE id = 'idx'");
       await db.query("UPDATE databasechangelog SET md5sum = '8:x' WHERE id = 'fn'");
@@ -70,7 +70,7 @@ describe("import --from liquibase", () => {
       expect(JSON.stringify(await remarksOf(run, ...EXPORT))).not.toContain("::fn::");
     }));
 
-  it("finds the changeSets of rows whose paths begin elsewhere", () =>
+  it("import finds the changeSets of rows whose paths begin elsewhere", () =>
     withHistory("liquibase-sql", "complete", async (run, _project, db) => {
       await db.query("UPDATE databasechangelog SET filename = 'classpath:/' || filename WHERE id = '1'");
       await db.query(
@@ -83,7 +83,7 @@ describe("import --from liquibase", () => {
       expect(new Set(Object.values(await statesOf(run)))).toEqual(new Set(["applied"]));
     }));
 
-  it("tells files of the same name in different folders apart", () =>
+  it("import tells files of the same name in different folders apart", () =>
     withHistory("liquibase-sql", "complete", async (run, project, db) => {
       await db.query("DELETE FROM databasechangelog WHERE filename NOT LIKE '%001_users.sql'");
       rmSync(join(project, CHANGELOG), { recursive: true });
@@ -97,7 +97,7 @@ describe("import --from liquibase", () => {
       expect(await statesOf(run)).toEqual({ "0001_001_users": "pending", "0002_001_users": "applied" });
     }));
 
-  it("refuses an applied changeSet that no file has, except one of a context", () =>
+  it("import refuses an applied changeSet that no file has, except one of a context", () =>
     withHistory("liquibase-sql", "complete", async (run, project, db) => {
       rmSync(join(project, CHANGELOG, "001_users.sql"));
       const missing = await run("import", "--from", "liquibase");
@@ -107,7 +107,7 @@ describe("import --from liquibase", () => {
       expect(await run("import", "--from", "liquibase")).toMatchObject({ code: 0, stderr: "" });
     }));
 
-  it("asks for an export without endDelimiter where Liquibase has written SQL that Postgres cannot read", () =>
+  it("import asks for an export without endDelimiter where Liquibase has written SQL that Postgres cannot read", () =>
     withHistory("liquibase", "complete", async (run, project, db) => {
       addFiles(project, { "export/up.sql": "-- Changeset a.sql::1::ann\nCREATE TABLE a (id int)/\n" });
       await db.query("DELETE FROM databasechangelog");
@@ -138,7 +138,7 @@ describe("import --from liquibase", () => {
     expect(stdout).toContain(reason);
   });
 
-  it("keeps the comments of a file, and reads rollbacks of one and of several lines", async () => {
+  it("import keeps the comments of a file, and reads rollbacks of one and of several lines", async () => {
     const { read } = await convert(
       `--changeset ann:1
 --comment: two tables
@@ -184,7 +184,7 @@ describe("import --from rails", () => {
   const RAILS = ["import", "--from", "rails"] as const;
   const TABLES = ["schema_migrations", "ar_internal_metadata"].map((name) => ({ schema: "public", name }));
 
-  it("refuses Ruby code, says which of it runs outside a transaction, and offers a baseline", () =>
+  it("import refuses Ruby code, says which of it runs outside a transaction, and offers a baseline", () =>
     withHistory("rails", "database", async (run) => {
       const { code, stderr } = await run(...RAILS);
       expect(code).toBe(1);
@@ -197,7 +197,7 @@ describe("import --from rails", () => {
       expect(stderr).toContain("--baseline");
     }));
 
-  it("refuses a baseline while a migration is pending that nobody has written as SQL", () =>
+  it("import refuses a baseline while a migration is pending that nobody has written as SQL", () =>
     withHistory("rails", "database", async (run, project) => {
       const { code, stderr } = await run(...RAILS, "--baseline");
       expect(code).toBe(1);
@@ -206,7 +206,7 @@ describe("import --from rails", () => {
       expect(existsSync(join(project, "migrations"))).toBe(false);
     }));
 
-  it("replaces what is applied with a baseline, and runs what was pending and is written by hand", () =>
+  it("import replaces what is applied with a baseline, and runs what was pending and is written by hand", () =>
     withHistory("rails", "database", async (run, project, db) => {
       const before = await db.query("SELECT * FROM schema_migrations ORDER BY version");
       addFiles(project, { "migrations/20240104000000_create_notes.sql": "CREATE TABLE notes (id integer);" });
@@ -233,7 +233,7 @@ describe("import --from rails", () => {
       });
     }));
 
-  it("takes a baseline also where old migrations have no file any more", () =>
+  it("import takes a baseline also where old migrations have no file any more", () =>
     withHistory("rails", "complete", async (run, project) => {
       rmSync(join(project, "db/migrate/001_create_users.rb"));
       expect(await run(...RAILS, "--baseline")).toMatchObject({ code: 0, stderr: "" });

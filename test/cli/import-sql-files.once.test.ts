@@ -38,7 +38,7 @@ describe("import of files of SQL", () => {
     expect(read("1_a.sql")).toContain(`\n-- Up Migration\n${expected}\n`);
   });
 
-  it("does not convert COPY with rows in the file", async () => {
+  it("import does not convert COPY with rows in the file", async () => {
     const rows = "CREATE TABLE a (t text);\nCOPY a FROM stdin;\none; two\n\\.\n";
     const { code, stdout } = await convert("flyway", "V1__a.sql", rows);
     expect({ code, stdout }).toMatchObject({
@@ -53,7 +53,7 @@ describe("import of files of SQL", () => {
     expect(other).toBe(0);
   });
 
-  it("does not convert what goose refuses: SQL in front of its first annotation", async () => {
+  it("import does not convert what goose refuses: SQL in front of its first annotation", async () => {
     const { code, stdout } = await convert("goose", "1_a.sql", "SELECT 1;\n-- +goose Up\nSELECT 2;\n");
     expect({ code, stdout }).toMatchObject({
       code: 3,
@@ -61,7 +61,7 @@ describe("import of files of SQL", () => {
     });
   });
 
-  it("declares what the tool could not undo", () =>
+  it("import declares what the tool could not undo", () =>
     withHistory("flyway", "complete", async (run, project) => {
       await run("import", "--from", "flyway");
       expect(readFileSync(join(project, "migrations/0004_2_orders.sql"), "utf8")).toMatch(
@@ -70,7 +70,7 @@ describe("import of files of SQL", () => {
       expect((await run("down")).stderr).toContain("Flyway had no way to undo it");
     }));
 
-  it("mentions callbacks of Flyway, which nothing runs here", () =>
+  it("import mentions callbacks of Flyway, which nothing runs here", () =>
     withHistory("flyway", "complete", async (run, project) => {
       addFiles(project, { "src/main/resources/db/migration/afterMigrate__grants.sql": "SELECT 1;" });
       expect(await remarksOf(run, "import", "--from", "flyway")).toEqual([
@@ -78,7 +78,7 @@ describe("import of files of SQL", () => {
       ]);
     }));
 
-  it("asks for --schema where the tool's table is in another schema, which was on its search path", () =>
+  it("import asks for --schema where the tool's table is in another schema, which was on its search path", () =>
     withHistory("flyway", "complete", async (run, _project, db) => {
       await db.query("CREATE SCHEMA app; ALTER TABLE flyway_schema_history SET SCHEMA app");
       const flags = ["import", "--from", "flyway"];
@@ -86,7 +86,7 @@ describe("import of files of SQL", () => {
       expect(await remarksOf(run, ...flags, "--schema", "app")).toEqual([]);
     }));
 
-  it("takes the versions below Flyway's baseline as applied", () =>
+  it("import takes the versions below Flyway's baseline as applied", () =>
     withHistory("flyway", "complete", async (run, _project, db) => {
       await db.query(`DELETE FROM flyway_schema_history WHERE installed_rank > 1;
         UPDATE flyway_schema_history SET version = '1.10', description = '<< Flyway Baseline >>', type = 'BASELINE',
@@ -100,7 +100,7 @@ describe("import of files of SQL", () => {
       ]);
     }));
 
-  it("mentions files of Flyway that were edited after they were applied, but not for another end of lines", () =>
+  it("import mentions files of Flyway that were edited after they were applied, but not for another end of lines", () =>
     withHistory("flyway", "complete", async (run, project) => {
       const dir = "src/main/resources/db/migration";
       const text = readFileSync(join(project, dir, "V2__orders.sql"), "utf8");
@@ -112,7 +112,7 @@ describe("import of files of SQL", () => {
       ]);
     }));
 
-  it("refuses the newest version of golang-migrate without its file, and a dirty one with the way out", () =>
+  it("import refuses the newest version of golang-migrate without its file, and a dirty one with the way out", () =>
     withHistory("golang-migrate", "complete", async (run, project, db) => {
       rmSync(join(project, "db/migrations/000011_notes.up.sql"));
       rmSync(join(project, "db/migrations/000011_notes.down.sql"));

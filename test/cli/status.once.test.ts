@@ -137,20 +137,20 @@ npm run migrate:plan shows the SQL of what is pending, npm run migrate:up applie
       });
     }));
 
-  it("status of 5,000 migrations shows what matters, and everything when asked", () =>
+  it("status of 500 migrations shows what matters, and everything when asked", () =>
     withDatabase(async (db) => {
-      const names = Array.from({ length: 5000 }, (_, index) => `${10_000 + index}_m`);
+      const names = Array.from({ length: 500 }, (_, index) => `${1_000 + index}_m`);
       const project = writeProject(Object.fromEntries(names.map((name) => [`${name}.sql`, "SELECT 1;"])));
       await migrate(db, project, "1", "--fake");
       await db.query(
-        "INSERT INTO pgmigrations (name, run_on) SELECT n || '_m', now() FROM generate_series(10001, 12499) n",
+        "INSERT INTO pgmigrations (name, run_on) SELECT n || '_m', now() FROM generate_series(1001, 1249) n",
       );
       const { stdout } = await statusOf(db, project);
       expect(stdout.split("\n").length).toBeLessThan(60);
-      expect(stdout).toContain("… 2480 more (--all shows them)\n  applied  12480_m");
-      expect(stdout).toContain("pending  12519_m\n  … 2480 more (--all shows them)\n");
-      expect(stdout).toContain("2500 applied, 2500 pending; head is 12499_m.");
-      expect((await statusOf(db, project, "--all")).stdout.match(/_m\b/g)).toHaveLength(5001);
+      expect(stdout).toContain("… 230 more (--all shows them)\n  applied  1230_m");
+      expect(stdout).toContain("pending  1269_m\n  … 230 more (--all shows them)\n");
+      expect(stdout).toContain("250 applied, 250 pending; head is 1249_m.");
+      expect((await statusOf(db, project, "--all")).stdout.match(/_m\b/g)).toHaveLength(501);
     }));
 
   it("status on a terminal of 40 columns keeps the state visible and wraps no date", () =>

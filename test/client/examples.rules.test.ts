@@ -47,18 +47,25 @@ const METHODS = [
 
 const TESTING = ["buildTemplate", "databaseTest", "dropTestDatabases", "stopTestServer", "testDatabase"];
 
-test.each([
+const ENTRIES = [
   ["client", [...CLIENT, ...METHODS]],
   ["testing", TESTING],
-])("every function and method of cdk-pg-migrate/%s has an example that compiles", (entry, names) => {
-  const all = examplesOf(join(REPOSITORY, "lib", entry));
-  expect([...all.keys()].toSorted()).toEqual(names.toSorted());
+] as const;
+
+test.each(ENTRIES)("every function and method of cdk-pg-migrate/%s has an example", (entry, names) => {
+  const found = [...examplesOf(join(REPOSITORY, "lib", entry)).keys()];
+  expect(found.toSorted()).toEqual(names.toSorted());
+});
+
+test("the examples of the entries for programs and tests compile", () => {
   const dir = writeFolder({ "shims.d.ts": 'declare module "postgres";' });
-  const files = [...all].map(([name, code]) => {
-    const path = join(dir, `${name}.mts`);
-    writeFileSync(path, `${code}\nexport {};\n`);
-    return path;
-  });
+  const files = ENTRIES.flatMap(([entry]) =>
+    [...examplesOf(join(REPOSITORY, "lib", entry))].map(([name, code]) => {
+      const path = join(dir, `${entry}-${name}.mts`);
+      writeFileSync(path, `${code}\nexport {};\n`);
+      return path;
+    }),
+  );
   const program = ts.createProgram([...files, join(dir, "shims.d.ts")], {
     strict: true,
     noEmit: true,
@@ -70,7 +77,7 @@ test.each([
     typeRoots: [join(REPOSITORY, "node_modules", "@types")],
     types: ["node"],
     paths: {
-      [`cdk-pg-migrate/${entry}`]: [join(REPOSITORY, "lib", `${entry}.ts`)],
+      "cdk-pg-migrate/*": [join(REPOSITORY, "lib", "*.ts")],
       "*": [join(REPOSITORY, "node_modules", "@types", "*"), join(REPOSITORY, "node_modules", "*")],
     },
   });

@@ -4,18 +4,21 @@ import Sequencer from "@jest/test-sequencer";
 
 /** Seconds, of small files that take long. Jest knows the rest by their size, and all of them after a first run. */
 const LONG = {
-  "test/aws/deploy.once.test.ts": 60,
-  "test/docs/quickstart.slow.test.ts": 60,
+  "test/aws/deploy.once.test.ts": 30,
+  "test/aws/direction.slow.test.ts": 60,
+  "test/aws/failures.slow.test.ts": 30,
   "test/aws/stack.slow.test.ts": 50,
-  "test/package/consumer.slow.test.ts": 55,
-  "test/constructs/synth.rules.test.ts": 45,
-  "test/review/verify-corpus.once.test.ts": 30,
+  "test/cli/squash-killed.slow.test.ts": 15,
+  "test/constructs/cdk.slow.test.ts": 25,
+  "test/docs/quickstart.slow.test.ts": 60,
+  "test/engine/many.slow.test.ts": 15,
   "test/faults/cut.once.test.ts": 25,
   "test/faults/frozen.once.test.ts": 25,
   "test/faults/kill.once.test.ts": 25,
   "test/faults/lost-answer.once.test.ts": 25,
   "test/faults/terminate.once.test.ts": 25,
-  "test/engine/many.once.test.ts": 15,
+  "test/package/consumer.slow.test.ts": 55,
+  "test/review/verify-corpus.once.test.ts": 30,
 };
 
 export default class LongFirst extends Sequencer {
