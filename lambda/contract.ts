@@ -62,6 +62,20 @@ export const ASSET = {
   ca: "ca.pem",
 } as const;
 
+/** Type of the custom resource of an application role. The functions of the migrations answer for it, too. */
+export const ROLE_RESOURCE = "Custom::PostgresRole";
+
+/** Properties of that resource. */
+export interface RoleProperties {
+  readonly Role: string;
+  readonly Access: "read" | "write";
+  readonly Schemas: readonly string[];
+  /** ARN of the secret with the password; absent for a role that logs in with a token. */
+  readonly Secret?: string;
+  /** Hash of the migrations: after each release, the rights are set again. */
+  readonly MigrationsHash: string;
+}
+
 /** What a stack rollback does to the database: nothing, or undo what the deploy had applied. */
 export type OnRollback = "keep" | "down";
 
@@ -156,7 +170,8 @@ export const NOT_ASKED: DeployData = {
 /** What a custom resource's function answers when it succeeds. */
 export interface DeployResult {
   readonly PhysicalResourceId: string;
-  readonly Data: DeployData;
+  /** Those of a role are none. */
+  readonly Data: DeployData | Readonly<Record<string, never>>;
   /** Nothing has run: migrations are pending, and the event wants a snapshot before they run. */
   readonly AwaitsSnapshot?: true;
 }

@@ -3,6 +3,8 @@ import type { DeployResult } from "./contract.ts";
 import { deploy, readOnRollback } from "./deploy/deploy.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import { type Outlook, outlookOf, toDeployFailure } from "./deploy/failure.ts";
+import { isRoleEvent, parseRoleEvent } from "./role/event.ts";
+import { ensureRole } from "./role/role.ts";
 import { physicalIdOf } from "./runtime/custom-resource.ts";
 import { describeError } from "./runtime/failure-log.ts";
 import { beginInvocation, type LambdaContext } from "./runtime/invocation.ts";
@@ -19,6 +21,13 @@ export async function handler(event: unknown, context: LambdaContext): Promise<D
     log.metrics({ failed, completed, durationMs: performance.now() - startedAt });
   let outlook: Outlook = "they stay in the database";
   try {
+    if (isRoleEvent(event)) {
+      const role = parseRoleEvent(event);
+      log.info(`the role ${role.role} of ${role.resource}`);
+      await ensureRole(role, invocation, process.env);
+      measure(false, 0);
+      return { PhysicalResourceId: role.physicalId, Data: {} };
+    }
     const request = parseDeployEvent(event);
     outlook = outlookOf(request.type, readOnRollback(process.env));
     log.info(`${request.type} of ${request.resource}`);

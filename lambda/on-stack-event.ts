@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { ENV, NOT_ASKED } from "./contract.ts";
+import { ENV, NOT_ASKED, ROLE_RESOURCE } from "./contract.ts";
 import { cut, physicalIdOf, resourceName } from "./runtime/custom-resource.ts";
 import { beginInvocation, createLog, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
 import {
@@ -25,6 +25,7 @@ const StackEvent = v.looseObject({
   StackId: v.string(),
   LogicalResourceId: v.string(),
   PhysicalResourceId: v.optional(v.string()),
+  ResourceType: v.optional(v.string()),
 });
 type StackEvent = v.InferOutput<typeof StackEvent>;
 
@@ -42,13 +43,15 @@ export async function handler(event: unknown, context: LambdaContext): Promise<o
   invocation.log.info(`${request.RequestType} of ${request.LogicalResourceId}`);
   if (request.RequestType === "Delete") return unchanged(request);
   const direction = await directionOf(request, invocation);
-  if (direction === "rollback" && process.env[ENV.onRollback] !== "down") {
+  const isRole = request.ResourceType === ROLE_RESOURCE;
+  // The rights of a role go back with the stack: nothing is lost by that.
+  if (direction === "rollback" && !isRole && process.env[ENV.onRollback] !== "down") {
     invocation.log.info("a rollback leaves the database as it is: onRollback is keep");
     return unchanged(request);
   }
   try {
     // A rollback waits for no snapshot: it must not depend on one.
-    const awaits = hasSnapshots() && direction !== "rollback" ? { AwaitSnapshot: true } : {};
+    const awaits = hasSnapshots() && !isRole && direction !== "rollback" ? { AwaitSnapshot: true } : {};
     const result = await invokeDeployFunction({ ...request, StackDirection: direction, ...awaits });
     if (result.AwaitsSnapshot) return { ...result, StackDirection: direction, AwaitsSince: Date.now() };
     return withSnapshot(result, "none");

@@ -17,7 +17,7 @@ The constructs that the package exports, and all their props. [Deploying](deploy
 
 const MIGRATIONS = ["postgres-migrations.ts", "PostgresMigrations"];
 const DATABASE = ["postgres-database.ts", "PostgresDatabase"];
-
+const ROLE = ["postgres-role.ts", "PostgresRole"];
 const VALIDATION = ["migrations-validation.ts", "PostgresMigrationsValidation"];
 
 const page = [
@@ -30,6 +30,9 @@ const page = [
   ["## PostgresDatabase", description(...DATABASE)],
   ["### PostgresDatabaseProps", whole("postgres-database-props.ts", "PostgresDatabaseProps")],
   ["### Members of PostgresDatabase", members(...DATABASE)],
+  ["## PostgresRole", description(...ROLE)],
+  ["### PostgresRoleProps", whole("postgres-role.ts", "PostgresRoleProps")],
+  ["### Members of PostgresRole", members(...ROLE)],
   ["## PostgresMigrationsValidation", description(...VALIDATION)],
   [
     "### PostgresMigrationsValidationProps",

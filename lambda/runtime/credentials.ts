@@ -43,7 +43,7 @@ function signToken({ host, port, region }: Settings, username: string): Promise<
  * Fetches the user and the password. Each invocation does, because the secret may be rotated.
  * @throws MigrationError `SECRET` if it cannot be fetched or has another shape. No error contains a value of the secret.
  */
-async function fetchCredentials(secretArn: string): Promise<Credentials> {
+export async function fetchCredentials(secretArn: string): Promise<Credentials> {
   const text = await fetchText(secretArn);
   if (text === undefined) throw wrongShape(secretArn, "it is binary");
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Secret), text);

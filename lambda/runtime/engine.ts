@@ -3,15 +3,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import {
+  type ConnectionSettings,
   MigrationError,
   type MigratorOptions,
   type Observer,
   type Provenance,
   type RunEvent,
+  resolveOptions,
   TOOL,
 } from "../../lib/core/index.ts";
 import { Migrator } from "../../lib/engine/index.ts";
-import { describeSession, type TlsSettings } from "../../lib/postgres/index.ts";
+import { describeSession, Session, type TlsSettings } from "../../lib/postgres/index.ts";
 import { ASSET, LIMITS } from "../contract.ts";
 import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
@@ -48,17 +50,57 @@ export async function withEngine<T>(
   setup: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
-  const { kind } = setup.settings.login;
+  return loggingIn(invocation, setup.settings, (connection) => attempt(invocation, connection, setup, work));
+}
+
+/**
+ * Runs `work` in a session of the deploy's user, with the engine's settings, and ends it.
+ * @throws MigrationError
+ */
+export function withSession<T>(
+  invocation: Invocation,
+  settings: Settings,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const options = resolveOptions({ ...waitsOf("deploy", invocation), ...settings.options });
+  return loggingIn(invocation, settings, async (connection) => {
+    const session = await Session.open({
+      ...{ connection, options, applicationName: TOOL, deadline: invocation.deadline },
+      observe: logProgress(invocation.log),
+    });
+    try {
+      return await work(session);
+    } finally {
+      await session.end();
+    }
+  });
+}
+
+async function loggingIn<T>(
+  invocation: Invocation,
+  settings: Settings,
+  work: (connection: ConnectionSettings) => Promise<T>,
+): Promise<T> {
+  const { kind } = settings.login;
+  const once = async () => work(await connectionTo(invocation, settings));
   try {
-    return await attempt(invocation, setup, work).catch(async (error: unknown) => {
+    return await once().catch(async (error: unknown) => {
       if (!isWrongPassword(error, kind)) throw error;
       invocation.log.warn(SECOND_TRY[kind]);
       await sleep(RETRY_MS[kind]);
-      return attempt(invocation, setup, work);
+      return once();
     });
   } catch (error) {
     throw error instanceof MigrationError ? adviseOnAws(error, kind) : error;
   }
+}
+
+async function connectionTo(invocation: Invocation, settings: Settings): Promise<ConnectionSettings> {
+  const { host, port, database, caFile, root } = settings;
+  const tls = await readTls(caFile, root);
+  const { username: user, password } = await credentialsOf(settings);
+  invocation.redactor.hide(password);
+  return { host, port, database, user, password, tls };
 }
 
 const SECOND_TRY = {
@@ -68,17 +110,15 @@ const SECOND_TRY = {
 
 async function attempt<T>(
   invocation: Invocation,
+  connection: ConnectionSettings,
   { settings, source, origin, actor }: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
-  const { host, port, database, revision } = settings;
-  const tls = await readTls(settings.caFile, settings.root);
-  const { username: user, password } = await credentialsOf(settings);
-  invocation.redactor.hide(password);
+  const { revision } = settings;
   const provenance: Provenance = { actor, origin, revision, bundle: source.manifest.hash, tool: TOOL };
   const stop = new AbortController();
   const migrator = new Migrator({
-    connection: { host, port, database, user, password, tls },
+    connection,
     source,
     provenance,
     options: { ...waitsOf(origin, invocation), ...settings.options },

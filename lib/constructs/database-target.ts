@@ -195,7 +195,7 @@ function checkEngine(scope: Construct, engine: string | undefined): void {
 }
 
 /** CDK's interfaces have no secret, but most of their implementations do. */
-function isSecret(value: unknown): value is secretsmanager.ISecret {
+export function isSecret(value: unknown): value is secretsmanager.ISecret {
   return typeof value === "object" && value !== null && "secretArn" in value && "grantRead" in value;
 }
 

@@ -23,3 +23,4 @@ export type {
   PostgresMigrationsProps,
   TransactionMode,
 } from "./postgres-migrations-props.ts";
+export { PostgresRole, type PostgresRoleProps, type RoleAccess } from "./postgres-role.ts";

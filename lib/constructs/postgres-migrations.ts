@@ -86,6 +86,11 @@ export class PostgresMigrations extends Construct {
   private readonly resource: CustomResource;
   private readonly givenSecret: secretsmanager.ISecret | undefined;
   private readonly makesSnapshots: boolean;
+  /**
+   * What a role needs to know.
+   * @internal
+   */
+  readonly _forRoles: ForRoles;
 
   /**
    * @throws Error that names the construct, if a prop is invalid, the database is an RDS Proxy or a read replica, another
@@ -123,7 +128,9 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
-    this.resource = deployResource(this, props, functions, deployProperties(releaseOf(props, settings)));
+    const deployed = deployResource(this, props, functions, deployProperties(releaseOf(props, settings)));
+    this.resource = deployed.resource;
+    this._forRoles = { settings, ...deployed };
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...(secret === undefined ? [] : resourceOf(secret)));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
@@ -192,6 +199,15 @@ export class PostgresMigrations extends Construct {
   }
 }
 
+/** What `PostgresRole` needs to know. */
+export interface ForRoles {
+  readonly settings: FunctionSettings;
+  /** The one that runs the migrations. */
+  readonly resource: CustomResource;
+  /** Of the function that answers for both. */
+  readonly serviceToken: string;
+}
+
 function releaseOf(props: PostgresMigrationsProps, settings: FunctionSettings): Release {
   const { asset, target, databaseName, logins, securityGroup, subnets, options, snapshots } = settings;
   const { main } = logins;
@@ -216,7 +232,7 @@ function deployResource(
   props: PostgresMigrationsProps,
   { stackEvent, snapshot }: MigrationFunctions,
   properties: object,
-): CustomResource {
+): Pick<ForRoles, "resource" | "serviceToken"> {
   const { longServiceTimeout, serviceTimeout, snapshotInterval } = LIMITS;
   const provider = new Provider(scope, "Provider", {
     onEventHandler: stackEvent,
@@ -229,12 +245,14 @@ function deployResource(
           totalTimeout: Duration.seconds(longServiceTimeout),
         }),
   });
-  return new CustomResource(scope, "Resource", {
-    serviceToken: provider.serviceToken,
+  const { serviceToken } = provider;
+  const resource = new CustomResource(scope, "Resource", {
+    serviceToken,
     resourceType: "Custom::PostgresMigrations",
     serviceTimeout: Duration.seconds(snapshot === undefined ? serviceTimeout : longServiceTimeout),
     properties,
   });
+  return { resource, serviceToken };
 }
 
 function databaseNameOf(scope: Construct, props: PostgresMigrationsProps, target: DatabaseTarget): string {

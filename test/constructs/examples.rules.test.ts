@@ -4,15 +4,26 @@ import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import ts from "typescript";
-import { PostgresDatabase, PostgresMigrations } from "../../lib/index.ts";
+import { PostgresDatabase, PostgresMigrations, PostgresRole } from "../../lib/index.ts";
 import { EXAMPLES } from "./examples.ts";
 import { newStack, resourcesOf } from "./synth.ts";
 
-const IMPORTED = { CfnOutput, Duration, PostgresDatabase, PostgresMigrations, ec2, lambda, secretsmanager };
+const IMPORTED = {
+  CfnOutput,
+  Duration,
+  PostgresDatabase,
+  PostgresMigrations,
+  PostgresRole,
+  ec2,
+  lambda,
+  secretsmanager,
+};
 
-test("both constructs have an @example", () => {
+test("every construct has an @example", () => {
   const files = EXAMPLES.map(([file]) => file);
-  expect(files).toEqual(expect.arrayContaining(["postgres-database.ts", "postgres-migrations.ts"]));
+  expect(files).toEqual(
+    expect.arrayContaining(["postgres-database.ts", "postgres-migrations.ts", "postgres-role.ts"]),
+  );
 });
 
 // test/package compiles them.

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as v from "valibot";
-import { ASSET } from "../../../lambda/contract.ts";
+import { ASSET, ROLE_RESOURCE } from "../../../lambda/contract.ts";
 
 const AnyObject = v.record(v.string(), v.unknown());
 
@@ -138,7 +138,9 @@ function findCustomResource(
   functions: readonly TemplateFunction[],
 ): CustomResource {
   const frameworks = functions.filter(isFrameworkEntry).map(({ logicalId }) => logicalId);
-  const found = Object.entries(resources).filter(([, { Properties }]) => {
+  const found = Object.entries(resources).filter(([, { Type, Properties }]) => {
+    // A scenario sends the requests for a role itself.
+    if (Type === ROLE_RESOURCE) return false;
     const token = JSON.stringify(Properties["ServiceToken"] ?? "");
     return frameworks.some((id) => token === JSON.stringify({ "Fn::GetAtt": [id, "Arn"] }));
   });

@@ -1,0 +1,194 @@
+import { CustomResource, Duration, Stack, Token, Tokenization } from "aws-cdk-lib";
+import type * as iam from "aws-cdk-lib/aws-iam";
+import type * as kms from "aws-cdk-lib/aws-kms";
+import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import { Construct } from "constructs";
+import { DEFAULTS, LIMITS, ROLE_RESOURCE, type RoleProperties } from "../../lambda/contract.ts";
+import { given, property } from "../core/index.ts";
+import { isSecret } from "./database-target.ts";
+import type { FunctionSettings } from "./migration-functions.ts";
+import type { DatabaseAuthentication } from "./postgres-database-props.ts";
+import type { PostgresMigrations } from "./postgres-migrations.ts";
+import { checkChoice, constructError } from "./validation.ts";
+
+/** What an application may do with the data: "read" it, or "write" it, too. */
+export type RoleAccess = "read" | "write";
+
+/** Who the role is, and what it may do. */
+export interface PostgresRoleProps {
+  /** The migrations whose tables the role may use. They must be in the same stack. */
+  readonly migrations: PostgresMigrations;
+  /**
+   * "read" may select from all tables and views that the migrations make. "write" may also insert, update and delete. A
+   * change takes away what the role no longer may. Neither may change a table itself, nor what the history says.
+   */
+  readonly access: RoleAccess;
+  /** Name of the role: a small letter or underscore, then up to 62 small letters, digits and underscores. */
+  readonly roleName: string;
+  /**
+   * Schemas whose tables the role may use. They must exist when the migrations have run.
+   * @default - `schema` of the migrations
+   */
+  readonly schemas?: string[];
+  /**
+   * How the application logs in: with the password in a secret, or with a token of IAM database authentication.
+   * @default - that of the migrations
+   */
+  readonly authentication?: DatabaseAuthentication;
+  /**
+   * Key that encrypts the secret.
+   * @default - the key of the account for Secrets Manager
+   */
+  readonly encryptionKey?: kms.IKey;
+}
+
+/**
+ * A role for an application: it logs in with a password or token of its own, and may read or write what the migrations
+ * make, in later deploys too. The application never holds the user of the migrations, who may drop every table.
+ *
+ * The role is made after the migrations have run, and brought to what this construct says after each change of either. A
+ * rollback of the stack takes its rights back, and never fails. Deleting the construct keeps the role, because it may own
+ * objects; its password is then known to nobody.
+ *
+ * @example
+ * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
+ * const migrations = new PostgresMigrations(this, "Migrations", { database, migrationsDir: "migrations" });
+ * const role = new PostgresRole(this, "ApiRole", { migrations, access: "write", roleName: "api" });
+ * const api = new lambda.Function(this, "Api", {
+ *   runtime: lambda.Runtime.NODEJS_22_X,
+ *   handler: "index.handler",
+ *   code: lambda.Code.fromInline("exports.handler = async () => {};"),
+ *   environment: { SECRET_ARN: role.secret.secretArn },
+ * });
+ * role.grantConnect(api);
+ * role.executeBefore(api);
+ */
+export class PostgresRole extends Construct {
+  /** Name of the role. */
+  readonly roleName: string;
+  private readonly resource: CustomResource;
+  private readonly ownSecret: secretsmanager.ISecret | undefined;
+  private readonly settings: FunctionSettings;
+
+  /** @throws Error that names the construct, if a prop is invalid or the migrations are in another stack */
+  constructor(scope: Construct, id: string, props: PostgresRoleProps) {
+    super(scope, id);
+    const { migrations, roleName, access } = props;
+    const { settings, resource } = migrations._forRoles;
+    this.settings = settings;
+    this.roleName = roleName;
+    checkProps(this, props);
+    const authentication = props.authentication ?? authenticationOf(settings);
+    checkAuthentication(this, authentication, settings);
+    this.ownSecret = authentication === "iam" ? undefined : roleSecret(this, props, settings);
+    const properties: RoleProperties = {
+      Role: roleName,
+      Access: access,
+      Schemas: props.schemas ?? schemasOf(settings),
+      MigrationsHash: settings.asset.manifest.hash,
+      ...given({ Secret: this.ownSecret?.secretArn }),
+    };
+    this.resource = new CustomResource(this, "Resource", {
+      serviceToken: migrations._forRoles.serviceToken,
+      resourceType: ROLE_RESOURCE,
+      serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
+      properties: { ...properties },
+    });
+    this.resource.node.addDependency(resource);
+    this.ownSecret?.grantRead(migrations.deployFunction).applyBefore(this.resource);
+  }
+
+  /**
+   * Secret with `username`, `password`, `engine`, `host`, `port` and `dbname` as JSON, as the rotation of AWS wants it.
+   * @throws Error with IAM authentication, which has no secret
+   */
+  get secret(): secretsmanager.ISecret {
+    if (this.ownSecret !== undefined) return this.ownSecret;
+    throw constructError(this, 'there is no secret: authentication is "iam"');
+  }
+
+  /** Allows the grantee to log in as the role: to read its secret, or to connect with a token. */
+  grantConnect(grantee: iam.IGrantable): void {
+    if (this.ownSecret !== undefined) this.ownSecret.grantRead(grantee);
+    else this.settings.target.grantConnect?.(grantee, this.roleName);
+  }
+
+  /** Creates and changes these constructs only when the role has its rights. */
+  executeBefore(...constructs: Construct[]): void {
+    for (const construct of constructs) construct.node.addDependency(this.resource);
+  }
+}
+
+function checkProps(scope: Construct, props: PostgresRoleProps): void {
+  const { migrations, roleName, access, authentication, schemas } = props;
+  checkChoice(scope, "access", access, ["read", "write"]);
+  checkChoice(scope, "authentication", authentication, ["secret", "iam"]);
+  if (Stack.of(migrations) !== Stack.of(scope)) {
+    throw constructError(
+      scope,
+      "a role must be in the stack of its migrations: their functions ask whether that stack is rolling back",
+    );
+  }
+  if (Token.isUnresolved(roleName) || !/^(?!pg_|rds)[a-z_][a-z0-9_]{0,62}$/.test(roleName)) {
+    throw constructError(
+      scope,
+      `roleName "${roleName}" must be a small letter or underscore, then up to 62 small letters, digits and underscores; ` +
+        "it cannot begin with pg_ or rds",
+    );
+  }
+  if (schemas?.length === 0) throw constructError(scope, "schemas must name at least one, not []");
+}
+
+function authenticationOf({ logins }: FunctionSettings): DatabaseAuthentication {
+  return logins.main.kind;
+}
+
+/** Without a secret of their own, the functions may have no way to Secrets Manager. */
+function checkAuthentication(
+  scope: Construct,
+  authentication: DatabaseAuthentication,
+  { logins, target }: FunctionSettings,
+): void {
+  if (authentication === "secret" && logins.main.kind === "iam") {
+    throw constructError(
+      scope,
+      '`authentication: "secret"` needs migrations with a secret: those with "iam" have no way to Secrets Manager',
+    );
+  }
+  if (authentication === "iam" && target.grantConnect === undefined) {
+    throw constructError(
+      scope,
+      '`authentication: "iam"` needs the resource id of the database: see `authentication` of the migrations',
+    );
+  }
+}
+
+function roleSecret(
+  scope: Construct,
+  { roleName, encryptionKey }: PostgresRoleProps,
+  { target, databaseName }: FunctionSettings,
+): secretsmanager.ISecret {
+  const template = {
+    ...{ engine: "postgres", host: target.host, port: Tokenization.stringifyNumber(target.port) },
+    ...{ dbname: databaseName, username: roleName },
+  };
+  // It does not satisfy its interface under `exactOptionalPropertyTypes`.
+  const secret: unknown = new secretsmanager.Secret(scope, "Secret", {
+    description: `Postgres role ${roleName}`,
+    generateSecretString: {
+      secretStringTemplate: Stack.of(scope).toJsonString(template),
+      generateStringKey: "password",
+      passwordLength: 32,
+      // As RDS has it, and what connection strings and shells would need to escape.
+      excludeCharacters: " %+~`#$&*()|[]{}:;<>?!'/@\"\\",
+    },
+    ...given({ encryptionKey }),
+  });
+  if (isSecret(secret)) return secret;
+  throw new TypeError("secretsmanager.Secret is no ISecret");
+}
+
+function schemasOf({ options }: FunctionSettings): string[] {
+  const schema = property(JSON.parse(options), "schema");
+  return Array.isArray(schema) ? schema.map(String) : [DEFAULTS.schema];
+}

@@ -1,0 +1,224 @@
+import { describe, expect, test } from "@jest/globals";
+import pg from "pg";
+import { ROLE_RESOURCE } from "../../../lambda/contract.ts";
+import { STACK_ID } from "../cloud/physical-names.ts";
+import { type AwsEnvironment, type Deployment, type Scenarios, secretText } from "../environment.ts";
+import { tables } from "../migrations.ts";
+
+const SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:role-AbCdEf";
+const STACK_EVENT = "on-stack-event.handler";
+const WRITES = [
+  "INSERT INTO t1 VALUES (1)",
+  "UPDATE t1 SET id = 2",
+  "DELETE FROM t1",
+  "SELECT nextval('s1')",
+] as const;
+const NEVER = ["DROP TABLE t1", "CREATE TABLE mine ()", "TRUNCATE t1", "DELETE FROM pgmigrations"] as const;
+const withSequence = { ...tables(1), "2_s1.sql": "CREATE SEQUENCE s1;" };
+
+interface Play extends Deployment {
+  readonly role: string;
+  readonly password: string;
+  /** Sends CloudFormation's request to the function in front. @returns what it answers */
+  ask(properties: object, more?: object): Promise<{ failed: boolean; payload: unknown }>;
+  /** Codes of what Postgres says to statements of the role; "ok" for none. */
+  says(...statements: readonly string[]): Promise<string[]>;
+}
+
+let count = 0;
+
+async function withRole(
+  { withStack, deployable, services, secrets, server }: AwsEnvironment,
+  play: (scene: Play) => Promise<void>,
+): Promise<void> {
+  await withStack({}, async (deployment) => {
+    await deployment.stack.create(await deployable(withSequence));
+    count += 1;
+    const role = `api_${process.pid}_${count}`;
+    const password = secrets.make("Ro'le");
+    services.secrets.put(SECRET_ARN, () => ({ kind: "text", text: secretText(role, password) }));
+    const { host, port } = server.connection;
+    const connection = {
+      ...{ host, port, database: deployment.db.name, user: role, password },
+      ssl: { ca: server.ca },
+    };
+    const event = {
+      StackId: STACK_ID,
+      RequestId: "1",
+      LogicalResourceId: "Role",
+      ResourceType: ROLE_RESOURCE,
+    };
+    try {
+      await play({
+        ...{ ...deployment, role, password },
+        ask: (properties, more = {}) =>
+          deployment.stack.invoke(STACK_EVENT, {
+            ...{ ...event, RequestType: "Create", ...more },
+            ResourceProperties: {
+              ...{ Role: role, Access: "read", Schemas: ["public"], Secret: SECRET_ARN, ...properties },
+            },
+          }),
+        async says(...statements) {
+          const client = new pg.Client(connection);
+          await client.connect();
+          try {
+            const answers: string[] = [];
+            for (const statement of statements) {
+              answers.push(await client.query(statement).then(() => "ok", codeOf));
+            }
+            return answers;
+          } finally {
+            await client.end();
+          }
+        },
+      });
+    } finally {
+      await deployment.db.query(
+        `DO $$ BEGIN IF to_regrole('${role}') IS NOT NULL THEN DROP OWNED BY ${role}; DROP ROLE ${role}; END IF; END $$`,
+      );
+    }
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof pg.DatabaseError ? String(error.code) : String(error);
+}
+
+const DENIED = "42501";
+
+export const roles: Scenarios = (aws) =>
+  describe("an application role", () => {
+    test("logs in with its own password and reads what the migrations made, and changes nothing", async () => {
+      await withRole(aws(), async ({ ask, says }) => {
+        expect(await ask({})).toMatchObject({ failed: false });
+        expect(await says("SELECT * FROM t1", "SELECT name FROM pgmigrations")).toEqual(["ok", "ok"]);
+        expect(await says(...WRITES, ...NEVER)).toEqual([...WRITES, ...NEVER].map(() => DENIED));
+      });
+    });
+
+    test("may write with access: write, but neither change a table nor what was applied", async () => {
+      await withRole(aws(), async ({ ask, says }) => {
+        await ask({ Access: "write" });
+        expect(await says(...WRITES)).toEqual(WRITES.map(() => "ok"));
+        expect(await says(...NEVER, "DELETE FROM pgmigrations_history")).toEqual(
+          [...NEVER, 1].map(() => DENIED),
+        );
+      });
+    });
+
+    test("has the same rights to tables that later migrations make", async () => {
+      const { deployable } = aws();
+      await withRole(aws(), async ({ ask, says, stack }) => {
+        await ask({ Access: "write" });
+        const later = { ...withSequence, ...tables(3) };
+        expect(await stack.update(await deployable(later))).toMatchObject({ status: "SUCCESS" });
+        expect(await says("INSERT INTO t3 VALUES (1)", "SELECT * FROM t3")).toEqual(["ok", "ok"]);
+      });
+    });
+
+    test("loses rights when its access is changed, to later tables too", async () => {
+      const { deployable } = aws();
+      await withRole(aws(), async ({ ask, says, stack }) => {
+        await ask({ Access: "write" });
+        expect(await ask({ Access: "read" }, { RequestType: "Update" })).toMatchObject({ failed: false });
+        await stack.update(await deployable({ ...withSequence, ...tables(3) }));
+        expect(await says(...WRITES, "INSERT INTO t3 VALUES (1)")).toEqual([...WRITES, 1].map(() => DENIED));
+        expect(await says("SELECT * FROM t1", "SELECT * FROM t3")).toEqual(["ok", "ok"]);
+      });
+    });
+
+    test("is the same after a request that comes twice, also at the same time", async () => {
+      await withRole(aws(), async ({ ask, says }) => {
+        const answers = await Promise.all([ask({}), ask({})]);
+        expect(answers.map(({ failed }) => failed)).toEqual([false, false]);
+        expect(await ask({})).toMatchObject({ failed: false });
+        expect(await says("SELECT * FROM t1")).toEqual(["ok"]);
+      });
+    });
+
+    test("has the old rights again after a rollback, which succeeds although the role cannot be changed", async () => {
+      const { services } = aws();
+      await withRole(aws(), async ({ ask, says, db, role }) => {
+        await ask({ Access: "write" });
+        services.cloudFormation.status = "UPDATE_ROLLBACK_IN_PROGRESS";
+        const back = { RequestType: "Update", PhysicalResourceId: "role:proof/Role" };
+        expect(await ask({ Access: "read" }, back)).toMatchObject({ failed: false });
+        expect(await says("INSERT INTO t1 VALUES (1)")).toEqual([DENIED]);
+        await db.query(`ALTER ROLE ${role} SUPERUSER`);
+        expect(await ask({ Access: "write" }, back)).toMatchObject({
+          failed: false,
+          payload: { PhysicalResourceId: "role:proof/Role" },
+        });
+        await db.query(`ALTER ROLE ${role} NOSUPERUSER`);
+        expect(await says("INSERT INTO t1 VALUES (1)")).toEqual([DENIED]);
+      });
+    });
+
+    test("is kept when its construct is deleted", async () => {
+      await withRole(aws(), async ({ ask, says }) => {
+        await ask({});
+        const deletion = { RequestType: "Delete", PhysicalResourceId: "role:proof/Role" };
+        expect(await ask({}, deletion)).toMatchObject({ failed: false });
+        expect(await says("SELECT * FROM t1")).toEqual(["ok"]);
+      });
+    });
+
+    test.each([
+      ["a superuser", "SUPERUSER"],
+      ["an administrator", "CREATEDB"],
+      ["not this construct's", "LOGIN"],
+    ])(
+      "is refused, and left as it is, when the name is taken by a role that is %s",
+      async (what, attribute) => {
+        await withRole(aws(), async ({ ask, db, role }) => {
+          await db.query(`CREATE ROLE ${role} ${attribute}`);
+          const { failed, payload } = await ask({});
+          expect(failed).toBe(true);
+          expect(JSON.stringify(payload)).toMatch(
+            new RegExp(`AUTH: the role ${role} exists, and is ${what}`),
+          );
+          const [row] = await db.query(
+            "SELECT rolpassword IS NULL AS none FROM pg_authid WHERE rolname = $1",
+            [role],
+          );
+          expect(row).toEqual({ none: true });
+        });
+      },
+    );
+
+    test("is not made half when a schema is missing or the secret is another user's", async () => {
+      const { services, secrets } = aws();
+      await withRole(aws(), async ({ ask, db, role }) => {
+        const missing = await ask({ Schemas: ["public", "elsewhere"] });
+        expect(JSON.stringify(missing.payload)).toMatch(/SCHEMA_NOT_FOUND: the schema elsewhere of the role/);
+        const text = secretText("somebody", secrets.make("x"));
+        services.secrets.put(SECRET_ARN, () => ({ kind: "text", text }));
+        expect(JSON.stringify((await ask({})).payload)).toMatch(/SECRET: .* is for another user/);
+        expect(await db.query("SELECT FROM pg_roles WHERE rolname = $1", [role])).toEqual([]);
+      });
+    });
+
+    test("gets rds_iam and no password with IAM authentication, and loses it with a secret", async () => {
+      await withRole(aws(), async ({ ask, db, role, says }) => {
+        await db.query("CREATE ROLE rds_iam");
+        try {
+          await db.query(`GRANT rds_iam TO ${db.owner} WITH ADMIN OPTION`);
+          expect(await ask({ Secret: undefined })).toMatchObject({ failed: false });
+          const state = async () =>
+            (
+              await db.query(
+                `SELECT rolpassword IS NULL AS none, pg_has_role(oid, 'rds_iam', 'MEMBER') AS token
+                 FROM pg_authid WHERE rolname = $1`,
+                [role],
+              )
+            )[0];
+          expect(await state()).toEqual({ none: true, token: true });
+          await ask({});
+          expect(await state()).toEqual({ none: false, token: false });
+          expect(await says("SELECT * FROM t1")).toEqual(["ok"]);
+        } finally {
+          await db.query("DROP OWNED BY rds_iam; DROP ROLE rds_iam");
+        }
+      });
+    });
+  });
