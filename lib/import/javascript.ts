@@ -13,7 +13,12 @@ import {
 export const knex: Tool = {
   title: "knex",
   folder: "migrations",
-  table: { name: "knex_migrations", columns: ["id", "name"], companions: ["knex_migrations_lock"] },
+  table: {
+    name: "knex_migrations",
+    columns: ["id", "name"],
+    companions: ["knex_migrations_lock"],
+    lock: { name: "knex_migrations_lock", column: "is_locked", release: "knex migrate:unlock" },
+  },
   readFolder: (folder) =>
     readModules(folder, async (file) => {
       const content = await convertCode({ file, text: await folder.text(file) }, ["raw", "schema.raw"]);

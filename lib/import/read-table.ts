@@ -75,7 +75,7 @@ async function requireNoRun(query: Query, { title, table }: Tool, { schema }: Ta
   const ask = async (condition: string, values: readonly string[] = []) =>
     v.parse(FLAGS, await query(`SELECT ${condition} AS flag`, values))[0]?.flag === true;
   if (!(await ask("pg_catalog.to_regclass($1) IS NOT NULL", [qualified]))) return;
-  if (!(await ask(`EXISTS (SELECT FROM ${qualified} WHERE ${quote(column)})`))) return;
+  if (!(await ask(`EXISTS (SELECT FROM ${qualified} WHERE ${quote(column)}::integer = 1)`))) return;
   throw new MigrationError(
     "LOCK_HELD",
     `${title} is running: ${schema}.${name} says that it holds its lock`,

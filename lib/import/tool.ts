@@ -42,7 +42,7 @@ export interface ToolTable {
 export interface ToolLock {
   /** A table of the same schema. */
   readonly name: string;
-  /** Of a boolean column. */
+  /** True or 1 while a run holds the lock. */
   readonly column: string;
   /** How a lock is released that a run has left behind. */
   readonly release: string;

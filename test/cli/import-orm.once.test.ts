@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { statesOf, withHistory } from "./import-history.ts";
 
 describe("import --from prisma", () => {
-  it("refuses a migration that failed, until Prisma's own record says how it ended", () =>
+  it("import refuses a migration of Prisma that failed, until its own record says how it ended", () =>
     withHistory("prisma", "failed", async (run, project, db) => {
       const failed = await run("import", "--from", "prisma");
       expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining("Error PARTIAL") });
@@ -16,7 +16,7 @@ describe("import --from prisma", () => {
       expect(Object.keys(await statesOf(run))).not.toContain("20240104000000_wrong");
     }));
 
-  it("counts a migration once that was rolled back and applied again", () =>
+  it("import counts a migration of Prisma once that was rolled back and applied again", () =>
     withHistory("prisma", "database", async (run, _project, db) => {
       await db.query(`INSERT INTO _prisma_migrations (id, checksum, migration_name, rolled_back_at, started_at)
         VALUES ('x', 'y', '20240101000000_init', now(), '2020-01-01'), ('z', 'y', '20240103000000_role', now(), '2030-01-01')`);
@@ -32,7 +32,7 @@ describe.each([
   { tool: "prisma", file: "prisma/migrations/20240101000000_init/migration.sql" },
   { tool: "drizzle", file: "drizzle/0000_calm_users.sql" },
 ])("import --from $tool", ({ tool, file }) => {
-  it("mentions a file that was edited after it was applied, and records it as it is now", () =>
+  it("import mentions a file that was edited after it was applied, and records it as it is now", () =>
     withHistory(tool, "database", async (run, project) => {
       appendFileSync(join(project, file), "\n-- edited\n");
       const { code, stdout } = await run("import", "--from", tool);
@@ -40,7 +40,7 @@ describe.each([
       expect(stdout).toContain("has changed since it was applied; it is recorded as it is now.");
     }));
 
-  it("refuses an applied migration whose file is gone", () =>
+  it("import refuses an applied migration whose file is gone", () =>
     withHistory(tool, "database", async (run, project) => {
       rmSync(join(project, file));
       const { code, stderr } = await run("import", "--from", tool);
@@ -49,8 +49,18 @@ describe.each([
     }));
 });
 
+it("import refuses while knex holds its lock, or a run that has crashed has left it", () =>
+  withHistory("knex", "database", async (run, project, db) => {
+    await db.query("UPDATE knex_migrations_lock SET is_locked = 1");
+    const { code, stderr } = await run("import", "--from", "knex", "--source", "knex-migrations");
+    expect(code).toBe(1);
+    expect(stderr).toContain("Error LOCK_HELD");
+    expect(stderr).toContain("release the lock: knex migrate:unlock");
+    expect(existsSync(join(project, "migrations"))).toBe(false);
+  }));
+
 describe("import --from drizzle", () => {
-  it("refuses a folder without a journal, and a journal that cannot be read", () =>
+  it("import refuses a folder of Drizzle without a journal, and a journal that cannot be read", () =>
     withHistory("drizzle", "database", async (run, project) => {
       const journal = join(project, "drizzle/meta/_journal.json");
       writeFileSync(journal, '{"entries": 1}');
@@ -61,7 +71,7 @@ describe("import --from drizzle", () => {
       expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("there is none") });
     }));
 
-  it("shows an older entry that Drizzle has skipped as pending", () =>
+  it("an older entry that Drizzle has skipped is imported as pending", () =>
     withHistory("drizzle", "complete", async (run, _project, db) => {
       await db.query("DELETE FROM drizzle.__drizzle_migrations WHERE id = 2");
       const { stdout } = await run("import", "--from", "drizzle");
