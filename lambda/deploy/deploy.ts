@@ -42,12 +42,7 @@ export async function deploy(
   const options = env[ENV.options] ?? "{}";
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
-  const apply = (mayFail: boolean): Step => {
-    // What a rollback brings back was approved when it was deployed.
-    const approved = mayFail ? readApprovedPlan(env) : undefined;
-    return (migrator) => applyPending(migrator, invocation, approved);
-  };
-  const run = (step: Step, mayFail: boolean): Promise<DeployOutcome> => {
+  const run: Run = (step, mayFail) => {
     const outcome = withEngine(invocation, setupOf(event, env, source), (migrator) =>
       step(migrator, invocation),
     );
@@ -57,25 +52,43 @@ export async function deploy(
     const outcome = await run(reportWork, true);
     if (outcome.awaitsSnapshot) return outcome;
   }
+  return carryOut(decision, event, env, run);
+}
+
+/** Runs a step with the engine. Unless it may fail, its errors are logged. */
+type Run = (step: Step, mayFail: boolean) => Promise<DeployOutcome>;
+
+async function carryOut(
+  decision: Decision,
+  event: DeployEvent,
+  env: Environment,
+  run: Run,
+): Promise<DeployOutcome> {
   switch (decision.kind) {
     case "refuse":
       throw otherCode();
     case "skip":
       return NOT_CONNECTED;
     case "apply":
-      return run(apply(decision.mayFail), decision.mayFail);
+      return run(applyStep(env, decision), decision.mayFail);
     case "report":
       return run(reportState, false);
     case "apply-if-pending": {
       const outcome = await run(reportState, decision.mayFail);
-      return hasPending(outcome) ? run(apply(decision.mayFail), true) : outcome;
+      return hasPending(outcome) ? run(applyStep(env, decision), true) : outcome;
     }
     case "undo": {
-      const outcome = await run((migrator) => undo(migrator, decision, invocation), false);
-      const isRollback = event.type === "Update" && event.direction === "rollback";
-      return decision.applyAfterwards ? run(apply(!isRollback), !isRollback) : outcome;
+      const outcome = await run((migrator, invocation) => undo(migrator, decision, invocation), false);
+      const mayFail = !(event.type === "Update" && event.direction === "rollback");
+      return decision.applyAfterwards ? run(applyStep(env, { mayFail }), mayFail) : outcome;
     }
   }
+}
+
+/** What a rollback brings back was approved when it was deployed. */
+function applyStep(env: Environment, { mayFail }: { readonly mayFail: boolean }): Step {
+  const approved = mayFail ? readApprovedPlan(env) : undefined;
+  return (migrator, invocation) => applyPending(migrator, invocation, approved);
 }
 
 type Step = (migrator: Migrator, invocation: Invocation) => Promise<DeployOutcome>;

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { ArnFormat, Reference, Stack, Stage, Token, Tokenization } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
@@ -10,7 +9,7 @@ import { DEFAULTS } from "../../lambda/contract.ts";
 import { given } from "../core/index.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
-import { constructError } from "./validation.ts";
+import { checkCertificates, constructError } from "./validation.ts";
 
 /** What the functions need to know about a database of any kind. */
 export interface DatabaseTarget {
@@ -235,40 +234,6 @@ function proxyError(scope: Construct, received: string): Error {
     scope,
     `the migrations cannot run through an RDS Proxy (${received}): give the instance or cluster behind it`,
   );
-}
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
-
-/** @throws Error if the text has no readable certificates, or contains a private key */
-function checkCertificates(scope: Construct, pem: string): void {
-  if (pem.includes("PRIVATE KEY-----")) {
-    throw constructError(scope, "database.ca contains a private key: pass only the certificates");
-  }
-  const certificates = pem.match(CERTIFICATE) ?? [];
-  if (certificates.length === 0) {
-    // A short text is most likely a path, and safe to show.
-    const shown = pem.length < 200 && !pem.includes("\n") ? `, not "${pem}"` : "";
-    throw constructError(
-      scope,
-      `database.ca must be the text of a PEM file with certificates${shown}: read the file with readFileSync`,
-    );
-  }
-  for (const [index, certificate] of certificates.entries()) {
-    if (!isCertificate(certificate)) {
-      throw constructError(
-        scope,
-        `certificate ${index + 1} of ${certificates.length} in database.ca cannot be read`,
-      );
-    }
-  }
-}
-
-function isCertificate(pem: string): boolean {
-  try {
-    return new X509Certificate(pem).fingerprint256 !== "";
-  } catch {
-    return false;
-  }
 }
 
 /** For each app, its constructs by the table in which they record applied migrations. */
