@@ -151,7 +151,7 @@ const CHANGED_TEXT: Text = {
 };
 const SUPERSEDED_TEXT: Text = {
   message: (names) => `an earlier version than the one accepted since: ${names}`,
-  hint: "Nothing is run for it. Bring the newer version of the file back when this code is to stay.",
+  hint: "None of its SQL runs. Restore the newer version of the file if this code is to stay.",
 };
 const MISSING_TEXT: Text = {
   message: (names) => `applied to the database, but the file is gone: ${names}`,
@@ -163,7 +163,7 @@ const ORDER_TEXT: Text = {
 };
 const AHEAD_TEXT: Text = {
   message: (names) => `the database is ahead of these files: ${names}`,
-  hint: "Newer code has been here. Nothing is undone.",
+  hint: "Newer code has run on this database. Nothing is undone.",
 };
 
 const SHOWN = 5;

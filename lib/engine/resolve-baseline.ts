@@ -181,7 +181,7 @@ function alreadyManaged(count: number): MigrationError {
 function retryOfDown(name: string): MigrationError {
   return new MigrationError("USAGE", `undoing ${name} stopped part-way, which cannot be continued`, {
     migration: name,
-    hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "reverted")}; or put back what is gone, then as ${Hint.field("outcome", "applied")}.`,
+    hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "reverted")}; or restore what it removed, then as ${Hint.field("outcome", "applied")}.`,
   });
 }
 

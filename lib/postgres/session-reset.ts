@@ -80,9 +80,9 @@ function orLockLost(error: MigrationError): MigrationError {
   const { cause } = error.details;
   if (!isUnknownSetting(error)) return error;
   if (error.message.includes(ELSEWHERE)) return sharedBackend(cause);
-  return new MigrationError("LOCK_HELD", "a migration of this run has let go of the migration lock", {
+  return new MigrationError("LOCK_HELD", "a migration of this run released the migration lock", {
     cause,
-    hint: "Take pg_advisory_unlock_all() or DISCARD ALL out of it; what ran before stays, the rest runs next time.",
+    hint: "Remove pg_advisory_unlock_all() or DISCARD ALL from it. What ran before it stays applied; the next run applies the rest.",
   });
 }
 

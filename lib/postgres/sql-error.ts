@@ -30,7 +30,7 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
-    hint: Hint.of`End what blocks it or wait until it is done, then run again (${Hint.option("lockTimeoutMs")} and ${Hint.option("lockRetries")} give more patience).`,
+    hint: Hint.of`End what blocks it, or wait for it, then run again (${Hint.option("lockTimeoutMs")} and ${Hint.option("lockRetries")} wait longer).`,
     ...details,
     ...(blockers.length === 0 ? {} : { blockers }),
   });
