@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { runCommand } from "../cli/command.ts";
 import { asPerson } from "../support/person.ts";
 import { REPOSITORY } from "./markdown.ts";
 
@@ -52,13 +52,9 @@ export function freshEnvironment(): NodeJS.ProcessEnv {
 
 /** What `--help` prints, of the whole program or of one command. */
 export async function help(command?: string): Promise<string> {
-  const args = [join(REPOSITORY, "bin", "run.mjs"), ...(command === undefined ? [] : [command]), "--help"];
-  const { stdout, exitCode, stderr } = await run(process.execPath, args, {
-    cwd: REPOSITORY,
-    env: freshEnvironment(),
-    timeoutMs: 30_000,
-  });
-  if (exitCode !== 0) throw new Error(`--help failed: ${stderr}`);
+  const args = [...(command === undefined ? [] : [command]), "--help"];
+  const { stdout, code, stderr } = await runCommand(REPOSITORY, args);
+  if (code !== 0) throw new Error(`--help failed: ${stderr}`);
   return stdout;
 }
 
