@@ -195,6 +195,9 @@ describe.each(chosenCases(CASES, 3))("import of the recorded history of $history
       expect(await rowsOf(db, [table, ...companions])).toEqual(before);
 
       expect(await run("up")).toMatchObject({ code: 0, stderr: "" });
+      const again = await run("import", "--from", tool, ...flags);
+      expect(again.stdout).toContain("is recorded already: nothing was changed");
+      expect(again.stdout).not.toContain("pending");
       await withHistory(one.history, "complete", async (_run, _project, complete) => {
         expect(diffCatalogs(await catalogOf(complete, one), await catalogOf(db, one))).toBe("");
       });

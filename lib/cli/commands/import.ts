@@ -115,8 +115,9 @@ async function importAll(
   const plan = await planImport({ ...request, ...place, rows: facts.rows, ...facts.schema });
   const table = qualified(facts.table);
   if (migrations.length > 0) {
-    requireRecorded(tool, plan, migrations);
-    report(io, flags, { plan: withoutFiles(plan), request, table, isRecorded: true });
+    const names = new Set(migrations.map(({ name }) => name));
+    requireRecorded(tool, plan, names);
+    report(io, flags, { plan: asRecorded(plan, names), request, table, isRecorded: true });
     return EXIT.done;
   }
   requireConverted(tool, plan);
@@ -187,8 +188,7 @@ function qualified({ schema, name }: TableName): string {
 }
 
 /** @throws MigrationError `USAGE` if the database has migrations of this tool, and not all that the other one has applied */
-function requireRecorded(tool: Tool, plan: ImportPlan, recorded: readonly { readonly name: string }[]): void {
-  const names = new Set(recorded.map(({ name }) => name));
+function requireRecorded(tool: Tool, plan: ImportPlan, names: ReadonlySet<string>): void {
   const applied = plan.migrations.filter((one) => one.applied).map(({ name }) => name);
   const missing = applied.filter((name) => !names.has(name));
   if (applied.length > 0 && missing.length === 0) return;
@@ -199,9 +199,12 @@ function requireRecorded(tool: Tool, plan: ImportPlan, recorded: readonly { read
   });
 }
 
-/** The plan of an import that is recorded already. */
-function withoutFiles(plan: ImportPlan): ImportPlan {
-  const migrations = plan.migrations.map(({ text: _text, ...one }) => one);
+/** The plan of an import that is recorded already: no file is written, and later runs may have applied more. */
+function asRecorded(plan: ImportPlan, names: ReadonlySet<string>): ImportPlan {
+  const migrations = plan.migrations.map(({ text: _text, ...one }) => ({
+    ...one,
+    applied: names.has(one.name),
+  }));
   return { ...plan, migrations, problems: [], remarks: [] };
 }
 
@@ -242,11 +245,10 @@ function print(
   for (const { name, source, text, applied } of plan.migrations) {
     const state = table === undefined ? "" : `${applied ? "applied" : "pending"}  `;
     const origin = source === undefined ? "the present schema" : source;
-    const kept = text === undefined ? " (exists already, kept)" : "";
+    const kept = text === undefined && !isRecorded ? " (exists already, kept)" : "";
     printer.verbatim(`  ${state}${name.padEnd(width)}  ${dim(`from ${origin}${kept}`)}`);
   }
-  if (plan.replaced.length > 0)
-    printer.line(`It replaces ${plan.replaced.length} files: ${plan.replaced.join(", ")}.`);
+  if (plan.replaced.length > 0) printer.line(`It stands for ${listNames(plan.replaced, NAMES_SHOWN)}.`);
   for (const { file, message, hint } of plan.problems)
     printer.line(`  ${yellow("not converted")} ${file}: ${message}; ${hint}`);
   for (const remark of plan.remarks) printer.line(`${yellow("Note:")} ${remark}`);
