@@ -65,7 +65,11 @@ export async function handler(event: unknown, context: LambdaContext): Promise<o
 const CompletionEvent = v.looseObject({
   ...StackEvent.entries,
   RequestId: v.string(),
-  ResourceProperties: v.object({ MigrationsHash: v.string(), Head: v.optional(v.string(), "") }),
+  // Never a reason to fail: a rollback and a deletion come here, too.
+  ResourceProperties: v.fallback(
+    v.object({ MigrationsHash: v.fallback(v.string(), ""), Head: v.fallback(v.string(), "") }),
+    { MigrationsHash: "", Head: "" },
+  ),
   AwaitsSnapshot: v.optional(v.literal(true)),
   /** Milliseconds since the epoch. */
   AwaitsSince: v.optional(v.number(), 0),

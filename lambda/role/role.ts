@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { MigrationError, type ResolvedOptions, resolveOptions } from "../../lib/core/index.ts";
+import { MigrationError, property, type ResolvedOptions, resolveOptions } from "../../lib/core/index.ts";
 import type { Session } from "../../lib/postgres/index.ts";
 import { fetchCredentials } from "../runtime/credentials.ts";
 import { withSession } from "../runtime/engine.ts";
@@ -46,15 +47,27 @@ const ROLES_LOCK = "7241865325823965";
 /** The secret's own user must be the role, or an application could not log in with it. */
 async function passwordOf(
   { secretArn, role }: RoleRequest,
-  { redactor }: Invocation,
+  { redactor, log }: Invocation,
 ): Promise<string | undefined> {
   if (secretArn === undefined) return undefined;
-  const { username, password } = await fetchCredentials(secretArn);
+  const { username, password } = await fetchCredentials(secretArn).catch(async (error: unknown) => {
+    if (!isDenied(error)) throw error;
+    log.warn("the right to read the secret of the role may be too new; trying once more");
+    await sleep(NEW_RIGHT_MS);
+    return fetchCredentials(secretArn);
+  });
   redactor.hide(password);
   if (username === role) return password;
   throw new MigrationError("SECRET", `the secret of the role ${role} is for another user (${secretArn})`, {
     hint: "Give the role a secret whose username is its own name, or none: the construct then makes one.",
   });
+}
+
+/** The deploy that makes a secret grants the right to read it, which takes a while to reach all of AWS. */
+const NEW_RIGHT_MS = 10_000;
+
+function isDenied(error: unknown): boolean {
+  return error instanceof MigrationError && property(error.cause, "name") === "AccessDeniedException";
 }
 
 interface RoleState {

@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { Duration, Stack } from "aws-cdk-lib";
+import { Duration, Stack, Validations } from "aws-cdk-lib";
 import * as rds from "aws-cdk-lib/aws-rds";
+import { AwsSolutionsChecks } from "cdk-nag";
 import { PostgresDatabase, type PostgresMigrationsProps } from "../../lib/index.ts";
 import {
   addMigrations,
@@ -175,6 +178,41 @@ test.each<[string, Partial<PostgresMigrationsProps>, RegExp]>([
   const stack = newStack();
   const props = { ...imported(stack), database: { host: "db.example.com" }, ...more };
   expect(() => addMigrations(stack, props)).toThrow(message);
+});
+
+/** Rules of cdk-nag that the stack breaks, and where. */
+function findings(snapshotBeforeMigrate: boolean): string[] {
+  const app = newApp();
+  const stack = new Stack(app, "Shop");
+  const database = new PostgresDatabase(stack, "Database");
+  addMigrations(stack, { database, snapshotBeforeMigrate });
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  expect(() => app.synth()).toThrow("AwsSolutions");
+  const report: NagReport = JSON.parse(readFileSync(join(app.outdir, "validation-report.json"), "utf8"));
+  return report.pluginReports.flatMap(({ violations }) =>
+    violations.flatMap(({ ruleName, violatingConstructs }) =>
+      violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}`),
+    ),
+  );
+}
+
+interface NagReport {
+  readonly pluginReports: readonly {
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly violatingConstructs: readonly { readonly constructPath: string }[];
+    }[];
+  }[];
+}
+
+test("snapshotBeforeMigrate adds findings of cdk-nag about names of snapshots, and about CDK's framework", () => {
+  const before = new Set(findings(false));
+  const added = findings(true).filter((finding) => !before.has(finding));
+  const ours = added.filter((finding) => !finding.includes("/Provider/"));
+  expect(ours.map((finding) => finding.replace(/:<AWS::.*:snapshot/, ":…:snapshot"))).toEqual([
+    expect.stringMatching(/^AwsSolutions-IAM4.*AWSLambdaBasicExecutionRole.* Shop\/Migrations\/Snapshot\//),
+    expect.stringMatching(/^AwsSolutions-IAM5.*snapshot:shop-\*.* Shop\/Migrations\/Snapshot\//),
+  ]);
 });
 
 test("a short timeout of the function leaves more of the hour for the snapshot", () => {

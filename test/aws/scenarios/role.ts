@@ -154,6 +154,18 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
+    test("is made although the right to read its secret is too new", async () => {
+      const { services } = aws();
+      await withRole(aws(), async ({ ask, says, role, password }) => {
+        const denied = { kind: "error", code: "AccessDeniedException", message: "not yet" } as const;
+        const given = { kind: "text", text: secretText(role, password) } as const;
+        services.secrets.put(SECRET_ARN, (call) => (call === 1 ? denied : given));
+        expect(await ask({})).toMatchObject({ failed: false });
+        expect(services.secrets.calls(SECRET_ARN)).toBe(2);
+        expect(await says("SELECT * FROM t1")).toEqual(["ok"]);
+      });
+    }, 60_000);
+
     test("is kept when its construct is deleted", async () => {
       await withRole(aws(), async ({ ask, says }) => {
         await ask({});
