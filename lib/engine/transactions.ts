@@ -1,20 +1,16 @@
-import { MigrationError, type Observer, type ResolvedOptions, type TransactionMode } from "../core/index.ts";
+import { MigrationError, type TransactionMode } from "../core/index.ts";
 import { ENGINE_SCOPE, own, type Part, type Session } from "../postgres/index.ts";
+import type { Context } from "./context.ts";
 import { type Fence, proofOf } from "./fence.ts";
 import type { HistoryWriter } from "./history/write.ts";
 import type { HistoryEntries } from "./history-entries.ts";
 import { withAdvice } from "./sql-failure.ts";
 
 /** What the migrations of one run work with. */
-export interface RunContext {
-  readonly session: Session;
+export interface RunContext extends Pick<Context, "session" | "observe" | "options" | "signal" | "fence"> {
   readonly writer: HistoryWriter;
   readonly transactions: Transactions;
   readonly entries: HistoryEntries;
-  readonly observe: Observer;
-  readonly options: ResolvedOptions;
-  readonly signal?: AbortSignal | undefined;
-  readonly fence?: Fence | undefined;
 }
 
 /** One migration in a transaction, as it is sent to the server. */
