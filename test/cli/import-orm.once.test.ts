@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { environmentOf, runCommand } from "./command.ts";
 import { statesOf, withHistory } from "./import-history.ts";
 
 describe("import --from prisma", () => {
@@ -60,6 +61,16 @@ it("import refuses while knex holds its lock, or a run that has crashed has left
   }));
 
 describe("import --from drizzle", () => {
+  it("import says whose table it is that the user may not read", () =>
+    withHistory("drizzle", "database", async (_run, project, db) => {
+      await db.query(`CREATE ROLE ${db.name} LOGIN PASSWORD 'weak'`);
+      const env = environmentOf({ ...db.connection, user: db.name, password: "weak" });
+      const { code, stderr } = await runCommand(project, ["import", "--from", "drizzle"], env);
+      await db.query(`DROP ROLE ${db.name}`);
+      expect(code).toBe(1);
+      expect(stderr).toContain("the table of Drizzle cannot be read: permission denied for schema drizzle");
+    }));
+
   it("import refuses a folder of Drizzle without a journal, and a journal that cannot be read", () =>
     withHistory("drizzle", "database", async (run, project) => {
       const journal = join(project, "drizzle/meta/_journal.json");

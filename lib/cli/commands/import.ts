@@ -8,6 +8,7 @@ import {
   type ImportRequest,
   openSourceFolder,
   planImport,
+  type Query,
   readToolTable,
   requireConverted,
   type TableName,
@@ -18,7 +19,7 @@ import {
   writeMigrations,
 } from "../../import/index.ts";
 import { closeClient } from "../../postgres/index.ts";
-import { connectTo, inSnapshot, ownTablesOf } from "../../review/catalog/index.ts";
+import { connectTo, inSnapshot, ownTablesOf, withTypedErrors } from "../../review/catalog/index.ts";
 import { dumpSchema } from "../../review/dump/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
@@ -141,11 +142,10 @@ async function readDatabase(
 ): Promise<DatabaseFacts> {
   const client = await connectTo(target.connection, io.signal);
   try {
+    const query: Query = async (sql, values = []) => (await client.query(sql, [...values])).rows;
     const found = await inSnapshot(client, () =>
-      readToolTable(
-        async (sql, values = []) => (await client.query(sql, [...values])).rows,
-        tool,
-        flags.table,
+      withTypedErrors(`the table of ${tool.title} cannot be read`, () =>
+        readToolTable(query, tool, flags.table),
       ),
     );
     if (!flags.baseline) return { ...found, schema: {} };
