@@ -26,7 +26,8 @@ describe("a connection that breaks before the answer comes", () => {
 
   it("after a lost answer with one transaction for all, a second run ends where an undisturbed run does [G8]", async () => {
     const commits = stage.requests.filter(({ text }) => COMMITS.test(text));
-    for (const { n } of chosenCases(commits, 5)) {
+    const everySecond = commits.filter((_, index) => index % 2 === 0);
+    for (const { n } of chosenCases(everySecond, 3)) {
       await upWithFault(stage, n, () => "lose-answer", { transaction: "all" });
       await expectRecovery(stage, n);
     }
