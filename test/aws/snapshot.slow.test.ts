@@ -1,4 +1,5 @@
+import { describe } from "@jest/globals";
 import { runScenarios } from "./environment.ts";
 import { snapshots } from "./scenarios/snapshot.ts";
 
-runScenarios(snapshots);
+runScenarios((aws) => describe("a snapshot precedes the migrations of a deploy [G33]", () => snapshots(aws)));

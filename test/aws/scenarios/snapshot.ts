@@ -30,7 +30,7 @@ const REFUSALS: readonly (readonly [RdsError, RegExp])[] = [
 ];
 
 export const snapshots: Scenarios = (aws) =>
-  describe("snapshotBeforeMigrate [G33]", () => {
+  describe("snapshotBeforeMigrate", () => {
     afterEach(() => aws().services.rds.reset());
 
     test("a snapshot is available before the first pending migration runs, and is the resource's attribute", async () => {
