@@ -110,6 +110,10 @@ export const METRICS = {
   completed: "MigrationsCompleted",
   /** Milliseconds. */
   duration: "RunDuration",
+  /** How many migrations are pending after the invocation; absent if that is not known. */
+  pending: "MigrationsPending",
+  /** How often a migration was retried after a lock timeout or a deadlock. */
+  lockRetries: "LockRetries",
 } as const;
 
 /**

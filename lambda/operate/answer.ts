@@ -6,14 +6,20 @@ import {
   errorAsJson,
   Hint,
   MigrationError,
+  property,
   resultAsJson,
 } from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
 import { adviseOnAws, findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
-import { describeError } from "../runtime/failure-log.ts";
-import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
+import { describeError, remainingIn } from "../runtime/failure-log.ts";
+import {
+  beginInvocation,
+  type Invocation,
+  type LambdaContext,
+  type MetricValues,
+} from "../runtime/invocation.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 
@@ -35,23 +41,31 @@ export async function answerOperator(
 ): Promise<OperatorAnswer> {
   const invocation = beginInvocation(context);
   const startedAt = performance.now();
-  const measure = (failed: boolean, completed: number) =>
-    invocation.log.metrics({ failed, completed, durationMs: performance.now() - startedAt });
+  const measure = (values: Pick<MetricValues, "failed" | "completed" | "pending">) =>
+    invocation.log.metrics({
+      ...values,
+      ...invocation.counts,
+      durationMs: performance.now() - startedAt,
+    });
   try {
     const request = parseRequest();
     invocation.log.info(`${request.command} was asked for`);
     const report = await runRequest(request, invocation, env);
-    measure(false, completedIn(report));
+    measure({ failed: false, completed: completedIn(report), pending: pendingIn(report) });
     return answer(resultAsJson(request.command, advised(report)), invocation);
   } catch (error) {
     invocation.log.error("the command failed", describeError(error));
     if (!(error instanceof MigrationError)) {
-      measure(true, 0);
+      measure({ failed: true, completed: 0 });
       return answer({ ok: false, error: { code: "INTERNAL", message: String(error) } }, invocation);
     }
     // An invalid payload must not raise an alarm.
     const { applied = [], undone = [] } = error.details;
-    measure(ERRORS[error.code].fault !== "request", applied.length + undone.length);
+    measure({
+      failed: ERRORS[error.code].fault !== "request",
+      completed: applied.length + undone.length,
+      pending: remainingIn(error),
+    });
     return answer(errorAsJson(adviseOnAws(error)), invocation);
   }
 }
@@ -75,6 +89,12 @@ function advised(report: object): object {
 function completedIn(report: object): number {
   const completed: unknown = Reflect.get(report, "completed");
   return Array.isArray(completed) ? completed.length : 0;
+}
+
+/** Of a report that counts the migrations by state. */
+function pendingIn(report: object): number | undefined {
+  const pending = property(property(report, "counts"), "pending");
+  return typeof pending === "number" ? pending : undefined;
 }
 
 function answer(result: object, { redactor }: Invocation): OperatorAnswer {

@@ -21,13 +21,16 @@ const CLIENT = {
   requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
 } as const;
 
+/** Which version of a secret is asked for. A rotation writes the new one before it becomes the current one. */
+export type SecretStage = "AWSCURRENT" | "AWSPENDING";
+
 /**
  * The user and the password to connect with, which are new in each invocation.
  * @throws MigrationError `SECRET` if the secret cannot be used
  */
-export async function credentialsOf(settings: Settings): Promise<Credentials> {
+export async function credentialsOf(settings: Settings, stage: SecretStage): Promise<Credentials> {
   const { login } = settings;
-  if (login.kind === "secret") return fetchCredentials(login.secretArn);
+  if (login.kind === "secret") return fetchCredentials(login.secretArn, stage);
   return { username: login.user, password: await signToken(settings, login.user) };
 }
 
@@ -43,18 +46,22 @@ function signToken({ host, port, region }: Settings, username: string): Promise<
  * Fetches the user and the password. Each invocation does, because the secret may be rotated.
  * @throws MigrationError `SECRET` if it cannot be fetched or has another shape. No error contains a value of the secret.
  */
-export async function fetchCredentials(secretArn: string): Promise<Credentials> {
-  const text = await fetchText(secretArn);
+export async function fetchCredentials(
+  secretArn: string,
+  stage: SecretStage = "AWSCURRENT",
+): Promise<Credentials> {
+  const text = await fetchText(secretArn, stage);
   if (text === undefined) throw wrongShape(secretArn, "it is binary");
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Secret), text);
   if (parsed.success) return parsed.output;
   throw wrongShape(secretArn, shapeOf(text));
 }
 
-async function fetchText(secretArn: string): Promise<string | undefined> {
+async function fetchText(secretArn: string, stage: SecretStage): Promise<string | undefined> {
   const client = new SecretsManagerClient(CLIENT);
   try {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: secretArn }));
+    const request = new GetSecretValueCommand({ SecretId: secretArn, VersionStage: stage });
+    const { SecretString } = await client.send(request);
     return SecretString;
   } catch (cause) {
     throw unavailable(secretArn, cause);

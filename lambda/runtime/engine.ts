@@ -17,9 +17,9 @@ import { describeSession, Session, type TlsSettings } from "../../lib/postgres/i
 import { ASSET, LIMITS } from "../contract.ts";
 import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
-import { credentialsOf } from "./credentials.ts";
+import { credentialsOf, type SecretStage } from "./credentials.ts";
 import { stoppedByStrayErrors } from "./failure-log.ts";
-import type { Invocation, Log, LogFields } from "./invocation.ts";
+import type { Invocation, LogFields } from "./invocation.ts";
 import type { Login, Settings } from "./settings.ts";
 
 /** What a handler runs the engine with. */
@@ -66,7 +66,7 @@ export function withSession<T>(
   return loggingIn(invocation, settings, async (connection) => {
     const session = await Session.open({
       ...{ connection, options, applicationName: TOOL, deadline: invocation.deadline },
-      observe: logProgress(invocation.log),
+      observe: logProgress(invocation),
     });
     try {
       return await work(session);
@@ -82,25 +82,51 @@ async function loggingIn<T>(
   work: (connection: ConnectionSettings) => Promise<T>,
 ): Promise<T> {
   const { kind } = settings.login;
-  const once = async () => work(await connectionTo(invocation, settings));
+  const once = async () => work(await connectionTo(invocation, settings, "AWSCURRENT"));
   try {
     return await once().catch(async (error: unknown) => {
       if (!isWrongPassword(error, kind)) throw error;
       invocation.log.warn(SECOND_TRY[kind]);
       await sleep(RETRY_MS[kind]);
-      return once();
+      return once().catch(async (refused: unknown) => {
+        if (kind === "iam" || !isWrongPassword(refused, kind)) throw refused;
+        const pending = await midRotation(invocation, settings);
+        if (pending === undefined) throw refused;
+        return work(pending);
+      });
     });
   } catch (error) {
     throw error instanceof MigrationError ? adviseOnAws(error, kind) : error;
   }
 }
 
-async function connectionTo(invocation: Invocation, settings: Settings): Promise<ConnectionSettings> {
+async function connectionTo(
+  invocation: Invocation,
+  settings: Settings,
+  stage: SecretStage,
+): Promise<ConnectionSettings> {
   const { host, port, database, caFile, root } = settings;
   const tls = await readTls(caFile, root);
-  const { username: user, password } = await credentialsOf(settings);
+  const { username: user, password } = await credentialsOf(settings, stage);
   invocation.redactor.hide(password);
   return { host, port, database, user, password, tls };
+}
+
+/**
+ * While a rotation is under way, or after it was interrupted, the database has the new password and the current version of
+ * the secret the old one. Undefined if there is no pending version.
+ */
+async function midRotation(
+  invocation: Invocation,
+  settings: Settings,
+): Promise<ConnectionSettings | undefined> {
+  const pending = await connectionTo(invocation, settings, "AWSPENDING").catch(() => undefined);
+  if (pending !== undefined) {
+    invocation.log.warn(
+      "the password is refused again; trying the one that a rotation is about to make current",
+    );
+  }
+  return pending;
 }
 
 const SECOND_TRY = {
@@ -122,7 +148,7 @@ async function attempt<T>(
     source,
     provenance,
     options: { ...waitsOf(origin, invocation), ...settings.options },
-    observe: logProgress(invocation.log),
+    observe: logProgress(invocation),
     deadline: invocation.deadline,
     signal: stop.signal,
   });
@@ -151,8 +177,9 @@ function isWrongPassword(error: unknown, kind: Login["kind"]): boolean {
 }
 
 /** Logs the events of a run, without any SQL. */
-function logProgress(log: Log): Observer {
+function logProgress({ log, counts }: Invocation): Observer {
   return (event) => {
+    if (event.type === "retry") counts.lockRetries += 1;
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
     if (event.type === "building" || event.type === "built") return;
     const [level, message, fields] = describe(event);

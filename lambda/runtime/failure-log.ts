@@ -12,6 +12,11 @@ export function describeError(error: unknown): LogFields {
   return { code: "INTERNAL", reason: stack ?? String(error) };
 }
 
+/** How many migrations a failed run had still to do; undefined if it had not begun. */
+export function remainingIn(error: unknown): number | undefined {
+  return error instanceof MigrationError ? error.details.remaining?.length : undefined;
+}
+
 let stopRun: ((error: MigrationError) => void) | undefined;
 let isInstalled = false;
 

@@ -18,6 +18,8 @@ export interface Invocation {
   readonly deadline: number;
   readonly redactor: Redactor;
   readonly log: Log;
+  /** What the run has met, for its metrics. */
+  readonly counts: { lockRetries: number };
 }
 
 export function beginInvocation(context: LambdaContext): Invocation {
@@ -27,7 +29,7 @@ export function beginInvocation(context: LambdaContext): Invocation {
   const deadline = Date.now() + remainingMs - Math.min(LIMITS.reserve * 1000, remainingMs / 4);
   const redactor = createRedactor();
   const log = createLog({ functionName, requestId }, redactor);
-  return { functionName, requestId, logGroup, deadline, redactor, log };
+  return { functionName, requestId, logGroup, deadline, redactor, log, counts: { lockRetries: 0 } };
 }
 
 /** Structured logs: one JSON object on each line. */
@@ -45,6 +47,9 @@ export interface MetricValues {
   readonly failed: boolean;
   readonly completed: number;
   readonly durationMs: number;
+  /** Undefined if it is not known. */
+  readonly pending?: number | undefined;
+  readonly lockRetries: number;
 }
 
 export interface LogOrigin {
@@ -70,7 +75,15 @@ export function createLog({ functionName, requestId }: LogOrigin, redactor: Reda
 }
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-function embeddedMetrics(functionName: string, { failed, completed, durationMs }: MetricValues): object {
+function embeddedMetrics(functionName: string, values: MetricValues): object {
+  const { failed, completed, durationMs, pending, lockRetries } = values;
+  const metrics = [
+    [METRICS.failed, failed ? 1 : 0, "Count"],
+    [METRICS.completed, completed, "Count"],
+    [METRICS.duration, Math.round(durationMs), "Milliseconds"],
+    [METRICS.lockRetries, lockRetries, "Count"],
+    ...(pending === undefined ? [] : [[METRICS.pending, pending, "Count"] as const]),
+  ] as const;
   return {
     _aws: {
       Timestamp: Date.now(),
@@ -78,17 +91,11 @@ function embeddedMetrics(functionName: string, { failed, completed, durationMs }
         {
           Namespace: METRICS.namespace,
           Dimensions: [["Function"]],
-          Metrics: [
-            { Name: METRICS.failed, Unit: "Count" },
-            { Name: METRICS.completed, Unit: "Count" },
-            { Name: METRICS.duration, Unit: "Milliseconds" },
-          ],
+          Metrics: metrics.map(([Name, , Unit]) => ({ Name, Unit })),
         },
       ],
     },
     Function: functionName,
-    [METRICS.failed]: failed ? 1 : 0,
-    [METRICS.completed]: completed,
-    [METRICS.duration]: Math.round(durationMs),
+    ...Object.fromEntries(metrics.map(([name, value]) => [name, value])),
   };
 }

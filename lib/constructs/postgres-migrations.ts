@@ -12,6 +12,7 @@ import { databaseLogins } from "./database-login.ts";
 import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
+import { migrationWidgets } from "./migration-dashboard.ts";
 import {
   type FunctionSettings,
   type MigrationFunctions,
@@ -192,6 +193,15 @@ export class PostgresMigrations extends Construct {
   /** Allows the grantee to run, undo and repair migrations. Asking for the status needs `grantStatus`. */
   grantOperate(grantee: iam.IGrantable): iam.Grant {
     return this.operateFunction.grantInvoke(grantee);
+  }
+
+  /**
+   * Adds four graphs: runs and failures, duration, completed and pending migrations, retries because of locked tables. Each
+   * has the deploy function and the operate function.
+   */
+  addToDashboard(dashboard: cloudwatch.Dashboard): void {
+    const functions = { deploy: this.deployFunction, operate: this.operateFunction };
+    dashboard.addWidgets(...migrationWidgets(this.databaseName, functions));
   }
 
   private attribute(name: keyof DeployData): string {

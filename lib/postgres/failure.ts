@@ -56,11 +56,12 @@ export function isStarting(error: unknown): boolean {
 
 /** SQLSTATEs of a server that shuts down, has crashed, or is full for the moment. */
 const TRANSIENT_STATES = ["57P01", "57P02", "53300"];
-const TRANSIENT_CODES = /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN)$/;
+const TRANSIENT_CODES =
+  /^(?:ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND)$/;
 
 /**
- * True for errors of a server that fails over, restarts or resumes and will be back within minutes; false for a host name
- * that does not exist, and for refusals of the server.
+ * True for errors of a server that is created, fails over, restarts or resumes and will be there within minutes; false for
+ * refusals of the server. A new instance has no host name at first.
  */
 export function isOutOfReach(error: unknown): boolean {
   const { code = "", message, fromServer } = readFailure(error);

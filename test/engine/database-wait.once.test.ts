@@ -100,6 +100,26 @@ describe("a database that cannot be reached at the moment", () => {
     });
   });
 
+  it("a run waits for a host name that does not exist yet", async () => {
+    await withDatabase(async (db) => {
+      const connection = { ...db.connection, host: "no-such-host.invalid" };
+      const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), { databaseWaitMs: 1_000 });
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "CONNECTION" });
+      expect(migrator.events).toContainEqual(expect.objectContaining({ type: "server-starting" }));
+    });
+  });
+
+  it("a run does not wait for a server that refuses the password", async () => {
+    await withDatabase(async (db) => {
+      const connection = { ...db.connection, password: "wrong" };
+      const migrator = await openMigrator({ connection }, writeFolder(MIGRATIONS), {
+        databaseWaitMs: 60_000,
+      });
+      expect(await failureOf(migrator.up())).toMatchObject({ code: "AUTH" });
+      expect(migrator.events).toEqual([]);
+    });
+  });
+
   it("a run does not wait for a server that answers with the wrong database", async () => {
     await withDatabase(async (db) => {
       const connection = { ...db.connection, database: "nowhere" };

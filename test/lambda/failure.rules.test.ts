@@ -10,7 +10,8 @@ function invocation(): Invocation {
   const redactor = createRedactor();
   redactor.hide("hunter2/ß\"'x");
   const origin = { functionName: "deploy", requestId: "request-1" };
-  return { ...origin, logGroup: "group-1", deadline: 0, redactor, log: createLog(origin, redactor) };
+  const log = createLog(origin, redactor);
+  return { ...origin, logGroup: "group-1", deadline: 0, redactor, log, counts: { lockRetries: 0 } };
 }
 
 const KEPT = "the rollback keeps them";

@@ -11,7 +11,7 @@ export type SecretAnswer =
   | { readonly kind: "hang" }
   | { readonly kind: "cut" };
 
-/** Decides about the n-th call (from 1) for a secret. */
+/** Decides about the n-th call (from 1) for the current version of a secret. */
 export type AnswerCall = (call: number) => SecretAnswer | Promise<SecretAnswer>;
 
 interface Stored {
@@ -19,11 +19,16 @@ interface Stored {
   calls: number;
 }
 
-const Request = v.strictObject({ SecretId: v.string() });
+const Request = v.strictObject({
+  SecretId: v.string(),
+  VersionStage: v.picklist(["AWSCURRENT", "AWSPENDING"]),
+});
 
 /** Secrets Manager, as far as GetSecretValue. Secrets that nobody put are missing. */
 export class SecretsManager {
   readonly #secrets = new Map<string, Stored>();
+  /** Texts of the versions that a rotation has written and not yet made current. */
+  readonly #pending = new Map<string, string>();
   #server: Listening | undefined;
 
   /** @returns address of the endpoint */
@@ -34,6 +39,11 @@ export class SecretsManager {
 
   put(arn: string, answer: AnswerCall): void {
     this.#secrets.set(arn, { answer, calls: 0 });
+    this.#pending.delete(arn);
+  }
+
+  putPending(arn: string, text: string): void {
+    this.#pending.set(arn, text);
   }
 
   calls(arn: string): number {
@@ -48,10 +58,15 @@ export class SecretsManager {
     if (request.headers["x-amz-target"] !== "secretsmanager.GetSecretValue") {
       return fail(response, "UnknownOperationException", "only GetSecretValue is known here");
     }
-    const { SecretId } = v.parse(Request, JSON.parse(await bodyOf(request)));
+    const { SecretId, VersionStage } = v.parse(Request, JSON.parse(await bodyOf(request)));
     const stored = this.#secrets.get(SecretId);
     if (stored === undefined) {
       return fail(response, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+    }
+    if (VersionStage === "AWSPENDING") {
+      const text = this.#pending.get(SecretId);
+      if (text !== undefined) return send(response, SecretId, { kind: "text", text });
+      return fail(response, "ResourceNotFoundException", "Secrets Manager can't find a version: AWSPENDING");
     }
     stored.calls += 1;
     await send(response, SecretId, await stored.answer(stored.calls));

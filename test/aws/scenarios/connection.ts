@@ -1,7 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
+import { METRICS } from "../../../lambda/contract.ts";
+import { until } from "../../faults/until.ts";
 import { startClosableProxy } from "../closable-proxy.ts";
 import type { Deployment, DeploymentOptions, Scenarios } from "../environment.ts";
-import { tables } from "../migrations.ts";
+import { sql, tables } from "../migrations.ts";
 import { appliedIn } from "../state.ts";
 
 export const connection: Scenarios = (aws) =>
@@ -49,6 +51,27 @@ export const connection: Scenarios = (aws) =>
       ["invalid options", { environment: { MIGRATE_OPTIONS: '{"order":"any"}' } }, /^ASSET: .*options/],
     ])("a deploy with %s fails and says what to do", async (_, options, reason) => {
       expect(await reasonOf(options)).toMatch(reason);
+    });
+
+    test("a deploy counts its retries because of a locked table as a metric", async () => {
+      const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1)));
+        const holder = await db.client();
+        await holder.query("BEGIN");
+        await holder.query("LOCK TABLE t1");
+        const before = services.recorder.emissions.length;
+        const log = () => services.recorder.since(before).map(({ text }) => text);
+        const files = { ...tables(1), "2_more.sql": sql("ALTER TABLE t1 ADD n int;") };
+        const updated = stack.update(await deployable(files, { lockTimeoutMs: 300 }));
+        await until(() => log().some((line) => line.includes("is tried again")), "a retry");
+        await holder.end();
+        expect(await updated).toMatchObject({ status: "SUCCESS" });
+        const metrics = log().filter((line) => line.startsWith('{"_aws"'));
+        const [values]: Record<string, unknown>[] = metrics.map((line) => JSON.parse(line));
+        expect(values).toMatchObject({ [METRICS.completed]: 1, [METRICS.pending]: 0 });
+        expect(values?.[METRICS.lockRetries]).toBeGreaterThanOrEqual(1);
+      });
     });
 
     test("a deploy whose connection is refused or never answered fails before the function's time is over", async () => {

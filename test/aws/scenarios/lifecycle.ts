@@ -99,6 +99,8 @@ export const lifecycle: Scenarios = (aws) =>
             [METRICS.failed]: 0,
             [METRICS.completed]: 2,
             [METRICS.duration]: expect.any(Number),
+            [METRICS.pending]: 0,
+            [METRICS.lockRetries]: 0,
           }),
         ]);
       });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import type { SecretAnswer } from "../cloud/secrets.ts";
 import { type Scenarios, secretText } from "../environment.ts";
-import { tables } from "../migrations.ts";
-import { appliedIn } from "../state.ts";
+import { sql, tables } from "../migrations.ts";
+import { appliedIn, untilHeldUp } from "../state.ts";
 
 const DENIED = "User is not authorized to perform: secretsmanager:GetSecretValue";
 
@@ -65,6 +65,30 @@ export const secret: Scenarios = (aws) =>
           expect(await stack.create(await deployable(tables(1)))).toMatchObject({ status: "SUCCESS" });
           expect(services.secrets.calls(secretArn)).toBe(2);
           expect(await appliedIn(db)).toEqual(["1_t1"]);
+        });
+      });
+
+      test("a deploy uses the pending version of the secret when a rotation has changed the password only", async () => {
+        const { withStack, deployable, services, secrets } = aws();
+        await withStack({}, async ({ stack, db, secretArn }) => {
+          const next = secrets.make("next'");
+          await db.setPassword(next);
+          services.secrets.putPending(secretArn, secretText(db.owner, next));
+          expect(await stack.create(await deployable(tables(1)))).toMatchObject({ status: "SUCCESS" });
+          expect(await appliedIn(db)).toEqual(["1_t1"]);
+        });
+      });
+
+      test("a run goes on with its connection when the secret rotates in the middle of it", async () => {
+        const { withStack, deployable, secrets } = aws();
+        await withStack({}, async ({ stack, db }) => {
+          const created = stack.create(
+            await deployable({ "1_slow.sql": sql("SELECT pg_sleep(3);"), ...tables(2) }),
+          );
+          await untilHeldUp(db);
+          await db.setPassword(secrets.make("next'"));
+          expect(await created).toMatchObject({ status: "SUCCESS" });
+          expect(await appliedIn(db)).toEqual(["1_slow", "2_t2"]);
         });
       });
 

@@ -15,6 +15,7 @@ export const ProjectRequest = v.strictObject({
   order: v.optional(v.picklist(["strict", "warn", "allow"]), "strict"),
   transaction: v.optional(v.picklist(["each", "all"]), "each"),
   migrationsTable: v.optional(v.string(), "pgmigrations"),
+  lockTimeoutMs: v.optional(v.number()),
   allowDown: v.optional(v.boolean(), false),
   forceRun: v.optional(v.string()),
   /** File or digest of an approved plan. */
@@ -30,7 +31,7 @@ export const ProjectRequest = v.strictObject({
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, ...rest } = request;
+  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, lockTimeoutMs, ...rest } = request;
   const { snapshot, snapshotTimeoutSeconds: seconds, ...props } = rest;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
@@ -46,6 +47,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
     ...(forceRun === undefined ? {} : { forceRun }),
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
+    ...(lockTimeoutMs === undefined ? {} : { lockTimeout: Duration.millis(lockTimeoutMs) }),
     ...(snapshot ? { snapshotBeforeMigrate: true } : {}),
     ...(seconds === undefined ? {} : { snapshotTimeout: Duration.seconds(seconds) }),
   });

@@ -1,0 +1,44 @@
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import type * as lambda from "aws-cdk-lib/aws-lambda";
+import { METRICS } from "../../lambda/contract.ts";
+
+/** The functions whose metrics are shown, by the name that the legend gives them. */
+export type ShownFunctions = Readonly<Record<"deploy" | "operate", lambda.Function>>;
+
+const [WIDTH, HEIGHT] = [12, 6];
+
+/** Four graphs, two in a row: what has run and failed, how long it took, what is pending, and what waited for locks. */
+export function migrationWidgets(title: string, functions: ShownFunctions): cloudwatch.IWidget[] {
+  const graph = (what: string, label: string, left: cloudwatch.IMetric[]) =>
+    new cloudwatch.GraphWidget({
+      title: `${title}: ${what}`,
+      width: WIDTH,
+      height: HEIGHT,
+      left,
+      leftYAxis: { min: 0, label, showUnits: false },
+    });
+  const of = (metricName: string, statistic: string, label: string) =>
+    Object.entries(functions).map(([name, { functionName }]) => {
+      const dimensionsMap = { Function: functionName };
+      const namespace = METRICS.namespace;
+      return new cloudwatch.Metric({
+        namespace,
+        metricName,
+        dimensionsMap,
+        statistic,
+        label: `${label} (${name})`,
+      });
+    });
+  return [
+    graph("runs", "invocations", [
+      ...of(METRICS.failed, "SampleCount", "runs"),
+      ...of(METRICS.failed, "Sum", "failed"),
+    ]),
+    graph("duration", "milliseconds", of(METRICS.duration, "Maximum", "longest")),
+    graph("migrations", "migrations", [
+      ...of(METRICS.completed, "Sum", "completed"),
+      ...of(METRICS.pending, "Maximum", "pending"),
+    ]),
+    graph("locked tables", "retries", of(METRICS.lockRetries, "Sum", "retries")),
+  ];
+}
