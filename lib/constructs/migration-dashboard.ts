@@ -8,7 +8,7 @@ export type ShownFunctions = Readonly<Record<"deploy" | "operate", lambda.Functi
 const [WIDTH, HEIGHT] = [12, 6];
 
 /** Four graphs, two in a row: what has run and failed, how long it took, what is pending, and what waited for locks. */
-export function migrationWidgets(title: string, functions: ShownFunctions): cloudwatch.IWidget[] {
+export function migrationWidgets(title: string, functions: ShownFunctions): cloudwatch.GraphWidget[] {
   const graph = (what: string, label: string, left: cloudwatch.IMetric[]) =>
     new cloudwatch.GraphWidget({
       title: `${title}: ${what}`,
