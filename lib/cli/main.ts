@@ -135,7 +135,14 @@ function usageError(io: ProcessIo, message: string): string {
     .replace(/^error: /, "")
     .trim()
     .replaceAll("\n", "\n  ");
-  return `\n${red("Error")} ${bold("USAGE")}\n  ${text}\n\n  ${cyan("What to do:")} --help lists what can be given.\n`;
+  return `\n${red("Error")} ${bold("USAGE")}\n  ${text}\n\n  ${cyan("What to do:")} ${helpFor(io.argv)}\n`;
+}
+
+function helpFor([name = ""]: readonly string[]): string {
+  const isCommand = Object.values(COMMAND_GROUPS)
+    .flat()
+    .some((command) => command.name === name);
+  return isCommand ? `${commandLine(name, "--help")} lists what can be given.` : "--help lists the commands.";
 }
 
 function addCommand(program: Command, { name, summary, passesThrough, ...command }: CliCommand): Command {

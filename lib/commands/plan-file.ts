@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import {
   type ApprovedPlan,
+  Hint,
   notAPlan,
   openPlan,
   type PlannedStep,
@@ -75,6 +76,10 @@ export function readPlan(content: string, file: string, action: PlanReport["acti
     const [issue] = parsed.issues;
     throw notAPlan(file, `is not a plan of this version: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`);
   }
-  if (parsed.output.action === action) return parsed.output;
-  throw notAPlan(file, `is a plan of ${parsed.output.action}, not of ${action}`);
+  const planned = parsed.output.action;
+  if (planned === action) return parsed.output;
+  const plan = action === "up" ? "plan --out" : `plan --${action} --out`;
+  throw notAPlan(file, `is a plan of ${planned}, not of ${action}`, {
+    hint: Hint.of`${`\`${plan}\``} writes a plan of ${action}; ${Hint.command(planned, { plan: file })} runs this one.`,
+  });
 }

@@ -117,7 +117,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw notAPlan(path, `cannot be read as approvedPlan: ${errorMessage(cause)}`, cause);
+    throw notAPlan(path, `cannot be read as approvedPlan: ${errorMessage(cause)}`, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { MigrationError } from "./errors.ts";
+import { type ErrorDetails, MigrationError } from "./errors.ts";
 import type { DownSource, PlannedStep, PlanReport } from "./report.ts";
 
 /** The plan that a person has approved. */
@@ -43,8 +43,8 @@ export function sealPlan(content: object): string {
 export function openPlan(text: string, file: string): object {
   const { checksum, ...content } = parseObject(text, file);
   if (checksum === checksumOf(content)) return content;
-  const what = checksum === undefined ? "is not a plan" : "was edited after it was written";
-  throw notAPlan(file, what);
+  if (checksum === undefined) throw notAPlan(file, "is not a plan", { hint: OTHER_FILE });
+  throw notAPlan(file, "was edited after it was written");
 }
 
 function parseObject(text: string, file: string): { readonly checksum?: unknown } {
@@ -52,17 +52,21 @@ function parseObject(text: string, file: string): { readonly checksum?: unknown 
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (cause) {
-    throw notAPlan(file, "is not JSON", cause);
+    throw notAPlan(file, "is not JSON", { hint: OTHER_FILE, cause });
   }
-  throw notAPlan(file, "is not a plan");
+  throw notAPlan(file, "is not a plan", { hint: OTHER_FILE });
 }
 
+const OTHER_FILE = "Give a file that `plan --out` has written.";
+
 /** The error for a file that cannot be taken for a plan. */
-export function notAPlan(file: string, what: string, cause?: unknown): MigrationError {
-  return new MigrationError("USAGE", `${file} ${what}`, {
-    hint: "Write it again with `plan --out`, and have that approved.",
-    cause,
-  });
+export function notAPlan(
+  file: string,
+  what: string,
+  details: Pick<ErrorDetails, "hint" | "cause"> = {},
+): MigrationError {
+  const hint = "Write it again with `plan --out`, and have that approved.";
+  return new MigrationError("USAGE", `${file} ${what}`, { hint, ...details });
 }
 
 /** White space does not count: a formatter may change it. */

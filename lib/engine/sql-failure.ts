@@ -127,7 +127,7 @@ const PSQL =
 export function withAdvice(error: MigrationError, previous: string | undefined): MigrationError {
   if (error.code !== "SQL") return error;
   const advice = adviceOn(error, previous);
-  return advice === undefined ? error : error.advised(Hint.of`${advice} See docs/troubleshooting.md#sql.`);
+  return advice === undefined ? error : error.advised(Hint.of`${advice}`);
 }
 
 function adviceOn({ details }: MigrationError, previous: string | undefined): string | Hint | undefined {

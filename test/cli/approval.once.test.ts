@@ -131,6 +131,19 @@ describe("plan --out and --plan", () => {
     }),
   );
 
+  it("the hint names what to do with a plan of another command, and with a file that is none", () =>
+    withProject(async (run, _, project) => {
+      await run("plan --out plan.json");
+      const wrongCommand = await run("redo --plan plan.json");
+      expect(wrongCommand.stderr).toContain("plan.json is a plan of up, not of redo");
+      expect(wrongCommand.stderr).toContain("`plan --redo --out` writes a plan of redo");
+      expect(wrongCommand.stderr).toContain("npm run migrate:up -- --plan plan.json runs this one");
+      writeFileSync(join(project, "package.json"), "{}");
+      expect((await run("up --plan package.json")).stderr).toContain(
+        "Give a file that `plan --out` has written.",
+      );
+    }));
+
   it("a plan that a formatter has changed is the same plan", () =>
     withProject(async (run, _, project) => {
       await run("plan --out plan.json");
@@ -140,7 +153,7 @@ describe("plan --out and --plan", () => {
     }));
 
   it.each([
-    ["up 1 --plan plan.json", "plan.json says which migrations it is about, and so does count"],
+    ["up 1 --plan plan.json", "plan.json says already which migrations it is about"],
     ["up --fake --plan plan.json", "a plan is about SQL that runs, and --fake runs none"],
     ["up --dry-run --plan plan.json", "'--dry-run' cannot be used with option '--plan <plan>'"],
     ["down --plan plan.json", "plan.json is a plan of up, not of down"],

@@ -73,8 +73,13 @@ describe("a connection that fails", () => {
     const env = { ...SOMEBODY, DATABASE_PORT: "1" };
     const { stderr } = await expectFailure(env, "CONNECTION");
     expect(stderr).toContain("connection refused (some_user@127.0.0.1:1/some_database)");
-    expect(stderr).toContain("docker compose up -d --wait postgres");
-    expect((await expectFailure({ ...env, CI: "1" }, "CONNECTION")).stderr).not.toContain("docker");
+    expect(stderr).toContain("`npm run migrate:up -- --local` uses the embedded Postgres");
+    expect(stderr).not.toContain("docker");
+    expect((await expectFailure({ ...env, CI: "1" }, "CONNECTION")).stderr).not.toContain("--local");
+    const composed = writeProject({ "1_a.sql": "SELECT 1" });
+    addFiles(composed, { "docker-compose.yml": "services: {}" });
+    const { stderr: withDocker } = await runCommand(composed, ["status"], env);
+    expect(withDocker).toContain("docker compose up -d --wait postgres");
   });
 
   it("a wrong password fails with AUTH and names the setting", () =>

@@ -48,7 +48,9 @@ Error SQL (SQLSTATE 42704) in 2_b
   Rolled back: 2_b.
   Not started: 3_c, 4_d.
 
-  What to do: It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (--schema) write schema.name. See docs/troubleshooting.md#sql.
+  What to do: It is not there at this point of the order. Does a migration before this one make it, under this name? Outside of the search path (--schema) write schema.name.
+
+  More: docs/troubleshooting.md#sql
 `);
   });
 

@@ -146,6 +146,8 @@ describe("review of a branch", () => {
         code: 2,
         stderr: expect.stringContaining("there is no commit origin/HEAD in this checkout"),
       });
+      expect((await run()).stderr).toContain("`git remote set-head origin --auto`");
+      expect((await run("--base", "nowhere")).stderr).not.toContain("set-head");
       addFiles(repository.dir, { "migrations/2_people.sql": PEOPLE });
       const { code, stdout } = await run("--base", "main", "--skip-verify");
       expect(code).toBe(1);

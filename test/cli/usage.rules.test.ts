@@ -69,6 +69,15 @@ describe("a usage error", () => {
     },
   );
 
+  it.each([
+    [["up", "--frob"], "npm run migrate:up -- --help lists what can be given."],
+    [["db:start", "--frob"], "npm run db:start -- --help lists what can be given."],
+    [["frobnicate"], "--help lists the commands."],
+  ])("the hint after %j can be typed", async (args, hint) => {
+    const { stderr } = await runCommand(PROJECT, args);
+    expect(stderr).toContain(`What to do: ${hint}\n`);
+  });
+
   it("an unknown command with --json prints one object too", async () => {
     expect(jsonOf(await runCommand(PROJECT, ["frobnicate", "--json"]))).toMatchObject({
       ok: false,

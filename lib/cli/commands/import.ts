@@ -192,8 +192,12 @@ function requireRecorded(tool: Tool, plan: ImportPlan, names: ReadonlySet<string
   const applied = plan.migrations.filter((one) => one.applied).map(({ name }) => name);
   const missing = applied.filter((name) => !names.has(name));
   if (applied.length > 0 && missing.length === 0) return;
-  const which = missing.length > 0 ? `: ${visible(listNames(missing, NAMES_SHOWN))}` : "";
-  const message = `migrations are applied to this database already (${names.size}), others than those of ${tool.title}${which}`;
+  const count = names.size === 1 ? "1 migration is" : `${names.size} migrations are`;
+  const which =
+    missing.length > 0
+      ? `; of those of ${tool.title} it lacks ${visible(listNames(missing, NAMES_SHOWN))}`
+      : "";
+  const message = `${count} applied to this database already${which}`;
   throw new MigrationError("USAGE", message, {
     hint: `Import into a database that only ${tool.title} has migrated. If it has applied some since the import: --files-only writes their files, and ${commandLine("up", "1 --fake")} records one.`,
   });

@@ -129,13 +129,9 @@ function refuseWithPlan(approval: GivenApproval, extent: TypedExtent, fake: bool
   }
   const [field] = Object.keys(extent);
   if (approval.kind === "digest" || field === undefined) return;
-  throw new MigrationError(
-    "USAGE",
-    `${approval.file} says which migrations it is about, and so does ${field}`,
-    {
-      hint: `Leave ${field === "count" ? "the number" : `--${field}`} out.`,
-    },
-  );
+  throw new MigrationError("USAGE", `${approval.file} says already which migrations it is about`, {
+    hint: `Leave ${field === "count" ? "the number" : `--${field}`} out.`,
+  });
 }
 
 /** What commands that must be confirmed do; completes "… on database x". */
@@ -191,12 +187,16 @@ function detailsOf({ change, columns, parts }: SchemaChange): string {
 function nothingDone({ command, extent, report: { head, pending } }: FinishedRun): string {
   const end = extent.to === undefined ? undefined : `"${extent.to}"`;
   if (command === "up") {
-    if (pending.length > 0) return `Nothing to do: everything as far as ${end ?? "that"} is applied.`;
+    if (pending.length > 0)
+      return end === undefined
+        ? "Nothing to do: the plan is carried out already."
+        : `Nothing to do: everything as far as ${end} is applied.`;
     return head === null ? "Nothing to do: there are no migrations yet." : "Nothing to do: all is applied.";
   }
   const what = command === "down" ? "undo" : "redo";
   if (head === null) return `Nothing to ${what}: no migration is applied.`;
-  return `Nothing to ${what}: no migration was applied after ${end ?? "that"}.`;
+  if (end === undefined) return `Nothing to ${what}: the plan is carried out already.`;
+  return `Nothing to ${what}: no migration was applied after ${end}.`;
 }
 
 function done({ command, fake, report: { completed } }: FinishedRun): string {

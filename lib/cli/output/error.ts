@@ -46,10 +46,7 @@ export function printError(io: ProcessIo, failed: FailedCommand): void {
     hint === undefined
       ? []
       : [prose(`${colors.cyan("What to do:")} ${String(hint).replaceAll("\n", "\n  ")}`)],
-    // Some hints name the place themselves.
-    error.code === "CANCELLED" || String(hint).includes("docs/")
-      ? []
-      : [colors.dim(`  More: ${entryOf(error.code)}`)],
+    error.code === "CANCELLED" ? [] : [colors.dim(`  More: ${entryOf(error.code)}`)],
   ];
   const text = blocks.filter((lines) => lines.length > 0).map((lines) => lines.join("\n"));
   io.stderr.write(`\n${text.join("\n\n")}\n`);

@@ -19,6 +19,8 @@ export async function writeWhole(path: string, text: string): Promise<void> {
     await rename(temporary, file);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
+    // The error names the file that was asked for.
+    if (error instanceof Error) Reflect.set(error, "path", file);
     throw error;
   }
 }

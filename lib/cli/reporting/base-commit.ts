@@ -7,6 +7,8 @@ import { defaultCacheDir, openFolder, type ReadFolderOptions } from "../../folde
 import { readEvent } from "../github/event.ts";
 import type { ProcessIo } from "../process-io.ts";
 
+const REMOTE_HEAD = "origin/HEAD";
+
 /** A commit that a folder of migrations is compared with. */
 export interface BaseCommit {
   /** As it was named: a branch, a tag, a hash. */
@@ -23,10 +25,13 @@ export interface BaseCommit {
  */
 async function findCommit(io: ProcessIo, name: string): Promise<string> {
   const named = await git(io, ["rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`]);
-  if (named.code !== 0) throw notInCheckout(`there is no commit ${name} in this checkout`, named.stderr);
+  if (named.code !== 0) {
+    const message = `there is no commit ${name} in this checkout`;
+    throw notInCheckout(message, named.stderr, name === REMOTE_HEAD ? NAME_BASE : FETCH);
+  }
   const common = await git(io, ["merge-base", named.stdout.trim(), "HEAD"]);
   if (common.code !== 0)
-    throw notInCheckout(`${name} and this checkout have no commit in common`, common.stderr);
+    throw notInCheckout(`${name} and this checkout have no commit in common`, common.stderr, FETCH);
   return common.stdout.trim();
 }
 
@@ -36,7 +41,7 @@ async function findCommit(io: ProcessIo, name: string): Promise<string> {
  */
 export async function defaultBase(io: ProcessIo): Promise<string> {
   const { GITHUB_EVENT_NAME: name, GITHUB_SHA: merge } = io.env;
-  if (name !== "pull_request" && name !== "merge_group") return "origin/HEAD";
+  if (name !== "pull_request" && name !== "merge_group") return REMOTE_HEAD;
   const event = await readEvent(io);
   if (name === "merge_group" && event.merge_group !== undefined) return event.merge_group.base_sha;
   // actions/checkout takes the merge of the two branches: what it goes into is the first parent.
@@ -44,11 +49,15 @@ export async function defaultBase(io: ProcessIo): Promise<string> {
   return head === merge ? "HEAD^1" : (event.pull_request?.base.sha ?? "HEAD^1");
 }
 
-function notInCheckout(message: string, stderr: string): MigrationError {
+const IN_A_WORKFLOW =
+  "In a workflow of GitHub, give actions/checkout fetch-depth: 2 for the base of the pull request, and fetch-depth: 0 for any other commit.";
+const FETCH = `Fetch it first, or name another one with --base. ${IN_A_WORKFLOW}`;
+// A clone has this reference; a repository whose remote was added later does not, and fetching does not make it.
+const NAME_BASE = `Name the branch that this one goes into: --base main. Without --base it is that of the remote, which \`git remote set-head origin --auto\` looks up. ${IN_A_WORKFLOW}`;
+
+function notInCheckout(message: string, stderr: string, hint: string): MigrationError {
   const reason = stderr.trim() === "" ? message : `${message}: ${stderr.trim()}`;
-  return new MigrationError("USAGE", reason, {
-    hint: "Fetch it first, or name another one with --base. In a workflow of GitHub, give actions/checkout fetch-depth: 2 for the base of the pull request, and fetch-depth: 0 for any other commit.",
-  });
+  return new MigrationError("USAGE", reason, { hint });
 }
 
 /**

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { createConnection } from "node:net";
+import { join } from "node:path";
 import {
   type DatabaseSettings,
   isLoopback,
@@ -142,7 +144,10 @@ function offerDatabase(error: MigrationError, { connection, local }: Target, io:
   const refused = error.code === "CONNECTION" && error.message.startsWith("connection refused");
   if (!refused || local || io.env["CI"] || !isLoopback(connection.host)) return error;
   const { hint = "", ...details } = error.details;
-  const advice = `\`docker compose up -d --wait postgres\` starts one in Docker; \`${commandLine("up", "--local")}\` uses the embedded Postgres, without Docker.`;
+  const embedded = `\`${commandLine("up", "--local")}\` uses the embedded Postgres, without Docker.`;
+  const hasCompose = existsSync(join(io.cwd, "docker-compose.yml"));
+  const docker = "`docker compose up -d --wait postgres` starts one in Docker; ";
+  const advice = hasCompose ? docker + embedded : embedded;
   return new MigrationError(error.code, error.message, { ...details, hint: Hint.of`${hint}\n${advice}` });
 }
 
