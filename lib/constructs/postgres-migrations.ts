@@ -253,6 +253,8 @@ function deployResource(
           isCompleteHandler: snapshot,
           queryInterval: Duration.seconds(snapshotInterval),
           totalTimeout: Duration.seconds(longServiceTimeout),
+          // Older versions of CDK log it by default, for which the role may change every log delivery.
+          disableWaiterStateMachineLogging: true,
         }),
   });
   const { serviceToken } = provider;
