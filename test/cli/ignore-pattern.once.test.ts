@@ -13,7 +13,7 @@ describe("a file beside the migrations that is not a migration", () => {
       const { code, stderr } = await runCommand(writeProject(FILES), ["up"], environmentOf(db.connection));
       expect(code).toBe(1);
       expect(stderr).toContain("template.ts has no numeric prefix");
-      expect(stderr).toContain("--ignore-pattern");
+      expect(stderr).toContain("exclude it by the ignore pattern");
       expect(stderr).not.toContain("rename");
     }));
 
