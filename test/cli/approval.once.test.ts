@@ -144,6 +144,27 @@ describe("plan --out and --plan", () => {
       );
     }));
 
+  it("plan --out replaces a plan, and refuses to replace another file", () =>
+    withProject(async (run, _, project) => {
+      writeFileSync(join(project, "notes.txt"), "keep");
+      expect(await run("plan --out notes.txt")).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("notes.txt was not written by plan, and would be overwritten"),
+      });
+      expect(readFileSync(join(project, "notes.txt"), "utf8")).toBe("keep");
+      for (let time = 0; time < 2; time += 1)
+        expect(await run("plan --out plan.json")).toMatchObject({ code: 0 });
+    }));
+
+  it("plan --json prints one object if the plan cannot be written", () =>
+    withProject(async (run) => {
+      const { code, stdout } = await run("plan --json --out nowhere/plan.json");
+      expect({ code, answer: JSON.parse(stdout) }).toMatchObject({
+        code: 1,
+        answer: { ok: false, error: { code: "FILE_SYSTEM" } },
+      });
+    }));
+
   it("a plan that a formatter has changed is the same plan", () =>
     withProject(async (run, _, project) => {
       await run("plan --out plan.json");

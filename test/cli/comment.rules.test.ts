@@ -110,7 +110,10 @@ describe("the comment with wrong settings", () => {
   it("comment refuses a page that is missing or empty", async () => {
     const dir = writeFolder({ "empty.md": "\n" });
     expect(await runCommand(dir, ["comment", "empty.md"])).toMatchObject({ code: 2 });
-    expect(await runCommand(dir, ["comment", "none.md"])).toMatchObject({ code: 1 });
+    expect(await runCommand(dir, ["comment", "none.md"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/cannot read .*none\.md: there is no such file\n/),
+    });
     expect(await runCommand(dir, ["comment"])).toMatchObject({ code: 2 });
   });
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import * as v from "valibot";
-import { MigrationError } from "../../core/index.ts";
+import { errorCode, MigrationError } from "../../core/index.ts";
 import { defineCommand, text, toggle } from "../command.ts";
 import { JSON_FLAG } from "../flags.ts";
 import { ApiFailure } from "../github/api.ts";
@@ -36,6 +36,11 @@ export const comment = defineCommand({
 
 async function readPage(path: string): Promise<string> {
   const page = await readFile(path, "utf8").catch((error: unknown) => {
+    if (errorCode(error) === "ENOENT")
+      throw new MigrationError("FILE_SYSTEM", `cannot read ${path}: there is no such file`, {
+        hint: "`review --output` writes the page.",
+        cause: error,
+      });
     throw fileSystemError(error) ?? error;
   });
   if (page.trim() !== "") return page;

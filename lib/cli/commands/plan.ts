@@ -1,13 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
-import { given, type PlanReport, type PlanStep } from "../../core/index.ts";
+import { given, MigrationError, type PlanReport, type PlanStep, property } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
 import { databaseOf, findAgent } from "../approval.ts";
 import { count, defineCommand, parsed, text } from "../command.ts";
 import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
-import { writeWhole } from "../output/file-system.ts";
+import { isSpecial, writeWhole } from "../output/file-system.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase } from "../settings/target.ts";
@@ -48,13 +49,16 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
       const { printer, remarks } = context;
       const report = await makePlan(io, context, input);
       const isRefused = report.refusals.length > 0;
+      // Before anything is printed: with --json, an error is the only object.
+      const written =
+        flags.out === undefined ? [] : await writePlanFile(io, context, { report, input, out: flags.out });
       if (flags.json) {
         printJson(io, "plan", { ok: !isRefused, ...report });
       } else {
         await printPlan(printer, report);
         printFindings(remarks, report);
       }
-      if (flags.out !== undefined) await writePlanFile(io, context, { report, input, out: flags.out });
+      for (const line of written) remarks.line(line);
       return isRefused ? EXIT.failed : EXIT.done;
     },
     io.stderr,
@@ -74,13 +78,14 @@ interface PlanToWrite {
   readonly out: string;
 }
 
+/** Returns what to say about it. */
 async function writePlanFile(
   io: ProcessIo,
-  { source, target, remarks }: Context,
+  { source, target }: Context,
   { report, input, out }: PlanToWrite,
-): Promise<void> {
+): Promise<string[]> {
   const { digest, action, head, schema, steps } = report;
-  if (digest === null) return remarks.line(`${out} was not written: the run would be refused.`);
+  if (digest === null) return [`${out} was not written: the run would be refused.`];
   const isPart = input.count !== undefined || input.to !== undefined;
   const to = action === "up" && isPart ? (steps.at(-1)?.migration ?? head ?? undefined) : undefined;
   const agent = findAgent(io.env) ?? null;
@@ -91,13 +96,33 @@ async function writePlanFile(
     actor: readProvenance(source.dir).actor,
     agent,
   });
-  await writeWhole(resolve(io.cwd, out), text);
-  remarks.line(`The plan is in ${out}; its digest is ${digest}.`);
-  remarks.line(
+  const path = resolve(io.cwd, out);
+  await refuseToReplace(path);
+  await writeWhole(path, text);
+  return [
+    `The plan is in ${out}; its digest is ${digest}.`,
     agent === null
       ? `${commandLine(action, `--plan ${out}`)} runs exactly that, or nothing.`
       : `It was made for a coding agent (${agent} is set): it approves nothing, a person has to make it again.`,
-  );
+  ];
+}
+
+/** @throws MigrationError `USAGE` if the file has something else than a plan */
+async function refuseToReplace(path: string): Promise<void> {
+  if (await isSpecial(path)) return;
+  const text = await readFile(path, "utf8").catch(() => "");
+  if (text.trim() === "" || isPlan(text)) return;
+  throw new MigrationError("USAGE", `${path} was not written by plan, and would be overwritten`, {
+    hint: "Choose another file with --out, or delete this one first.",
+  });
+}
+
+function isPlan(text: string): boolean {
+  try {
+    return property(JSON.parse(text), "steps") !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Prints the SQL, in which passwords are masked. All else is comments: the output can be run as a file. */
