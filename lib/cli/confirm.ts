@@ -35,7 +35,9 @@ export async function requireConsent(
     if (risk !== undefined) await confirmRisk(io, target, { ...risk, command: command.command });
     return;
   }
-  if (risk !== undefined || !isOnThisMachine(target)) requireApprovedPlan(target, { agent, ...command });
+  if (risk === undefined && isOnThisMachine(target)) return;
+  const written = [command.command, risk?.flag].filter((part) => part !== undefined).join(" ");
+  requireApprovedPlan(target, { agent, ...command, command: written });
 }
 
 function isOnThisMachine({ connection, local }: Target): boolean {

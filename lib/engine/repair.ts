@@ -129,7 +129,7 @@ function requireRenamed({ source }: Context, { stored }: DatabaseState, before: 
 
 function refusal(why: string): MigrationError {
   return new MigrationError("USAGE", `${why}: nothing was renamed`, {
-    hint: Hint.of`Rename the file first, then give the name that it had and the one that it has. ${Hint.command("status")} shows the names.`,
+    hint: Hint.of`Rename the file first, then give the name that it had and the one that it has, both without extension. ${Hint.command("status")} shows the names.`,
   });
 }
 

@@ -123,9 +123,7 @@ describe("the action with a database", () => {
 
         const away = await run({ inputs: { "database-url": "postgres://u:secret@127.0.0.1:1/gone" } });
         expect(away).toMatchObject({ failed: true });
-        expect(ourComments()[0]?.body).toContain(
-          "> ❌ `status` could not run: the log of the job has the reason",
-        );
+        expect(ourComments()[0]?.body).toContain("> ❌ `status` could not run: the log has the reason");
         expect(ourComments()[0]?.body).not.toMatch(/127\.0\.0\.1|secret/);
         expect(away.log.replace(/^::add-mask::.*$/m, "")).not.toContain("secret");
       });

@@ -210,7 +210,7 @@ describe("in the environment of a coding agent", () => {
       for (const line of ["up", "up --fake"]) {
         expect(await run(line, { ...AGENT, ...ELSEWHERE })).toMatchObject({
           code: 1,
-          stderr: expect.stringContaining("up needs the approval of a person"),
+          stderr: expect.stringContaining(`${line} needs the approval of a person`),
         });
       }
       expect(await run("up", AGENT)).toMatchObject({ code: 0 });

@@ -120,6 +120,10 @@ describe("the file of a report", () => {
       const { code, stderr } = await run("report", "--output", "nowhere/r.md");
       expect(code).toBe(1);
       expect(stderr).toContain("its folder does not exist");
+      expect(await run("report", "--output", "r.md")).toMatchObject({ code: 0 });
+      const other = await run("report", "--output", "migrations/1_people.sql");
+      expect([other.code, other.stderr]).toEqual([2, expect.stringContaining("would be overwritten")]);
+      expect(await run("status")).toMatchObject({ code: 0 });
       expect(await run("report", "--format", "pdf")).toMatchObject({ code: 2 });
       expect(jsonOf(await run("report", "--json"))).toMatchObject({
         ok: true,
@@ -134,6 +138,7 @@ describe("the file of a report", () => {
         code: 0,
         stdout: "Wrote report.html.\n",
       });
+      expect(await run("report", "--output", "other.html")).toMatchObject({ code: 0 });
       expect(await run("report", "--output", "other.html")).toMatchObject({ code: 0 });
       const page = readFileSync(join(project, "report.html"), "utf8");
       expect(readFileSync(join(project, "other.html"), "utf8")).toBe(page);

@@ -89,6 +89,7 @@ describe("an app in JavaScript", () => {
       "PostgresDatabase",
       "PostgresMigrations",
       "PostgresMigrationsValidation",
+      "PostgresRole",
     ]);
     expect(packages).toContain("cdk-pg-migrate");
     for (const name of ["node-pg-migrate", "pg", "esbuild"]) expect(packages).not.toContain(name);

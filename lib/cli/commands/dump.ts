@@ -10,7 +10,7 @@ import { drawSchema, renderMermaid } from "../../review/report/index.ts";
 import { choice, defineCommand, text as textFlag, toggle, type Values } from "../command.ts";
 import { makeMigrator } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
-import { fileSystemError, isSpecial, writeWhole } from "../output/file-system.ts";
+import { fileSystemError, replaceOwn } from "../output/file-system.ts";
 import { type Colors, createPrinter, type Printer, printJson } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { chooseTarget, type Target } from "../settings/target.ts";
@@ -145,28 +145,14 @@ export async function readDump(path: string): Promise<string | undefined> {
   }
 }
 
-/**
- * Writes the whole file or nothing: if the disk is full, the old file stays.
- * @throws MigrationError `USAGE` if it cannot be written, or if `dump` did not write the existing file
- */
-async function writeDump(path: string, sql: string, { force = false } = {}): Promise<void> {
-  try {
-    const text = (await isSpecial(path)) ? undefined : await readDump(path);
-    if (!force && text !== undefined && text.trim() !== "" && !isDump(text)) throw notOurs(path);
-    await writeWhole(path, sql);
-  } catch (error) {
-    throw fileSystemError(error) ?? error;
-  }
+/** @throws MigrationError `USAGE` if `dump` did not write the existing file, `FILE_SYSTEM` if it cannot be written */
+function writeDump(path: string, sql: string, { force = false } = {}): Promise<void> {
+  const hint = "Choose another file with --output, or pass --force to replace it.";
+  return replaceOwn(path, sql, { command: "dump", isOwn: (text) => force || isDump(text), hint });
 }
 
 function isDump(text: string): boolean {
   return text.split("\n", 1)[0]?.includes(DUMP_MARK) === true;
-}
-
-function notOurs(path: string): MigrationError {
-  return new MigrationError("USAGE", `${path} was not written by dump, and would be overwritten`, {
-    hint: "Choose another file with --output, or pass --force to replace it.",
-  });
 }
 
 /** The differences of a file from the schema as a unified diff; undefined if there are none. */

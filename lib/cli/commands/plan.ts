@@ -1,14 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
-import { given, MigrationError, type PlanReport, type PlanStep, property } from "../../core/index.ts";
+import { given, type PlanReport, type PlanStep, property } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
 import { databaseOf, findAgent } from "../approval.ts";
 import { count, defineCommand, parsed, text } from "../command.ts";
 import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
-import { isSpecial, writeWhole } from "../output/file-system.ts";
+import { replaceOwn } from "../output/file-system.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase } from "../settings/target.ts";
@@ -97,24 +96,14 @@ async function writePlanFile(
     agent,
   });
   const path = resolve(io.cwd, out);
-  await refuseToReplace(path);
-  await writeWhole(path, text);
+  const hint = "Choose another file with --out, or delete this one first.";
+  await replaceOwn(path, text, { command: "plan", isOwn: isPlan, hint });
   return [
     `The plan is in ${out}; its digest is ${digest}.`,
     agent === null
       ? `${commandLine(action, `--plan ${out}`)} runs exactly that, or nothing.`
       : `It was made for a coding agent (${agent} is set): it approves nothing, a person has to make it again.`,
   ];
-}
-
-/** @throws MigrationError `USAGE` if the file has something else than a plan */
-async function refuseToReplace(path: string): Promise<void> {
-  if (await isSpecial(path)) return;
-  const text = await readFile(path, "utf8").catch(() => "");
-  if (text.trim() === "" || isPlan(text)) return;
-  throw new MigrationError("USAGE", `${path} was not written by plan, and would be overwritten`, {
-    hint: "Choose another file with --out, or delete this one first.",
-  });
 }
 
 function isPlan(text: string): boolean {

@@ -1,10 +1,16 @@
 import { resolve } from "node:path";
 import { MigrationError } from "../../core/index.ts";
-import { drawPicture, type MigrationReport, renderHtml, renderMarkdown } from "../../review/report/index.ts";
+import {
+  drawPicture,
+  isReport,
+  type MigrationReport,
+  renderHtml,
+  renderMarkdown,
+} from "../../review/report/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
-import { fileSystemError, writeWhole } from "../output/file-system.ts";
+import { replaceOwn } from "../output/file-system.ts";
 import { createPrinter, printJson, visibleAll } from "../output/printer.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
 import { reportOnDatabase, reportOnFolder } from "../reporting/migration-report.ts";
@@ -49,9 +55,8 @@ async function writeReport(io: ProcessIo, flags: ReportFlags, found: MigrationRe
   const output = flags.output ?? (isHtml ? "report.html" : "-");
   const document = isHtml ? await renderPage(shown) : renderMarkdown(shown);
   if (output !== "-") {
-    await writeWhole(resolve(io.cwd, output), document).catch((error: unknown) => {
-      throw fileSystemError(error) ?? error;
-    });
+    const hint = "Choose another file with --output, or delete this one first.";
+    await replaceOwn(resolve(io.cwd, output), document, { command: "report", isOwn: isReport, hint });
   }
   if (flags.json) printJson(io, "report", { output, ...shown });
   else if (output === "-") io.stdout.write(document);

@@ -4,6 +4,7 @@ import { MigrationError } from "../../core/index.ts";
 import { openFolder } from "../../folder/index.ts";
 import {
   type DatabaseStatus,
+  isReport,
   type Part,
   problemsOf,
   type Review,
@@ -15,7 +16,7 @@ import { choice, defineCommand, text, toggle, type Values } from "../command.ts"
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS, listingOptions } from "../flags.ts";
 import { addSummary, annotationsOf, rootOfPlaces, setOutputs } from "../github/workflow.ts";
-import { fileSystemError, writeWhole } from "../output/file-system.ts";
+import { replaceOwn } from "../output/file-system.ts";
 import { adviceFor, amount, createPrinter, printJson, visible, visibleAll } from "../output/printer.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
 import { type BaseCommit, defaultBase, isUnchanged, withBase } from "../reporting/base-commit.ts";
@@ -59,7 +60,10 @@ export const review = defineCommand({
     const counted = problems.filter(({ severity }) => severity === "error" || failOn === "warning");
     const ok = failOn === "never" || counted.length === 0;
     const page = renderReview(made);
-    if (flags.output !== undefined) await writePage(resolve(io.cwd, flags.output), page);
+    if (flags.output !== undefined) {
+      const hint = "Choose another file with --output, or delete this one first.";
+      await replaceOwn(resolve(io.cwd, flags.output), page, { command: "review", isOwn: isReport, hint });
+    }
     if (flags.format === "github") {
       await addSummary(io, page);
       await setOutputs(io, outputsOf(made, { ok, problems, report: flags.output }));
@@ -142,12 +146,6 @@ async function withFiles(
 /** As a reader of the repository knows it. */
 function pathOf(io: ProcessIo, path: string): string {
   return relative(rootOfPlaces(io), path).replaceAll("\\", "/") || ".";
-}
-
-async function writePage(path: string, page: string): Promise<void> {
-  await writeWhole(path, page).catch((error: unknown) => {
-    throw fileSystemError(error) ?? error;
-  });
 }
 
 interface Outcome {

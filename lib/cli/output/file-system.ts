@@ -1,11 +1,46 @@
 import { randomBytes } from "node:crypto";
-import { realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { readFile, realpath, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { errorCode, MigrationError } from "../../core/index.ts";
 
 /** Whether it is a pipe or a device such as /dev/stdout, which has no contents to lose. */
 export async function isSpecial(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
   return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+}
+
+export interface Own {
+  /** The command that writes it. */
+  readonly command: string;
+  /** Whether the text of an existing file was written by it. */
+  readonly isOwn: (text: string) => boolean;
+  /** How to write it nevertheless. */
+  readonly hint: string;
+}
+
+/**
+ * Writes the whole file or nothing.
+ * @throws MigrationError `USAGE` if it replaced a file that the command has not written, `FILE_SYSTEM` if it cannot be written
+ */
+export async function replaceOwn(path: string, text: string, { command, isOwn, hint }: Own): Promise<void> {
+  try {
+    const existing = (await isSpecial(path)) ? "" : await readIfPresent(path);
+    if (existing.trim() !== "" && !isOwn(existing)) {
+      const message = `${path} was not written by ${command}, and would be overwritten`;
+      throw new MigrationError("USAGE", message, { hint });
+    }
+    await writeWhole(path, text);
+  } catch (error) {
+    throw fileSystemError(error) ?? error;
+  }
+}
+
+async function readIfPresent(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return "";
+    throw error;
+  }
 }
 
 /** Writes the whole file or nothing: if the disk is full, the old file stays. */

@@ -3,7 +3,13 @@ export { compareSchemas, type Diagram, drawSchema, focusDiagram } from "./diagra
 export { renderHtml } from "./html.ts";
 export { renderMarkdown } from "./markdown.ts";
 export { renderMermaid } from "./mermaid.ts";
-export type { MeasuredLock, MigrationReport, ReportedMigration, ReportSubject } from "./model.ts";
+export {
+  isReport,
+  type MeasuredLock,
+  type MigrationReport,
+  type ReportedMigration,
+  type ReportSubject,
+} from "./model.ts";
 export { drawPicture } from "./picture.ts";
 export {
   type DatabaseStatus,

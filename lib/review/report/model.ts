@@ -107,6 +107,13 @@ export function titleOf({ subject }: MigrationReport): string {
     : `Migrations in ${subject.folder}`;
 }
 
+/** Whether a file is a report or a review, by its title. */
+export function isReport(text: string): boolean {
+  return (
+    /^# Migrations (?:of|in) /.test(text) || /^<!doctype html>.*<title>Migrations (?:of|in) /s.test(text)
+  );
+}
+
 /** What a report on a folder began with. */
 export function scratchOf({ base }: Extract<ReportSubject, { kind: "folder" }>): string {
   return base === undefined

@@ -114,7 +114,7 @@ function failures({ report, verify, status }: ReviewResults): string[] {
   const reasons = [
     ["report", report.failure?.reason],
     ["verify", verify?.failure?.reason],
-    ["status", status?.failure && "the log of the job has the reason"],
+    ["status", status?.failure && "the log has the reason"],
   ] as const;
   return reasons.flatMap(([part, reason]) =>
     reason === undefined ? [] : [`> ❌ \`${part}\` could not run: ${prose(reason)}`],

@@ -70,7 +70,7 @@ export function problemsOf({ results }: Review): ReviewProblem[] {
       ? []
       : status.failure === undefined
         ? problemsOfStatus(status.result)
-        : [problemOf("status", { ...status.failure, reason: "the log of the job has the reason" })]),
+        : [problemOf("status", { ...status.failure, reason: "the log has the reason" })]),
   ];
   const rank = ({ severity }: ReviewProblem) => (severity === "error" ? 0 : 1);
   return problems.toSorted((a, b) => rank(a) - rank(b));
