@@ -13,12 +13,12 @@ const LONG = {
   "test/docs/quickstart.slow.test.ts": 60,
   "test/engine/many.slow.test.ts": 15,
   "test/faults/cut.once.test.ts": 25,
-  "test/faults/frozen.once.test.ts": 25,
+  "test/faults/frozen.slow.test.ts": 25,
   "test/faults/kill.once.test.ts": 25,
   "test/faults/lost-answer.once.test.ts": 25,
   "test/faults/terminate.once.test.ts": 25,
   "test/package/consumer.slow.test.ts": 55,
-  "test/review/verify-corpus.once.test.ts": 30,
+  "test/review/verify-corpus.slow.test.ts": 30,
 };
 
 export default class LongFirst extends Sequencer {
