@@ -109,7 +109,7 @@ describe("review of a branch", () => {
       expect(readdirSync(repository.dir)).toContain("page.md");
     }));
 
-  it("in a workflow, the event says what the branch is compared with", () =>
+  it("the event of a workflow says what the branch is compared with", () =>
     withRepository({ "migrations/1_people.sql": PEOPLE }, async (repository) => {
       const main = repository.git("rev-parse", "main");
       const merge = repository.propose({ "migrations/2_orders.sql": ORDERS });

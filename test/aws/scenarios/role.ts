@@ -88,7 +88,7 @@ const DENIED = "42501";
 
 export const roles: Scenarios = (aws) =>
   describe("an application role", () => {
-    test("logs in with its own password and reads what the migrations made, and changes nothing", async () => {
+    test("a role of an application logs in with its own password and reads what the migrations made, and changes nothing", async () => {
       await withRole(aws(), async ({ ask, says }) => {
         expect(await ask({})).toMatchObject({ failed: false });
         expect(await says("SELECT * FROM t1", "SELECT name FROM pgmigrations")).toEqual(["ok", "ok"]);
@@ -96,7 +96,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("may write with access: write, but neither change a table nor what was applied", async () => {
+    test("a role of an application may write with access: write, but neither change a table nor what was applied", async () => {
       await withRole(aws(), async ({ ask, says }) => {
         await ask({ Access: "write" });
         expect(await says(...WRITES)).toEqual(WRITES.map(() => "ok"));
@@ -106,7 +106,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("has the same rights to tables that later migrations make", async () => {
+    test("a role of an application has the same rights to tables that later migrations make", async () => {
       const { deployable } = aws();
       await withRole(aws(), async ({ ask, says, stack }) => {
         await ask({ Access: "write" });
@@ -116,7 +116,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("loses rights when its access is changed, to later tables too", async () => {
+    test("a role of an application loses rights when its access is changed, to later tables too", async () => {
       const { deployable } = aws();
       await withRole(aws(), async ({ ask, says, stack }) => {
         await ask({ Access: "write" });
@@ -127,7 +127,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("is the same after a request that comes twice, also at the same time", async () => {
+    test("a role of an application is the same after a request that comes twice, also at the same time", async () => {
       await withRole(aws(), async ({ ask, says }) => {
         const answers = await Promise.all([ask({}), ask({})]);
         expect(answers.map(({ failed }) => failed)).toEqual([false, false]);
@@ -136,7 +136,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("has the old rights again after a rollback, which succeeds although the role cannot be changed", async () => {
+    test("a role of an application has the old rights again after a rollback, which succeeds although the role cannot be changed", async () => {
       const { services } = aws();
       await withRole(aws(), async ({ ask, says, db, role }) => {
         await ask({ Access: "write" });
@@ -154,7 +154,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("is made although the right to read its secret is too new", async () => {
+    test("a role of an application is made although the right to read its secret is too new", async () => {
       const { services } = aws();
       await withRole(aws(), async ({ ask, says, role, password }) => {
         const denied = { kind: "error", code: "AccessDeniedException", message: "not yet" } as const;
@@ -166,7 +166,7 @@ export const roles: Scenarios = (aws) =>
       });
     }, 60_000);
 
-    test("is kept when its construct is deleted", async () => {
+    test("a role of an application is kept when its construct is deleted", async () => {
       await withRole(aws(), async ({ ask, says }) => {
         await ask({});
         const deletion = { RequestType: "Delete", PhysicalResourceId: "role:proof/Role" };
@@ -180,7 +180,7 @@ export const roles: Scenarios = (aws) =>
       ["an administrator", "CREATEDB"],
       ["not this construct's", "LOGIN"],
     ])(
-      "is refused, and left as it is, when the name is taken by a role that is %s",
+      "a role of an application is refused, and the other one left as it is, when the name is taken by a role that is %s",
       async (what, attribute) => {
         await withRole(aws(), async ({ ask, db, role }) => {
           await db.query(`CREATE ROLE ${role} ${attribute}`);
@@ -198,7 +198,7 @@ export const roles: Scenarios = (aws) =>
       },
     );
 
-    test("is not made half when a schema is missing or the secret is another user's", async () => {
+    test("a role of an application is not made half when a schema is missing or the secret is another user's", async () => {
       const { services, secrets } = aws();
       await withRole(aws(), async ({ ask, db, role }) => {
         const missing = await ask({ Schemas: ["public", "elsewhere"] });
@@ -210,7 +210,7 @@ export const roles: Scenarios = (aws) =>
       });
     });
 
-    test("gets rds_iam and no password with IAM authentication, and loses it with a secret", async () => {
+    test("a role of an application gets rds_iam and no password with IAM authentication, and loses it with a secret", async () => {
       await withRole(aws(), async ({ ask, db, role, says }) => {
         await db.query("CREATE ROLE rds_iam");
         try {
