@@ -5,7 +5,7 @@ import { asOwnSql } from "../postgres/index.ts";
 import { DIGEST_VERSION, isEmptySql, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { type Context, loadOptions } from "./context.ts";
 import type { DatabaseState } from "./database-state.ts";
-import { ensureTables, revokeRights } from "./history/tables.ts";
+import { ensureTables, revokeRights, upgradeHistory } from "./history/tables.ts";
 import { type HistoryEntry, HistoryWriter } from "./history/write.ts";
 import { type LoadOptions, type MigrationCode, PlainSql, readActions, runContained } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
@@ -146,6 +146,7 @@ export async function openHistory(
   const rows = await takeOver(context, takenOver, writer);
   return asOwnSql("the tables of the engine cannot be made", async () => {
     if (existing.applied || existing.history) await revokeRights(session, tables, observe);
+    await upgradeHistory(session, tables, existing, observe);
     return writer.on(await ensureTables(session, tables, existing, rows));
   });
 }

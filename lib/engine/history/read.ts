@@ -29,6 +29,8 @@ export interface PartialMigration {
   /** Number of its statements; null when it is not recorded. */
   readonly statements: number | null;
   readonly errorCode: string | null;
+  /** How far a build in the background or a backfill had come. */
+  readonly progress: Readonly<Record<string, unknown>> | null;
   readonly at: string;
 }
 
@@ -171,10 +173,14 @@ function selectApplied(tables: Tables, existing: Pick<Existing, "history">): str
           ) AS h ON true`;
 }
 
-/** Partial migrations. Any later row of the same migration resolves it. `statement` is null when nothing has stayed. */
+/**
+ * Partial migrations. Any later row of the same migration resolves it. `statement` is null when nothing has stayed. The
+ * column `progress` is read from the whole row, because a history of an earlier version does not have it.
+ */
 function selectPartial(tables: Tables): string {
   return `SELECT h.id, h.migration AS name, h.action AS direction, h.statement, h.error_code AS "errorCode",
                  CASE WHEN h.action = 'up' THEN h.up_sql END AS steps,
+                 pg_catalog.jsonb_extract_path(pg_catalog.to_jsonb(h), 'progress') AS progress,
                  pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
           FROM ONLY ${tables.history} AS h
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL

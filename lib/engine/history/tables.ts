@@ -13,6 +13,8 @@ export interface Tables extends TableNames {
 export interface Existing {
   readonly applied: boolean;
   readonly history: boolean;
+  /** Whether the history lacks a column of this version, and whether the user may add it. */
+  readonly upgrade: "none" | "possible" | "forbidden";
   /** Names of configured schemas that do not exist. */
   readonly missingSchemas: readonly string[];
   /** Whether the configured schemas hold tables or views other than those of extensions. */
@@ -53,12 +55,17 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     applied: number | null;
     history: number | null;
     facts: TableFacts[] | null;
+    upgrade: Existing["upgrade"] | null;
     missing: string[];
     occupied: boolean;
   }>(
     `SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS applied,
             pg_catalog.to_regclass($2)::pg_catalog.oid AS history,
             (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(facts)) FROM (${tableFacts(tables)}) AS facts) AS facts,
+            (SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = c.oid
+                                      AND a.attname = 'progress' AND NOT a.attisdropped) THEN 'none'
+                         WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN 'possible' ELSE 'forbidden' END
+             FROM pg_catalog.pg_class AS c WHERE c.oid = pg_catalog.to_regclass($2)::pg_catalog.oid) AS upgrade,
             ARRAY(SELECT wanted FROM pg_catalog.unnest($3::pg_catalog.text[]) AS wanted
                   WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
             EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
@@ -76,6 +83,7 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
     applied: identity.applied !== null,
     history: identity.history !== null,
     identity,
+    upgrade: row?.upgrade ?? "none",
     missingSchemas: row?.missing ?? [],
     occupied: row?.occupied ?? false,
   };
@@ -108,6 +116,40 @@ export async function ensureTables(
   return (await findTables(session, tables)).identity;
 }
 
+/** A backup reads the history for as long as it runs: the upgrade then waits for a later run. */
+const UPGRADE_LOCK_TIMEOUT = "2s";
+
+/**
+ * Gives a history that an earlier version has made the column for builds in the background and for backfills. Earlier
+ * versions still work with the table. Only such migrations need the column, so that other runs go on without it.
+ */
+export async function upgradeHistory(
+  session: Session,
+  tables: Tables,
+  { identity, upgrade }: Existing,
+  observe: Observer,
+): Promise<void> {
+  if (upgrade === "none") return;
+  const statement = `ALTER TABLE ${tables.history} ADD COLUMN IF NOT EXISTS progress jsonb`;
+  const message = `the history has the shape of an earlier version, without the column "progress". Let its owner run: ${statement};`;
+  if (upgrade === "forbidden") return observe({ type: "warning", message });
+  const guard = sameTables(tables, identity, "write");
+  try {
+    await session.run(
+      ["BEGIN", `SET LOCAL lock_timeout = '${UPGRADE_LOCK_TIMEOUT}'`, ...guard, statement, "COMMIT"].join(
+        "; ",
+      ),
+    );
+  } catch (error) {
+    await session.rollback();
+    if (!(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT") throw error;
+    observe({
+      type: "warning",
+      message: `${error.message}. The next run adds the column "progress" to the history.`,
+    });
+  }
+}
+
 /** Lists the users' tables in the configured schemas, qualified outside the first schema. */
 export async function listTables(session: Session, { applied, history, options }: Tables): Promise<string[]> {
   const rows = await session.rows<{ name: string }>(
@@ -131,7 +173,7 @@ function createApplied({ applied }: Tables): string[] {
 }
 
 /**
- * The shape never changes; `format` tells a later version what it reads. Recorded down SQL is executed with the rights of
+ * The shape changes only by `upgradeHistory`; `format` tells a later version what it reads. Recorded down SQL is executed with the rights of
  * the role that migrates, so no other role may write here: rights from default privileges are revoked.
  */
 function createHistory(tables: Tables): string[] {
@@ -160,7 +202,8 @@ function createHistory(tables: Tables): string[] {
       revision text,
       bundle text,
       tool text NOT NULL,
-      at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+      at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+      progress jsonb
     )`,
     `COMMENT ON TABLE ${history} IS 'What migrations did here, and the SQL to undo them. Written by cdk-pg-migrate only.'`,
     `CREATE INDEX ON ${history} (migration, id)`,

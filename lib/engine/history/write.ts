@@ -22,6 +22,8 @@ export interface HistoryEntry {
   readonly durationMs?: number | Duration;
   /** A person's reason for a decision. */
   readonly note?: string;
+  /** How far a build in the background or a backfill has come; null when it has ended. */
+  readonly progress?: Readonly<Record<string, unknown>> | null;
 }
 
 /** The duration of a migration that is recorded in the same message as its SQL: the server adds its own time. */
@@ -31,7 +33,7 @@ export interface Duration {
 }
 
 /** How far a migration without a transaction has come. */
-export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode"> {
+export interface Progress extends Pick<HistoryEntry, "state" | "statement" | "errorCode" | "progress"> {
   readonly durationMs?: number;
 }
 
@@ -147,6 +149,7 @@ export class HistoryWriter {
       no_transaction: entry.noTransaction ?? false,
       error_code: entry.errorCode,
       note: entry.note,
+      progress: entry.progress === null ? undefined : entry.progress,
       duration_ms: typeof durationMs === "number" ? Math.round(durationMs) : undefined,
     });
     const given = [...this.#common, ...own];
@@ -175,12 +178,13 @@ export class HistoryWriter {
     );
   }
 
-  #changes({ state, statement, durationMs, errorCode }: Progress): string {
+  #changes({ state, statement, durationMs, errorCode, progress }: Progress): string {
     return [
       `state = ${quoteLiteral(state)}`,
       `statement = ${statement ?? "NULL"}`,
       ...(durationMs === undefined ? [] : [`duration_ms = ${Math.round(durationMs)}`]),
       ...(errorCode === undefined ? [] : [`error_code = ${quoteLiteral(errorCode)}`]),
+      ...(progress === undefined ? [] : [`progress = ${progress === null ? "NULL" : literalOf(progress)}`]),
     ].join(", ");
   }
 
@@ -191,8 +195,8 @@ export class HistoryWriter {
 
 type Column = readonly [name: string, literal: string];
 
-/** A value for a column; a list becomes JSON. */
-type Value = string | number | boolean | readonly string[];
+/** A value for a column; a list or an object becomes JSON. */
+type Value = string | number | boolean | readonly string[] | Readonly<Record<string, unknown>>;
 
 function columnsOf(values: Readonly<Record<string, Value | undefined>>): Column[] {
   return Object.entries(values).flatMap(([name, value]) =>
@@ -201,7 +205,13 @@ function columnsOf(values: Readonly<Record<string, Value | undefined>>): Column[
 }
 
 function literalOf(value: Value): string {
-  return typeof value === "object" ? quoteJson(value) : quoteLiteral(String(value));
+  if (isList(value)) return quoteJson(value);
+  return quoteLiteral(typeof value === "object" ? JSON.stringify(value) : String(value));
+}
+
+/** `Array.isArray` does not narrow a read-only list. */
+function isList(value: Value): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 /** Joins with commas. Unlike `join`, this does not copy the SQL of a large migration. */
