@@ -8,6 +8,7 @@ import {
   type MigratorOptions,
   type Observer,
   type Provenance,
+  progressFilter,
   type RunEvent,
   resolveOptions,
   TOOL,
@@ -178,10 +179,12 @@ function isWrongPassword(error: unknown, kind: Login["kind"]): boolean {
 
 /** Logs the events of a run, without any SQL. */
 function logProgress({ log, counts }: Invocation): Observer {
+  const isNews = progressFilter();
   return (event) => {
     if (event.type === "retry") counts.lockRetries += 1;
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
     if (event.type === "building" || event.type === "built") return;
+    if (event.type === "progress" && !isNews(event)) return;
     const [level, message, fields] = describe(event);
     log[level](message, fields);
   };
@@ -207,6 +210,11 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
     }
     case "blocked":
       return ["warn", "a statement waits for other sessions", { blockers: event.by.map(describeSession) }];
+    case "progress": {
+      const { migration, phase, percent, waitsFor } = event;
+      const blocker = waitsFor === null ? null : describeSession(waitsFor);
+      return ["info", `${migration}: ${phase}`, { phase, percent, waitsFor: blocker }];
+    }
     case "retry": {
       const { attempt, waitMs, reason } = event;
       return ["warn", `${event.migration} is tried again`, { attempt, waitMs, reason }];

@@ -90,9 +90,10 @@ export type {
   SchemaPart,
   SessionInfo,
   SettleReport,
+  StatementProgress,
   StatusReport,
 } from "./report.ts";
-export { resultAsJson } from "./report.ts";
+export { progressFilter, resultAsJson } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";
 export { errorCode, errorMessage, given, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

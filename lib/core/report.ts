@@ -19,6 +19,16 @@ export interface SessionInfo {
   readonly migration: string | null;
 }
 
+/** How far the server has come with `CREATE INDEX` or `REINDEX`, as `pg_stat_progress_create_index` shows it. */
+export interface StatementProgress {
+  /** What the server does, in its own words, such as `building index: scanning table`. */
+  readonly phase: string;
+  /** How much of this phase is done; null while it waits, and where the server does not know. */
+  readonly percent: number | null;
+  /** The session whose transaction the statement waits for. */
+  readonly waitsFor: SessionInfo | null;
+}
+
 /** Which migration of the run it is. A redo counts each of its migrations twice. */
 interface PlaceInRun {
   /** From 1. */
@@ -48,6 +58,8 @@ export type RunEvent =
     } & PlaceInRun)
   | { readonly type: "failed"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "blocked"; readonly by: readonly SessionInfo[] }
+  /** A concurrent statement is under way. Repeated about once a second. */
+  | ({ readonly type: "progress"; readonly migration: string } & StatementProgress)
   | {
       readonly type: "retry";
       readonly migration: string;
@@ -60,6 +72,26 @@ export type RunEvent =
     }
   | { readonly type: "notice"; readonly severity: string; readonly message: string }
   | { readonly type: "warning"; readonly message: string };
+
+/** Milliseconds between two lines about the same phase of a statement, in a log. */
+const PROGRESS_PAUSE_MS = 30_000;
+
+/**
+ * Chooses the progress events for a log, which is read afterwards: each new phase and each new session that is waited for,
+ * and otherwise one event in half a minute.
+ */
+export function progressFilter(): (event: StatementProgress) => boolean {
+  let last = "";
+  let notBefore = 0;
+  return ({ phase, waitsFor }) => {
+    const news = JSON.stringify([phase, waitsFor?.pid]);
+    const now = performance.now();
+    if (news === last && now < notBefore) return false;
+    last = news;
+    notBefore = now + PROGRESS_PAUSE_MS;
+    return true;
+  };
+}
 
 export type Observer = (event: RunEvent) => void;
 

@@ -1,5 +1,5 @@
 import { type Direction, given, Hint, MigrationError } from "../core/index.ts";
-import type { Part } from "../postgres/index.ts";
+import type { OnProgress, Part } from "../postgres/index.ts";
 import { oneLine, splitStatements } from "../sql/index.ts";
 import { runBeside } from "./concurrent-index.ts";
 import { fenced } from "./fence.ts";
@@ -53,6 +53,7 @@ export class Attempt {
     const { transactions, session } = this.#run;
     const live: LiveDb = new LiveDb(session, {
       fence: this.#run.fence,
+      onProgress: this.#onProgress,
       begin: () => transactions.begin(),
       leaveTransaction: () => this.#recordStart(live.completed),
     });
@@ -164,13 +165,19 @@ export class Attempt {
     const retries = new Retries(this.#run);
     for (;;) {
       try {
-        const run = () => runBeside(session, text, () => session.runMigration(text, meaning));
+        const run = () =>
+          runBeside(session, { text, onProgress: this.#onProgress }, (onProgress) =>
+            session.runMigration(text, meaning, onProgress),
+          );
         return await fenced(session, this.#run.fence, text, run);
       } catch (error) {
         await retries.wait(error, this.#planned);
       }
     }
   }
+
+  readonly #onProgress: OnProgress = (progress) =>
+    this.#run.observe({ type: "progress", migration: this.#planned.name, ...progress });
 
   async #recordOf(action: "up" | "down" | "fake", transactional: boolean): Promise<string> {
     const { writer } = this.#run;

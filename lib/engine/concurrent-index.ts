@@ -1,6 +1,6 @@
 import pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import { ENGINE_PATH, type Session } from "../postgres/index.ts";
+import { ENGINE_PATH, type OnProgress, type Session } from "../postgres/index.ts";
 import { isConcurrent, isKeyword, statementTokens, type Token } from "../sql/index.ts";
 
 /**
@@ -8,10 +8,23 @@ import { isConcurrent, isKeyword, statementTokens, type Token } from "../sql/ind
  * transaction would throw finished work away. When it builds an index, invalid indexes of this attempt and of earlier
  * ones are dropped.
  */
-export async function runBeside<T>(session: Session, statement: string, run: () => Promise<T>): Promise<T> {
-  if (session.transactionStatus !== "I" || !isConcurrent(statement)) return run();
-  const index = parseConcurrentIndex(statement);
-  return withoutLockTimeout(session, () => (index === undefined ? run() : build(session, index, run)));
+export async function runBeside<T>(
+  session: Session,
+  { text, onProgress }: BesideOthers,
+  run: (onProgress?: OnProgress) => Promise<T>,
+): Promise<T> {
+  if (session.transactionStatus !== "I" || !isConcurrent(text)) return run();
+  const index = parseConcurrentIndex(text);
+  const watched = () => run(onProgress);
+  return withoutLockTimeout(session, () =>
+    index === undefined ? watched() : build(session, index, watched),
+  );
+}
+
+/** A statement, and who is told of its progress if it is concurrent. */
+export interface BesideOthers {
+  readonly text: string;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** A lock timeout that the migration has set itself stays in force. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import type { Session } from "../postgres/index.ts";
+import type { OnProgress, Session } from "../postgres/index.ts";
 import {
   concernsTransaction,
   firstTransactionControl,
@@ -19,6 +19,8 @@ export interface LiveDbHooks {
   /** Called before a query of a migration that called `pgm.noTransaction()`. */
   readonly leaveTransaction: () => Promise<void>;
   readonly fence?: Fence | undefined;
+  /** Is told how far a concurrent statement has come. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /**
@@ -91,7 +93,11 @@ export class LiveDb {
 
   async #outside(query: MigrationQuery): Promise<pg.QueryResult> {
     try {
-      const result = await runBeside(this.#session, query.text, () => this.#session.queryMigration(query));
+      const { text } = query;
+      const { onProgress } = this.#hooks;
+      const result = await runBeside(this.#session, { text, onProgress }, (onStep) =>
+        this.#session.queryMigration(query, onStep),
+      );
       this.#completed += 1;
       return result;
     } catch (error) {

@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { SessionInfo } from "../core/index.ts";
 import { maskSecrets } from "../sql/index.ts";
-import { endClient } from "./connect.ts";
 import { ENGINE_PATH } from "./session-settings.ts";
 
 /** Columns of `pg_stat_activity` (as `a`) for a `SessionInfo`. Query them in the engine's search path. */
@@ -35,7 +33,7 @@ function shorten(query: string): string {
 }
 
 /** Finds the sessions that block `pid`. */
-async function findBlockers(client: pg.Client, pid: number): Promise<SessionInfo[]> {
+export async function findBlockers(client: pg.Client, pid: number): Promise<SessionInfo[]> {
   const answer = await client.query<SessionRow>(
     `SET LOCAL search_path = ${ENGINE_PATH};
      SELECT ${SESSION_COLUMNS} FROM pg_catalog.pg_stat_activity AS a
@@ -59,83 +57,3 @@ function describeWork({ migration, query, state }: SessionInfo): string {
   if (migration !== null) return `, ${isActive ? "running" : "last ran"} migration ${migration}`;
   return query ? `, ${isActive ? "running" : "last ran"}: ${query}` : "";
 }
-
-export interface BlockerWatchSetup {
-  readonly connect: (signal: AbortSignal) => Promise<pg.Client>;
-  readonly pid: number;
-  /** Milliseconds between two checks. */
-  readonly intervalMs: number;
-  readonly onBlocked: (blockers: readonly SessionInfo[]) => void;
-}
-
-/**
- * Finds out which sessions block a running statement, over a second connection that is made on demand. After a lock
- * timeout the server no longer knows them.
- */
-export class BlockerWatch {
-  readonly #setup: BlockerWatchSetup;
-  readonly #ended = new AbortController();
-  #client: Promise<pg.Client> | undefined;
-  /** The running check. */
-  #checking: Promise<void> | undefined;
-  /** Time of the next check after a failed one. */
-  #notBefore = 0;
-  #seen: readonly SessionInfo[] = [];
-
-  constructor(setup: BlockerWatchSetup) {
-    this.#setup = setup;
-  }
-
-  /** Watches while `work` runs. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
-    this.#seen = [];
-    const timer = setInterval(() => this.#startCheck(), this.#setup.intervalMs);
-    try {
-      return await work();
-    } finally {
-      clearInterval(timer);
-      // A running check may still find the blocker. It is not awaited for long.
-      if (this.#checking !== undefined)
-        await Promise.race([this.#checking, sleep(500, undefined, { ref: false })]);
-    }
-  }
-
-  /** The sessions that were found to block the last statement. */
-  get blockers(): readonly SessionInfo[] {
-    return this.#seen;
-  }
-
-  /** Aborts a running attempt to connect, and ends the connection. */
-  async end(): Promise<void> {
-    this.#ended.abort();
-    await this.#client?.then(endClient).catch(() => {});
-  }
-
-  /** Starts a check unless one is running. */
-  #startCheck(): void {
-    if (this.#checking !== undefined || performance.now() < this.#notBefore) return;
-    this.#checking = this.#check().finally(() => {
-      this.#checking = undefined;
-    });
-  }
-
-  /** A failed check must not fail the run, for example when the server has no connection left. */
-  async #check(): Promise<void> {
-    try {
-      this.#client ??= this.#setup.connect(this.#ended.signal);
-      const blockers = await findBlockers(await this.#client, this.#setup.pid);
-      if (blockers.length === 0) return;
-      const known = new Set(this.#seen.map(({ pid }) => pid));
-      this.#seen = blockers;
-      if (blockers.some(({ pid }) => !known.has(pid))) this.#setup.onBlocked(blockers);
-    } catch {
-      const failed = this.#client;
-      this.#client = undefined;
-      this.#notBefore = performance.now() + PAUSE_MS;
-      await failed?.then(endClient).catch(() => {});
-    }
-  }
-}
-
-/** Milliseconds between a failed check and the next one. */
-const PAUSE_MS = 5_000;

@@ -1,18 +1,19 @@
 import type pg from "pg";
 import { MigrationError } from "../core/index.ts";
-import { BlockerWatch, describeSession } from "./activity.ts";
+import { describeSession } from "./activity.ts";
 import { CancelOnAbort, cancelled, leftUntil, timeIsUp } from "./cancel.ts";
 import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 import { shownOf, sqlError } from "./sql-error.ts";
+import { type OnProgress, StatementWatch } from "./statement-watch.ts";
 
 /** A connection that sends one message at a time. Messages can be cancelled, and fail with typed errors. */
 export class Connection {
   readonly #client: pg.Client;
   readonly #pid: number;
   readonly #setup: SessionOptions;
-  readonly #watch: BlockerWatch;
+  readonly #watch: StatementWatch;
   #lost = false;
 
   /** @param pid of the server process */
@@ -20,7 +21,7 @@ export class Connection {
     this.#client = client;
     this.#pid = pid;
     this.#setup = setup;
-    this.#watch = new BlockerWatch({
+    this.#watch = new StatementWatch({
       connect: (signal) => connectHelper(setup, signal),
       pid,
       intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
@@ -36,9 +37,14 @@ export class Connection {
   /**
    * Sends a message and waits for the answer.
    * @param placeOf finds the SQL that failed
+   * @param onProgress is told how far a concurrent statement has come
    * @throws MigrationError `SQL`, `LOCK_TIMEOUT`, `CONNECTION` when the connection is lost, `CANCELLED`, `DEADLINE`
    */
-  async ask<T>(send: (client: pg.Client) => Promise<T>, placeOf: (failure: Failure) => Place): Promise<T> {
+  async ask<T>(
+    send: (client: pg.Client) => Promise<T>,
+    placeOf: (failure: Failure) => Place,
+    onProgress?: OnProgress,
+  ): Promise<T> {
     const { signal } = this.#setup;
     if (signal?.aborted) throw cancelled(signal);
     const cancel = new CancelOnAbort(signal, {
@@ -46,7 +52,7 @@ export class Connection {
       cut: () => this.#cut(),
     });
     try {
-      return await this.#watch.during(() => send(this.#client));
+      return await this.#watch.during(() => send(this.#client), onProgress);
     } catch (error) {
       throw await this.#typed(error, placeOf(readFailure(error)));
     } finally {

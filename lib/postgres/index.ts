@@ -5,6 +5,8 @@ export { type ClientOptions, type ConnectionSettings, createClient, type TlsSett
 export { readFailure } from "./failure.ts";
 export { type FailingStatement, own, type Part } from "./message.ts";
 export { closeClient, openClient, sharedBackend } from "./pooler.ts";
+export { describeProgress, type ProgressRow, progressIn, selectProgress } from "./progress.ts";
 export { Session } from "./session.ts";
 export { ENGINE_PATH, ENGINE_SCOPE } from "./session-settings.ts";
 export { ANOTHER_TABLE, asOwnSql } from "./sql-error.ts";
+export type { OnProgress } from "./statement-watch.ts";

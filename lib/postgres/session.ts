@@ -10,6 +10,7 @@ import { messagesOf, own, type Part, placeIn } from "./message.ts";
 import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
 import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
 import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./session-settings.ts";
+import type { OnProgress } from "./statement-watch.ts";
 
 /** The session of a run: all its SQL goes through one connection, one message at a time. */
 export class Session {
@@ -75,15 +76,16 @@ export class Session {
   }
 
   /** As `run`, for SQL of a migration: errors show it. */
-  async runMigration(text: string, meaning?: Part["meaning"]): Promise<void> {
-    await this.#run({ text, by: "migration", ...given({ meaning }) });
+  async runMigration(text: string, meaning?: Part["meaning"], onProgress?: OnProgress): Promise<void> {
+    await this.#run({ text, by: "migration", ...given({ meaning }) }, onProgress);
   }
 
-  async #run(part: Part): Promise<void> {
+  async #run(part: Part, onProgress?: OnProgress): Promise<void> {
     const query = new DiscardRowsQuery([part.text]);
     await this.#connection.ask(
       (client) => query.sendTo(client),
       (failure) => placeIn(part, failure, query.completed),
+      onProgress,
     );
   }
 
@@ -114,7 +116,7 @@ export class Session {
   /** Runs a query for a migration's `pgm.db`. */
   queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,
-    values?: unknown[],
+    onProgress?: OnProgress,
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
     let completed = 0;
@@ -124,10 +126,11 @@ export class Session {
     return this.#connection.ask(
       (client) => {
         client.connection.on("commandComplete", count);
-        const answer = client.query<Row>(query, values);
+        const answer = client.query<Row>(query);
         return answer.finally(() => client.connection.off("commandComplete", count));
       },
       (failure) => placeIn({ text, by: "migration" }, failure, completed),
+      onProgress,
     );
   }
 

@@ -75,6 +75,39 @@ describe("statements that run beside other sessions", () => {
       }),
   );
 
+  it("a run tells the phase of an index build, its share in percent, and the session that it waits for", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_a.sql": "CREATE TABLE a (i int); INSERT INTO a SELECT generate_series(1, 3000);",
+      });
+      await (await openMigrator(db, dir)).up();
+      addFiles(dir, {
+        "2_b.sql": alone(
+          "CREATE FUNCTION slow(i int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.0001); RETURN i; END $$",
+          "CREATE INDEX CONCURRENTLY a_i ON a (slow(i))",
+        ),
+      });
+      const reader = await withOldSnapshot(db);
+      const migrator = await openMigrator(db, dir, { lockTimeoutMs: 60 });
+      const running = migrator.up();
+      const progress = () => migrator.events.flatMap((event) => (event.type === "progress" ? [event] : []));
+      await waitFor(async () => progress().some(({ waitsFor }) => waitsFor !== null));
+      await reader.query("ROLLBACK");
+      await running;
+      expect(progress()).toContainEqual({
+        type: "progress",
+        migration: "2_b",
+        phase: "building index: scanning table",
+        percent: expect.any(Number),
+        waitsFor: null,
+      });
+      expect(progress().at(-1)).toMatchObject({
+        phase: "waiting for old snapshots",
+        percent: null,
+        waitsFor: { application: "nightly report", state: "idle in transaction" },
+      });
+    }));
+
   it("a concurrent refresh waits without a lock timeout for another refresh of the same view", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({

@@ -1,5 +1,5 @@
-import type { Observer, RunEvent } from "../../core/index.ts";
-import { describeSession } from "../../postgres/index.ts";
+import { type Observer, progressFilter, type RunEvent } from "../../core/index.ts";
+import { describeProgress, describeSession } from "../../postgres/index.ts";
 import { isTerminal, type Output, type ProcessIo, widthOf } from "../process-io.ts";
 import { type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts";
 
@@ -8,6 +8,8 @@ const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as con
 const FLICKER_MS = 300;
 /** Words for migrations that are recorded without running SQL. */
 const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
+/** Progress is reported about once a second. */
+const STALE_MS = 4_000;
 const ERASE_LINE = "\r\x1b[2K";
 
 /** Shows a run while it happens: one line for each migration, which a terminal shows from its start and rewrites. */
@@ -27,6 +29,7 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
     if (typeof io.signal.reason !== "string") return;
     print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
   });
+  const isNews = progressFilter();
   let serverMessage = "";
   return (runEvent) => {
     const event = visibleAll(runEvent);
@@ -41,6 +44,10 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
       return running.end();
     }
     if (event.type === "started") return running.begin(describeWork(event));
+    if (event.type === "progress") {
+      if (live !== undefined) return live.extend(`: ${describeProgress(event)}`);
+      if (!isNews(event)) return;
+    }
     if (event.type === "finished" || event.type === "failed") running.end();
     print(describe(event, colors));
   };
@@ -49,6 +56,7 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
 /** The line about the current step. It never wraps, because only one line can be erased. */
 function createLiveLine(output: Output, colors: Colors) {
   let current: { text: string; startedAt: number; timer: NodeJS.Timeout } | undefined;
+  let progress = { text: "", at: 0 };
   const clear = () => {
     if (current !== undefined) output.write(ERASE_LINE);
   };
@@ -56,7 +64,9 @@ function createLiveLine(output: Output, colors: Colors) {
     if (current === undefined) return;
     const elapsed = performance.now() - current.startedAt;
     const time = elapsed < 1000 ? "" : ` ${duration(Math.floor(elapsed / 1000) * 1000)}`;
-    const text = clip(current.text, widthOf(output) - 1 - time.length);
+    // The next statement of the migration may have begun.
+    const detail = performance.now() - progress.at > STALE_MS ? "" : progress.text;
+    const text = clip(current.text + detail, widthOf(output) - 1 - time.length);
     output.write(`${ERASE_LINE}${colors.dim(text + time)}`);
   };
   return {
@@ -64,7 +74,14 @@ function createLiveLine(output: Output, colors: Colors) {
     show,
     begin: (text: string) => {
       clearInterval(current?.timer);
-      current = { text, startedAt: performance.now(), timer: setInterval(show, 1000).unref() };
+      const timer = setInterval(show, 1000).unref();
+      current = { text, startedAt: performance.now(), timer };
+      progress = { text: "", at: 0 };
+      show();
+    },
+    /** Says how far the current step has come. */
+    extend: (text: string) => {
+      progress = { text, at: performance.now() };
       show();
     },
     end: () => {
@@ -118,6 +135,8 @@ function describe(
     }
     case "blocked":
       return colors.yellow(`  blocked by ${event.by.map(describeSession).join("; ")}`);
+    case "progress":
+      return colors.dim(`  … ${event.migration}: ${describeProgress(event)}`);
     case "retry": {
       const { migration, attempt, attempts, waitMs, reason } = event;
       return colors.yellow(`  ${migration}: ${reason}; try ${attempt} of ${attempts} in ${duration(waitMs)}`);

@@ -113,6 +113,43 @@ describe("progress", () => {
     expect(screen(text, 80)).toEqual(["  notice: two", "    lines", "  ✓ applied 1_a 12 ms", "  ✗ 1_a", ""]);
   });
 
+  const building = (phase: string, percent: number | null): RunEvent => ({
+    ...{ type: "progress", migration: "1_a", phase, percent, waitsFor: null },
+  });
+  const scanning = building("building index: scanning table", 62.4);
+
+  it("progress of an index build is shown in the live line, and goes with its migration", () => {
+    const [started, , finished] = SHORT;
+    const lines = (...events: (RunEvent | undefined)[]) =>
+      screen(
+        show(
+          events.flatMap((event) => event ?? []),
+          80,
+        ),
+        80,
+      );
+    expect(lines(started, scanning)).toEqual(["  … applying 1_a: building index: scanning table, 62 %"]);
+    expect(lines(started, scanning, finished, started).at(-1)).toBe("  … applying 1_a");
+  });
+
+  it("progress of an index build is a line for each phase without a terminal, and at most two lines a minute in one", () => {
+    expect(show([building("initializing", null), scanning, scanning])).toBe(
+      "  … 1_a: initializing\n  … 1_a: building index: scanning table, 62 %\n",
+    );
+    jest.useFakeTimers({ doNotFake: ["setInterval"] });
+    try {
+      const io = createIo();
+      const observe = createProgress(io, io.stdout);
+      for (let second = 0; second < 60; second += 1) {
+        observe(building("building index: scanning table", second));
+        jest.advanceTimersByTime(1000);
+      }
+      expect(io.written().match(/ %/g)).toHaveLength(2);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   test.each([80, 40, 20])("the live line never wraps in %p columns", (columns) => {
     const text = show([{ type: "started", migration: LONG, direction: "up", number: 1, total: 1 }], columns);
     expect(screen(text, columns)).toHaveLength(1);
