@@ -32,6 +32,7 @@ const ManifestSchema = v.object({
       digest: v.string(),
       shorthands: v.boolean(),
       baseline: v.optional(v.array(v.string())),
+      contractAfter: v.optional(v.string()),
     }),
   ),
 });
@@ -53,6 +54,12 @@ export function openAsset(root: string): AssetSource {
       new Map(
         manifest.migrations.flatMap(({ name, baseline }) =>
           baseline === undefined ? [] : [[name, baseline] as const],
+        ),
+      ),
+    contracts: async () =>
+      new Map(
+        manifest.migrations.flatMap(({ name, contractAfter: after }) =>
+          after === undefined ? [] : [[name, { after }] as const],
         ),
       ),
     load: async (names, run) => {

@@ -2,12 +2,15 @@ import { existsSync, readdirSync, readFileSync, realpathSync, type Stats, statSy
 import { realpath } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
+  contractTargets,
   errorMessage,
+  given,
   type Manifest,
   type ManifestMigration,
   type Migration,
   MigrationError,
   parseBaselineHeader,
+  replacedNames,
 } from "../core/index.ts";
 import {
   compileForLambda,
@@ -15,6 +18,7 @@ import {
   defaultCacheDir,
   FILES,
   isJunk,
+  type MigrationDigest,
   modulesOf,
   normalizeLines,
   readDigests,
@@ -119,17 +123,29 @@ export async function listFolder(request: AssetRequest): Promise<Folder> {
 
 export async function readContents({ dir, entries }: Folder, cacheDir: string): Promise<FolderContents> {
   const digests = await readDigests(dir, entries, new DigestCache(cacheDir, dir));
+  const targets = targetsOf(entries, digests);
   const migrations = entries.map(({ name, fileName, kind, files }): ManifestMigration => {
     const migration = digests.get(name);
     if (migration === undefined) throw new TypeError(`no digest of ${name}`);
     const { digest, shorthands, baseline } = migration;
-    parseBaselineHeader(name, baseline);
     const replaces = baseline.length > 0 ? { baseline } : {};
-    return { name, fileName, kind, files, digest, shorthands, ...replaces };
+    const contract = given({ contractAfter: targets.get(name) });
+    return { name, fileName, kind, files, digest, shorthands, ...replaces, ...contract };
   });
   const needsData = [...digests.values()].some(({ refersToItself }) => refersToItself);
   const data = needsData ? readDataFiles(dir, entries) : new Map<string, Uint8Array>();
   return { dir, entries, data, manifest: { format: 1, hash: hashOf(migrations, data), migrations } };
+}
+
+/** @throws MigrationError for a wrong header of a baseline, and for a wrong contract */
+function targetsOf(
+  entries: readonly Migration[],
+  digests: ReadonlyMap<string, MigrationDigest>,
+): ReadonlyMap<string, string> {
+  const all = [...digests];
+  const replaced = all.flatMap(([name, { baseline }]) => replacedNames(parseBaselineHeader(name, baseline)));
+  const declared = all.flatMap(([name, { contract }]) => (contract ? [[name, contract] as const] : []));
+  return contractTargets(entries, new Map(declared), new Set(replaced));
 }
 
 /** The hash covers the sources and no compiled code: a new version of the compiler must not change it. */

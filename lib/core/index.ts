@@ -19,6 +19,13 @@ export {
   replacedNames,
   shortSqlDigest,
 } from "./baseline-header.ts";
+export {
+  CONTRACT_FORMS,
+  type ContractDeclaration,
+  contractTargets,
+  isContractComment,
+  readContractComment,
+} from "./contract.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
   type ErrorDetails,

@@ -1,3 +1,5 @@
+import type { ContractDeclaration } from "./contract.ts";
+
 export type Direction = "up" | "down";
 
 /**
@@ -59,6 +61,11 @@ export interface MigrationSource {
    * @default - there are none
    */
   baselineHeaders?(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /**
+   * What files say about their contracts, by name. Loads no migration.
+   * @default - there are none
+   */
+  contracts?(): Promise<ReadonlyMap<string, ContractDeclaration>>;
   /** Loads the named migrations; throws when one of them cannot be compiled or loaded. */
   load(names: readonly string[], run: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates one module again, beside the copy that `load` returned. */
@@ -73,6 +80,8 @@ export interface ManifestMigration extends Migration {
   readonly shorthands: boolean;
   /** The header of a baseline that `squash` wrote. */
   readonly baseline?: readonly string[] | undefined;
+  /** Of a contract: the migration that it waits for. */
+  readonly contractAfter?: string | undefined;
 }
 
 /** `manifest.json` of an asset. */

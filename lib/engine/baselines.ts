@@ -31,7 +31,9 @@ export interface Coverage extends Baseline {
 }
 
 /** @throws MigrationError `MIGRATION` for a wrong header, and for a replaced migration whose file is still there */
-export async function readBaselines(source: MigrationSource): Promise<readonly Baseline[]> {
+export async function readBaselines(
+  source: Pick<MigrationSource, "entries" | "baselineHeaders">,
+): Promise<readonly Baseline[]> {
   const headers = (await source.baselineHeaders?.()) ?? new Map<string, readonly string[]>();
   if (headers.size === 0) return [];
   const present = new Set(source.entries.map(({ name }) => name));

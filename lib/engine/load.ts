@@ -12,6 +12,7 @@ import {
 import { untilAborted } from "../postgres/index.ts";
 import { readHalf, readSections, type Section, tokenize } from "../sql/index.ts";
 import { contain } from "./contain.ts";
+import { requireDeclared } from "./contracts.ts";
 import type { Actions, RenderedSql } from "./node-pg-migrate.ts";
 
 export interface LoadOptions {
@@ -46,6 +47,7 @@ export async function loadCode(
   const sharing = new Set(await source.shorthandNames());
   const loading = source.load([...new Set([...names, ...sharing])], runContained);
   const loaded = await untilAborted(loading, options.signal);
+  await requireDeclared(source, loaded);
   const codes = new Map<string, MigrationCode>();
   let shorthands: Actions["shorthands"] = {};
   for (const { name } of inOrder(source)) {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { ContractDeclaration } from "../core/index.ts";
 import { sweep, writeAtomically } from "./cache-dir.ts";
 import type { FileStats } from "./file-info.ts";
 
@@ -13,6 +14,8 @@ export interface MigrationDigest {
   readonly refersToItself: boolean;
   /** The header of a baseline that `squash` wrote; empty for any other migration. */
   readonly baseline: readonly string[];
+  /** What it says about its contract; null for any other migration. */
+  readonly contract: ContractDeclaration | null;
 }
 
 /** Valid while the files it depends on have these versions, by absolute path or name in the folder. */
@@ -21,7 +24,7 @@ export interface CachedDigest extends MigrationDigest {
 }
 
 /** Raised when the same files would have another digest, or when the format changes. */
-const VERSION = 8;
+const VERSION = 9;
 const UNUSED_AFTER_MS = 90 * 24 * 60 * 60 * 1000;
 
 /** Digests of one folder's migrations, kept in one file. An unreadable file counts as empty; `save` replaces it. */
@@ -77,7 +80,7 @@ function readEntries(path: string): Readonly<Record<string, CachedDigest>> {
 
 function isCachedDigest(value: unknown): value is CachedDigest {
   if (!isRecord(value)) return false;
-  const { digest, shorthands, refersToItself, baseline, files } = value;
+  const { digest, shorthands, refersToItself, baseline, contract, files } = value;
   return (
     typeof digest === "string" &&
     digest.length === 64 &&
@@ -85,6 +88,7 @@ function isCachedDigest(value: unknown): value is CachedDigest {
     typeof refersToItself === "boolean" &&
     Array.isArray(baseline) &&
     baseline.every(isString) &&
+    (contract === null || isRecord(contract, isString)) &&
     isRecord(files, isString) &&
     Object.keys(files).length > 0
   );

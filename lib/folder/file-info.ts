@@ -1,7 +1,14 @@
 import { hash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
-import { errorCode, errorMessage, MigrationError, readBaselineHeader } from "../core/index.ts";
+import {
+  type ContractDeclaration,
+  errorCode,
+  errorMessage,
+  MigrationError,
+  readBaselineHeader,
+  readContractComment,
+} from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
 import { isJunk } from "./listing.ts";
 import {
@@ -9,6 +16,7 @@ import {
   mayImportLocalFiles,
   mentionedPaths,
   normalizeLines,
+  readContractExport,
   refersToItself,
   type TextEncoding,
 } from "./source-text.ts";
@@ -26,6 +34,8 @@ export interface FileInfo {
   readonly mentions: readonly string[];
   /** The header of a baseline. */
   readonly baseline: readonly string[];
+  /** What a migration says about its contract. */
+  readonly contract: ContractDeclaration | undefined;
 }
 
 /** Reads files by absolute path, or by name in the folder; each is read once however many migrations need it. */
@@ -47,6 +57,7 @@ const NO_INFO = {
   mayImport: false,
   mentions: [],
   baseline: [],
+  contract: undefined,
 };
 
 export function fileReader(dir: string, stats: FileStats): FileReader {
@@ -65,9 +76,13 @@ export function fileReader(dir: string, stats: FileStats): FileReader {
   return {
     module: (path) => readOnce(path, inspectMigration),
     imported: (path) => readOnce(path, inspectImported),
-    sql: (path) => readOnce(path, (text) => ({ baseline: readBaselineHeader(text) })),
+    sql: (path) => readOnce(path, inspectSql),
     plain: (path) => readOnce(path, () => ({})),
   };
+}
+
+function inspectSql(text: string): Partial<FileInfo> {
+  return { baseline: readBaselineHeader(text), contract: readContractComment(text) };
 }
 
 function inspectMigration(text: string): Partial<FileInfo> {
@@ -75,6 +90,7 @@ function inspectMigration(text: string): Partial<FileInfo> {
     ...inspectImported(text),
     shorthands: mayExportShorthands(text),
     mayImport: mayImportLocalFiles(text),
+    contract: readContractExport(text),
   };
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type ContractDeclaration,
   errorMessage,
   type LoadedMigration,
   type Migration,
@@ -38,6 +39,8 @@ export interface MigrationFolder {
   shorthandNames(): Promise<readonly string[]>;
   /** Headers of the baselines that `squash` wrote, by name. Reads only files that changed since they were cached. */
   baselineHeaders(): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** What files say about their contracts, by name. Reads only files that changed since they were cached. */
+  contracts(): Promise<ReadonlyMap<string, ContractDeclaration>>;
   /** Compiles the named migrations together and evaluates them in the given order; reads those in SQL. */
   load(names: readonly string[], run?: RunCode): Promise<ReadonlyMap<string, LoadedMigration>>;
   /** Evaluates a module again, with all it imports from the project; reads SQL again. */
@@ -72,6 +75,10 @@ export async function openFolder(dir: string, options: OpenFolderOptions = {}): 
       return new Map(
         [...digests].flatMap(([name, { baseline }]) => (baseline.length > 0 ? [[name, baseline]] : [])),
       );
+    },
+    contracts: async () => {
+      const digests = await read(entries);
+      return new Map([...digests].flatMap(([name, { contract }]) => (contract ? [[name, contract]] : [])));
     },
     load: (names, run) => loadEntries(folder, pick(byName, folder, names), loader, run),
     reload: async (name, run) => {

@@ -11,7 +11,7 @@ export {
   MIGRATION_LANGUAGES,
   type MigrationLanguage,
 } from "./create.ts";
-export { DigestCache } from "./digest-cache.ts";
+export { DigestCache, type MigrationDigest } from "./digest-cache.ts";
 export { readDigests } from "./digests.ts";
 export { type MigrationFolder, type OpenFolderOptions, openFolder } from "./folder.ts";
 export { compileForLambda, exportsFile, FILES } from "./lambda-target.ts";

@@ -1,4 +1,4 @@
-import { type Direction, isBaselineDirective } from "../core/index.ts";
+import { type Direction, isBaselineDirective, isContractComment } from "../core/index.ts";
 
 /** A comment of a SQL file. */
 export interface Note {
@@ -16,6 +16,8 @@ export type Meaning =
   | { readonly kind: "no-transaction" }
   /** A line of the header of a baseline. */
   | { readonly kind: "baseline" }
+  /** The declaration of a contract, or what can only be meant as one. */
+  | { readonly kind: "contract" }
   /** Refused if a statement follows that would be applied. */
   | { readonly kind: "misspelled"; readonly message: string; readonly hint: string }
   | { readonly kind: "refused"; readonly message: string; readonly hint: string };
@@ -28,6 +30,7 @@ export function meaningOf({ text, alone }: Note): Meaning | undefined {
   if (marker !== undefined) return { kind: "marker", direction: marker };
   if (/^migrate\s*:\s*no-transaction$/i.test(bare)) return { kind: "no-transaction" };
   if (isBaselineDirective(text)) return { kind: "baseline" };
+  if (isContractComment(bare)) return { kind: "contract" };
   const foreign = foreignMarker(text);
   if (foreign !== undefined) return foreign;
   if (!alone) return undefined;
@@ -47,7 +50,8 @@ function ofBlock(text: string): Meaning | undefined {
   const lines = text.replace(/^\/\*+|\*+\/$/g, "").split(/\r\n|\r|\n/);
   for (const line of lines) {
     const bare = line.replace(/^[-\s*]+|[-\s*]+$/g, "");
-    const isMarker = /^(?:(?:up|down)\s+migration|migrate\s*:\s*no-transaction)$/i.test(bare);
+    const isMarker =
+      /^(?:(?:up|down)\s+migration|migrate\s*:\s*no-transaction)$/i.test(bare) || isContractComment(bare);
     const marker = isMarker ? bare : undefined;
     if (marker !== undefined) {
       return refused(

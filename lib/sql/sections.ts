@@ -1,5 +1,11 @@
 import { basename } from "node:path";
-import { type Direction, MigrationError, type SqlFile } from "../core/index.ts";
+import {
+  CONTRACT_FORMS,
+  type Direction,
+  MigrationError,
+  readContractComment,
+  type SqlFile,
+} from "../core/index.ts";
 import { isMark, scan } from "./lexer.ts";
 import { meaningOf, type Note } from "./markers.ts";
 
@@ -161,6 +167,7 @@ class MarkerReader implements Markers {
     }
     if (meaning.kind === "no-transaction") this.#noTransaction(start);
     else if (meaning.kind === "baseline") this.#baseline(start);
+    else if (meaning.kind === "contract") this.#contract(start);
     else if (meaning.kind === "marker") this.#marker(meaning.direction, start, end);
     else this.#similar(meaning.direction, start, end);
   }
@@ -200,6 +207,14 @@ class MarkerReader implements Markers {
     if (!this.#anyStatement) return;
     const hint = "Put the list of what the baseline replaces above the first statement, as squash wrote it.";
     throw refusal(this.#file, start, "has a line of the header of a baseline below a statement", hint);
+  }
+
+  /** What declares a contract is read without a lexer: whatever that does not find here has no effect. */
+  #contract(start: number): void {
+    const declaration = readContractComment(this.#file.text);
+    if (declaration !== undefined && "after" in declaration) return;
+    const message = "has the declaration of a contract where it has no effect";
+    throw refusal(this.#file, start, message, `Write ${CONTRACT_FORMS}.`);
   }
 
   #looksLikeMarker(start: number): MigrationError {

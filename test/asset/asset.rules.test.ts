@@ -63,6 +63,25 @@ describe("the manifest", () => {
     expect(manifest.migrations.map(({ shorthands }) => shorthands)).toEqual([true, false]);
   });
 
+  test("the manifest says what contracts wait for, and the asset of a wrong contract is refused", () => {
+    const files = {
+      ...BUILT_HANDLERS,
+      "migrations/1_a.sql": "",
+      "migrations/3_c.ts": "export const up = 1;",
+    };
+    const of = (text: string) =>
+      make({ ...files, "migrations/2_b.sql": `-- migrate: contract after ${text}\n` });
+    const { manifest } = assetOf(of("1_a"));
+    expect(manifest.migrations.map(({ contractAfter }) => contractAfter)).toEqual([
+      undefined,
+      "1_a",
+      undefined,
+    ]);
+    expect(refusalOf(of("3_c")).message).toBe(
+      "2_b.sql is a contract after 3_c, which comes later in the running order",
+    );
+  });
+
   test("the manifest's hash stays the same for ever", () => {
     // Stacks hold it: a change here runs a deploy for every user.
     expect(assetOf(make(PROJECT)).manifest.hash).toMatchInlineSnapshot(

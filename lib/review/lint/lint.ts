@@ -1,4 +1,5 @@
 import { type ForecastFailure, given, inRunningOrder, MigrationError } from "../../core/index.ts";
+import { readContracts } from "../../engine/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
 import { ColumnTypes, changesTypes } from "./column-types.ts";
 import {
@@ -25,6 +26,7 @@ import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
 export async function lintMigrations(request: LintRequest): Promise<LintReport> {
   const { newestApplied, all } = request;
   const forecast = await withoutBaselines(request);
+  const contracts = await readContracts(request.folder);
   const program = request.squawk === "if-installed" ? installedSquawk() : findSquawk();
   const parser = await loadParser();
   const failures = await Promise.all(forecast.failures.map((failure) => describeFailure(request, failure)));
@@ -42,7 +44,7 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
   const results = migrations.map((migration) =>
     judge(
       migration,
-      [...applyRules(migration, { newestApplied }), ...(bySquawk.get(migration.name) ?? [])],
+      [...applyRules(migration, { newestApplied, contracts }), ...(bySquawk.get(migration.name) ?? [])],
       program === undefined ? Object.keys(SQUAWK_RULES) : [],
     ),
   );

@@ -25,7 +25,9 @@ export interface LintRequest {
   /** Whether the forecast includes applied migrations. @default false */
   readonly all?: boolean;
   /** The files are read for their comments and for the lines of findings. */
-  readonly folder: Pick<MigrationSource, "entries" | "baselineHeaders"> & { readonly dir: string };
+  readonly folder: Pick<MigrationSource, "entries" | "baselineHeaders" | "contracts"> & {
+    readonly dir: string;
+  };
   /** Paths in findings are relative to this folder. */
   readonly relativeTo: string;
   /** Reads the columns of the database, to judge changes of types. @default - only columns that the migrations define */

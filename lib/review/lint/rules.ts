@@ -17,6 +17,8 @@ interface MigrationRule {
 interface RuleContext {
   /** Name of the newest applied migration. */
   readonly newestApplied: string | null;
+  /** A contract may be applied after migrations that come after it. */
+  readonly contracts: ReadonlyMap<string, string>;
 }
 
 /** What squawk does not check, or not as well. */
@@ -99,8 +101,8 @@ function missingDown({ down, kind }: LintedMigration): Problem[] {
 }
 
 /** The migration would run after migrations that run after it on a new database. */
-function olderThanApplied({ name }: LintedMigration, { newestApplied }: RuleContext): Problem[] {
-  if (newestApplied === null || compareMigrations(name, newestApplied) > 0) return [];
+function olderThanApplied({ name }: LintedMigration, { newestApplied, contracts }: RuleContext): Problem[] {
+  if (newestApplied === null || compareMigrations(name, newestApplied) > 0 || contracts.has(name)) return [];
   return [
     {
       severity: "error",

@@ -235,6 +235,7 @@ function squashedSource(
     digests: async (names) => new Map([...(await source.digests(others(names))), [name, name]]),
     shorthandNames: async () => (await source.shorthandNames()).filter((one) => isKept.has(one)),
     baselineHeaders: async () => new Map(),
+    contracts: async () => new Map(),
     load: async (names, run) => {
       const loaded = new Map(await source.load(others(names), run));
       if (names.includes(name)) loaded.set(name, { kind: "sql", file: { path: fileName, text: sql } });
