@@ -51,6 +51,22 @@ describe("verify", () => {
       ]);
     }));
 
+  test("an error about what exists already has the hint of a scratch database, where nothing is made by hand", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({
+        "1_left.sql": "CREATE TABLE a ();\nCREATE TABLE b ();\n-- Down Migration\nDROP TABLE b;",
+        "2_again.sql": "CREATE TABLE b ();\n-- Down Migration\nDROP TABLE b;",
+      });
+      const { migrations } = await verify(db, dir);
+      expect(migrations.map(({ error }) => [error?.step, error?.hint])).toEqual([
+        [
+          "up again",
+          "The first up succeeded: correct the down, which has not led back to the state before it.",
+        ],
+        ["up", "A migration before this one, or the template of new databases, has made it already."],
+      ]);
+    }));
+
   test("verify fails for an irreversible migration without a reason", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({

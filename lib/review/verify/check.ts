@@ -91,7 +91,9 @@ async function checkDown(
 
   const wentUpAgain = await attempt("up again", () => trial.up(name));
   if (trial.refusal !== undefined) return unchecked(name, trial.refusal, {});
-  if (wentUpAgain !== undefined) return failed({ ...diffOf(leftovers), error: wentUpAgain });
+  if (wentUpAgain !== undefined) {
+    return failed({ ...diffOf(leftovers), error: { ...wentUpAgain, hint: INCOMPLETE_DOWN } });
+  }
   const again = await trial.snapshot();
   const diffs = [
     ...leftovers,
@@ -102,6 +104,13 @@ async function checkDown(
   const status = changedNothing && (await trial.downIsEmpty()) ? "empty-down" : "reversible";
   return { result: { name, status, ...orderNote(before, down) }, after: again };
 }
+
+const INCOMPLETE_DOWN =
+  "The first up succeeded: correct the down, which has not led back to the state before it.";
+
+/** What the server says when something exists already: on a scratch database, nothing was made by hand. */
+const EXISTS = ["42P07", "42701", "42710", "42723", "42P06"];
+const MADE_BEFORE = "A migration before this one, or the template of new databases, has made it already.";
 
 function unchecked(name: string, reason: string, end: Partial<CheckResult>): CheckResult {
   return { result: { name, status: "unchecked", reason }, after: undefined, ...end };
@@ -121,7 +130,8 @@ export async function attempt(step: VerifyStep, work: () => Promise<void>): Prom
     return undefined;
   } catch (error) {
     if (!(error instanceof MigrationError) || ERRORS[error.code].fault !== "migrations") throw error;
-    const { hint } = error.details;
+    const { sqlstate = "" } = error.details;
+    const hint = EXISTS.includes(sqlstate) ? MADE_BEFORE : error.details.hint;
     return {
       step,
       code: error.code,
