@@ -31,7 +31,8 @@ test("package.json has a script for every command", () => {
   const { scripts } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   const expected = names.map((name) => [
     name.startsWith("db:") ? name : `migrate:${name}`,
-    `node bin/run.mjs ${name}`,
+    // Without the two dashes, Node looks for the file of our `--env-file` itself, and ends with an error of its own.
+    `node -- bin/run.mjs ${name}`,
   ]);
   const actual = Object.entries(scripts).filter(([script]) => /^(?:migrate|db):/.test(script));
   expect(Object.fromEntries(actual)).toEqual(Object.fromEntries(expected));
