@@ -157,6 +157,8 @@ export interface MigrationStatus {
   readonly statement?: number;
   /** For `partial`: how many it has; absent where that is not known. */
   readonly statements?: number;
+  /** For a pending baseline that `up` only records: why none of its SQL runs. */
+  readonly note?: string;
 }
 
 export interface StatusReport {

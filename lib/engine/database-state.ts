@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   compareMigrations,
+  given,
   inRunningOrder,
   MigrationError,
   type MigrationSource,
@@ -14,6 +15,7 @@ import {
   compareBaselines,
   coverageOf,
   readBaselines,
+  recordedNote,
   withoutReplaced,
 } from "./baselines.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged, findRenamed } from "./compare.ts";
@@ -137,11 +139,15 @@ export function knownNames(source: MigrationSource): string[] {
 export function describeState(state: DatabaseState): Pick<StatusReport, "migrations" | "head" | "counts"> {
   const applied = new Map(state.stored.applied.map((m) => [m.name, m.appliedAt]));
   const partial = new Map(state.stored.partial.map((m) => [m.name, m]));
+  const covered = new Map(
+    state.baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
+  );
   const migrations = state.classified.map((one) => {
     const { name } = one;
     const [at, stopped] = [applied.get(name), partial.get(name)];
     const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
-    const status = { name, state: one.state, appliedAt };
+    const note = one.state === "pending" ? covered.get(name) : undefined;
+    const status = { name, state: one.state, appliedAt, ...given({ note }) };
     if (stopped === undefined) return status;
     const { statement, statements } = stopped;
     return { ...status, statement, ...(statements === null ? {} : { statements }) };

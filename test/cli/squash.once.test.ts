@@ -55,6 +55,26 @@ describe("squash", () => {
       expect(rows).toEqual([{ action: "fake", note: "replaces 3 migrations, applied before" }]);
     }));
 
+  it("status and report say that a baseline will only be recorded, and show none of its SQL", () =>
+    withProject(async ({ squash, run }) => {
+      await run("up");
+      await squash();
+      const note = "replaces 3 migrations, applied before";
+      const { stdout } = await run("status");
+      expect(stdout).toMatch(new RegExp(`pending  ${BASELINE}  no SQL: ${note}\n`));
+      expect(stdout).toContain("up records what is pending and runs no SQL.");
+      expect(jsonOf(await run("status", "--json"))).toMatchObject({
+        migrations: expect.arrayContaining([{ name: BASELINE, state: "pending", appliedAt: null, note }]),
+      });
+      const report = await run("report");
+      expect(report).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining(`recorded as applied: ${note}`),
+      });
+      expect(report.stdout).not.toContain("CREATE TABLE");
+      expect(report.stdout).not.toContain("failed on the scratch database");
+    }));
+
   it("a no-op run has four statements after a squash", () =>
     withProject(async ({ squash, run, db }) => {
       await run("up");

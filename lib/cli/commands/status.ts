@@ -63,7 +63,12 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
   printer.line(summary(report));
   if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
   if (report.running === null && counts.pending > 0 && refusals.length === 0) {
-    printer.line(`${commandLine("plan")} shows the SQL of what is pending, ${commandLine("up")} applies it.`);
+    const runs = migrations.some(({ state, note }) => state === "pending" && note === undefined);
+    printer.line(
+      runs
+        ? `${commandLine("plan")} shows the SQL of what is pending, ${commandLine("up")} applies it.`
+        : `${commandLine("up")} records what is pending and runs no SQL.`,
+    );
   }
   printFindings(printer, report);
 }
@@ -110,7 +115,8 @@ function listed(migrations: readonly MigrationStatus[]): Set<MigrationStatus> {
   return shown;
 }
 
-function noteOf({ appliedAt, statement, statements }: MigrationStatus, hasRoom: boolean): string {
+function noteOf({ appliedAt, statement, statements, note }: MigrationStatus, hasRoom: boolean): string {
+  if (note !== undefined) return `no SQL: ${note}`;
   if (statement !== undefined) {
     const reached = statements === undefined ? statement : `${statement} of ${statements}`;
     return `${reached} ${(statements ?? statement) === 1 ? "statement" : "statements"} done`;

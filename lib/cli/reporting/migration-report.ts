@@ -1,5 +1,11 @@
 import { resolve } from "node:path";
-import { type Forecast, inRunningOrder, MigrationError, type MigrationSource } from "../../core/index.ts";
+import {
+  type Forecast,
+  inRunningOrder,
+  MigrationError,
+  type MigrationSource,
+  type MigrationStatus,
+} from "../../core/index.ts";
 import { maskedSteps } from "../../engine/index.ts";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../folder/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
@@ -29,20 +35,21 @@ export async function reportOnDatabase(
   { migrator, source, target }: Context,
 ): Promise<MigrationReport> {
   const { head, refusals, warnings, migrations } = await migrator.status();
-  const pending = new Set(migrations.filter(({ state }) => state === "pending").map(({ name }) => name));
+  const pending = pendingOf(migrations);
   const forecast = await migrator.forecast();
   const plan = await unlessRefused(() => migrator.planUp());
   const { entries: history } = await migrator.history();
   const lint = await lintPending(io, flags, source, { forecast, connection: target.connection });
   const schema = await readSchema(target.connection, flags);
   const entries = source.entries.filter(({ name }) => pending.has(name));
-  const replay = await replayOn(io, flags, { source: { ...source, entries }, schema: schema.sql });
+  const running = entries.filter(({ name }) => pending.get(name) === undefined);
+  const replay = await replayOn(io, flags, { source: { ...source, entries: running }, schema: schema.sql });
   const { database, host, user } = target.connection;
   return {
     subject: { kind: "database", database, host, user },
     head,
     digest: plan.result?.digest ?? null,
-    pending: describePending({ ...source, entries }, { forecast, lint, replay }),
+    pending: describePending(pending, { entries, forecast, lint, replay }),
     refusals,
     warnings,
     notLinted: lint.problem,
@@ -172,7 +179,7 @@ async function reportOnTrial(
   const { connection } = trial.database;
   const lint = await lintPending(io, flags, source, { forecast, connection });
   const before = await trial.tables();
-  const pending = new Set(migrations.filter(({ state }) => state === "pending").map(({ name }) => name));
+  const pending = pendingOf(migrations);
   const entries = source.entries.filter(({ name }) => pending.has(name));
   const replay =
     refusals.length > 0
@@ -182,7 +189,7 @@ async function reportOnTrial(
     subject: { kind: "folder", folder: flags.migrationsDir, base: base?.commit.slice(0, 10) },
     head: forecast.head,
     digest: digest.result ?? null,
-    pending: describePending({ entries }, { forecast, lint, replay }),
+    pending: describePending(pending, { entries, forecast, lint, replay }),
     refusals,
     warnings,
     notLinted: lint.problem,
@@ -209,18 +216,28 @@ function namesOf({ entries }: Pick<MigrationSource, "entries">): string[] {
   return inRunningOrder(entries, ({ fileName }) => fileName).map(({ name }) => name);
 }
 
-interface Findings {
+/** Pending migrations, each with the reason why none of its SQL runs. */
+type Pending = ReadonlyMap<string, string | undefined>;
+
+function pendingOf(migrations: readonly MigrationStatus[]): Pending {
+  return new Map(
+    migrations.flatMap(({ name, state, note }) => (state === "pending" ? [[name, note] as const] : [])),
+  );
+}
+
+interface Findings extends Pick<MigrationSource, "entries"> {
   readonly forecast: Forecast;
   readonly lint: Attempt<LintReport>;
   readonly replay: Attempt<Replay>;
 }
 
 function describePending(
-  source: Pick<MigrationSource, "entries">,
-  { forecast, lint, replay }: Findings,
+  pending: Pending,
+  { entries, forecast, lint, replay }: Findings,
 ): ReportedMigration[] {
   const steps = maskedSteps(forecast.steps);
-  return namesOf(source).map((name) => {
+  return namesOf({ entries }).map((name) => {
+    const recorded = pending.get(name);
     const run = replay.result?.migrations.find((one) => one.name === name);
     const isNamed = ({ migration }: { readonly migration: string }) => migration === name;
     const forecasted = steps.find(isNamed);
@@ -229,7 +246,8 @@ function describePending(
     const down = forecast.downs.get(name)?.kind;
     return {
       name,
-      sql: step?.sql ?? null,
+      sql: recorded === undefined ? (step?.sql ?? null) : [],
+      recorded,
       transactional: step?.transactional ?? null,
       dynamic: step?.dynamic ?? false,
       down: down === undefined ? "unknown" : down === "irreversible" ? "no" : "yes",

@@ -36,6 +36,8 @@ export interface ReportedMigration {
   readonly name: string;
   /** The texts that are sent; null if they are not known. */
   readonly sql: readonly string[] | null;
+  /** Why it is only recorded as applied, so that no SQL runs. @default - it runs */
+  readonly recorded?: string | undefined;
   /** Null if it is not known. */
   readonly transactional: boolean | null;
   /** Whether the SQL depends on the database and may differ when it runs. */
@@ -122,7 +124,8 @@ export function scratchOf({ base }: Extract<ReportSubject, { kind: "folder" }>):
 }
 
 /** How it runs, in a few words each. */
-export function traitsOf({ transactional, dynamic, down }: ReportedMigration): string[] {
+export function traitsOf({ transactional, dynamic, down, recorded }: ReportedMigration): string[] {
+  if (recorded !== undefined) return [`recorded as applied: ${recorded}`];
   return [
     ...(transactional === null ? [] : [transactional ? "in a transaction" : "no transaction"]),
     ...(dynamic ? ["dynamic: its SQL may differ when it runs"] : []),
