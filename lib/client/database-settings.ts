@@ -6,6 +6,7 @@ import {
   DATABASE_DEFAULTS,
   MigrationError,
   type TlsSettings,
+  type UrlSource,
 } from "../core/index.ts";
 import { type Address, isLoopback, readHost, readPort, readUrl, type SslMode } from "./url.ts";
 import { ADDRESS, type Variables } from "./variables.ts";
@@ -30,9 +31,11 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   const names = [environment, dotEnv].flatMap((one) => Object.keys(one));
   const values = merge(variables);
   const url = values["DATABASE_URL"];
-  const address = url === undefined ? readParts(values) : readUrl(url, "DATABASE_URL");
+  const urlName = "DATABASE_URL";
+  const address = url === undefined ? readParts(values) : readUrl(url, urlName);
+  const connection = protect(address, { values, urlName, cwd });
   return {
-    connection: protect(address, { values, urlName: "DATABASE_URL", cwd }),
+    connection: url === undefined ? connection : { ...connection, fromUrl: sourceOf(urlName, values) },
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
     origin: originOf(variables, values),
     notes: stricterNote(values, address.sslMode),
@@ -58,12 +61,19 @@ export function readUrlSettings(url: string, sources: TlsSources): DatabaseSetti
   const address = readUrl(url, sources.urlName);
   const isOwn = isLoopback(address.host) && sources.values["DATABASE_SSL"] === undefined;
   const values = isOwn ? {} : sources.values;
+  const connection = protect(address, { ...sources, values });
   return {
-    connection: protect(address, { ...sources, values }),
+    connection: { ...connection, fromUrl: sourceOf(sources.urlName, values) },
     guessed: false,
     origin: sources.urlName,
     notes: stricterNote(values, address.sslMode),
   };
+}
+
+function sourceOf(name: string, values: Values): UrlSource {
+  const ssl = "DATABASE_SSL" in values ? (["ssl"] as const) : [];
+  const sslCa = "DATABASE_SSL_CA" in values ? (["sslCa"] as const) : [];
+  return { name, overridden: [...ssl, ...sslCa] };
 }
 
 function protect({ sslMode, sslRootCert, ...address }: Address, sources: TlsSources): ConnectionSettings {

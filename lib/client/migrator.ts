@@ -238,7 +238,7 @@ function connectionOf(database: MigratorSettings["database"]): ConnectionSetting
   const cwd = process.cwd();
   if (database === undefined) return readDatabaseSettings(readVariables(process.env, cwd), cwd).connection;
   if (typeof database !== "string") return database;
-  return readUrlSettings(database, { urlName: "database", cwd, values: {} }).connection;
+  return readUrlSettings(database, { urlName: "the option database", cwd, values: {} }).connection;
 }
 
 function migratorOf(engine: Engine): Migrator {

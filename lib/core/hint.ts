@@ -1,4 +1,4 @@
-import { type OptionName, propOf } from "./options.ts";
+import { type ConnectionSettings, type DatabaseSetting, type OptionName, propOf } from "./options.ts";
 
 /** A field of a command's input, as the command line and the payloads of the functions both know it. */
 export type InputField =
@@ -16,9 +16,6 @@ export type InputField =
 export type CommandInput = Readonly<
   Partial<Record<InputField, string | number | boolean | readonly string[]>>
 >;
-
-/** What says where the database is: an environment variable, or what the construct was given. */
-export type DatabaseSetting = "url" | "host" | "port" | "name" | "user" | "password" | "ssl" | "sslCa";
 
 /** Something that a hint names and that each reader knows under another name. */
 export type HintTerm =
@@ -66,6 +63,18 @@ export class Hint {
     return { kind: "setting", setting, value };
   }
 
+  /** A setting where it was really set: a variable of its own, or a part of a URL. */
+  static settingOf(
+    { fromUrl: url }: Pick<ConnectionSettings, "fromUrl">,
+    setting: DatabaseSetting,
+    value?: string,
+  ): HintTerm | string {
+    if (url === undefined || url.overridden.includes(setting)) return Hint.setting(setting, value);
+    if (setting === "url") return url.name;
+    const part = URL_PARTS[setting];
+    return value === undefined ? `the ${part} in ${url.name}` : `${part}=${value} in ${url.name}`;
+  }
+
   /** What names the folder of the migrations. */
   static folder(): HintTerm {
     return { kind: "folder" };
@@ -83,6 +92,16 @@ export class Hint {
     return this.toString();
   }
 }
+
+const URL_PARTS: Readonly<Record<Exclude<DatabaseSetting, "url">, string>> = {
+  host: "host",
+  port: "port",
+  name: "database",
+  user: "user",
+  password: "password",
+  ssl: "sslmode",
+  sslCa: "sslrootcert",
+};
 
 export function renderHint(text: string | Hint, words: (term: HintTerm) => string): string {
   return typeof text === "string" ? text : text.render(words);

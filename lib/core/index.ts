@@ -41,7 +41,6 @@ export {
   type CommandInput,
   commandArguments,
   commandLineWords,
-  type DatabaseSetting,
   flagOf,
   Hint,
   type HintTerm,
@@ -58,7 +57,7 @@ export type {
   RunCode,
   SqlFile,
 } from "./migration.ts";
-export type { ConnectionSettings, TlsSettings } from "./options.ts";
+export type { ConnectionSettings, DatabaseSetting, TlsSettings, UrlSource } from "./options.ts";
 export {
   DATABASE_DEFAULTS,
   DEFAULTS,

@@ -157,4 +157,16 @@ export interface ConnectionSettings {
   readonly tls: TlsSettings;
   /** Milliseconds for one connection attempt. Default: the engine's option. */
   readonly connectTimeoutMs?: number;
+  /** For settings that are parts of a URL: what holds it, for hints. Default: hints name each setting for itself. */
+  readonly fromUrl?: UrlSource;
+}
+
+/** What says where the database is: an environment variable, or what the construct was given. */
+export type DatabaseSetting = "url" | "host" | "port" | "name" | "user" | "password" | "ssl" | "sslCa";
+
+export interface UrlSource {
+  /** The variable, flag or option with the URL. */
+  readonly name: string;
+  /** Settings that take precedence over the URL. */
+  readonly overridden: readonly DatabaseSetting[];
 }

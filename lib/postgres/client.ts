@@ -68,7 +68,7 @@ function refuseToExposePassword(client: pg.Client, settings: ConnectionSettings)
         "TLS_REQUIRED",
         `the server asks for the password ${exposure}, and the connection has no TLS: it was not sent (${whereOf(settings)})`,
         {
-          hint: Hint.of`Is it the right server? Set ${Hint.setting("ssl", "verify-full")}, or let the server ask with scram-sha-256 (in its pg_hba.conf; the password must have been set with password_encryption = 'scram-sha-256').`,
+          hint: Hint.of`Is it the right server? Set ${Hint.settingOf(settings, "ssl", "verify-full")}, or let the server ask with scram-sha-256 (in its pg_hba.conf; the password must have been set with password_encryption = 'scram-sha-256').`,
         },
       ),
     );
@@ -95,7 +95,7 @@ function requireServerProof(client: pg.Client, settings: ConnectionSettings): vo
       "AUTH",
       `the server asked for the password and did not prove that it knows it (${whereOf(settings)})`,
       {
-        hint: Hint.of`Something else may answer in place of the server: check ${Hint.setting("host")} and ${Hint.setting("port")}.`,
+        hint: Hint.of`Something else may answer in place of the server: check ${Hint.settingOf(settings, "host")} and ${Hint.settingOf(settings, "port")}.`,
       },
     );
     giveUp(client, error);
@@ -103,12 +103,12 @@ function requireServerProof(client: pg.Client, settings: ConnectionSettings): vo
 }
 
 function noPassword(settings: ConnectionSettings): MigrationError {
+  const variable =
+    settings.fromUrl === undefined ? Hint.of`Set ${Hint.setting("password")}, or write` : "Write";
   return new MigrationError(
     "AUTH",
     `the server asks for a password, and none is set (${whereOf(settings)})`,
-    {
-      hint: Hint.of`Set ${Hint.setting("password")}, or write it into ${Hint.setting("url")}: postgres://user:password@host.`,
-    },
+    { hint: Hint.of`${variable} it into ${Hint.settingOf(settings, "url")}: postgres://user:password@host.` },
   );
 }
 

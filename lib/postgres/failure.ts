@@ -102,18 +102,18 @@ function refusedByServer(failure: Failure, settings: ConnectionSettings): Diagno
     ];
   }
   if (code === "3D000") {
-    const hint = Hint.of`Check ${Hint.setting("name")}, or create the database first.`;
+    const hint = Hint.of`Check ${Hint.settingOf(settings, "name")}, or create the database first.`;
     return ["DATABASE_NOT_FOUND", `database "${settings.database}" does not exist`, hint];
   }
   if (settings.tls.mode === "disable" && hasNoRule(failure)) {
     return [
       "TLS_REQUIRED",
       `the server refuses connections without TLS: ${message}`,
-      Hint.of`Set ${Hint.setting("ssl", "verify-full")}. When that does not help, the server's pg_hba.conf has no rule for this user from here.`,
+      Hint.of`Set ${Hint.settingOf(settings, "ssl", "verify-full")}. When that does not help, the server's pg_hba.conf has no rule for this user from here.`,
     ];
   }
   if (code === "28P01" || code === "28000") {
-    const hint = Hint.of`Check ${Hint.setting("user")} and ${Hint.setting("password")} (or the secret they come from).`;
+    const hint = Hint.of`Check ${Hint.settingOf(settings, "user")} and ${Hint.settingOf(settings, "password")} (or the secret they come from).`;
     return ["AUTH", `the server rejected user "${settings.user}": ${message}`, hint];
   }
   if (code === "53300") {
@@ -141,14 +141,14 @@ function hasNoRule({ code, message, routine }: Failure): boolean {
 
 function notReached({ code = "", message }: Failure, settings: ConnectionSettings): Diagnosis {
   if (/does not support SSL/.test(message)) {
-    const hint = Hint.of`Switch TLS on in the server, or set ${Hint.setting("ssl", "disable")} when the network is private.`;
+    const hint = Hint.of`Switch TLS on in the server, or set ${Hint.settingOf(settings, "ssl", "disable")} when the network is private.`;
     return ["TLS_UNAVAILABLE", "the server does not offer TLS", hint];
   }
   if (UNTRUSTED.test(code)) {
     const hint =
       code === "ERR_TLS_CERT_ALTNAME_INVALID"
         ? "Connect with the host name the certificate was issued for."
-        : Hint.of`Set ${Hint.setting("sslCa")} to the file with the certificate authority's certificate.`;
+        : Hint.of`Set ${Hint.settingOf(settings, "sslCa")} to the file with the certificate authority's certificate.`;
     return ["TLS_UNTRUSTED", `the server's certificate is not trusted: ${message}`, hint];
   }
   const [host, port] = [settings.host, settings.port];
@@ -160,18 +160,22 @@ function notReached({ code = "", message }: Failure, settings: ConnectionSetting
     ];
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
-    return ["CONNECTION", `host name "${host}" cannot be resolved`, Hint.of`Check ${Hint.setting("host")}.`];
+    return [
+      "CONNECTION",
+      `host name "${host}" cannot be resolved`,
+      Hint.of`Check ${Hint.settingOf(settings, "host")}.`,
+    ];
   }
   if (code === "ETIMEDOUT" || /timeout/i.test(message)) {
-    const hint = Hint.of`Check ${Hint.setting("host")}, ${Hint.setting("port")}, and that a firewall lets this machine reach ${host}:${port}.`;
+    const hint = Hint.of`Check ${Hint.settingOf(settings, "host")}, ${Hint.settingOf(settings, "port")}, and that a firewall lets this machine reach ${host}:${port}.`;
     return ["CONNECTION", "no answer in time", hint];
   }
   if (UNREACHABLE.includes(code)) {
-    const hint = Hint.of`Is ${Hint.setting("host")} right, and does this machine have a way there (VPN, IPv6)? Postgres is looked for on port ${port}.`;
+    const hint = Hint.of`Is ${Hint.settingOf(settings, "host")} right, and does this machine have a way there (VPN, IPv6)? Postgres is looked for on port ${port}.`;
     return ["CONNECTION", `no network path to host "${host}" (${code})`, hint];
   }
   if (code === "ENOENT" || code === "ENOTDIR") {
-    const hint = Hint.of`Is the server running? ${Hint.setting("host")} names the folder of its socket.`;
+    const hint = Hint.of`Is the server running? ${Hint.settingOf(settings, "host")} names the folder of its socket.`;
     return ["CONNECTION", `there is no socket of a server in ${host} for port ${port}`, hint];
   }
   const hint = `Check that a Postgres server answers on ${host}:${port}.`;

@@ -5,6 +5,7 @@ import pg from "pg";
 import { readUrlSettings } from "../client/index.ts";
 import {
   type ConnectionSettings,
+  commandLineWords,
   errorCode,
   errorMessage,
   type HintTerm,
@@ -33,7 +34,7 @@ export async function openServer(options: TemplateOptions): Promise<OpenServer> 
   const { server = fromEnvironment || "embedded" } = options;
   if (server === "embedded") return openEmbedded(options);
   const url = typeof server === "string" ? server : server.getConnectionUri();
-  const urlName = options.server === undefined ? URL_NAME : "server";
+  const urlName = options.server === undefined ? URL_NAME : "the option server";
   const { connection } = readUrlSettings(url, { urlName, cwd: process.cwd(), values: {} });
   const urlOf = (database: string) => withDatabase(url, database);
   return { connection, urlOf, commandFor: (database) => `psql ${withoutPassword(urlOf(database))}` };
@@ -184,11 +185,11 @@ function typedError(error: unknown, { user, host, port }: ConnectionSettings): u
 export function explained(error: MigrationError): MigrationError {
   const { hint } = error.details;
   if (hint === undefined) return error;
-  const message = `${error.message}\n  What to do: ${renderHint(hint, wordsOfUrl)}`;
+  const message = `${error.message}\n  What to do: ${renderHint(hint, wordsOfTests)}`;
   return new MigrationError(error.code, message, { ...error.details, cause: error.details.cause ?? error });
 }
 
-function wordsOfUrl(term: HintTerm): string {
+function wordsOfTests(term: HintTerm): string {
   switch (term.kind) {
     case "command":
       return `npx cdk-pg-migrate ${[term.command, ...Object.values(term.input)].join(" ")}`;
@@ -196,8 +197,7 @@ function wordsOfUrl(term: HintTerm): string {
     case "option":
       return `the option ${term.kind === "field" ? term.field : term.option}`;
     case "setting":
-      if (term.setting === "ssl") return `sslmode=${term.value ?? "verify-full"} in the URL`;
-      return `the ${term.setting === "sslCa" ? "sslrootcert" : term.setting} in the URL`;
+      return commandLineWords(term);
     case "folder":
       return "the option migrationsDir";
   }

@@ -102,7 +102,7 @@ describe("a connection that fails", () => {
       const { code, stderr } = await runCommand(PROJECT, ["status"], { DATABASE_URL: url });
       expect([code, stderr]).toEqual([1, expect.stringContaining("Error AUTH")]);
       expect(stderr).toContain("asks for a password, and none is set");
-      expect(stderr).toContain("DATABASE_PASSWORD");
+      expect(stderr).toContain("Write it into DATABASE_URL");
     }));
 
   it("a missing database fails with DATABASE_NOT_FOUND and its name", () =>

@@ -53,6 +53,38 @@ describe("--url and --env-file", () => {
   });
 });
 
+describe("the hint of a connection that fails", () => {
+  it("the hint names the setting that holds the URL, not variables that are not set", () =>
+    withDatabase(async (db) => {
+      const project = writeProject(FILES);
+      const wrong = urlOf(db).replace(db.connection.password, "wrong");
+      const byFlag = await runCommand(project, ["status", "--url", wrong], {});
+      expect(byFlag.stderr).toContain("Check the user in --url and the password in --url (or");
+      const byVariable = await runCommand(project, ["status"], { DATABASE_URL: wrong });
+      expect(byVariable.stderr).toContain("the password in DATABASE_URL (or");
+      const nowhere = urlOf(db).replace(db.name, "nowhere");
+      const missing = await runCommand(project, ["status", "--json", "--url", nowhere], {});
+      expect(jsonOf(missing)).toMatchObject({
+        error: { hint: "Check the database in --url, or create the database first." },
+      });
+      const empty = urlOf(db).replace(`:${db.connection.password}@`, "@");
+      const unset = await runCommand(project, ["status", "--url", empty], {});
+      expect(unset.stderr).toContain("Write it into --url: postgres://");
+    }));
+
+  it("the hint names a variable that takes precedence over the URL", () =>
+    withDatabase(async (db) => {
+      const url = urlOf(db).replace("?sslmode=disable", "");
+      const project = writeProject(FILES);
+      const inUrl = await runCommand(project, ["status"], { DATABASE_URL: `${url}?sslmode=verify-full` });
+      const variables = { DATABASE_URL: url, DATABASE_SSL: "verify-full" };
+      const byVariable = await runCommand(project, ["status"], variables);
+      // A test's server may offer TLS, with a certificate that nobody trusts.
+      expect(inUrl.stderr).toMatch(/sslmode=disable in DATABASE_URL|the sslrootcert in DATABASE_URL/);
+      expect(byVariable.stderr).toMatch(/set DATABASE_SSL=disable|the sslrootcert in DATABASE_URL/);
+    }));
+});
+
 describe("a command that takes something away from a database on another machine", () => {
   it.each(["down", "redo", "up --fake", "down --fake"])(
     "the command %s needs --yes where nobody can be asked",

@@ -16,7 +16,8 @@ const DEFAULT: ConnectionSettings = {
 };
 
 function read(environment: Values, dotEnv: Values = {}, cwd = "/"): ConnectionSettings {
-  return readDatabaseSettings({ environment, dotEnv }, cwd).connection;
+  const { fromUrl: _, ...connection } = readDatabaseSettings({ environment, dotEnv }, cwd).connection;
+  return connection;
 }
 
 function refusalOf(environment: Values, dotEnv: Values = {}, cwd = "/"): MigrationError {

@@ -39,7 +39,7 @@ describe("a program opens a migrator", () => {
       const error = await failureOf(openMigrator({ database: `${url}&nonsense=1`, migrationsDir }));
       expect(error).toMatchObject({
         code: "USAGE",
-        message: expect.stringMatching(/^database has a parameter/),
+        message: expect.stringMatching(/^the option database has a parameter/),
       });
       expect(JSON.stringify(error.details) + error.message).not.toContain(password);
     }));

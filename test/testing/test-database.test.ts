@@ -218,7 +218,7 @@ describe("a test database that cannot be made", () => {
     const refused = await failureOf(testDatabase({ ...(await optionsFor()), server: "localhost:5432" }));
     expect(refused).toMatchObject({
       code: "USAGE",
-      message: expect.stringMatching(/^server must begin with/),
+      message: expect.stringMatching(/^the option server must begin with/),
     });
   });
 });
