@@ -159,20 +159,20 @@ const GRACE_MS = 1_000;
 
 /**
  * Ends the process at the second signal even if the code of a migration blocks the main thread, where no listener runs
- * then: a second thread counts signals too. Node has no public API for signals in a thread; without the internal one
- * used here, only SIGKILL ends such a process.
+ * then: a second thread counts signals too. Node has no public API for signals in a thread, so this one thread may use
+ * the internal one; without it, only SIGKILL would end such a process.
  */
 function endAtSecondSignal(message: string): void {
-  const worker = new Worker(WATCH, { eval: true, workerData: { message, grace: GRACE_MS } });
+  const workerData = { message, grace: GRACE_MS };
+  const worker = new Worker(WATCH, { eval: true, execArgv: ["--expose-internals"], workerData });
   worker.on("error", () => {});
   worker.unref();
 }
 
 const WATCH = `
-process.noDeprecation = true;
 const { writeSync } = require("node:fs");
 const { workerData } = require("node:worker_threads");
-const { Signal } = process.binding("signal_wrap");
+const { Signal } = require("internal/test/binding").internalBinding("signal_wrap");
 let received = 0;
 const end = () => {
   writeSync(2, workerData.message);

@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ConnectionSettings } from "../../lib/postgres/client.ts";
+import { SCRATCH_PREFIX } from "../../lib/review/verify/scratch.ts";
+import type { TestDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { runInSharedProcess } from "./shared-process.ts";
 
@@ -133,4 +135,25 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
     await sleep(25);
   }
+}
+
+/**
+ * Call before a command that makes scratch databases. What it returns waits until those made since are gone: other test
+ * files make theirs on the same server and drop them soon, or leave theirs when they are killed.
+ */
+export async function watchScratch(db: TestDatabase): Promise<() => Promise<void>> {
+  const list = async () => {
+    const rows = await db.query<{ name: string }>(
+      `SELECT datname AS name FROM pg_database WHERE datname LIKE '${SCRATCH_PREFIX}%'`,
+    );
+    return rows.map(({ name }) => name);
+  };
+  const before = await list();
+  return async () => {
+    const made = (await list()).filter((name) => !before.includes(name));
+    await until(
+      async () => (await list()).every((name) => !made.includes(name)),
+      "the end of scratch databases",
+    );
+  };
 }

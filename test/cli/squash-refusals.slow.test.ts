@@ -1,11 +1,8 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { addMigrations, jsonOf, until } from "./command.ts";
+import { addMigrations, jsonOf, watchScratch } from "./command.ts";
 import { migration, withProject } from "./squashing.ts";
-
-const SCRATCH_DATABASES =
-  "SELECT datname AS name FROM pg_database WHERE datname LIKE 'cdk_pg_migrate_scratch%'";
 
 const A = { "1_a.sql": migration("CREATE TABLE a (id int);") };
 
@@ -74,20 +71,13 @@ describe("squash of what cannot be squashed", () => {
   ])("squash refuses %s and changes no file", (_what, migrations, to, code, message) =>
     withProject(async ({ run, files, git, db }) => {
       const before = files();
-      const scratch = async () =>
-        (await db.query<{ name: string }>(SCRATCH_DATABASES)).map(({ name }) => name);
-      const earlier = await scratch();
+      const scratchDropped = await watchScratch(db);
       const outcome = await run("squash", "--to", to);
       expect(outcome.stderr).toMatch(message);
       expect(outcome.code).toBe(code);
       expect(files()).toEqual(before);
       expect(git("status", "--porcelain")).toBe("");
-      // Other test files make theirs on the same server, and drop them soon.
-      const left = (await scratch()).filter((name) => !earlier.includes(name));
-      await until(
-        async () => (await scratch()).every((name) => !left.includes(name)),
-        "the end of scratch databases",
-      );
+      await scratchDropped();
     }, migrations),
   );
 

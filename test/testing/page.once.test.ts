@@ -29,11 +29,15 @@ test("the test that docs/testing.md shows passes with node:test", async () => {
     outExtension: { ".js": ".mjs" },
   });
   const env = { ...freshEnvironment(), TEST_DATABASE_URL: await serverUrl() };
-  const { exitCode, stdout } = await run(process.execPath, ["--test", "out/orders.test.mjs"], {
-    cwd: dir,
-    env,
-    timeoutMs: 120_000,
-  });
+  const { exitCode, stdout } = await run(
+    process.execPath,
+    ["--test", "--test-reporter=tap", "out/orders.test.mjs"],
+    {
+      cwd: dir,
+      env,
+      timeoutMs: 120_000,
+    },
+  );
   expect(stdout).toMatch(/^# pass 1$/m);
   expect(exitCode).toBe(0);
 });
