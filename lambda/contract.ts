@@ -28,6 +28,10 @@ export const ENV = {
   onRollback: "ON_ROLLBACK",
   /** Deploy only: digest of the plan that a deploy runs; absent when it runs all that is pending. */
   approvedPlan: "APPROVED_PLAN",
+  /** Rotation only: the role, `<stack>/<logical id>` of its resource, and the ARN of its secret. */
+  role: "ROLE",
+  roleResource: "ROLE_RESOURCE",
+  roleSecretArn: "ROLE_SECRET_ARN",
   /** Operate only: "true" or "false". */
   allowDown: "ALLOW_DOWN",
   /** Version of the migrations for the history, such as a git commit; absent when unknown. */
@@ -51,6 +55,7 @@ export const ASSET = {
   deployHandler: "on-deploy.handler",
   statusHandler: "on-status.handler",
   operateHandler: "on-operate.handler",
+  rotateHandler: "on-rotate.handler",
   manifest: "migrations/manifest.json",
   /** The approved plan of that digest, unless only its digest was given. */
   approvedPlan: "migrations/approved-plan.json",
@@ -70,6 +75,8 @@ export interface RoleProperties {
   readonly Role: string;
   readonly Access: "read" | "write";
   readonly Schemas: readonly string[];
+  /** Host, port and name: another database needs the role, too. */
+  readonly Database: string;
   /** ARN of the secret with the password; absent for a role that logs in with a token. */
   readonly Secret?: string;
   /** Hash of the migrations: after each release, the rights are set again. */

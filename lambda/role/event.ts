@@ -3,6 +3,7 @@ import { MigrationError } from "../../lib/core/index.ts";
 import { ROLE_RESOURCE } from "../contract.ts";
 import { resourceName } from "../runtime/custom-resource.ts";
 import { problemsOf } from "../runtime/schema.ts";
+import type { OwnRole } from "./logins.ts";
 
 const Request = v.object({
   StackId: v.string(),
@@ -17,11 +18,8 @@ const Request = v.object({
 });
 
 /** The application role that CloudFormation asks for. */
-export interface RoleRequest {
-  /** `<stack>/<logical id>`: whose role it is. */
-  readonly resource: string;
+export interface RoleRequest extends OwnRole {
   readonly physicalId: string;
-  readonly role: string;
   readonly access: "read" | "write";
   readonly schemas: readonly string[];
   /** ARN of the secret with its password; undefined for a role that logs in with a token. */

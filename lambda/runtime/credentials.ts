@@ -4,19 +4,22 @@ import * as v from "valibot";
 import { given, MigrationError } from "../../lib/core/index.ts";
 import type { Settings } from "./settings.ts";
 
-interface Credentials {
+export interface Credentials {
   readonly username: string;
   readonly password: string;
 }
 
 /** As RDS, CDK and the rotation functions of AWS write it. Other keys, such as `host`, are ignored. */
-const Secret = v.object({
+export const Secret = v.looseObject({
   username: v.pipe(v.string(), v.nonEmpty()),
   password: v.pipe(v.string(), v.nonEmpty()),
 });
 
+/** What a secret holds. */
+export type SecretContent = v.InferOutput<typeof Secret>;
+
 /** An answer takes milliseconds. Without a network path to the service there is no answer at all. */
-const CLIENT = {
+export const CLIENT = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 3_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
 } as const;
@@ -50,7 +53,14 @@ export async function fetchCredentials(
   secretArn: string,
   stage: SecretStage = "AWSCURRENT",
 ): Promise<Credentials> {
-  const text = await fetchText(secretArn, stage);
+  return parseSecret(secretArn, await fetchText(secretArn, stage));
+}
+
+/**
+ * @param text undefined for a binary secret
+ * @throws MigrationError `SECRET` if it has another shape
+ */
+export function parseSecret(secretArn: string, text: string | undefined): SecretContent {
   if (text === undefined) throw wrongShape(secretArn, "it is binary");
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Secret), text);
   if (parsed.success) return parsed.output;
@@ -64,25 +74,27 @@ async function fetchText(secretArn: string, stage: SecretStage): Promise<string 
     const { SecretString } = await client.send(request);
     return SecretString;
   } catch (cause) {
-    throw unavailable(secretArn, cause);
+    throw secretError(secretArn, "GetSecretValue", cause);
   } finally {
     client.destroy();
   }
 }
 
-function unavailable(secretArn: string, cause: unknown): MigrationError {
+/** @param action of Secrets Manager that failed */
+export function secretError(secretArn: string, action: string, cause: unknown): MigrationError {
   const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
-  return new MigrationError("SECRET", `the secret cannot be read: ${name}: ${message} (${secretArn})`, {
-    hint: hintFor(name),
+  const what = /^(?:Get|Describe)/.test(action) ? "read" : "changed";
+  return new MigrationError("SECRET", `the secret cannot be ${what}: ${name}: ${message} (${secretArn})`, {
+    hint: hintFor(name, action),
     cause,
   });
 }
 
-function hintFor(name: string): string {
+function hintFor(name: string, action: string): string {
   if (name === "ResourceNotFoundException")
     return "Was the secret deleted, or is it in another account or region?";
   if (name === "AccessDeniedException" || name === "DecryptionFailure") {
-    return "The function's role needs secretsmanager:GetSecretValue for it, and kms:Decrypt for its key.";
+    return `The function's role needs secretsmanager:${action} for it, and kms:Decrypt for its key.`;
   }
   return "The function's subnets need a way to Secrets Manager: an interface endpoint that lets the function's security group in, or a NAT gateway.";
 }

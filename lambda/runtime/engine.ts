@@ -18,7 +18,7 @@ import { describeSession, Session, type TlsSettings } from "../../lib/postgres/i
 import { ASSET, LIMITS } from "../contract.ts";
 import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
-import { credentialsOf, type SecretStage } from "./credentials.ts";
+import { type Credentials, credentialsOf, type SecretStage } from "./credentials.ts";
 import { stoppedByStrayErrors } from "./failure-log.ts";
 import type { Invocation, LogFields } from "./invocation.ts";
 import type { Login, Settings } from "./settings.ts";
@@ -77,6 +77,26 @@ export function withSession<T>(
   });
 }
 
+/**
+ * Logs in with other credentials than the functions' own, and ends the session.
+ * @throws MigrationError
+ */
+export async function tryLogin(
+  invocation: Invocation,
+  settings: Settings,
+  credentials: Credentials,
+): Promise<void> {
+  const connection = await connectionAs(settings, credentials);
+  const session = await Session.open({
+    ...{ connection, applicationName: TOOL, deadline: invocation.deadline },
+    options: resolveOptions(settings.options),
+    observe: logProgress(invocation),
+  }).catch((error: unknown) => {
+    throw error instanceof MigrationError ? adviseOnAws(error) : error;
+  });
+  await session.end();
+}
+
 async function loggingIn<T>(
   invocation: Invocation,
   settings: Settings,
@@ -106,10 +126,15 @@ async function connectionTo(
   settings: Settings,
   stage: SecretStage,
 ): Promise<ConnectionSettings> {
+  const credentials = await credentialsOf(settings, stage);
+  invocation.redactor.hide(credentials.password);
+  return connectionAs(settings, credentials);
+}
+
+async function connectionAs(settings: Settings, credentials: Credentials): Promise<ConnectionSettings> {
   const { host, port, database, caFile, root } = settings;
   const tls = await readTls(caFile, root);
-  const { username: user, password } = await credentialsOf(settings, stage);
-  invocation.redactor.hide(password);
+  const { username: user, password } = credentials;
   return { host, port, database, user, password, tls };
 }
 

@@ -6,7 +6,7 @@ import type { AssetFiles } from "./asset-cache.ts";
 import { builtinModules } from "./builtin-modules.mjs";
 
 /** Entry points that use the engine; the functions' settings name them. */
-export const HANDLERS = ["on-deploy", "on-status", "on-operate"] as const;
+export const HANDLERS = ["on-deploy", "on-status", "on-operate", "on-rotate"] as const;
 
 /** Runs outside the VPC and without the engine. */
 export const STACK_EVENT_HANDLER = "on-stack-event";

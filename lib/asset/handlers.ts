@@ -16,7 +16,7 @@ import {
 const ENTRY_POINTS = [...HANDLERS, STACK_EVENT_HANDLER];
 
 /**
- * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts, on-operate.ts, on-stack-event.ts) with everything they
+ * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts, on-operate.ts, on-rotate.ts, on-stack-event.ts) with everything they
  * import, and a copy of node-pg-migrate that shares its classes with them, into `outDir`: what the published package
  * contains. Returns esbuild's metafile.
  */

@@ -27,13 +27,9 @@ export function migrationAlarms(
 ): readonly cloudwatch.Alarm[] {
   const what = id.toLowerCase();
   const metrics = metricsOf(handler);
-  const failures = expression("FILL(failed, 0) + FILL(errors, 0)", metrics);
   const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
   const alarms = [
-    failures.createAlarm(scope, `${id}Failed`, {
-      ...onFirstValue(1),
-      alarmDescription: `Postgres migrations failed in the ${what} function, or it was stopped before it could say so`,
-    }),
+    failureAlarm(scope, `${id}Failed`, handler, `Postgres migrations failed in the ${what} function`),
     expression("IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", metrics).createAlarm(
       scope,
       `${id}Slow`,
@@ -45,6 +41,19 @@ export function migrationAlarms(
   ];
   if (topic !== undefined) for (const alarm of alarms) alarm.addAlarmAction(new SnsAction(topic));
   return alarms;
+}
+
+/** "Failed" alone. @param what has failed */
+export function failureAlarm(
+  scope: Construct,
+  id: string,
+  handler: lambda.Function,
+  what: string,
+): cloudwatch.Alarm {
+  return expression("FILL(failed, 0) + FILL(errors, 0)", metricsOf(handler)).createAlarm(scope, id, {
+    ...onFirstValue(1),
+    alarmDescription: `${what}, or it was stopped before it could say so`,
+  });
 }
 
 type Metrics = Readonly<Record<"failed" | "errors" | "duration", cloudwatch.IMetric>>;

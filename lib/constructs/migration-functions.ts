@@ -29,6 +29,11 @@ export interface FunctionSettings {
   readonly snapshots: Snapshots | undefined;
 }
 
+/** Host, port and name of the database, for the properties of resources. */
+export function databaseOf({ target, databaseName }: FunctionSettings): string {
+  return `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`;
+}
+
 /** A function and its log group. */
 export interface LoggedFunction {
   readonly handler: lambda.Function;
@@ -91,7 +96,8 @@ interface FunctionProps {
   readonly login?: DatabaseLogin;
 }
 
-function loggedFunction(
+/** A function of the VPC, which logs in to the database. */
+export function loggedFunction(
   scope: Construct,
   id: string,
   props: PostgresMigrationsProps,

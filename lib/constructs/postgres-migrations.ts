@@ -14,6 +14,7 @@ import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
 import { migrationWidgets } from "./migration-dashboard.ts";
 import {
+  databaseOf,
   type FunctionSettings,
   type MigrationFunctions,
   migrationFunctions,
@@ -131,7 +132,7 @@ export class PostgresMigrations extends Construct {
     ];
     const deployed = deployResource(this, props, functions, deployProperties(releaseOf(props, settings)));
     this.resource = deployed.resource;
-    this._forRoles = { settings, ...deployed };
+    this._forRoles = { props, settings, ...deployed };
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
     this.resource.node.addDependency(...network.needs, ...(secret === undefined ? [] : resourceOf(secret)));
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
@@ -211,6 +212,7 @@ export class PostgresMigrations extends Construct {
 
 /** What `PostgresRole` needs to know. */
 export interface ForRoles {
+  readonly props: PostgresMigrationsProps;
   readonly settings: FunctionSettings;
   /** The one that runs the migrations. */
   readonly resource: CustomResource;
@@ -219,11 +221,11 @@ export interface ForRoles {
 }
 
 function releaseOf(props: PostgresMigrationsProps, settings: FunctionSettings): Release {
-  const { asset, target, databaseName, logins, securityGroup, subnets, options, snapshots } = settings;
+  const { asset, target, logins, securityGroup, subnets, options, snapshots } = settings;
   const { main } = logins;
   return {
     asset,
-    database: `${target.host}:${Tokenization.stringifyNumber(target.port)}/${databaseName}`,
+    database: databaseOf(settings),
     login: main.kind === "secret" ? { Secret: main.secret.secretArn } : { User: main.user },
     ca: target.ca,
     network: [securityGroup.securityGroupId, ...subnets.subnetIds],

@@ -1,4 +1,5 @@
 import { CustomResource, Duration, Stack, Token, Tokenization } from "aws-cdk-lib";
+import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as kms from "aws-cdk-lib/aws-kms";
 import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
@@ -6,9 +7,10 @@ import { Construct } from "constructs";
 import { DEFAULTS, LIMITS, ROLE_RESOURCE, type RoleProperties } from "../../lambda/contract.ts";
 import { given, property } from "../core/index.ts";
 import { isSecret } from "./database-target.ts";
-import type { FunctionSettings } from "./migration-functions.ts";
+import { databaseOf, type FunctionSettings } from "./migration-functions.ts";
 import type { DatabaseAuthentication } from "./postgres-database-props.ts";
 import type { PostgresMigrations } from "./postgres-migrations.ts";
+import { rotateSecret } from "./role-rotation.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
 /** What an application may do with the data: "read" it, or "write" it, too. */
@@ -36,6 +38,13 @@ export interface PostgresRoleProps {
    */
   readonly authentication?: DatabaseAuthentication;
   /**
+   * How often Secrets Manager changes the password, from 4 hours to 1000 days. Two users take turns, `roleName` and
+   * `roleName` with `_clone`, which has the same rights: the password that an application has stays valid until the next
+   * but one is made. The application takes `username` from the secret too, and reads it again at least that often.
+   * @default - the password is never changed
+   */
+  readonly rotateAfter?: Duration;
+  /**
    * Key that encrypts the secret.
    * @default - the key of the account for Secrets Manager
    */
@@ -62,10 +71,23 @@ export interface PostgresRoleProps {
  * });
  * role.grantConnect(api);
  * role.executeBefore(api);
+ *
+ * @example
+ * // A new password every 30 days.
+ * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
+ * const migrations = new PostgresMigrations(this, "Migrations", { database, migrationsDir: "migrations" });
+ * new PostgresRole(this, "ReportsRole", {
+ *   migrations,
+ *   access: "read",
+ *   roleName: "reports",
+ *   rotateAfter: Duration.days(30),
+ * });
  */
 export class PostgresRole extends Construct {
   /** Name of the role. */
   readonly roleName: string;
+  /** Alarm for a rotation that fails, with the action of the migrations' `alarmTopic`; undefined without `rotateAfter`. */
+  readonly rotationAlarm: cloudwatch.Alarm | undefined;
   private readonly resource: CustomResource;
   private readonly ownSecret: secretsmanager.ISecret | undefined;
   private readonly settings: FunctionSettings;
@@ -80,11 +102,18 @@ export class PostgresRole extends Construct {
     checkProps(this, props);
     const authentication = props.authentication ?? authenticationOf(settings);
     checkAuthentication(this, authentication, settings);
+    if (authentication === "iam" && props.rotateAfter !== undefined) {
+      throw constructError(
+        this,
+        'rotateAfter is only for `authentication: "secret"`; with "iam" there is no password',
+      );
+    }
     this.ownSecret = authentication === "iam" ? undefined : roleSecret(this, props, settings);
     const properties: RoleProperties = {
       Role: roleName,
       Access: access,
       Schemas: props.schemas ?? schemasOf(settings),
+      Database: databaseOf(settings),
       MigrationsHash: settings.asset.manifest.hash,
       ...given({ Secret: this.ownSecret?.secretArn }),
     };
@@ -96,10 +125,18 @@ export class PostgresRole extends Construct {
     });
     this.resource.node.addDependency(resource);
     this.ownSecret?.grantRead(migrations.deployFunction).applyBefore(this.resource);
+    const { ownSecret: secret, resource: roleResource } = this;
+    this.rotationAlarm =
+      secret === undefined || props.rotateAfter === undefined
+        ? undefined
+        : rotateSecret(this, {
+            ...{ secret, roleName, roleResource, rotateAfter: props.rotateAfter },
+            ...{ migrations: migrations._forRoles, encryptionKey: props.encryptionKey },
+          });
   }
 
   /**
-   * Secret with `username`, `password`, `engine`, `host`, `port` and `dbname` as JSON, as the rotation of AWS wants it.
+   * Secret with `username`, `password`, `engine`, `host`, `port` and `dbname` as JSON, as RDS writes it.
    * @throws Error with IAM authentication, which has no secret
    */
   get secret(): secretsmanager.ISecret {
@@ -136,7 +173,29 @@ function checkProps(scope: Construct, props: PostgresRoleProps): void {
         "it cannot begin with pg_ or rds",
     );
   }
+  checkRotation(scope, props);
   if (schemas?.length === 0) throw constructError(scope, "schemas must name at least one, not []");
+}
+
+/** As Secrets Manager has it. */
+const ROTATION = { shortest: Duration.hours(4), longest: Duration.days(1000), longestName: 57 } as const;
+
+function checkRotation(scope: Construct, { rotateAfter, roleName }: PostgresRoleProps): void {
+  if (rotateAfter === undefined) return;
+  const hours = rotateAfter.toHours({ integral: false });
+  if (hours < ROTATION.shortest.toHours() || hours > ROTATION.longest.toHours() || !Number.isInteger(hours)) {
+    throw constructError(
+      scope,
+      `rotateAfter must be whole hours from 4 hours to 1000 days, not ${rotateAfter.toHumanString()}`,
+    );
+  }
+  if (roleName.length > ROTATION.longestName) {
+    throw constructError(
+      scope,
+      `roleName "${roleName}" must have at most ${ROTATION.longestName} characters with rotateAfter: the user who takes ` +
+        "turns with it has `_clone` behind it",
+    );
+  }
 }
 
 function authenticationOf({ logins }: FunctionSettings): DatabaseAuthentication {

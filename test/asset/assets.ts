@@ -13,6 +13,7 @@ export const BUILT_HANDLERS: Files = {
   "handlers/on-deploy.mjs": "export const handler = () => 1;",
   "handlers/on-status.mjs": "export const handler = () => 2;",
   "handlers/on-operate.mjs": "export const handler = () => 3;",
+  "handlers/on-rotate.mjs": "export const handler = () => 5;",
   "handlers/on-stack-event.mjs": "export const handler = () => 4;",
   "handlers/node-pg-migrate.mjs": "export class PgLiteral { constructor(value) { this.value = value; } }",
 };
@@ -29,6 +30,7 @@ export const SOURCE_HANDLERS: Files = {
   "handlers/on-deploy.ts": SOURCE,
   "handlers/on-status.ts": SOURCE,
   "handlers/on-operate.ts": SOURCE,
+  "handlers/on-rotate.ts": SOURCE,
   "handlers/on-stack-event.ts": "export const handler = () => 1;",
 };
 

@@ -2,5 +2,6 @@ import { runScenarios } from "./environment.ts";
 import { failing } from "./scenarios/failing.ts";
 import { lifecycle } from "./scenarios/lifecycle.ts";
 import { rollback } from "./scenarios/rollback.ts";
+import { turns } from "./scenarios/rotation.ts";
 
-runScenarios(lifecycle, failing, rollback);
+runScenarios(lifecycle, failing, rollback, turns);

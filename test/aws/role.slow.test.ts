@@ -1,4 +1,6 @@
+import { describe } from "@jest/globals";
 import { runScenarios } from "./environment.ts";
 import { roles } from "./scenarios/role.ts";
+import { rotation } from "./scenarios/rotation.ts";
 
-runScenarios(roles);
+runScenarios(roles, (aws) => describe("the password of a role is rotated [G34]", () => rotation(aws)));

@@ -19,6 +19,11 @@ export class Secrets {
     return secret.whole;
   }
 
+  /** A secret that a function has made. */
+  add(secret: string): void {
+    this.#secrets.push({ whole: secret, core: secret });
+  }
+
   /** The emissions with one of them in any of its forms, shortened. */
   foundIn(emissions: readonly Emission[]): string[] {
     const forms = this.#secrets.flatMap(({ whole, core }) => [core, ...encodingsOf(whole)]);

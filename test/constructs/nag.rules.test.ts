@@ -1,21 +1,10 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { CfnElement, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
 import type { IConstruct } from "constructs";
 import { AppStack } from "../../lib/app-stack.ts";
 import { acknowledgements } from "./acknowledgements.ts";
-import { newApp } from "./synth.ts";
-
-interface Report {
-  readonly pluginReports: readonly {
-    readonly violations: readonly {
-      readonly ruleName: string;
-      readonly violatingConstructs: readonly { readonly constructPath: string }[];
-    }[];
-  }[];
-}
+import { findingsOf, newApp } from "./synth.ts";
 
 /** The app as a team with cdk-nag has it; its findings stop synth. */
 function naggedApp(profile: "dev" | "prod") {
@@ -26,14 +15,7 @@ function naggedApp(profile: "dev" | "prod") {
   const known = acknowledgements(
     stackEvent instanceof CfnElement ? stack.getLogicalId(stackEvent) : "",
   ).filter((one) => one.profile === undefined || one.profile === profile);
-  const findings = () => {
-    const report: Report = JSON.parse(readFileSync(join(app.outdir, "validation-report.json"), "utf8"));
-    return report.pluginReports.flatMap(({ violations }) =>
-      violations.flatMap(({ ruleName, violatingConstructs }) =>
-        violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}`),
-      ),
-    );
-  };
+  const findings = () => findingsOf(app);
   return { app, stack, known, findings };
 }
 

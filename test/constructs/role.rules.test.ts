@@ -1,9 +1,11 @@
 import { expect, test } from "@jest/globals";
-import { Stack } from "aws-cdk-lib";
+import { App, Duration, Stack, Validations } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
-import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import * as kms from "aws-cdk-lib/aws-kms";
+import * as sns from "aws-cdk-lib/aws-sns";
+import { AwsSolutionsChecks } from "cdk-nag";
 import { PostgresDatabase, PostgresRole, type PostgresRoleProps } from "../../lib/index.ts";
-import { addMigrations, newStack, only, resourcesOf } from "./synth.ts";
+import { addMigrations, findingsOf, functionOf, newStack, only, resourcesOf } from "./synth.ts";
 
 const ROLE = "Custom::PostgresRole";
 
@@ -20,7 +22,7 @@ function withRole(more: Partial<PostgresRoleProps> = {}, authentication: "secret
 
 const text = (value: unknown) => JSON.stringify(value);
 
-test("a role has a generated secret of its own, in the form that the rotation of AWS wants", () => {
+test("a role has a generated secret of its own, in the form that RDS writes", () => {
   const { stack, role } = withRole();
   const secret = resourcesOf(stack, "AWS::SecretsManager::Secret").find(({ id }) => id.startsWith("Role"));
   const generated = secret?.Properties["GenerateSecretString"];
@@ -35,6 +37,7 @@ test("a role has a generated secret of its own, in the form that the rotation of
     Role: "api",
     Access: "read",
     Schemas: ["public"],
+    Database: expect.anything(),
     Secret: { Ref: secret?.id },
     MigrationsHash: expect.stringMatching(/^[0-9a-f]{64}$/),
   });
@@ -87,14 +90,124 @@ test("a role takes the schemas of its migrations, unless it names others", () =>
   expect(only(stack, ROLE).Properties).toMatchObject({ Schemas: ["shop", "audit"], Access: "write" });
 });
 
-test("the rotation that AWS hosts can be added to the secret of a role", () => {
-  const { stack, database, role } = withRole();
-  role.secret.addRotationSchedule("Rotation", {
-    hostedRotation: secretsmanager.HostedRotation.postgreSqlSingleUser({ vpc: database.vpc }),
+const ROTATION = "on-rotate.handler";
+
+function statementsFor(stack: Stack, handlerId: string): readonly unknown[] {
+  return resourcesOf(stack, "AWS::IAM::Policy")
+    .filter(({ Properties }) => text(Properties["Roles"]).includes(handlerId))
+    .flatMap(({ Properties }) => Properties["PolicyDocument"].Statement);
+}
+
+test("a role with rotateAfter has a function that Secrets Manager of this account calls, after the role is made", () => {
+  const { stack } = withRole({ rotateAfter: Duration.days(30) });
+  const rotation = functionOf(stack, ROTATION);
+  const schedule = only(stack, "AWS::SecretsManager::RotationSchedule");
+  expect(schedule.Properties).toEqual({
+    SecretId: { Ref: expect.stringMatching(/^RoleSecret/) },
+    RotationLambdaARN: { "Fn::GetAtt": [rotation.id, "Arn"] },
+    RotationRules: { ScheduleExpression: "rate(30 days)" },
   });
-  expect(only(stack, "AWS::SecretsManager::RotationSchedule").Properties).toMatchObject({
-    HostedRotationLambda: { RotationType: "PostgreSQLSingleUser" },
+  const permissions = resourcesOf(stack, "AWS::Lambda::Permission").filter(({ id }) => id.startsWith("Role"));
+  expect(permissions.map(({ Properties }) => Properties)).toEqual([
+    {
+      Action: "lambda:InvokeFunction",
+      FunctionName: { "Fn::GetAtt": [rotation.id, "Arn"] },
+      Principal: "secretsmanager.amazonaws.com",
+      SourceAccount: { Ref: "AWS::AccountId" },
+    },
+  ]);
+  const policies = resourcesOf(stack, "AWS::IAM::Policy").filter(({ id }) => id.includes("Rotation"));
+  for (const { id } of [only(stack, ROLE), ...permissions, ...policies]) {
+    expect(schedule.DependsOn).toContain(id);
+  }
+});
+
+test("the function of a rotation may write the secret of its role alone, and knows whose it is", () => {
+  const { stack, role, migrations } = withRole({ rotateAfter: Duration.hours(6) });
+  const rotation = functionOf(stack, ROTATION);
+  const secret = stack.resolve(role.secret.secretArn);
+  expect(statementsFor(stack, "RoleRotation")).toEqual([
+    expect.objectContaining({
+      Action: ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+      Resource: stack.resolve(migrations.secret.secretArn),
+    }),
+    expect.objectContaining({ Effect: "Deny", Resource: "*" }),
+    {
+      Effect: "Allow",
+      Action: [
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+      ],
+      Resource: secret,
+    },
+  ]);
+  expect(rotation.Properties["Environment"].Variables).toMatchObject({
+    ROLE: "api",
+    ROLE_RESOURCE: { "Fn::Join": ["", [{ Ref: "AWS::StackName" }, `/${only(stack, ROLE).id}`]] },
+    ROLE_SECRET_ARN: secret,
+    DATABASE_SECRET_ARN: stack.resolve(migrations.secret.secretArn),
   });
+  const [deploy] = [functionOf(stack, "on-deploy.handler")];
+  expect(rotation.Properties["VpcConfig"]).toEqual(deploy?.Properties["VpcConfig"]);
+});
+
+test("the function of a rotation may use the key of the secret by way of Secrets Manager only", () => {
+  const stack = newStack();
+  const migrations = addMigrations(stack, { database: new PostgresDatabase(stack, "Database") });
+  const key: unknown = new kms.Key(stack, "Key");
+  if (!isKey(key)) throw new TypeError("no key");
+  const props = { migrations, access: "read", roleName: "api", encryptionKey: key } as const;
+  new PostgresRole(stack, "Role", { ...props, rotateAfter: Duration.days(1) });
+  const document = only(stack, "AWS::KMS::Key").Properties["KeyPolicy"];
+  const statements: readonly { Principal: unknown; Action: unknown; Condition: unknown }[] =
+    document.Statement;
+  const own = statements.filter(({ Principal }) => text(Principal).includes("RoleRotation"));
+  expect(own).toHaveLength(1);
+  expect(own[0]?.Action).toEqual(["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]);
+  expect(text(own[0]?.Condition)).toContain("kms:ViaService");
+  expect(only(stack, "AWS::SecretsManager::RotationSchedule").Properties["RotationRules"]).toEqual({
+    ScheduleExpression: "rate(1 day)",
+  });
+});
+
+function isKey(value: unknown): value is kms.IKey {
+  return value instanceof kms.Key;
+}
+
+test("a rotation that fails has an alarm, which goes to the topic of the migrations", () => {
+  const stack = newStack();
+  const alarmTopic: unknown = new sns.Topic(stack, "Topic");
+  if (!isTopic(alarmTopic)) throw new TypeError("no topic");
+  const database = new PostgresDatabase(stack, "Database");
+  const migrations = addMigrations(stack, { database, alarmTopic });
+  const props = { migrations, access: "read", roleName: "api" } as const;
+  const role = new PostgresRole(stack, "Role", { ...props, rotateAfter: Duration.days(30) });
+  expect(role.rotationAlarm).toBeDefined();
+  const alarm = resourcesOf(stack, "AWS::CloudWatch::Alarm").find(({ id }) => id.startsWith("Role"));
+  expect(alarm?.Properties).toMatchObject({
+    AlarmDescription: expect.stringMatching(/^The password of api was not changed/),
+    AlarmActions: [{ Ref: expect.stringMatching(/^Topic/) }],
+  });
+  expect(withRole().role.rotationAlarm).toBeUndefined();
+});
+
+function isTopic(value: unknown): value is sns.ITopic {
+  return value instanceof sns.Topic;
+}
+
+test("cdk-nag finds nothing in a role that rotates but the managed policies that all functions have", () => {
+  const { stack } = withRole({ rotateAfter: Duration.days(30) });
+  const app = stack.node.root;
+  if (!(app instanceof App)) throw new TypeError("no app");
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  expect(() => app.synth()).toThrow("AwsSolutions");
+  const found = findingsOf(app).filter((finding) => finding.includes("Stack/Role/"));
+  expect(found.map((finding) => finding.replace(/ .*/, ""))).toEqual([
+    expect.stringContaining("AWSLambdaBasicExecutionRole"),
+    expect.stringContaining("AWSLambdaVPCAccessExecutionRole"),
+  ]);
 });
 
 test.each<[string, Partial<PostgresRoleProps>, RegExp]>([
@@ -102,12 +215,26 @@ test.each<[string, Partial<PostgresRoleProps>, RegExp]>([
   ["a reserved name", { roleName: "pg_api" }, /cannot begin with pg_/],
   ["SQL as a name", { roleName: "api; DROP TABLE t" }, /must be a small letter/],
   ["no schema", { schemas: [] }, /schemas must name at least one/],
+  ["a rotation every hour", { rotateAfter: Duration.hours(1) }, /from 4 hours to 1000 days, not 1 hour/],
+  ["a rotation after years", { rotateAfter: Duration.days(1001) }, /not 1001 days/],
+  ["a rotation after parts of an hour", { rotateAfter: Duration.minutes(270) }, /whole hours/],
+  [
+    "a name with no room for that of its second user",
+    { roleName: "a".repeat(58), rotateAfter: Duration.days(30) },
+    /at most 57 characters with rotateAfter/,
+  ],
 ])("a role refuses %s", (_, more, message) => {
   expect(() => withRole(more)).toThrow(message);
 });
 
 test("a role with a secret needs migrations with a secret", () => {
   expect(() => withRole({ authentication: "secret" }, "iam")).toThrow(/no way to Secrets Manager/);
+});
+
+test("a role with IAM authentication has no password that could be rotated", () => {
+  expect(() => withRole({ rotateAfter: Duration.days(30) }, "iam")).toThrow(
+    'Stack/Role: rotateAfter is only for `authentication: "secret"`',
+  );
 });
 
 test("a role must be in the stack of its migrations", () => {

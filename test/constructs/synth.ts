@@ -78,6 +78,26 @@ export function resourcesOf(stack: Stack, type?: string): readonly Resource[] {
   return type === undefined ? all : all.filter(({ Type }) => Type === type);
 }
 
+interface ValidationReport {
+  readonly pluginReports: readonly {
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly violatingConstructs: readonly { readonly constructPath: string }[];
+    }[];
+  }[];
+}
+
+/** `<rule> <path>` of what validations have found in an app that was synthesized. */
+export function findingsOf(app: App): readonly string[] {
+  const text = readFileSync(join(app.outdir, "validation-report.json"), "utf8");
+  const report: ValidationReport = JSON.parse(text);
+  return report.pluginReports.flatMap(({ violations }) =>
+    violations.flatMap(({ ruleName, violatingConstructs }) =>
+      violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}`),
+    ),
+  );
+}
+
 /** The only resource of its type. */
 export function only(stack: Stack, type: string): Resource {
   const [first, ...rest] = resourcesOf(stack, type);

@@ -8,6 +8,9 @@ export const STACK_NAME = "proof";
 export const DATABASE_NAME = "application";
 export const STACK_ID = `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack/${STACK_NAME}/0123`;
 
+/** The secret of a role. */
+export const ROLE_SECRET_ARN = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:role-AbCdEf`;
+
 /** What the template only refers to. */
 export interface Outside {
   readonly host: string;
@@ -53,6 +56,7 @@ export function physicalNames(
 }
 
 function nameOf(type: string, id: string, { secretArn }: Outside): string {
+  if (type === "AWS::SecretsManager::Secret" && id.startsWith("Role")) return ROLE_SECRET_ARN;
   if (type.startsWith("AWS::SecretsManager::Secret")) return secretArn;
   if (type === "AWS::Logs::LogGroup") return `/${STACK_NAME}/${id}`;
   return `${STACK_NAME}-${id}`;

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { ROLE_RESOURCE } from "../../../lambda/contract.ts";
-import { STACK_ID } from "../cloud/physical-names.ts";
+import { ROLE_SECRET_ARN as SECRET_ARN, STACK_ID } from "../cloud/physical-names.ts";
 import { type AwsEnvironment, type Deployment, type Scenarios, secretText } from "../environment.ts";
 import { tables } from "../migrations.ts";
 
-const SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:role-AbCdEf";
 const STACK_EVENT = "on-stack-event.handler";
 const WRITES = [
   "INSERT INTO t1 VALUES (1)",

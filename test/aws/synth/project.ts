@@ -2,7 +2,7 @@ import { Duration, Stack } from "aws-cdk-lib";
 import type { App } from "aws-cdk-lib/core";
 import * as v from "valibot";
 import { given } from "../../../lib/core/index.ts";
-import { PostgresDatabase, PostgresMigrations } from "../../../lib/index.ts";
+import { PostgresDatabase, PostgresMigrations, PostgresRole } from "../../../lib/index.ts";
 import { DATABASE_NAME } from "../cloud/physical-names.ts";
 
 /** A stack as a user of the constructs writes it. */
@@ -27,12 +27,14 @@ export const ProjectRequest = v.strictObject({
   snapshotTimeoutSeconds: v.optional(v.number()),
   /** The database is a plain endpoint with this identifier of a cluster. */
   cluster: v.optional(v.string()),
+  /** A role of this name, whose password is rotated. */
+  role: v.optional(v.string()),
 });
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
   const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, lockTimeoutMs, ...rest } = request;
-  const { snapshot, snapshotTimeoutSeconds: seconds, ...props } = rest;
+  const { snapshot, snapshotTimeoutSeconds: seconds, role, ...props } = rest;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
     databaseName: DATABASE_NAME,
@@ -42,7 +44,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
   const server = { host: "database.example", ...given({ ca, clusterIdentifier: cluster }) };
   const isPlain = ca !== undefined || cluster !== undefined;
   const endpoint = isPlain ? { database: server, vpc, secret } : {};
-  new PostgresMigrations(stack, "Migrations", {
+  const migrations = new PostgresMigrations(stack, "Migrations", {
     ...{ database, databaseName: DATABASE_NAME, ...endpoint, ...props },
     ...(forceRun === undefined ? {} : { forceRun }),
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
@@ -51,4 +53,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
     ...(snapshot ? { snapshotBeforeMigrate: true } : {}),
     ...(seconds === undefined ? {} : { snapshotTimeout: Duration.seconds(seconds) }),
   });
+  if (role === undefined) return;
+  const rotateAfter = Duration.days(30);
+  new PostgresRole(stack, "Role", { migrations, access: "write", roleName: role, rotateAfter });
 }
