@@ -42,7 +42,9 @@ export async function reportFailure(
   if (error instanceof CommanderError) {
     // --help and --version end here too. commander has printed its message.
     if (error.exitCode === 0) return EXIT.done;
-    if (isJson) printJsonError(io, new MigrationError("USAGE", error.message.replace(/^error: /, "")));
+    const hint = helpFor(io.argv);
+    if (isJson)
+      printJsonError(io, new MigrationError("USAGE", error.message.replace(/^error: /, ""), { hint }));
     return EXIT.usage;
   }
   const failure = error instanceof MigrationError ? error : fileSystemError(error);

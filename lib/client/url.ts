@@ -26,9 +26,14 @@ export function readHost(text: string): string {
 
 export function readPort(text: string | undefined): number {
   if (text === undefined || text === "") return DATABASE_DEFAULTS.port;
-  const port = /^\d+$/.test(text) ? Number(text) : 0;
-  if (port >= 1 && port <= 65535) return port;
-  throw new MigrationError("USAGE", `DATABASE_PORT must be a number from 1 to 65535, not "${text}"`);
+  if (isPort(text)) return Number(text);
+  throw new MigrationError("USAGE", `DATABASE_PORT must be a number from 1 to 65535, not "${text}"`, {
+    hint: `Without it, the port is ${DATABASE_DEFAULTS.port}.`,
+  });
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
 }
 
 export function isLoopback(host: string): boolean {
@@ -181,6 +186,8 @@ export function readUrl(text: string, name: string): Address {
   if (url.hash !== "") throw invalidUrl(name, "holds a #; in a password it must be written %23");
   if (url.port === "0") throw invalidUrl(name, "has port 0; it must be a number from 1 to 65535");
   const { host, port, connectTimeoutMs, ...tls } = readUrlParameters(url.searchParams, name);
+  if (port !== undefined && !isPort(port))
+    throw invalidUrl(name, "has a port that is not a number from 1 to 65535");
   if (url.hostname.includes(",")) throw invalidUrl(name, "names several hosts; name one");
   if ((host !== undefined && url.hostname !== "") || (port !== undefined && url.port !== "")) {
     throw invalidUrl(name, "names the host or the port twice");

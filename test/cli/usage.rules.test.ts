@@ -63,7 +63,10 @@ describe("a usage error", () => {
       const inJson = await runCommand(PROJECT, [...args, "--json"], env);
       expect(inJson.code).toBe(2);
       if (args[0] !== "frobnicate" && args[0] !== "stauts") {
-        expect(jsonOf(inJson)).toMatchObject({ ok: false, error: { code: "USAGE" } });
+        expect(jsonOf(inJson)).toMatchObject({
+          ok: false,
+          error: { code: "USAGE", hint: expect.any(String) },
+        });
         expect(inJson.stdout).toMatch(message);
       }
     },

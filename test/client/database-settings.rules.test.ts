@@ -153,6 +153,7 @@ describe("the URL", () => {
     ["postgres://u:s3cret@h/d?schema=app", /--schema/],
     ["postgres://u:s3cret@h/d?sslmode=disable&sslmode=require", /sslmode twice/],
     ["postgres://u:s3cret@h:1/d?port=2", /twice/],
+    ["postgres://u:s3cret@h/d?port=s3cret", /^DATABASE_URL has a port that is not a number/],
     ["postgres://u:s3cret@h1:1,h2:2/d", /cannot be read/],
     ["postgres://u:s3cret@h1,h2/d", /several hosts/],
     ["postgres://u:s3cret@::1:5432/d", /IPv6 address stands in brackets/],
