@@ -1,7 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { type PlanFile, readPlan } from "../commands/index.ts";
-import { type Approval, commandArguments, errorMessage, MigrationError } from "../core/index.ts";
+import {
+  type Approval,
+  type CommandInput,
+  commandArguments,
+  errorMessage,
+  given,
+  MigrationError,
+} from "../core/index.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
 import type { Target } from "./settings/target.ts";
 
@@ -58,12 +65,33 @@ export type GivenApproval =
 export async function readApproval(io: ProcessIo, plan: string, action: Action): Promise<GivenApproval> {
   if (/^[0-9a-f]{64}$/.test(plan)) return { kind: "digest", approved: plan };
   const content = await readFile(resolve(io.cwd, plan), "utf8").catch((cause: unknown) => {
-    throw new MigrationError("USAGE", `the plan ${plan} cannot be read: ${errorMessage(cause)}`, {
+    throw new MigrationError("USAGE", whyUnreadable(plan, cause), {
       hint: `Give a file that ${commandLine("plan", "--out plan.json")} has written, or the digest of a plan: 64 hexadecimal digits.`,
       cause,
     });
   });
   return { kind: "file", approved: readPlan(content, plan, action), file: plan };
+}
+
+function whyUnreadable(plan: string, cause: unknown): string {
+  if (plan === "") return "--plan is empty: it names no plan";
+  const digits = /^([0-9a-f]{4,})…?$/i.exec(plan)?.[1]?.length;
+  return digits === undefined
+    ? `the plan ${plan} cannot be read: ${errorMessage(cause)}`
+    : `${plan} is no file, and not the digest of a plan: it has ${digits} digits of 64`;
+}
+
+/** A refusal because of another plan, with the command that writes the one that would run now. */
+export function adviseToPlanAgain(
+  error: unknown,
+  { action, extent, approval }: { action: Action; extent: CommandInput; approval: GivenApproval },
+): unknown {
+  if (!(error instanceof MigrationError) || error.code !== "PLAN_DIFFERS") return error;
+  const part = approval.kind === "file" ? given({ to: approval.approved.to }) : extent;
+  const out = `--out ${approval.kind === "file" ? approval.file : "plan.json"}`;
+  const again = commandLine("plan", `${planArguments(action, part)} ${out}`.trim());
+  const hint = `${again} shows what would run now and writes it to the file. Have that approved instead.`;
+  return new MigrationError(error.code, error.message, { ...error.details, hint });
 }
 
 /** A command that a coding agent has started. */
@@ -125,7 +153,7 @@ function addressOf({ host, port, name }: PlanFile["database"]): string {
 }
 
 /** The arguments of `plan` for the same run. */
-export function planArguments(action: Action, extent: Parameters<typeof commandArguments>[0]): string {
+export function planArguments(action: Action, extent: CommandInput): string {
   const direction = action === "up" ? [] : [`--${action}`];
   return [...direction, ...commandArguments(extent)].join(" ");
 }

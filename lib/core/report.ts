@@ -199,7 +199,7 @@ export interface PlannedStep extends PlanStep {
 export interface PlanReport {
   /** The run that is planned. */
   readonly action: "up" | "down" | "redo";
-  /** SHA-256 (hex) over all that an approval covers, see `planDigest`; null when the run would be refused. */
+  /** SHA-256 (hex) over all that an approval covers, see `planDigest`; null when the run would be refused, or its SQL is another one each time. */
   readonly digest: string | null;
   /** The head before the run. */
   readonly head: string | null;

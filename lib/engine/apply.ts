@@ -183,17 +183,14 @@ export class Attempt {
     const { writer } = this.#run;
     const entry = await this.#entry(transactional);
     const durationMs = { before: this.#elapsed() };
-    const { recordedAs } = this.#planned;
-    const note = recordedAs === undefined ? {} : { note: recordedAs };
-    const row = { ...entry, ...note, action, state: "finished", durationMs } as const;
+    const row = { ...entry, action, state: "finished", durationMs } as const;
     return this.#planned.direction === "up" ? writer.recordApplied(row) : writer.recordUnapplied(row);
   }
 
   async #entry(transactional: boolean): Promise<Pick<HistoryEntry, "migration"> & Partial<HistoryEntry>> {
     const { name, direction } = this.#planned;
-    const noTransaction = !transactional;
-    if (direction === "down") return { migration: name, noTransaction };
-    return { ...(await this.#run.entries.of(this.#planned)), noTransaction };
+    const file = direction === "down" ? { migration: name } : await this.#run.entries.of(this.#planned);
+    return { ...file, ...noteOf(this.#planned, file), noTransaction: !transactional };
   }
 
   /** Records that the migration runs outside a transaction, and commits what it did in one before. */
@@ -244,6 +241,13 @@ export class Attempt {
   #elapsed(): number {
     return performance.now() - this.#startedAt;
   }
+}
+
+/** The note of a baseline comes first: it is recognized by its beginning. */
+function noteOf({ recordedAs, approvedPlan }: PlannedMigration, file: { readonly note?: string }) {
+  const approval = approvedPlan === undefined ? undefined : `approved plan sha256:${approvedPlan}`;
+  const notes = [recordedAs ?? file.note, approval].filter((note) => note !== undefined);
+  return notes.length === 0 ? {} : { note: notes.join("; ") };
 }
 
 /** How far a migration without a transaction has come, in statements. */

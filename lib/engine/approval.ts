@@ -2,6 +2,7 @@ import {
   type Approval,
   type ApprovedPlan,
   coveredOf,
+  type Finding,
   given,
   Hint,
   MigrationError,
@@ -12,8 +13,10 @@ import {
   type SqlChange,
 } from "../core/index.ts";
 import { maskSecrets, sqlDigest } from "../sql/index.ts";
+import { isReproducible } from "./compare.ts";
 import type { Context } from "./context.ts";
 import { type DatabaseState, headOf } from "./database-state.ts";
+import { PlainSql } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
 
 /** What may run, as far as an approval covers it. */
@@ -30,6 +33,27 @@ export async function digestSteps(
     const sql = sqlOf(one);
     return sql === null ? (files.get(one.name) ?? "") : sqlDigest(sql);
   });
+}
+
+/** A warning about planned migrations whose SQL is another one each time: no run would be what was approved. */
+export async function varyingFinding(
+  source: MigrationSource,
+  planned: readonly PlannedMigration[],
+): Promise<Finding | undefined> {
+  const varying: string[] = [];
+  for (const { name, direction, code, rendered, recordedAs } of planned) {
+    if (rendered.kind === "dynamic" || recordedAs !== undefined) continue;
+    if (code.actions[direction] instanceof PlainSql) continue;
+    const { steps } = rendered;
+    if (!(await isReproducible(source, { code, direction, steps }))) varying.push(name);
+  }
+  if (varying.length === 0) return undefined;
+  return {
+    code: "PLAN_DIFFERS",
+    migrations: varying,
+    message: `a plan of ${varying.join(", ")} cannot be approved: the SQL is another one each time it is built`,
+    hint: "Let the database make what differs, with now() or gen_random_uuid(), or write it into the file.",
+  };
 }
 
 /** Null for a dynamic migration. Secrets are masked. */

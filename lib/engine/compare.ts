@@ -1,11 +1,11 @@
 import { setImmediate as afterSending } from "node:timers/promises";
-import { MigrationError, type MigrationSource } from "../core/index.ts";
+import { type Direction, MigrationError, type MigrationSource } from "../core/index.ts";
 import { DIGEST_VERSION, isEmptySql, sqlDigest } from "../sql/index.ts";
 import { readBaselines } from "./baselines.ts";
 import type { AppliedMigration } from "./history/read.ts";
 import type { MigrationCode } from "./load.ts";
 import { inOrder, type LoadOptions, loadCode, reloadCode } from "./load.ts";
-import { renderUp } from "./render.ts";
+import { renderUp, renderWithoutDatabase } from "./render.ts";
 
 /** The present SQL of changed migrations; undefined for SQL that is not known. */
 export type ChangedMigrations = ReadonlyMap<string, readonly string[] | undefined>;
@@ -54,7 +54,7 @@ export async function findChanged(
     const now = await currentSql(source, name, options);
     if (now === "dynamic" || (now !== undefined && sqlDigest(now.steps) === before)) continue;
     if (now === undefined) changed.set(name, undefined);
-    else if (await isReproducible(source, now)) changed.set(name, now.steps);
+    else if (await isReproducible(source, { ...now, direction: "up" })) changed.set(name, now.steps);
   }
   return changed;
 }
@@ -103,12 +103,15 @@ function isComparable(migration: AppliedMigration): boolean {
 }
 
 /** Whether a second build gives the same SQL: random values and the time of day differ from build to build. */
-async function isReproducible(
-  source: MigrationSource,
-  { code, steps }: { readonly code: MigrationCode; readonly steps: readonly string[] },
-): Promise<boolean> {
-  const again = await renderUp(await reloadCode(source, code));
-  return again !== undefined && sqlDigest(again) === sqlDigest(steps);
+export async function isReproducible(source: MigrationSource, built: BuiltSql): Promise<boolean> {
+  const again = await renderWithoutDatabase(await reloadCode(source, built.code), built.direction);
+  return again.kind === "static" && sqlDigest(again.steps) === sqlDigest(built.steps);
+}
+
+interface BuiltSql {
+  readonly code: MigrationCode;
+  readonly direction: Direction;
+  readonly steps: readonly string[];
 }
 
 /** New names by old names. */

@@ -254,4 +254,6 @@ export interface PlannedMigration {
   readonly sourceDigest?: string | undefined;
   /** Why it is recorded as applied without running its SQL: the note for the history. */
   readonly recordedAs?: string | undefined;
+  /** Digest of the plan that a person has approved, for the history. */
+  readonly approvedPlan?: string | undefined;
 }

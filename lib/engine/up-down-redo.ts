@@ -8,7 +8,7 @@ import {
   planDigest,
   type RunReport,
 } from "../core/index.ts";
-import { appliedInPlan, digestSteps, pendingInPlan, requireApproved } from "./approval.ts";
+import { appliedInPlan, digestSteps, pendingInPlan, requireApproved, varyingFinding } from "./approval.ts";
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
@@ -113,13 +113,15 @@ export async function previewRedo(context: Context, options: DownOptions): Promi
 async function describePlan(
   { session, source, options }: Context,
   state: DatabaseState,
-  { action, migrations, refusals, warnings }: Plan,
+  { action, migrations, refusals, ...plan }: Plan,
 ): Promise<PlanReport> {
   const digests = await digestSteps(source, migrations);
   const previews = await previewMigrations(session, migrations);
   const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
   const covered = { head: headOf(state), schema: options.schema, steps };
-  const digest = refusals.length > 0 ? null : planDigest(covered);
+  const varying = await varyingFinding(source, migrations);
+  const warnings = varying === undefined ? plan.warnings : [...plan.warnings, varying];
+  const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
   return { action, digest, ...covered, refusals, warnings };
 }
 
@@ -233,6 +235,8 @@ async function execute(
   const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;
   const schema =
     mode === "execute" && isOneWay ? await readSchema(context.session, context.tables) : undefined;
-  const completed = await runPlan(context, writer, plan.migrations, mode);
+  const approvedPlan = typeof approved === "object" ? approved.digest : approved;
+  const migrations = plan.migrations.map((one) => ({ ...one, approvedPlan }));
+  const completed = await runPlan(context, writer, migrations, mode);
   return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings }, schema);
 }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
@@ -143,6 +143,79 @@ describe("plan --out and --plan", () => {
         "Give a file that `plan --out` has written.",
       );
     }));
+
+  it("the hint for what differs names the command that writes the plan of what would run now", () =>
+    withProject(async (run, _db, project) => {
+      await run("plan --to 1_a --out plan.json");
+      addMigrations(project, { "1_a.sql": table("other") });
+      const byFile = await run("up --plan plan.json");
+      expect(byFile.stderr).toContain(
+        "npm run migrate:plan -- --to 1_a --out plan.json shows what would run",
+      );
+      const byDigest = await run(`up 1 --plan ${"0".repeat(64)}`);
+      expect(byDigest.stderr).toContain("npm run migrate:plan -- 1 --out plan.json shows what would run now");
+    }));
+
+  it.each([
+    ["", "--plan is empty: it names no plan"],
+    ["4f0c1d2e", "4f0c1d2e is no file, and not the digest of a plan: it has 8 digits of 64"],
+    ["4f0c…", "it has 4 digits of 64"],
+    ["migrations", "the plan migrations cannot be read: EISDIR"],
+  ])("a --plan of %j is refused with what is wrong with it", async (plan, message) => {
+    const refused = await runCommand(writeProject(FILES), ["up", "--plan", plan]);
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+    expect(refused.stderr).toContain("npm run migrate:plan -- --out plan.json has written");
+  });
+
+  it("the history names the approved plan of each migration that it let run", () =>
+    withProject(async (run, db, project) => {
+      addMigrations(project, { "3_c.sql": `-- migrate: no-transaction\n${table("c")}` });
+      await run("plan --out plan.json");
+      const { digest } = JSON.parse(readFileSync(join(project, "plan.json"), "utf8"));
+      await run("up --plan plan.json");
+      const note = `approved plan sha256:${digest}`;
+      expect(await db.query("SELECT note FROM pgmigrations_history ORDER BY id")).toEqual([
+        { note },
+        { note },
+        { note },
+      ]);
+      await run("plan --down --out down.json");
+      await run("down --plan down.json");
+      expect((await run("history --limit 1")).stdout).toMatch(
+        /down +3_c .*\n.*\n +approved plan sha256:[0-9a-f]{64}\n/,
+      );
+      await run("up");
+      expect(await db.query("SELECT note FROM pgmigrations_history ORDER BY id DESC LIMIT 1")).toEqual([
+        { note: null },
+      ]);
+    }));
+
+  it.each([
+    ["a time", 'export const up = (pgm) => pgm.sql("SELECT " + process.hrtime.bigint());'],
+    [
+      "a value of its module",
+      'const id = Math.random();\nexport const up = (pgm) => pgm.sql("SELECT " + id);',
+    ],
+  ])("a plan with SQL that holds %s has no digest, says why, and is not written", (_, text) =>
+    withProject(async (run, db, project) => {
+      addMigrations(project, { "3_now.js": `${text}\nexport const down = false;` });
+      const planned = await run("plan --out plan.json");
+      expect(planned.code).toBe(1);
+      expect(planned.stderr).toContain(
+        "a plan of 3_now cannot be approved: the SQL is another one each time",
+      );
+      expect(planned.stderr).toContain("plan.json was not written: the plan cannot be approved.");
+      expect(existsSync(join(project, "plan.json"))).toBe(false);
+      expect(jsonOf(await run("plan --json"))).toMatchObject({
+        ok: true,
+        digest: null,
+        warnings: [{ code: "PLAN_DIFFERS", migrations: ["3_now"] }],
+      });
+      expect(jsonOf(await run("plan --to 2_b --json"))).toMatchObject({ digest: expect.any(String) });
+      expect(await run("up")).toMatchObject({ code: 0 });
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_now"]);
+    }),
+  );
 
   it("plan --out replaces a plan, and refuses to replace another file", () =>
     withProject(async (run, _, project) => {

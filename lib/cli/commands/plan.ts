@@ -38,7 +38,7 @@ interface PlanFlags extends DatabaseFlags {
   readonly out?: string | undefined;
 }
 
-/** Exits with 1 when the run would be refused: a pipeline can check that before it runs anything. */
+/** Exits with 1 when the run would be refused, or the plan cannot be approved: a pipeline can check that before a run. */
 export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput): Promise<number> {
   COMMANDS.plan.check?.(input);
   return withContext(
@@ -47,18 +47,19 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
     async (context) => {
       const { printer, remarks } = context;
       const report = await makePlan(io, context, input);
-      const isRefused = report.refusals.length > 0;
+      const { out } = flags;
       // Before anything is printed: with --json, an error is the only object.
-      const written =
-        flags.out === undefined ? [] : await writePlanFile(io, context, { report, input, out: flags.out });
+      const written = out === undefined ? [] : await writePlanFile(io, context, { report, input, out });
+      const ok = report.refusals.length === 0 && written !== undefined;
       if (flags.json) {
-        printJson(io, "plan", { ok: !isRefused, ...report });
+        printJson(io, "plan", { ok, ...report });
       } else {
         await printPlan(printer, report);
         printFindings(remarks, report);
       }
-      for (const line of written) remarks.line(line);
-      return isRefused ? EXIT.failed : EXIT.done;
+      const why = report.refusals.length > 0 ? "the run would be refused" : "the plan cannot be approved";
+      for (const line of written ?? [`${out} was not written: ${why}.`]) remarks.line(line);
+      return ok ? EXIT.done : EXIT.failed;
     },
     io.stderr,
   );
@@ -77,14 +78,14 @@ interface PlanToWrite {
   readonly out: string;
 }
 
-/** Returns what to say about it. */
+/** Returns what to say about it; undefined for a plan that cannot be approved. */
 async function writePlanFile(
   io: ProcessIo,
   { source, target }: Context,
   { report, input, out }: PlanToWrite,
-): Promise<string[]> {
+): Promise<string[] | undefined> {
   const { digest, action, head, schema, steps } = report;
-  if (digest === null) return [`${out} was not written: the run would be refused.`];
+  if (digest === null) return undefined;
   const isPart = input.count !== undefined || input.to !== undefined;
   const to = action === "up" && isPart ? (steps.at(-1)?.migration ?? head ?? undefined) : undefined;
   const agent = findAgent(io.env) ?? null;

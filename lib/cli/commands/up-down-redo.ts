@@ -1,7 +1,13 @@
 import { COMMANDS } from "../../commands/index.ts";
 import { given, MigrationError, type RunReport, type SchemaChange } from "../../core/index.ts";
 import type { DownOptions, Extent, Migrator } from "../../engine/index.ts";
-import { type Action, type GivenApproval, planArguments, readApproval } from "../approval.ts";
+import {
+  type Action,
+  adviseToPlanAgain,
+  type GivenApproval,
+  planArguments,
+  readApproval,
+} from "../approval.ts";
 import { count, defineCommand, parsed, text, toggle } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
 import { withContext } from "../context.ts";
@@ -107,7 +113,9 @@ async function run(
     const effect = fake ? RECORD_ONLY : EFFECTS[command];
     const risk = effect === undefined ? undefined : { effect, flags, ...(fake ? { flag: "--fake" } : {}) };
     await requireConsent(io, target, { command, risk, planned, approval });
-    const report = await perform(migrator, optionsOf(extent, approval), target);
+    const report = await perform(migrator, optionsOf(extent, approval), target).catch((error: unknown) => {
+      throw approval === undefined ? error : adviseToPlanAgain(error, { action: command, extent, approval });
+    });
     if (flags.json) printJson(io, command, report);
     else printReport(printer, { command, extent, report, fake });
     return EXIT.done;

@@ -51,7 +51,7 @@ export async function reportOnDatabase(
     digest: plan.result?.digest ?? null,
     pending: describePending(pending, { entries, forecast, lint, replay }),
     refusals,
-    warnings,
+    warnings: plan.result?.warnings ?? warnings,
     notLinted: lint.problem,
     schema: describeSchema(schema.tables, replay),
     history,
@@ -175,7 +175,7 @@ async function reportOnTrial(
 ): Promise<MigrationReport> {
   const { refusals, warnings, migrations } = await trial.status();
   const forecast = await trial.forecast();
-  const digest = await unlessRefused(() => trial.planDigest());
+  const plan = await unlessRefused(() => trial.plan());
   const { connection } = trial.database;
   const lint = await lintPending(io, flags, source, { forecast, connection });
   const before = await trial.tables();
@@ -188,10 +188,10 @@ async function reportOnTrial(
   return {
     subject: { kind: "folder", folder: flags.migrationsDir, base: base?.commit.slice(0, 10) },
     head: forecast.head,
-    digest: digest.result ?? null,
+    digest: plan.result?.digest ?? null,
     pending: describePending(pending, { entries, forecast, lint, replay }),
     refusals,
-    warnings,
+    warnings: plan.result?.warnings ?? warnings,
     notLinted: lint.problem,
     schema: describeSchema(before, replay),
     history: [],

@@ -5,6 +5,7 @@ import {
   type MigrationSource,
   type MigratorOptions,
   type Observer,
+  type PlanReport,
   type PlanStep,
   type StatusReport,
   TOOL,
@@ -100,9 +101,9 @@ export class TrialDatabase {
     return this.#migrator.forecast();
   }
 
-  /** The digest of the plan of all of them; null if it would be refused. */
-  async planDigest(): Promise<string | null> {
-    return (await this.#migrator.planUp()).digest;
+  /** The plan of all of them. */
+  plan(): Promise<PlanReport> {
+    return this.#migrator.planUp();
   }
 
   /** What the first of them would send, with its secrets masked. */
