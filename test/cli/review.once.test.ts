@@ -35,6 +35,32 @@ describe("lint", () => {
     }));
 });
 
+describe("lint --database", () => {
+  it("lint --database leaves out what is quick there, and says how many rows the rest is about", () =>
+    withProject(async (run, project, db) => {
+      await run("up");
+      addMigrations(project, CARELESS);
+      const quick = await run("lint", "--database");
+      expect(quick).toMatchObject({ code: 0 });
+      expect(quick.stdout).toContain("1 finding left out");
+      expect(jsonOf(await run("lint", "--database", "--json"))).toMatchObject({
+        ok: true,
+        quick: [
+          { rule: "require-concurrent-index-creation", migration: "2_b", reason: "public.a has no rows" },
+        ],
+      });
+      await db.query("ALTER TABLE a ADD COLUMN x text DEFAULT repeat('x', 1000)");
+      await db.query("INSERT INTO a SELECT FROM generate_series(1, 12000)");
+      await db.query("ANALYZE a");
+      const { code, stdout } = await run("lint", "--database", "--format", "github");
+      expect(code).toBe(1);
+      expect(stdout).toMatch(
+        /^::error file=migrations\/2_b\.sql,line=2.*about 12 thousand rows, \d+ MB: holds SHARE/m,
+      );
+      expect(await run("lint", "--files-only", "--database")).toMatchObject({ code: 2 });
+    }));
+});
+
 describe("lint --files-only", () => {
   const lint = (files: Readonly<Record<string, string>>, ...args: string[]) =>
     runCommand(writeProject(files), ["lint", "--files-only", ...args], {

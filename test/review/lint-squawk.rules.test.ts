@@ -6,7 +6,6 @@ const SQUAWK: readonly Case[] = [
   ...(
     [
       ["CREATE INDEX i ON a (x);", "error require-concurrent-index-creation", 1],
-      ["DROP INDEX i;", "warning require-concurrent-index-deletion", 1],
       ["REINDEX TABLE a;", "error require-concurrent-reindex", 1],
       [
         "ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (x) REFERENCES b (id);",
@@ -30,6 +29,46 @@ const SQUAWK: readonly Case[] = [
     files: up(sql),
     expected: [`${finding} 1_a.sql:1:${column}`],
   })),
+  {
+    name: "quiet about what is quick: a foreign key of a new column, a proved NOT NULL, DROP INDEX, a temporary table",
+    files: up(
+      [
+        "ALTER TABLE a ADD COLUMN x int REFERENCES b (id), ADD COLUMN y int CONSTRAINT f REFERENCES b;",
+        "DROP INDEX i;",
+        "CREATE TEMP TABLE IF NOT EXISTS t (x int); CREATE INDEX t_x ON t (x); DROP TABLE t;",
+        "ALTER TABLE a ADD CONSTRAINT c CHECK (z IS NOT NULL) NOT VALID;",
+      ].join("\n"),
+    ),
+    expected: [],
+  },
+  {
+    name: "a proved NOT NULL is followed through the migrations",
+    files: {
+      "1_a.sql":
+        "ALTER TABLE a ADD CONSTRAINT c CHECK (x IS NOT NULL) NOT VALID;\n-- Down Migration\nSELECT 1;",
+      "2_b.sql": "ALTER TABLE a ALTER x SET NOT NULL;\n-- Down Migration\nSELECT 1;",
+      "3_c.sql": "ALTER TABLE a VALIDATE CONSTRAINT c;\n-- Down Migration\nSELECT 1;",
+      "4_d.sql": "ALTER TABLE a ALTER x SET NOT NULL;\n-- Down Migration\nSELECT 1;",
+    },
+    expected: ["error adding-not-nullable-field 2_b.sql:1:23"],
+  },
+  {
+    name: "a foreign key of a new column is reported where rows are checked, and one problem is reported once",
+    files: up(
+      [
+        "ALTER TABLE a ADD COLUMN x int DEFAULT 1 REFERENCES b (id);",
+        "ALTER TABLE a ADD COLUMN y int, ADD FOREIGN KEY (y) REFERENCES b (id);",
+        "ALTER TABLE a ADD PRIMARY KEY (z);",
+        "ALTER TABLE a ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;",
+      ].join("\n"),
+    ),
+    expected: [
+      "error adding-foreign-key-constraint 1_a.sql:1:42",
+      "error adding-foreign-key-constraint 1_a.sql:2:37",
+      "error adding-serial-primary-key-field 1_a.sql:3:19",
+      "error adding-column-rewrites-table 1_a.sql:4:1",
+    ],
+  },
   {
     name: "quiet about types, timeouts and IF NOT EXISTS, which squawk has rules for",
     files: {

@@ -32,6 +32,7 @@ describe("squawk's own limits", () => {
       down: "unknown",
       dynamic: false,
       ignoreComments: [],
+      createdBefore: [],
     };
     const script = writeSquawkScript(migration);
     if (script === undefined) throw new Error("there is SQL");

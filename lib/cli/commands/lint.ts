@@ -18,8 +18,12 @@ const FLAGS = {
       "--files-only",
       "use no database: look at all migrations, with our own rules if squawk-cli is missing",
     ),
-    conflicts: ["local", "url", "envFile"],
+    conflicts: ["local", "url", "envFile", "database"],
   },
+  database: toggle(
+    "--database",
+    "judge by the sizes of the tables, and by which of them are new: for a database with the rows of production",
+  ),
   after: text("--after <name>", "with --files-only: look at the migrations after this one"),
   format: choice("--format <format>", "for people, or as annotations of GitHub (default: text)", [
     "text",
@@ -46,15 +50,14 @@ function lintWithDatabase(io: ProcessIo, flags: Flags): Promise<number> {
     io,
     flags,
     async ({ migrator, source, target }) => {
-      const { readColumnTypes } = await import("../../review/lint/index.ts");
+      const { readFacts } = await import("../../review/lint/index.ts");
       const all = flags.all === true;
       const forecast = await migrator.forecast({ all });
       return lintAndPrint(io, flags, {
         forecast,
         all,
         folder: source,
-        // With all migrations, the types follow from the migrations themselves.
-        columnTypes: async () => (all ? [] : readColumnTypes(target.connection)),
+        facts: () => readFacts(target.connection, flags.database ? "sizes" : "columns"),
         newestApplied: all || flags.order === "allow" ? null : forecast.head,
       });
     },
@@ -159,13 +162,16 @@ function excerpt(statement: string, width: number): string[] {
 }
 
 function summary(
-  { findings, accepted, migrations, all = false }: LintReport,
+  { findings, accepted, quick = [], migrations, all = false }: LintReport,
   { colors }: TextOptions,
 ): string {
   if (migrations === 0) return `No ${all ? "" : "pending "}migrations: nothing to lint.`;
   const of = count(migrations, all ? "migration" : "pending migration");
   const answered =
-    accepted.length === 0 ? "" : ` ${count(accepted.length, "finding")} answered in the files.`;
+    (accepted.length === 0 ? "" : ` ${count(accepted.length, "finding")} answered in the files.`) +
+    (quick.length === 0
+      ? ""
+      : ` ${count(quick.length, "finding")} left out: quick on this database, whose tables are small.`);
   if (findings.length === 0) return `${colors.green("No findings")} in ${of}.${answered}`;
   const errors = findings.filter(({ severity }) => severity === "error").length;
   const parts = [

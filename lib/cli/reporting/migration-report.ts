@@ -11,7 +11,7 @@ import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf, readTables, type SchemaTable } from "../../review/catalog/index.ts";
 import { dumpSchema } from "../../review/dump/index.ts";
-import type { LintReport } from "../../review/lint/index.ts";
+import type { Evidence, LintReport } from "../../review/lint/index.ts";
 import {
   compareSchemas,
   drawSchema,
@@ -25,7 +25,7 @@ import { type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { rootOfPlaces } from "../github/workflow.ts";
 import { createPrinter } from "../output/printer.ts";
 import type { ProcessIo } from "../process-io.ts";
-import { chooseScratch } from "../settings/target.ts";
+import { chooseScratch, isOwnDatabase } from "../settings/target.ts";
 import type { BaseCommit } from "./base-commit.ts";
 
 /** The report on a database. What is pending runs on a copy of its schema, where a scratch database can be made. */
@@ -39,7 +39,8 @@ export async function reportOnDatabase(
   const forecast = await migrator.forecast();
   const plan = await unlessRefused(() => migrator.planUp());
   const { entries: history } = await migrator.history();
-  const lint = await lintPending(io, flags, source, { forecast, connection: target.connection });
+  const evidence = isOwnDatabase(target, io) ? "columns" : "sizes";
+  const lint = await lintPending(io, flags, source, { forecast, connection: target.connection, evidence });
   const schema = await readSchema(target.connection, flags);
   const entries = source.entries.filter(({ name }) => pending.has(name));
   const running = entries.filter(({ name }) => pending.get(name) === undefined);
@@ -93,19 +94,25 @@ function reasonOf({ message, details }: Pick<MigrationError, "message" | "detail
   return details.hint === undefined ? message : `${message}. ${String(details.hint)}`;
 }
 
+interface LintedDatabase {
+  readonly forecast: Forecast;
+  readonly connection: ConnectionSettings;
+  readonly evidence: Evidence;
+}
+
 function lintPending(
   io: ProcessIo,
   flags: DatabaseFlags,
   folder: MigrationFolder,
-  { forecast, connection }: { readonly forecast: Forecast; readonly connection: ConnectionSettings },
+  { forecast, connection, evidence }: LintedDatabase,
 ): Promise<Attempt<LintReport>> {
   return unlessRefused(async () => {
-    const { lintMigrations, readColumnTypes } = await import("../../review/lint/index.ts");
+    const { lintMigrations, readFacts } = await import("../../review/lint/index.ts");
     return lintMigrations({
       forecast,
       folder,
       signal: io.signal,
-      columnTypes: () => readColumnTypes(connection),
+      facts: () => readFacts(connection, evidence),
       newestApplied: flags.order === "allow" ? null : forecast.head,
       relativeTo: rootOfPlaces(io),
     });
@@ -157,27 +164,28 @@ export async function reportOnFolder(
   return withTrial(setup, async (trial) => {
     if (start.after !== undefined) await trial.up(start.after);
     if (start.base !== undefined) await applyBase(trial, start.base, listingOptions(flags));
-    return reportOnTrial(io, flags, { trial, source, base: start.base });
+    return reportOnTrial(io, flags, { trial, source, ...start });
   });
 }
 
-interface PreparedTrial {
+interface PreparedTrial extends FolderStart {
   readonly trial: TrialDatabase;
   readonly source: MigrationFolder;
-  readonly base: BaseCommit | undefined;
 }
 
 /** The engine compares the folder with the scratch database as it does with any other. */
 async function reportOnTrial(
   io: ProcessIo,
   flags: DatabaseFlags,
-  { trial, source, base }: PreparedTrial,
+  { trial, source, base, after }: PreparedTrial,
 ): Promise<MigrationReport> {
   const { refusals, warnings, migrations } = await trial.status();
   const forecast = await trial.forecast();
   const plan = await unlessRefused(() => trial.plan());
   const { connection } = trial.database;
-  const lint = await lintPending(io, flags, source, { forecast, connection });
+  // A scratch database has the tables of its start, and no rows.
+  const evidence = base === undefined && after === undefined ? "columns" : "tables";
+  const lint = await lintPending(io, flags, source, { forecast, connection, evidence });
   const before = await trial.tables();
   const pending = pendingOf(migrations);
   const entries = source.entries.filter(({ name }) => pending.has(name));

@@ -1,6 +1,4 @@
 import type { ColumnDef, Node } from "libpg-query";
-import type { ConnectionSettings } from "../../postgres/index.ts";
-import { connectTo } from "../catalog/index.ts";
 import { isSame, nameOf, type ObjectName, partsOf } from "./objects.ts";
 
 /** A column that a statement defines or whose default it sets. */
@@ -96,6 +94,8 @@ export interface KnownColumn {
   readonly table: ObjectName;
   readonly column: string;
   readonly type: ColumnType;
+  /** Whether an index has it, as far as that is known. @default - unknown */
+  readonly indexed?: boolean;
 }
 
 /** The types of columns in the database, updated by each migration. */
@@ -115,9 +115,7 @@ export class ColumnTypes {
         const olds = this.#columns.filter((known) => known.column === column && isSame(known.table, table));
         const next = typeOf(definition);
         const isPlain = definition.collClause === undefined && isOnlyCast(definition.raw_default, column);
-        return (
-          isPlain && next !== undefined && olds.length > 0 && olds.every(({ type }) => isWider(next, type))
-        );
+        return isPlain && next !== undefined && olds.length > 0 && olds.every((old) => isInstant(next, old));
       })
     );
   }
@@ -175,6 +173,14 @@ function isOnlyCast(using: Node | undefined, column: string): boolean {
   return "ColumnRef" in using && (using.ColumnRef.fields ?? []).flatMap(partsOf).at(-1) === column;
 }
 
+function isInstant(next: ColumnType, { type, indexed }: KnownColumn): boolean {
+  if (isWider(next, type)) return true;
+  // The engine's sessions are in UTC, where both mean the same; an index on the column is built again.
+  const isSameTime = TIMES.includes(type.name) && TIMES.includes(next.name) && type.name !== next.name;
+  return isSameTime && indexed === false && isWider({ ...next, name: type.name }, type);
+}
+
+const TIMES = ["timestamp", "timestamptz"];
 const TEXTS = ["text", "varchar"];
 const WITH_PRECISION = ["varchar", "varbit", "timestamp", "timestamptz", "time", "timetz", "interval"];
 
@@ -191,43 +197,4 @@ function isWider(next: ColumnType, old: ColumnType): boolean {
   }
   if (!WITH_PRECISION.includes(old.name)) return false;
   return limit === undefined || (oldLimit !== undefined && limit >= oldLimit);
-}
-
-interface Row {
-  readonly schema: string;
-  readonly table: string;
-  readonly column: string;
-  readonly type: string;
-  readonly modifier: number;
-}
-
-const QUERY = `SELECT n.nspname::pg_catalog.text AS schema, c.relname::pg_catalog.text AS table, a.attname::pg_catalog.text AS column,
-    t.typname::pg_catalog.text AS type, a.atttypmod AS modifier
-  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
-  JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-  JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
-  WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[]) AND a.attnum OPERATOR(pg_catalog.>) 0
-    AND NOT a.attisdropped AND n.nspname OPERATOR(pg_catalog.!~) '^(pg_|information_schema$)'`;
-
-/** The types of all columns of the database. */
-export async function readColumnTypes(connection: ConnectionSettings): Promise<KnownColumn[]> {
-  const client = await connectTo(connection);
-  try {
-    const { rows } = await client.query<Row>(QUERY);
-    return rows.map(({ schema, table, column, type, modifier }) => ({
-      table: { schema, name: table },
-      column,
-      type: { name: type, modifiers: modifiersOf(type, modifier) },
-    }));
-  } finally {
-    await client.end();
-  }
-}
-
-/** Decodes `atttypmod` like the output functions of the types. */
-function modifiersOf(type: string, modifier: number): number[] {
-  if (modifier < 0) return [];
-  if (type === "varchar" || type === "bpchar") return [modifier - 4];
-  if (type === "numeric") return [(modifier - 4) >>> 16, (modifier - 4) & 0xff_ff];
-  return type === "interval" ? [modifier & 0xff_ff] : [modifier];
 }

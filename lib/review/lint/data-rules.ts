@@ -26,11 +26,11 @@ import { type Problem, positionOf } from "./report.ts";
  * (`id = 3`, `code IN (…)`). In use: not created by the migration itself. Outside a transaction no lock outlives its
  * statement.
  */
-export function ddlWithData({ up, kind }: LintedMigration): Problem[] {
+export function ddlWithData({ up, kind, createdBefore }: LintedMigration): Problem[] {
   if (up === null || !up.transactional) return [];
   let locked: ObjectName | undefined;
   const changes: { statement: SqlStatement; change: DataChange; held: boolean }[] = [];
-  for (const { statement, created } of withCreatedBefore(up.statements)) {
+  for (const { statement, created } of withCreatedBefore(up.statements, createdBefore)) {
     const isInUse = (table: ObjectName) => !isNew(created, table);
     for (const change of dataChanges(statement.node)) {
       const isLarge = !change.pinned && change.tables.some(isInUse);

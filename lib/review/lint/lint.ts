@@ -1,7 +1,8 @@
 import { type ForecastFailure, given, inRunningOrder, MigrationError } from "../../core/index.ts";
 import { readContracts } from "../../engine/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
-import { ColumnTypes, changesTypes } from "./column-types.ts";
+import { type DatabaseFacts, isAbsent, NO_FACTS } from "./database-facts.ts";
+import { findInstant } from "./instant.ts";
 import {
   covers,
   fileOf,
@@ -11,12 +12,21 @@ import {
   readFiles,
   readMigration,
 } from "./migration.ts";
-import { lineAndColumn, loadParser, type SqlStatement } from "./parsed-sql.ts";
-import type { AcceptedFinding, LintFinding, LintReport, RuleFinding, SqlPosition } from "./report.ts";
+import { type Created, createdBy } from "./objects.ts";
+import { lineAndColumn, loadParser, type Parser } from "./parsed-sql.ts";
+import type {
+  AcceptedFinding,
+  LintFinding,
+  LintReport,
+  QuickFinding,
+  RuleFinding,
+  SqlPosition,
+} from "./report.ts";
 import { applyRules, OWN_RULE_NAMES } from "./rules.ts";
 import { findSquawk } from "./squawk.ts";
 import { findBySquawk } from "./squawk-findings.ts";
 import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
+import { bySize, type SizedFindings } from "./table-sizes.ts";
 
 /**
  * Checks the SQL that migrations would send with our own rules and those of squawk.
@@ -30,28 +40,31 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
   const program = request.squawk === "if-installed" ? installedSquawk() : findSquawk();
   const parser = await loadParser();
   const failures = await Promise.all(forecast.failures.map((failure) => describeFailure(request, failure)));
-  const migrations: LintedMigration[] = [];
-  for (const step of forecast.steps) migrations.push(await readMigration(parser, request, step));
+  const facts = forecast.steps.length === 0 ? NO_FACTS : ((await request.facts?.()) ?? NO_FACTS);
+  const migrations = await readMigrations(parser, { ...request, forecast }, facts);
   const bySquawk =
     program === undefined
       ? new Map<string, RuleFinding[]>()
       : await findBySquawk(migrations, {
           program,
           postgresMajor: forecast.serverMajor,
-          instant: await findInstant(migrations, request.columnTypes),
+          // With all migrations, types and constraints follow from the migrations themselves.
+          instant: findInstant(migrations, all ? NO_FACTS : facts),
           signal: request.signal,
         });
-  const results = migrations.map((migration) =>
-    judge(
-      migration,
-      [...applyRules(migration, { newestApplied, contracts }), ...(bySquawk.get(migration.name) ?? [])],
-      program === undefined ? Object.keys(SQUAWK_RULES) : [],
-    ),
-  );
+  const notApplied = program === undefined ? Object.keys(SQUAWK_RULES) : [];
+  const results = migrations.map((migration) => {
+    const reported = [
+      ...applyRules(migration, { newestApplied, contracts }),
+      ...(bySquawk.get(migration.name) ?? []),
+    ];
+    return judge(migration, bySize(withoutRepeats(reported), facts), notApplied);
+  });
   const findings = inFolderOrder(request, [...results.flatMap((result) => result.findings), ...failures]);
   return {
     findings,
     accepted: results.flatMap(({ accepted }) => accepted),
+    ...(facts.sizes === undefined ? {} : { quick: results.flatMap(({ quick }) => quick) }),
     migrations: new Set([...forecast.steps, ...forecast.failures].map(({ migration }) => migration)).size,
     ...(all ? { all: true } : {}),
     ok: findings.every(({ severity }) => severity !== "error"),
@@ -77,17 +90,50 @@ async function withoutBaselines({ folder, forecast }: LintRequest): Promise<Lint
 interface Judgement {
   readonly findings: readonly LintFinding[];
   readonly accepted: readonly AcceptedFinding[];
+  readonly quick: readonly QuickFinding[];
 }
 
 /** @param notApplied names of rules that could not be applied */
 function judge(
   migration: LintedMigration,
-  reported: readonly RuleFinding[],
+  { findings: sized, quick }: SizedFindings,
   notApplied: readonly string[],
 ): Judgement {
-  const located = withoutRepeats(reported).map((finding) => locate(migration, finding));
+  const located = {
+    findings: sized.map((finding) => locate(migration, finding)),
+    quick: quick.map(({ finding }) => locate(migration, finding)),
+  };
   const { findings, accepted } = applyIgnoreComments(migration, located, notApplied);
-  return { findings: findings.toSorted(inReadingOrder(migration)), accepted };
+  return {
+    findings: findings.toSorted(inReadingOrder(migration)),
+    accepted,
+    quick: quick.map(({ finding, reason }) => ({ rule: finding.rule, migration: migration.name, reason })),
+  };
+}
+
+/** In running order. With a database, what earlier migrations of the run create is new to the later ones. */
+async function readMigrations(
+  parser: Parser,
+  request: LintRequest,
+  facts: DatabaseFacts,
+): Promise<LintedMigration[]> {
+  const migrations: LintedMigration[] = [];
+  let created: readonly Created[] = [];
+  for (const step of request.forecast.steps) {
+    const migration = await readMigration(parser, request, { step, createdBefore: created });
+    migrations.push(migration);
+    // Applied migrations created long ago what they create.
+    if (facts.tables === undefined || request.all) continue;
+    const nodes = (migration.up?.statements ?? []).map(({ node }) => node);
+    created = createdBy(nodes, created).flatMap((object) => whereAbsent(object, facts));
+  }
+  return migrations;
+}
+
+/** IF NOT EXISTS creates a table that the database lacks. Other objects are new where nothing says otherwise. */
+function whereAbsent(object: Created, facts: DatabaseFacts): Created[] {
+  if (object.kind !== "table") return object.ifMissing ? [] : [object];
+  return isAbsent(facts, object.name) ? [{ ...object, ifMissing: false }] : [];
 }
 
 function inFolderOrder({ folder }: LintRequest, findings: readonly LintFinding[]): LintFinding[] {
@@ -115,28 +161,19 @@ async function describeFailure(
   };
 }
 
-/** Finds the statements that change types of columns without a rewrite. Reads the database only if one changes types. */
-async function findInstant(
-  migrations: readonly LintedMigration[],
-  readColumns: LintRequest["columnTypes"],
-): Promise<ReadonlySet<SqlStatement>> {
-  const statements = migrations.flatMap(({ up }) => up?.statements ?? []);
-  const instant = new Set<SqlStatement>();
-  if (!statements.some(({ node }) => changesTypes(node))) return instant;
-  const types = new ColumnTypes((await readColumns?.()) ?? []);
-  for (const statement of statements) {
-    if (types.onlyWidens(statement.node)) instant.add(statement);
-    types.apply(statement.node);
-  }
-  return instant;
-}
+/** A rule, and those that say less about the same statement. */
+const BETTER: readonly (readonly [rule: string, worse: readonly string[]])[] = [
+  ["ddl-with-data", ["update-every-row"]],
+  ["adding-column-rewrites-table", ["adding-field-with-default", "adding-serial-primary-key-field"]],
+];
 
-/** `ddl-with-data` gives better advice than `update-every-row` about the same statement. */
 function withoutRepeats(findings: readonly RuleFinding[]): RuleFinding[] {
-  const withDdl = new Set(
-    findings.flatMap(({ rule, at }) => (rule === "ddl-with-data" ? [at?.statement] : [])),
-  );
-  return findings.filter(({ rule, at }) => rule !== "update-every-row" || !withDdl.has(at?.statement));
+  return findings.filter(({ rule, at }) => {
+    const better = BETTER.filter(([, worse]) => worse.includes(rule)).map(([name]) => name);
+    return !findings.some(
+      (other) => at !== undefined && other.at?.statement === at.statement && better.includes(other.rule),
+    );
+  });
 }
 
 /** In the order of the files and their lines; findings without a line come first. */
@@ -188,9 +225,9 @@ function onlyIndexOf(text: string, part: string): number | undefined {
 /** Removes the findings that comments of the migration answer, and reports comments that answer none. */
 function applyIgnoreComments(
   migration: LintedMigration,
-  findings: readonly LintFinding[],
+  { findings, quick }: { readonly findings: readonly LintFinding[]; readonly quick: readonly LintFinding[] },
   notApplied: readonly string[],
-): Judgement {
+): Omit<Judgement, "quick"> {
   const { name, ignoreComments } = migration;
   const withReason = ignoreComments.filter(({ reason }) => reason !== "");
   const answerTo = (finding: LintFinding) =>
@@ -202,7 +239,7 @@ function applyIgnoreComments(
   });
   const judged = ignoreComments.filter(({ rule }) => !notApplied.includes(rule));
   const useless = judged.flatMap((comment) => {
-    const message = whyUseless(migration, comment, findings);
+    const message = whyUseless(migration, comment, [...findings, ...quick]);
     return message === undefined ? [] : [uselessIgnore(migration, comment, message)];
   });
   return { findings: [...left, ...useless], accepted };

@@ -8,7 +8,8 @@ import type {
   MigrationSource,
   PlanStep,
 } from "../../core/index.ts";
-import type { KnownColumn } from "./column-types.ts";
+import type { DatabaseFacts } from "./database-facts.ts";
+import type { Created } from "./objects.ts";
 import {
   type Comment,
   lineAndColumn,
@@ -30,8 +31,8 @@ export interface LintRequest {
   };
   /** Paths in findings are relative to this folder. */
   readonly relativeTo: string;
-  /** Reads the columns of the database, to judge changes of types. @default - only columns that the migrations define */
-  readonly columnTypes?: () => Promise<readonly KnownColumn[]>;
+  /** Reads what the database has. @default - only what the migrations say is known */
+  readonly facts?: () => Promise<DatabaseFacts>;
   /** Newest applied migration; null if there is none or if the order does not matter. */
   readonly newestApplied: string | null;
   /** Whether squawk-cli may be missing: then only our own rules are applied. @default - it is required */
@@ -52,12 +53,14 @@ export interface LintedMigration {
   /** Whether it queries the database while its SQL is built. */
   readonly dynamic: boolean;
   readonly ignoreComments: readonly IgnoreComment[];
+  /** What earlier migrations of the same run create, as far as the database is known to lack it. */
+  readonly createdBefore: readonly Created[];
 }
 
 export async function readMigration(
   parser: Parser,
   request: LintRequest,
-  step: PlanStep,
+  { step, createdBefore = [] }: { readonly step: PlanStep; readonly createdBefore?: readonly Created[] },
 ): Promise<LintedMigration> {
   const name = step.migration;
   const entry = request.folder.entries.find((candidate) => candidate.name === name);
@@ -71,6 +74,7 @@ export async function readMigration(
     up: step.sql === null ? null : parseSteps(parser, step.sql, step.transactional ?? true),
     down: readDown(parser, request.forecast.downs.get(name)),
     dynamic: step.dynamic,
+    createdBefore,
     ignoreComments: files.flatMap((file) => readIgnoreComments(parser, file, entry.kind)),
   };
 }

@@ -50,15 +50,16 @@ export interface Created {
 }
 
 /** The objects that the statements create, under their final names. */
-export function createdBy(nodes: readonly Node[]): readonly Created[] {
-  return nodes.reduce(addCreated, NOTHING);
+export function createdBy(nodes: readonly Node[], before: readonly Created[] = NOTHING): readonly Created[] {
+  return nodes.reduce(addCreated, before);
 }
 
-/** Yields each statement with the objects that earlier statements created. */
+/** Yields each statement with the objects that earlier statements created, after those of earlier migrations. */
 export function* withCreatedBefore<T extends { readonly node: Node }>(
   statements: readonly T[],
+  before: readonly Created[] = NOTHING,
 ): Generator<{ readonly statement: T; readonly created: readonly Created[] }> {
-  let created = NOTHING;
+  let created = before;
   for (const statement of statements) {
     yield { statement, created };
     created = addCreated(created, statement.node);
@@ -79,17 +80,25 @@ export function isNew(created: readonly Created[], table: ObjectName): boolean {
 }
 
 function createdByStatement(node: Node): Created[] {
-  if ("CreateStmt" in node)
-    return create("table", nameOf(node.CreateStmt.relation), node.CreateStmt.if_not_exists);
+  if ("CreateStmt" in node) {
+    const { relation, if_not_exists } = node.CreateStmt;
+    return create("table", nameOf(relation), if_not_exists && !isTemporary(relation));
+  }
   if ("CreateTableAsStmt" in node) {
     const { into, if_not_exists, objtype } = node.CreateTableAsStmt;
-    return create(objtype === "OBJECT_MATVIEW" ? "view" : "table", nameOf(into?.rel), if_not_exists);
+    const kind = objtype === "OBJECT_MATVIEW" ? "view" : "table";
+    return create(kind, nameOf(into?.rel), if_not_exists && !isTemporary(into?.rel));
   }
   if ("SelectStmt" in node) return create("table", nameOf(node.SelectStmt.intoClause?.rel));
   if ("AlterTableStmt" in node) return addedColumns(node.AlterTableStmt);
   if ("IndexStmt" in node)
     return create("index", toName([node.IndexStmt.idxname]), node.IndexStmt.if_not_exists);
   return createdNames(node);
+}
+
+/** Nobody else sees a temporary table. */
+function isTemporary(range: RangeVar | undefined): boolean {
+  return range?.relpersistence === "t" || range?.schemaname === "pg_temp";
 }
 
 function createdNames(node: Node): Created[] {

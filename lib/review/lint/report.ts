@@ -33,11 +33,21 @@ export interface AcceptedFinding {
   readonly reason: string;
 }
 
+/** A finding that is left out, because on this database it is about few rows. */
+export interface QuickFinding {
+  readonly rule: string;
+  readonly migration: string;
+  /** The sizes of the tables. */
+  readonly reason: string;
+}
+
 export interface LintReport {
   /** In running order. */
   readonly findings: readonly LintFinding[];
   /** Findings that are suppressed by a comment with a reason. */
   readonly accepted: readonly AcceptedFinding[];
+  /** Findings that are left out because of the sizes of the tables; absent if no sizes were read. */
+  readonly quick?: readonly QuickFinding[];
   /** Number of migrations that were linted. */
   readonly migrations: number;
   /** True if applied migrations were linted too. */

@@ -47,13 +47,14 @@ export function applyRules(migration: LintedMigration, context: RuleContext): Ru
   const ofMigration = MIGRATION_RULES.flatMap(({ name, check }) =>
     check(migration, context).map((problem) => ({ rule: name, ...problem })),
   );
-  const ofStatements = [...withCreatedBefore(migration.up?.statements ?? [])].flatMap(
-    ({ statement, created }) =>
-      UP_RULES.flatMap(({ name, severity, check }): RuleFinding[] => {
-        const advice = check(statement.node, created);
-        if (advice === undefined) return [];
-        return [{ rule: name, severity, direction: "up", ...advice, at: positionOf(statement) }];
-      }),
+  const ofStatements = [
+    ...withCreatedBefore(migration.up?.statements ?? [], migration.createdBefore),
+  ].flatMap(({ statement, created }) =>
+    UP_RULES.flatMap(({ name, severity, check }): RuleFinding[] => {
+      const advice = check(statement.node, created);
+      if (advice === undefined) return [];
+      return [{ rule: name, severity, direction: "up", ...advice, at: positionOf(statement) }];
+    }),
   );
   return [...ofMigration, ...ofStatements];
 }

@@ -1,6 +1,7 @@
 import type { Node } from "libpg-query";
 import { type MaskedSql, maskSql } from "../../sql/index.ts";
 import { definedColumns, isStable } from "./column-types.ts";
+import type { InstantStatements } from "./instant.ts";
 import type { LintedMigration } from "./migration.ts";
 import {
   type Created,
@@ -35,8 +36,7 @@ interface ScriptLine {
 export interface SquawkOptions {
   readonly program: string;
   readonly postgresMajor: number;
-  /** Statements that change types of columns without reading or writing a row. */
-  readonly instant: ReadonlySet<SqlStatement>;
+  readonly instant: InstantStatements;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -89,7 +89,7 @@ export function readComplaints(
   migration: LintedMigration,
   script: SquawkScript,
   complaints: readonly SquawkComplaint[],
-  instant: ReadonlySet<SqlStatement> = new Set(),
+  instant: InstantStatements = new Map(),
 ): RuleFinding[] {
   if (complaints.some(({ rule_name }) => rule_name === "syntax-error")) return [notReadable(complaints)];
   const located = complaints.flatMap((complaint) => {
@@ -108,15 +108,15 @@ export function readComplaints(
 }
 
 /** Returns a test whether a complaint does not apply, given its rule, its statement and the other rules it breaks. */
-function unusedRules({ up }: LintedMigration, instant: ReadonlySet<SqlStatement>) {
+function unusedRules({ up, createdBefore }: LintedMigration, instant: InstantStatements) {
   const onNewTables = new Set<SqlStatement>();
-  for (const { statement, created } of withCreatedBefore(up?.statements ?? [])) {
+  for (const { statement, created } of withCreatedBefore(up?.statements ?? [], createdBefore)) {
     if (locksOnlyNew(statement.node, created)) onNewTables.add(statement);
   }
   return (rule: string, statement: SqlStatement, others: ReadonlySet<string>): boolean => {
     if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return true;
     const settings = SQUAWK_RULES[rule];
-    if (rule === "changing-column-type" && instant.has(statement)) return true;
+    if (instant.get(statement)?.includes(rule)) return true;
     if (rule === "adding-field-with-default" && hasStableDefaults(statement.node)) return true;
     if (settings?.unless?.some((better) => others.has(better))) return true;
     return onNewTables.has(statement) && settings?.onNewTables !== true;

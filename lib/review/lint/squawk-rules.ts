@@ -27,11 +27,6 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
     help: `${NO_TRANSACTION_SQL}: CREATE INDEX CONCURRENTLY …`,
     pgm: `${NO_TRANSACTION_PGM} pgm.createIndex(table, columns, { concurrently: true }).`,
   },
-  "require-concurrent-index-deletion": {
-    severity: "warning",
-    help: `${NO_TRANSACTION_SQL}: DROP INDEX CONCURRENTLY …`,
-    pgm: `${NO_TRANSACTION_PGM} pgm.dropIndex(table, columns, { concurrently: true }).`,
-  },
   "require-concurrent-reindex": {
     severity: "error",
     help: `${NO_TRANSACTION_SQL}: REINDEX … CONCURRENTLY …`,
@@ -49,7 +44,11 @@ export const SQUAWK_RULES: Readonly<Record<string, SquawkRule>> = {
   },
   "constraint-missing-not-valid": {
     severity: "error",
-    unless: ["adding-foreign-key-constraint", "disallowed-unique-constraint"],
+    unless: [
+      "adding-foreign-key-constraint",
+      "disallowed-unique-constraint",
+      "adding-serial-primary-key-field",
+    ],
     help: `Add it with NOT VALID: new rows are checked at once, and no session is blocked. ${VALIDATE}`,
     pgm: `Use pgm.sql("ALTER TABLE … ADD CONSTRAINT … CHECK (…) NOT VALID"): the builder has no NOT VALID. ${VALIDATE}`,
   },
@@ -158,6 +157,8 @@ export const UNUSED_SQUAWK_RULES: Readonly<Record<string, string>> = {
   "ban-create-domain-with-constraint": "types are yours to choose",
   // Quick, and code that never wrote a null never reads one.
   "ban-drop-not-null": "it is quick and breaks nothing by itself",
+  // Its lock is as short as that of ADD COLUMN, and the engine bounds the wait for it.
+  "require-concurrent-index-deletion": "dropping an index is quick",
   // A new value usually belongs at the end.
   "require-enum-value-ordering": "the end is the usual place",
   // node-pg-migrate leaves the schema to the search path, which the engine sets from --schema.

@@ -186,7 +186,10 @@ function emptied(node: Node): (ObjectName | undefined)[] {
   );
 }
 
-function rewrites(node: Node): { readonly what: string; readonly tables: readonly ObjectName[] } | undefined {
+/** A statement that writes a table anew. */
+export function rewrites(
+  node: Node,
+): { readonly what: string; readonly tables: readonly ObjectName[] } | undefined {
   const named = (name: ObjectName | undefined) => (name === undefined ? [] : [name]);
   if ("VacuumStmt" in node) {
     const isFull = (node.VacuumStmt.options ?? []).some(

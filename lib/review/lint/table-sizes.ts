@@ -1,0 +1,132 @@
+import type { Node } from "libpg-query";
+import { dataChanges } from "./data-changes.ts";
+import type { DatabaseFacts, KnownTable } from "./database-facts.ts";
+import { droppedBy, isSame, lockedTables, nameOf, type ObjectName, showName } from "./objects.ts";
+import type { RuleFinding } from "./report.ts";
+import { rewrites } from "./statement-rules.ts";
+
+/** Findings about a duration, told apart by the sizes of the tables. */
+export interface SizedFindings {
+  readonly findings: readonly RuleFinding[];
+  readonly quick: readonly { readonly finding: RuleFinding; readonly reason: string }[];
+}
+
+/** What is read, written and built again within tens of milliseconds. */
+const QUICK_BYTES = 10 * 1024 * 1024;
+
+const READ = "all rows are read";
+const REWRITE = "the table is rewritten";
+const ALL = "ACCESS EXCLUSIVE (nobody reads or writes)";
+const WRITERS = "SHARE (nobody writes)";
+
+/** The rules about a duration that grows with the table: the lock that is held meanwhile, and what takes the time. */
+const DURATIONS: Readonly<Record<string, readonly [lock: string, work: string]>> = {
+  "require-concurrent-index-creation": [WRITERS, "the index is built"],
+  "require-concurrent-reindex": [ALL, "the index is built"],
+  "adding-foreign-key-constraint": ["SHARE ROW EXCLUSIVE (nobody writes)", READ],
+  "constraint-missing-not-valid": [ALL, READ],
+  "disallowed-unique-constraint": [ALL, "the index is built"],
+  "adding-serial-primary-key-field": [ALL, "the index is built"],
+  "adding-not-nullable-field": [ALL, READ],
+  "adding-field-with-default": [ALL, REWRITE],
+  "changing-column-type": [ALL, REWRITE],
+  "adding-column-rewrites-table": [ALL, REWRITE],
+  "rewrites-table": [ALL, REWRITE],
+  "prefer-repack": [ALL, REWRITE],
+  "refresh-without-concurrently": [ALL, "it is computed"],
+  "ddl-with-data": ["the lock on the changed table", "the rows are changed"],
+  "update-every-row": ["a lock on each row", "the others are changed"],
+};
+
+/** The rules about data that is lost; none is where there are no rows. */
+const LOSSES = ["delete-every-row", "ban-truncate-cascade", "adding-required-field"];
+/** The rules whose message tells how many rows it is about. */
+const TOLD = [...LOSSES, "ban-drop-table", "ban-drop-column"];
+
+/** Says how large the tables are, and sets those findings aside whose tables are empty or small. */
+export function bySize(findings: readonly RuleFinding[], facts: DatabaseFacts): SizedFindings {
+  const { sizes } = facts;
+  if (sizes === undefined) return { findings, quick: [] };
+  const kept: RuleFinding[] = [];
+  const quick: SizedFindings["quick"][number][] = [];
+  for (const finding of findings) {
+    const tables = knownTables(finding, facts);
+    if (tables === undefined) kept.push(finding);
+    else if (isQuick(finding.rule, tables)) quick.push({ finding, reason: describeAll(tables) });
+    else kept.push({ ...finding, message: withSizes(finding, tables) });
+  }
+  return { findings: kept, quick };
+}
+
+function isQuick(rule: string, tables: readonly KnownTable[]): boolean {
+  if (LOSSES.includes(rule)) return tables.every(({ bytes }) => bytes === 0);
+  return rule in DURATIONS && tables.every(({ bytes }) => bytes <= QUICK_BYTES);
+}
+
+/** The tables that a finding is about; undefined if it is about no size, or the database does not have one of them. */
+function knownTables({ rule, at }: RuleFinding, facts: DatabaseFacts): readonly KnownTable[] | undefined {
+  if (at?.statement === undefined || !(rule in DURATIONS || TOLD.includes(rule))) return undefined;
+  const names = tablesOf(at.statement.node, facts);
+  const known = names.map((name) => largest(name, facts.sizes ?? []));
+  const present = known.filter((table) => table !== undefined);
+  return names.length === 0 || present.length < names.length ? undefined : present;
+}
+
+/** Without a schema, a name may stand for tables of several schemas. */
+function largest(name: ObjectName, sizes: readonly KnownTable[]): KnownTable | undefined {
+  return sizes.filter((table) => isSame(table.name, name)).toSorted((a, b) => b.bytes - a.bytes)[0];
+}
+
+/** The tables whose rows a statement reads or writes, or would have to. */
+function tablesOf(node: Node, { indexes }: DatabaseFacts): readonly ObjectName[] {
+  if ("ReindexStmt" in node) {
+    const name = nameOf(node.ReindexStmt.relation);
+    if (name === undefined || node.ReindexStmt.kind !== "REINDEX_OBJECT_INDEX") return listed(name);
+    return indexes.filter((index) => isSame(index.name, name)).map(({ table }) => table);
+  }
+  if ("RefreshMatViewStmt" in node) return listed(nameOf(node.RefreshMatViewStmt.relation));
+  const dropped = droppedBy(node).flatMap(({ kind, name }) => (kind === "table" ? [name] : []));
+  const changed = dataChanges(node).flatMap(({ tables }) => tables);
+  const all = [...lockedTables(node), ...dropped, ...changed, ...(rewrites(node)?.tables ?? [])];
+  return all.filter((name, index) => all.findIndex((other) => isSame(other, name)) === index);
+}
+
+function listed(name: ObjectName | undefined): ObjectName[] {
+  return name === undefined ? [] : [name];
+}
+
+function withSizes({ rule, message }: RuleFinding, tables: readonly KnownTable[]): string {
+  const [lock, work] = DURATIONS[rule] ?? [];
+  const end = /[.!?]$/.test(message) ? "" : ".";
+  const meanwhile = lock === undefined ? "" : `: holds ${lock} while ${work}`;
+  return `${message}${end} ${describeAll(tables)}${meanwhile}.`;
+}
+
+function describeAll(tables: readonly KnownTable[]): string {
+  return tables.map((table) => `${showName(table.name)} has ${describeSize(table)}`).join(", ");
+}
+
+export function describeSize({ rows, bytes }: Omit<KnownTable, "name">): string {
+  if (bytes === 0) return "no rows";
+  return `${rows === null ? "an unknown number of rows" : `about ${describeRows(rows)}`}, ${describeBytes(bytes)}`;
+}
+
+function describeRows(rows: number): string {
+  if (rows === 1) return "1 row";
+  if (rows < 10_000) return `${Math.round(rows)} rows`;
+  const [divisor, unit] = rows < 1e6 ? [1e3, "thousand"] : rows < 1e9 ? [1e6, "million"] : [1e9, "billion"];
+  return `${shortNumber(rows / divisor)} ${unit} rows`;
+}
+
+const UNITS = ["kB", "MB", "GB", "TB"];
+
+function describeBytes(bytes: number): string {
+  let [size, unit] = [bytes / 1024, 0];
+  while (size >= 1000 && unit < UNITS.length - 1) [size, unit] = [size / 1024, unit + 1];
+  return `${shortNumber(size)} ${UNITS[unit]}`;
+}
+
+/** Two digits at least, three at most. */
+function shortNumber(value: number): string {
+  return value < 10 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
+}
