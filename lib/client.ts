@@ -17,6 +17,8 @@ export {
   type UpInput,
 } from "./client/index.ts";
 export {
+  type Backfill,
+  type BackfillProgress,
   type CompletedMigration,
   type ConnectionSettings,
   type Direction,
@@ -36,6 +38,7 @@ export {
   type MigratorOptions,
   type Observer,
   type OrderPolicy,
+  type PlannedBackfill,
   type PlannedStep,
   type PlanReport,
   type PlanStep,

@@ -11,3 +11,4 @@ export type {
   PgType,
 } from "node-pg-migrate";
 export * from "./constructs/index.ts";
+export type { Backfill } from "./core/index.ts";

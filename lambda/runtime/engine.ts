@@ -240,6 +240,10 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
       const blocker = waitsFor === null ? null : describeSession(waitsFor);
       return ["info", `${migration}: ${phase}`, { phase, percent, waitsFor: blocker }];
     }
+    case "backfill": {
+      const { type: _, migration, ...progress } = event;
+      return ["info", `backfill ${migration}`, progress];
+    }
     case "retry": {
       const { attempt, waitMs, reason } = event;
       return ["warn", `${event.migration} is tried again`, { attempt, waitMs, reason }];

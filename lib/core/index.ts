@@ -9,6 +9,7 @@ export {
   planDigest,
   sealPlan,
 } from "./approval.ts";
+export { BACKFILL_DEFAULTS, type Backfill, type BackfillProgress } from "./backfill.ts";
 export {
   baselineHeader,
   isBaselineDirective,
@@ -87,6 +88,7 @@ export type {
   HistoryRow,
   MigrationStatus,
   Observer,
+  PlannedBackfill,
   PlannedStep,
   PlanReport,
   PlanStep,

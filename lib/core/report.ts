@@ -1,3 +1,4 @@
+import type { BackfillProgress } from "./backfill.ts";
 import type { ErrorCode } from "./error-codes.ts";
 import type { MigrationError } from "./errors.ts";
 import type { Hint } from "./hint.ts";
@@ -60,6 +61,13 @@ export type RunEvent =
   | { readonly type: "blocked"; readonly by: readonly SessionInfo[] }
   /** A concurrent statement is under way. Repeated about once a second. */
   | ({ readonly type: "progress"; readonly migration: string } & StatementProgress)
+  /** A backfill is under way. Told at most once a second. */
+  | ({
+      readonly type: "backfill";
+      readonly migration: string;
+      /** Why no batch runs at this time, such as a replica that is behind; null when one does. */
+      readonly waitsFor: string | null;
+    } & BackfillProgress)
   | {
       readonly type: "retry";
       readonly migration: string;
@@ -159,6 +167,8 @@ export interface MigrationStatus {
   readonly statements?: number;
   /** For a pending baseline that `up` only records: why none of its SQL runs. */
   readonly note?: string;
+  /** For a pending backfill that has begun: how far it has come. */
+  readonly backfill?: BackfillProgress;
 }
 
 export interface StatusReport {
@@ -188,6 +198,18 @@ export interface PlanStep {
   readonly source: DownSource;
   /** Why nothing is sent for it: a baseline whose replaced migrations are applied is only recorded. */
   readonly note?: string;
+  /** Present for a backfill: its statement runs in batches, with a condition on the key in place of `:batch`. */
+  readonly backfill?: PlannedBackfill;
+}
+
+/** What a plan knows of a backfill beside its statement. */
+export interface PlannedBackfill {
+  /** As the statement names it; qualified once it exists. */
+  readonly table: string;
+  /** The columns of the key; null for a primary key that is not known yet. */
+  readonly key: readonly string[] | null;
+  /** Rows of the table, as the planner of the server estimates it; null while there is no such table. */
+  readonly rows: number | null;
 }
 
 /** A step of a plan that can be approved. */

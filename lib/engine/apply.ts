@@ -1,6 +1,8 @@
 import { type Direction, given, Hint, MigrationError } from "../core/index.ts";
 import type { OnProgress, Part } from "../postgres/index.ts";
 import { oneLine, splitStatements } from "../sql/index.ts";
+import type { CheckedBackfill } from "./backfill.ts";
+import { BackfillRun } from "./backfill-run.ts";
 import { runBeside } from "./concurrent-index.ts";
 import { fenced } from "./fence.ts";
 import type { HistoryEntry } from "./history/write.ts";
@@ -22,6 +24,8 @@ import {
 export async function applyMigration(run: RunContext, planned: PlannedMigration): Promise<void> {
   const attempt = new Attempt(run, planned);
   const { rendered } = planned;
+  if (rendered.kind === "static" && rendered.backfill !== undefined)
+    return attempt.inBatches(rendered.backfill);
   if (rendered.kind === "static" && rendered.transactional)
     return attempt.inTransaction(rendered, await run.session.reset());
   await run.session.enterMigration();
@@ -86,6 +90,12 @@ export class Attempt {
     } catch (error) {
       throw isEndedTransaction(error) ? await this.#recordEndedTransaction(error) : error;
     }
+  }
+
+  /** Runs a backfill, or goes on with it. */
+  async inBatches(backfill: CheckedBackfill): Promise<void> {
+    const prepared = await BackfillRun.prepare(this.#run, this.#planned, backfill);
+    await prepared.toEnd(await this.#entry(false));
   }
 
   /** Records the migration without running its SQL. */

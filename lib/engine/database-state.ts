@@ -9,6 +9,7 @@ import {
   type StatusReport,
 } from "../core/index.ts";
 import { sqlDigest } from "../sql/index.ts";
+import { progressOf, readCheckpoint } from "./backfill-progress.ts";
 import {
   type Baseline,
   type Coverage,
@@ -142,12 +143,15 @@ export function describeState(state: DatabaseState): Pick<StatusReport, "migrati
   const covered = new Map(
     state.baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
   );
+  const backfills = new Map(state.stored.backfills.map((m) => [m.name, m.progress]));
   const migrations = state.classified.map((one) => {
     const { name } = one;
     const [at, stopped] = [applied.get(name), partial.get(name)];
     const appliedAt = at === undefined ? null : `${at.slice(0, 23)}Z`;
     const note = one.state === "pending" ? covered.get(name) : undefined;
-    const status = { name, state: one.state, appliedAt, ...given({ note }) };
+    const checkpoint = one.state === "pending" ? readCheckpoint(backfills.get(name)) : undefined;
+    const backfill = checkpoint === undefined ? undefined : progressOf(checkpoint);
+    const status = { name, state: one.state, appliedAt, ...given({ note, backfill }) };
     if (stopped === undefined) return status;
     const { statement, statements } = stopped;
     return { ...status, statement, ...(statements === null ? {} : { statements }) };

@@ -92,7 +92,7 @@ async function describeSqlFile(
   try {
     const loaded = (await source.load([name], runContained)).get(name);
     if (loaded === undefined || loaded.kind === "module") return undefined;
-    const actions = readActions(loaded);
+    const actions = readActions(name, loaded);
     if (!(actions.up instanceof PlainSql)) return undefined;
     const code: MigrationCode = { name, actions, shorthands: {}, ...options };
     return await describeFile(code, await renderUp(code), undefined);
@@ -125,6 +125,7 @@ async function describe({ name, code, rendered, sourceDigest }: PlannedMigration
   const steps = rendered.kind === "static" ? rendered.steps : undefined;
   const described = await describeFile(code, steps, sourceDigest);
   const { downSql } = described;
+  if (rendered.kind === "static" && rendered.backfill !== undefined) return described;
   if (downSql !== undefined && isEmptySql(downSql) && !isEmptySql(steps ?? ["SELECT 1"]))
     code.warn(
       `the down of ${name} is empty: it would leave all that up does, and forget that it was applied`,

@@ -11,6 +11,7 @@ import {
 } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
 import { readHalf, readSections, type Section, tokenize } from "../sql/index.ts";
+import { type CheckedBackfill, readBackfill, readHeader, withHeader } from "./backfill.ts";
 import { contain } from "./contain.ts";
 import { requireDeclared } from "./contracts.ts";
 import type { Actions, RenderedSql } from "./node-pg-migrate.ts";
@@ -53,7 +54,7 @@ export async function loadCode(
   for (const { name } of inOrder(source)) {
     const migration = loaded.get(name);
     if (migration === undefined) continue;
-    const actions = readActions(migration);
+    const actions = readActions(name, migration);
     shorthands = { ...shorthands, ...actions.shorthands };
     if (requested.has(name)) codes.set(name, { name, actions, shorthands, ...options });
   }
@@ -63,7 +64,7 @@ export async function loadCode(
 /** The code of a migration, evaluated again. */
 export async function reloadCode(source: MigrationSource, code: MigrationCode): Promise<MigrationCode> {
   const loaded: LoadedMigration = await source.reload(code.name, runContained);
-  const actions = readActions(loaded);
+  const actions = readActions(code.name, loaded);
   return { ...code, actions, shorthands: { ...code.shorthands, ...actions.shorthands } };
 }
 
@@ -93,13 +94,20 @@ export interface SqlOrigin extends Pick<Section, "ranges"> {
 export class PlainSql implements RenderedSql {
   readonly steps: readonly string[];
   readonly transactional: boolean;
-  /** The file of the SQL; undefined for SQL from the history. */
+  /** The file of the SQL; undefined for SQL from the history and of a module. */
   readonly origin: SqlOrigin | undefined;
+  readonly backfill: CheckedBackfill | undefined;
 
-  constructor(texts: readonly string[], transactional: boolean, origin?: SqlOrigin) {
+  constructor(
+    texts: readonly string[],
+    transactional: boolean,
+    origin?: SqlOrigin,
+    backfill?: CheckedBackfill,
+  ) {
     this.steps = texts.filter((text) => text.trim() !== "").map(terminated);
     this.transactional = transactional;
     this.origin = origin;
+    this.backfill = backfill;
   }
 }
 
@@ -109,41 +117,66 @@ function terminated(text: string): string {
 }
 
 /** Reads `up`, `down` and `shorthands` of a loaded migration. */
-export function readActions(loaded: LoadedMigration): Actions {
-  const actions = exportedActions(loaded);
+export function readActions(name: string, loaded: LoadedMigration): Actions {
+  const actions = withoutDown(exportedActions(name, loaded));
   const reason = irreversibleReason(loaded);
   return reason === undefined ? actions : { ...actions, down: new NoWayDown(reason) };
 }
 
-function exportedActions(loaded: LoadedMigration): Actions {
-  if (loaded.kind === "module") return moduleActions(loaded.exports);
+/** A backfill without a way down has nothing to undo: the column that it fills goes with the migration that made it. */
+function withoutDown(actions: Actions): Actions {
+  const { up, down } = actions;
+  const isBackfill = up instanceof PlainSql && up.backfill !== undefined;
+  const isOpen = down === undefined || (down instanceof NoWayDown && down.reason === undefined);
+  return isBackfill && isOpen ? { ...actions, down: new PlainSql([], true) } : actions;
+}
+
+function exportedActions(name: string, loaded: LoadedMigration): Actions {
+  if (loaded.kind === "module") return moduleActions(name, loaded.exports);
   if (loaded.kind === "pair") {
     const { up, down } = loaded;
     return {
-      up: plainSql(up, readHalf(up, "up")),
-      down: down ? plainSql(down, readHalf(down, "down")) : new NoWayDown(),
+      up: plainSql(name, up, readHalf(up, "up")),
+      down: down ? plainSql(name, down, readHalf(down, "down")) : new NoWayDown(),
       shorthands: {},
     };
   }
   const { file } = loaded;
   const { up, down } = readSections(file);
-  return { up: plainSql(file, up), down: down ? plainSql(file, down) : new NoWayDown(), shorthands: {} };
+  return {
+    up: plainSql(name, file, up),
+    down: down ? plainSql(name, file, down) : new NoWayDown(),
+    shorthands: {},
+  };
 }
 
-function plainSql(file: SqlFile, { text, transactional, ranges }: Section): PlainSql {
-  return new PlainSql([text], transactional, { file: basename(file.path), text: file.text, ranges });
+function plainSql(name: string, file: SqlFile, { text, transactional, ranges, backfill }: Section): PlainSql {
+  const origin = { file: basename(file.path), text: file.text, ranges };
+  return new PlainSql([text], transactional, origin, backfill && readHeader(name, text, backfill));
 }
 
-function moduleActions(exported: unknown): Actions {
+function moduleActions(name: string, exported: unknown): Actions {
   if (typeof exported !== "object" || exported === null)
     return { up: undefined, down: undefined, shorthands: {} };
   const read = (key: string): unknown => Reflect.get(exported, key);
   const shorthands = read("shorthands");
   return {
-    up: read("up"),
+    up: read("backfill") === undefined ? read("up") : exportedBackfill(name, read("up"), read("backfill")),
     down: read("down"),
     shorthands: typeof shorthands === "object" && shorthands !== null ? { ...shorthands } : {},
   };
+}
+
+function exportedBackfill(migration: string, up: unknown, backfill: unknown): PlainSql {
+  if (up !== undefined) {
+    const hint = "What changes the schema is a migration of its own, before the backfill.";
+    throw new MigrationError("MIGRATION", `migration ${migration} exports both up and backfill`, {
+      migration,
+      hint,
+    });
+  }
+  const checked = readBackfill(migration, backfill);
+  return new PlainSql([withHeader(checked)], false, undefined, checked);
 }
 
 /**

@@ -6,6 +6,7 @@
 
 import { types } from "node:util";
 import { type ColumnDefinitions, MigrationBuilder } from "node-pg-migrate";
+import type { CheckedBackfill } from "./backfill.ts";
 
 /** The exports of a migration, read from its module or SQL file. */
 export interface Actions {
@@ -41,6 +42,8 @@ export interface RenderedSql {
   /** SQL texts in running order; one text may hold several statements. */
   readonly steps: readonly string[];
   readonly transactional: boolean;
+  /** Present when the one statement of the steps runs in batches. */
+  readonly backfill?: CheckedBackfill | undefined;
 }
 
 /** Collects the SQL of one direction of one migration. Errors of the migration's own code pass through. */

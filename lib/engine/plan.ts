@@ -9,7 +9,7 @@ import {
 import type { Session } from "../postgres/index.ts";
 import { asksForNoTransaction, isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
-import type { AppliedMigration } from "./history/read.ts";
+import type { AppliedMigration, UnfinishedBackfill } from "./history/read.ts";
 import { readDownSql, type StoredDown } from "./history/recorded-sql.ts";
 import { type Existing, requireNoOtherWriters, type Tables } from "./history/tables.ts";
 import { requireTrustedHistory } from "./history/trust.ts";
@@ -93,11 +93,16 @@ export async function planDown(
     planned.push(recorded.has(name) ? forget(name, options) : await planOne(name, sources));
   }
   for (const { name, rendered } of planned) {
-    if (rendered.kind === "static" && isEmptySql(rendered.steps))
+    if (rendered.kind === "static" && isEmptySql(rendered.steps) && !isBackfill(codes.get(name)))
       options.warn(`the SQL to undo ${name} is empty: nothing is undone but the record of it`);
   }
   if (planned.some((one) => one.source === "history")) await requireTrustedHistory(session, tables);
   return planned;
+}
+
+/** A backfill has nothing to undo unless its file says so. */
+function isBackfill(code: MigrationCode | undefined): boolean {
+  return code?.actions.up instanceof PlainSql && code.actions.up.backfill !== undefined;
 }
 
 interface Sources {
@@ -256,4 +261,6 @@ export interface PlannedMigration {
   readonly recordedAs?: string | undefined;
   /** Digest of the plan that a person has approved, for the history. */
   readonly approvedPlan?: string | undefined;
+  /** Where an earlier run has left this backfill. */
+  readonly unfinished?: UnfinishedBackfill | undefined;
 }

@@ -7,11 +7,15 @@ import {
   isOwnFault,
   MigrationError,
   type MigrationSource,
+  type PlannedBackfill,
   type PlanReport,
   type PlanStep,
+  type ResolvedOptions,
 } from "../core/index.ts";
 import type { Session } from "../postgres/index.ts";
 import { maskSecrets } from "../sql/index.ts";
+import type { CheckedBackfill } from "./backfill.ts";
+import { estimateRows, findBackfillTable } from "./backfill-table.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { headOf, namesIn, readState } from "./database-state.ts";
 import { LiveDb } from "./live-db.ts";
@@ -28,6 +32,7 @@ import { renderOrIrreversible, renderWithDatabase, renderWithoutDatabase } from 
  */
 export async function previewMigrations(
   session: Session,
+  options: ResolvedOptions,
   planned: readonly PlannedMigration[],
 ): Promise<PlanStep[]> {
   const previews: PlanStep[] = [];
@@ -38,9 +43,25 @@ export async function previewMigrations(
       continue;
     }
     const rendered = next.rendered.kind === "static" ? next.rendered : await renderReadOnly(session, next);
-    previews.push(stepOf(next, rendered));
+    const step = stepOf(next, rendered);
+    const found = await previewBackfill(session, options, next);
+    previews.push(found === undefined ? step : { ...step, backfill: found });
   }
   return previews;
+}
+
+/** Undefined for other migrations, and while the table of the backfill does not exist. */
+async function previewBackfill(
+  session: Session,
+  options: ResolvedOptions,
+  { name, rendered }: PlannedMigration,
+): Promise<PlannedBackfill | undefined> {
+  const backfill = rendered.kind === "static" ? rendered.backfill : undefined;
+  if (backfill === undefined) return undefined;
+  const table = await findBackfillTable(session, options, name, backfill);
+  if (table === undefined) return undefined;
+  const key = table.key.map((column) => column.name);
+  return { table: table.name, key, rows: await estimateRows(session, table) };
 }
 
 /** @param rendered - undefined if its SQL cannot be known yet */
@@ -52,7 +73,12 @@ function stepOf(planned: PlannedMigration, rendered: RenderedSql | undefined): P
     transactional: rendered?.transactional ?? null,
     dynamic: planned.rendered.kind === "dynamic",
     source: planned.source,
+    ...(rendered?.backfill === undefined ? {} : { backfill: describeBackfill(rendered.backfill) }),
   };
+}
+
+function describeBackfill({ table, key }: CheckedBackfill): PlannedBackfill {
+  return { table, key: key.length === 0 ? null : key, rows: null };
 }
 
 function recordedStep({ name, direction, source }: PlannedMigration): PlanStep {
@@ -90,7 +116,7 @@ export async function forecast(context: Context, options: ForecastOptions = {}):
   const state = await readState(context);
   const names = options.all ? inOrder(source).map(({ name }) => name) : namesIn(state.classified, "pending");
   const migrations = await forecastEach(source, names, loadOptions(context), async (planned) => {
-    return previewMigrations(session, [planned]);
+    return previewMigrations(session, context.options, [planned]);
   });
   return { ...migrations, head: headOf(state), serverMajor: session.serverMajor };
 }

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { type Direction, MigrationError } from "../core/index.ts";
+import { type Direction, given, MigrationError } from "../core/index.ts";
 import { untilAborted } from "../postgres/index.ts";
 import { asksForNoTransaction, NO_TRANSACTION, tokenize } from "../sql/index.ts";
 import { contain, outsideContainment, silenceContained } from "./contain.ts";
@@ -148,13 +148,13 @@ function calledTooLate(migration: string, call: string, site: Error): MigrationE
 }
 
 /** @throws MigrationError for SQL that cannot be sent, or that controls the transaction it is to run in */
-function checked(name: string, { steps: unchecked, transactional }: RenderedSql): RenderedSql {
+function checked(name: string, { steps: unchecked, transactional, backfill }: RenderedSql): RenderedSql {
   // The driver replaces half a surrogate pair; the history must hold what was sent.
   const sent = unchecked.map((step) => (/\p{Surrogate}/u.test(step) ? Buffer.from(step).toString() : step));
   const steps = transactional ? withoutOwnTransaction(name, sent) : sent;
   if (!transactional && steps.some((step) => READS_ESCAPES.test(step)) && steps.some(hasPlainBackslash))
     throw readsEscapes(name);
-  if (!steps.some((step) => step.includes("\0"))) return { steps, transactional };
+  if (!steps.some((step) => step.includes("\0"))) return { steps, transactional, ...given({ backfill }) };
   throw new MigrationError("MIGRATION", `migration ${name} has a NUL character in its SQL`, {
     migration: name,
     hint: "Take it out: no text in Postgres can hold one. A bytea can: '\\\\x00'.",

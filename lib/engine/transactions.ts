@@ -87,6 +87,11 @@ export class Transactions {
     );
   }
 
+  /** Commits the transaction of one batch of a backfill, which the caller has begun, with the record of how far it came. */
+  async commitBatch(migration: string, record: string): Promise<void> {
+    await this.#session.runTogether(migration, this.#ending(migration, [record, "COMMIT"]));
+  }
+
   /** Rolls back the open transaction. */
   async rollback(): Promise<void> {
     await this.#session.rollback();
@@ -112,7 +117,7 @@ export class Transactions {
     this.#unknown.add(name);
   }
 
-  async #commit(send: () => Promise<void>): Promise<void> {
+  async #commit(send: () => Promise<unknown>): Promise<void> {
     this.#isCommitting = true;
     await send();
     this.#isOpen = this.#isCommitting = false;

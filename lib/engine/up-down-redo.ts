@@ -9,6 +9,7 @@ import {
   type RunReport,
 } from "../core/index.ts";
 import { appliedInPlan, digestSteps, pendingInPlan, requireApproved, varyingFinding } from "./approval.ts";
+import { requireKeys } from "./backfill-run.ts";
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
@@ -116,7 +117,7 @@ async function describePlan(
   { action, migrations, refusals, ...plan }: Plan,
 ): Promise<PlanReport> {
   const digests = await digestSteps(source, migrations);
-  const previews = await previewMigrations(session, migrations);
+  const previews = await previewMigrations(session, options, migrations);
   const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
   const covered = { head: headOf(state), schema: options.schema, steps };
   const varying = await varyingFinding(source, migrations);
@@ -136,14 +137,18 @@ async function makeUpPlan(context: Context, state: DatabaseState, options: UpOpt
 /** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
 async function planPending(
   context: Context,
-  { baselines }: DatabaseState,
+  { baselines, stored }: DatabaseState,
   names: readonly string[],
 ): Promise<PlannedMigration[]> {
   const notes = new Map(
     baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
   );
   const planned = await planUp(context.source, names, loadOptions(context));
-  return planned.map((one) => ({ ...one, recordedAs: notes.get(one.name) }));
+  return planned.map((one) => ({
+    ...one,
+    recordedAs: notes.get(one.name),
+    unfinished: stored.backfills.find(({ name }) => name === one.name),
+  }));
 }
 
 async function makeDownPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
@@ -229,6 +234,7 @@ async function execute(
 ): Promise<RunReport> {
   await requireAllowed(context, state, plan);
   await requireApproved(context, state, plan, approved);
+  if (mode === "execute") await requireKeys(context, plan.migrations);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const writer = await openHistory(context, state, unrecorded(context, state));
   // A redo makes the same objects again, which is no change of the schema.

@@ -4,7 +4,7 @@
 /** The name under which a module that mixes both module systems exports its `module`. */
 export const MIXED = "__migration_module";
 
-const MIGRATION_EXPORTS = ["up", "down", "shorthands"];
+const MIGRATION_EXPORTS = ["up", "down", "shorthands", "backfill"];
 
 /**
  * A module's exports as one plain object: exported by name, as properties of the default export, or through

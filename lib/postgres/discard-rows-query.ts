@@ -9,6 +9,7 @@ import { chunksOf } from "../sql/index.ts";
 export class DiscardRowsQuery extends pg.Query {
   readonly #texts: readonly string[];
   #completed = 0;
+  #rowCount = 0;
 
   /** @param texts pieces of one SQL text */
   constructor(texts: readonly string[]) {
@@ -19,6 +20,11 @@ export class DiscardRowsQuery extends pg.Query {
   /** Number of completed statements. */
   get completed(): number {
     return this.#completed;
+  }
+
+  /** Number of rows that the last completed statement has written, or returned. */
+  get rowCount(): number {
+    return this.#rowCount;
   }
 
   /** Resolves when the server is done with it; rejects with the driver's error. */
@@ -49,8 +55,9 @@ export class DiscardRowsQuery extends pg.Query {
 
   handleDataRow(): void {}
 
-  handleCommandComplete(): void {
+  handleCommandComplete({ text }: { readonly text: string }): void {
     this.#completed += 1;
+    this.#rowCount = Number(/ (\d+)$/.exec(text)?.[1] ?? 0);
   }
 }
 

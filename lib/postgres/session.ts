@@ -108,6 +108,11 @@ export class Session {
     return [answer].flat().at(-1)?.rows ?? [];
   }
 
+  /** Milliseconds until the deadline of the session, if it has one. */
+  get leftMs(): number | undefined {
+    return leftUntil(this.#setup.deadline);
+  }
+
   /** The lock timeout of migrations that do not set their own one, in milliseconds. */
   get lockTimeoutMs(): number {
     return this.#setup.options.lockTimeoutMs;
@@ -137,15 +142,19 @@ export class Session {
   /**
    * Runs parts as one message where that is possible. When a part fails, none after it runs.
    * @param title shown by `pg_stat_activity`
+   * @returns how many rows the last statement has written, or returned
    */
-  async runTogether(title: string, parts: readonly Part[]): Promise<void> {
+  async runTogether(title: string, parts: readonly Part[]): Promise<number> {
+    let rowCount = 0;
     for (const message of messagesOf(title, parts)) {
       const query = new DiscardRowsQuery(message.texts);
       await this.#connection.ask(
         (client) => query.sendTo(client),
         (failure) => message.placeOf(failure, query.completed),
       );
+      rowCount = query.rowCount;
     }
+    return rowCount;
   }
 
   /** Rolls back an open transaction, also after a cancel. */

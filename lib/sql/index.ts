@@ -1,5 +1,12 @@
 /** SQL as text: tokens, statements, classification, sections of a file, digests, positions, and masking of secrets. Needs no database. */
 export {
+  BATCH,
+  type BackfillStatement,
+  readBackfillStatements,
+  readIdentifier,
+  withCondition,
+} from "./backfill.ts";
+export {
   concernsTransaction,
   firstTransactionControl,
   isConcurrent,
@@ -13,7 +20,14 @@ export { isKeyword, isMark, scan, type Token, tokenize } from "./lexer.ts";
 export { chunksOf, quoteJson, quoteLiteral } from "./literals.ts";
 export { type MaskedSql, maskQuoted, maskSecrets, maskSql, maskText, oneLine } from "./mask.ts";
 export { codePointLength, codeUnitOffset, countLines, type Location, locate } from "./position.ts";
-export { asksForNoTransaction, NO_TRANSACTION, readHalf, readSections, type Section } from "./sections.ts";
+export {
+  asksForNoTransaction,
+  NO_TRANSACTION,
+  readHalf,
+  readSections,
+  type Section,
+  type SectionSettings,
+} from "./sections.ts";
 export {
   isEmptySql,
   isSelfContained,

@@ -14,6 +14,7 @@ export type Meaning =
   /** It begins like a marker, so that plain node-pg-migrate takes it for one. */
   | { readonly kind: "similar"; readonly direction: Direction }
   | { readonly kind: "no-transaction" }
+  | { readonly kind: "backfill" }
   /** A line of the header of a baseline. */
   | { readonly kind: "baseline" }
   /** The declaration of a contract, or what can only be meant as one. */
@@ -29,6 +30,7 @@ export function meaningOf({ text, alone }: Note): Meaning | undefined {
   const marker = directionOf(/^(up|down)\s+migration$/i, bare);
   if (marker !== undefined) return { kind: "marker", direction: marker };
   if (/^migrate\s*:\s*no-transaction$/i.test(bare)) return { kind: "no-transaction" };
+  if (/^migrate\s*:\s*backfill$/i.test(bare)) return { kind: "backfill" };
   if (isBaselineDirective(text)) return { kind: "baseline" };
   if (isContractComment(bare)) return { kind: "contract" };
   const foreign = foreignMarker(text);
@@ -51,7 +53,8 @@ function ofBlock(text: string): Meaning | undefined {
   for (const line of lines) {
     const bare = line.replace(/^[-\s*]+|[-\s*]+$/g, "");
     const isMarker =
-      /^(?:(?:up|down)\s+migration|migrate\s*:\s*no-transaction)$/i.test(bare) || isContractComment(bare);
+      /^(?:(?:up|down)\s+migration|migrate\s*:\s*(?:no-transaction|backfill))$/i.test(bare) ||
+      isContractComment(bare);
     const marker = isMarker ? bare : undefined;
     if (marker !== undefined) {
       return refused(
@@ -103,7 +106,7 @@ function misspelled(bare: string): Meaning | undefined {
   if (/^migrate\s*:\s*\S+$/i.test(bare) || (isShort && TRANSACTION_OFF.test(bare))) {
     return refused(
       `has "${bare.slice(0, 60)}", which is not understood`,
-      'Write "-- migrate: no-transaction" to run the file, or a section, outside a transaction.',
+      'Write "-- migrate: no-transaction" to run the file, or a section, outside a transaction; "-- migrate: backfill" runs one statement in batches.',
     );
   }
   if (!/^(?:down|undo|rollback|revert|migration\s+down|down[-_]?migrat\w*)\s*:?$/i.test(bare))

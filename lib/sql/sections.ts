@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import {
   CONTRACT_FORMS,
   type Direction,
+  given,
   MigrationError,
   readContractComment,
   type SqlFile,
@@ -20,9 +21,14 @@ export interface Section {
   /** Without its marker. */
   readonly text: string;
   readonly transactional: boolean;
+  /** Present for a backfill. */
+  readonly backfill?: SectionSettings;
   /** Positions of its statements in the file, in UTF-16 code units. */
   readonly ranges: readonly Range[];
 }
+
+/** The lines `-- name: value` below `-- migrate: backfill`, by name in lower case. */
+export type SectionSettings = ReadonlyMap<string, string>;
 
 export interface Range {
   readonly start: number;
@@ -45,12 +51,13 @@ export function asksForNoTransaction(sql: string): boolean {
  * run in the wrong direction
  */
 export function readSections(file: SqlFile): Sections {
-  const { markers, outside } = readMarkers(file);
+  const { markers, outside, backfill } = readMarkers(file);
   const down = markers.find(({ meaning }) => meaning === "down");
   const up = markers.find(({ meaning }) => meaning === "up");
   const section = (text: string, direction: Direction, ranges: readonly Range[]): Section => ({
     text: text.trim(),
     transactional: !outside.has("file") && !outside.has(direction),
+    ...(direction === "up" ? given({ backfill }) : {}),
     ranges,
   });
   const { text } = file;
@@ -73,14 +80,15 @@ export function readSections(file: SqlFile): Sections {
  * @throws MigrationError `MIGRATION` as `readSections`, and for a section of the other direction
  */
 export function readHalf(file: SqlFile, direction: Direction): Section {
-  const { markers, outside } = readMarkers(file);
+  const { markers, outside, backfill } = readMarkers(file);
+  if (direction === "down" && backfill !== undefined) throw backfillOfDown(file, 0);
   const other = markers.find(({ meaning }) => meaning !== direction);
   if (other !== undefined) {
     const message = `has a section "${other.meaning}" and is the ${direction} file of a pair`;
     throw refusal(file, other.start, message, "Move that section to the other file of the pair.");
   }
   const ranges = [{ start: 0, end: file.text.length }];
-  return { text: file.text.trim(), transactional: outside.size === 0, ranges };
+  return { text: file.text.trim(), transactional: outside.size === 0, ...given({ backfill }), ranges };
 }
 
 function withoutMarker(text: string, from: number, to: number, marker: Marker | undefined): string {
@@ -105,6 +113,8 @@ interface Markers {
   readonly markers: readonly Marker[];
   /** What runs outside a transaction: the file, or one direction. */
   readonly outside: ReadonlySet<Direction | "file">;
+  /** Present when the file is a backfill. */
+  readonly backfill: SectionSettings | undefined;
 }
 
 /** Words that markers contain. A file without any of them is not split into tokens. */
@@ -126,6 +136,7 @@ function readMarkers(file: SqlFile): Markers {
 class MarkerReader implements Markers {
   readonly markers: Marker[] = [];
   readonly outside = new Set<Direction | "file">();
+  backfill: Map<string, string> | undefined;
   readonly #file: SqlFile;
   #section: Direction | "file" = "file";
   /** Whether a statement was read in the section, and in the file. */
@@ -135,6 +146,8 @@ class MarkerReader implements Markers {
   #doubtful: Marker | undefined;
   /** The error to throw if a statement of `up` follows. */
   #refusal: MigrationError | undefined;
+  /** Where the last line of the header of a backfill ends. */
+  #headerEnd: number | undefined;
 
   constructor(file: SqlFile) {
     this.#file = file;
@@ -154,7 +167,10 @@ class MarkerReader implements Markers {
   comment(start: number, end: number): void {
     const note = noteAt(this.#file.text, start, end);
     const meaning = meaningOf(note);
-    if (meaning === undefined) return;
+    if (meaning === undefined) {
+      this.#setting(note, start, end);
+      return;
+    }
     if (meaning.kind === "refused") throw refusal(this.#file, start, meaning.message, meaning.hint);
     if (meaning.kind === "misspelled") {
       if (this.#section !== "down")
@@ -166,6 +182,7 @@ class MarkerReader implements Markers {
       throw refusal(this.#file, start, message, "Put it on a line of its own.");
     }
     if (meaning.kind === "no-transaction") this.#noTransaction(start);
+    else if (meaning.kind === "backfill") this.#backfill(start, end);
     else if (meaning.kind === "baseline") this.#baseline(start);
     else if (meaning.kind === "contract") this.#contract(start);
     else if (meaning.kind === "marker") this.#marker(meaning.direction, start, end);
@@ -202,6 +219,42 @@ class MarkerReader implements Markers {
     this.outside.add(this.#section);
   }
 
+  #backfill(start: number, end: number): void {
+    const text = "-- migrate: backfill";
+    if (this.#section === "down") throw backfillOfDown(this.#file, start);
+    if (this.#anyStatement)
+      throw refusal(
+        this.#file,
+        start,
+        `has "${text}" below a statement`,
+        "Make it the first line of the file.",
+      );
+    if (this.backfill !== undefined)
+      throw refusal(this.#file, start, `has "${text}" twice`, "A file is one backfill.");
+    this.backfill = new Map();
+    this.outside.add("up");
+    this.#headerEnd = end;
+  }
+
+  /** Reads a comment directly below `-- migrate: backfill` as one of its settings. */
+  #setting(note: Note, start: number, end: number): void {
+    const isNext =
+      this.#headerEnd !== undefined &&
+      /^[ \t]*\r?\n[ \t]*$/.test(this.#file.text.slice(this.#headerEnd, start));
+    if (this.backfill === undefined || !isNext || !note.alone) return;
+    this.#headerEnd = end;
+    const [, name, value = ""] = /^--+\s*([a-z][a-z-]*)\s*:\s*(.*?)\s*$/i.exec(note.text) ?? [];
+    if (name === undefined || name.toLowerCase() === "irreversible") return;
+    if (this.backfill.has(name.toLowerCase()))
+      throw refusal(
+        this.#file,
+        start,
+        `has a second line "${name}" for its backfill`,
+        "Take one of them out.",
+      );
+    this.backfill.set(name.toLowerCase(), value);
+  }
+
   /** Only a list above all statements is read. */
   #baseline(start: number): void {
     if (!this.#anyStatement) return;
@@ -223,6 +276,11 @@ class MarkerReader implements Markers {
       'Write the marker alone on its line ("-- Up Migration", "-- Down Migration"), or the comment in other words.';
     return refusal(this.#file, start, message, hint);
   }
+}
+
+function backfillOfDown(file: SqlFile, offset: number): MigrationError {
+  const hint = "What undoes it is SQL as in any file; a large change back is a backfill in a new migration.";
+  return refusal(file, offset, "has a backfill in the section that undoes", hint);
 }
 
 function noteAt(text: string, start: number, end: number): Note {

@@ -72,20 +72,23 @@ test("the runbook's query finds the session that holds the migration lock of thi
   );
 });
 
-test("every example of docs/migrations.md can be applied, undone and applied again", async () => {
-  const files = examples();
-  const names = Object.keys(files).filter((name) => dirname(name) === ".");
-  const migrations = [...new Set(names.map((name) => name.replace(/(?:\.(?:up|down))?\.\w+$/, "")))];
-  await withDatabase(async (db) => {
-    const migrator = await openMigrator(db, writeFolder(files));
-    const { completed } = await migrator.up();
-    expect(completed.map(({ migration }) => migration)).toEqual(migrations.toSorted());
-    await migrator.redo({ count: migrations.length });
-    await migrator.down({ count: migrations.length });
-    expect(await appliedNames(db)).toEqual([]);
-    expect(await userTables(db)).toEqual([]);
-  });
-});
+test.each(["docs/migrations.md", "docs/backfills.md"])(
+  "every example of %s can be applied, undone and applied again",
+  async (page) => {
+    const files = examples(page);
+    const names = Object.keys(files).filter((name) => dirname(name) === ".");
+    const migrations = [...new Set(names.map((name) => name.replace(/(?:\.(?:up|down))?\.\w+$/, "")))];
+    await withDatabase(async (db) => {
+      const migrator = await openMigrator(db, writeFolder(files));
+      const { completed } = await migrator.up();
+      expect(completed.map(({ migration }) => migration)).toEqual(migrations.toSorted());
+      await migrator.redo({ count: migrations.length });
+      await migrator.down({ count: migrations.length });
+      expect(await appliedNames(db)).toEqual([]);
+      expect(await userTables(db)).toEqual([]);
+    });
+  },
+);
 
 async function withMigrated(test: (db: TestDatabase) => Promise<void>): Promise<void> {
   await withDatabase(async (db) => {
@@ -121,8 +124,8 @@ function cells(line: string): string[] {
 }
 
 /** Blocks that say under which name they are a file. */
-function examples(): Record<string, string> {
-  const found = blocks(readPage("docs/migrations.md").text).flatMap(({ lead, text }) => {
+function examples(page: string): Record<string, string> {
+  const found = blocks(readPage(page).text).flatMap(({ lead, text }) => {
     const name = /(?:^|\n)`([\w./-]+)`:$/.exec(lead)?.[1];
     return name === undefined ? [] : [[name, text] as const];
   });

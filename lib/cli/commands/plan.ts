@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
-import { given, type PlanReport, type PlanStep, property } from "../../core/index.ts";
+import { given, type PlannedBackfill, type PlanReport, type PlanStep, property } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
 import { databaseOf, findAgent } from "../approval.ts";
 import { count, defineCommand, parsed, text } from "../command.ts";
@@ -133,6 +133,7 @@ async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
     if (step.sql === null) {
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
+    if (step.backfill !== undefined) printer.line(`-- ${describeBackfill(step.backfill)}`);
     if (step.sql?.length === 0)
       printer.line(colors.dim(step.note === undefined ? "-- no SQL" : `-- no SQL: ${step.note}`));
     for (const text of step.sql ?? []) printer.verbatim(paint(text.trim()));
@@ -144,7 +145,14 @@ function nothing({ refusals }: PlanReport): string {
   return refusals.length > 0 ? "No SQL would run." : "Nothing to do: no SQL would run.";
 }
 
-function transactionNote({ transactional }: PlanStep): string {
+function describeBackfill({ table, key, rows }: PlannedBackfill): string {
+  const order = key === null ? "its primary key" : key.join(", ");
+  const size = rows === null ? "" : `, about ${rows} rows`;
+  return `runs in batches over ${table} by ${order}${size}; :batch becomes the condition on the key`;
+}
+
+function transactionNote({ transactional, backfill }: PlanStep): string {
+  if (backfill !== undefined) return ", backfill";
   return transactional === false ? ", no transaction" : "";
 }
 

@@ -5,6 +5,7 @@ import { defineCommand, toggle } from "../command.ts";
 import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
 import { type Colors, type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
+import { shareOf } from "../output/progress.ts";
 import { commandLine, EXIT } from "../process-io.ts";
 
 export const status = defineCommand({
@@ -58,7 +59,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
     printer.line(`No migrations yet: ${commandLine("create", "<name>")} writes the first one.`);
     return;
   }
-  for (const line of table(migrations, printer.colors, layout)) printer.verbatim(line);
+  for (const line of table(report, printer.colors, layout)) printer.verbatim(line);
   printer.line();
   printer.line(summary(report));
   if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
@@ -75,7 +76,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
 
 /** One line for each migration. The state comes first: behind a long name it could be out of sight. */
 function table(
-  migrations: readonly MigrationStatus[],
+  { migrations, running }: StatusReport,
   colors: Colors,
   { all, width }: StatusLayout,
 ): string[] {
@@ -96,7 +97,7 @@ function table(
     }
     endGap();
     const { name, state } = migration;
-    const note = noteOf(migration, hasRoom);
+    const note = backfillNote(migration, running) ?? noteOf(migration, hasRoom);
     const rest = note === "" ? name : `${name.padEnd(longest)}  ${colors.dim(note)}`;
     lines.push(`  ${PAINT[state](colors)(state.padEnd(STATE_COLUMN))}${rest}`);
   }
@@ -113,6 +114,14 @@ function listed(migrations: readonly MigrationStatus[]): Set<MigrationStatus> {
     for (const migration of part) shown.add(migration);
   }
   return shown;
+}
+
+/** Undefined for migrations that are no backfill, or have not begun. */
+function backfillNote({ backfill }: MigrationStatus, running: StatusReport["running"]): string | undefined {
+  if (backfill === undefined) return undefined;
+  return running !== null
+    ? `backfilling, ${shareOf(backfill)}`
+    : `backfilled to ${backfill.percent} %; up goes on`;
 }
 
 function noteOf({ appliedAt, statement, statements, note }: MigrationStatus, hasRoom: boolean): string {

@@ -1,4 +1,4 @@
-import { type Observer, progressFilter, type RunEvent } from "../../core/index.ts";
+import { type BackfillProgress, type Observer, progressFilter, type RunEvent } from "../../core/index.ts";
 import { describeProgress, describeSession } from "../../postgres/index.ts";
 import { isTerminal, type Output, type ProcessIo, widthOf } from "../process-io.ts";
 import { type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts";
@@ -137,6 +137,8 @@ function describe(
       return colors.yellow(`  blocked by ${event.by.map(describeSession).join("; ")}`);
     case "progress":
       return colors.dim(`  … ${event.migration}: ${describeProgress(event)}`);
+    case "backfill":
+      return colors.dim(`  ${describeBackfill(event)}`);
     case "retry": {
       const { migration, attempt, attempts, waitMs, reason } = event;
       return colors.yellow(`  ${migration}: ${reason}; try ${attempt} of ${attempts} in ${duration(waitMs)}`);
@@ -148,6 +150,18 @@ function describe(
     case "warning":
       return colors.yellow(`  warning: ${event.message}`);
   }
+}
+
+/** A backfill that is under way: its rows, and how long the rest takes. */
+export function describeBackfill(event: Extract<RunEvent, { type: "backfill" }>): string {
+  const { migration, rows, waitsFor } = event;
+  const waiting = waitsFor === null ? "" : `; waits for ${waitsFor}`;
+  return `${migration}: ${rows} rows, ${shareOf(event)}${waiting}`;
+}
+
+/** Such as `62 %, about 3 min left`. */
+export function shareOf({ percent, leftMs }: BackfillProgress): string {
+  return leftMs === null ? `${percent} %` : `${percent} %, about ${duration(leftMs)} left`;
 }
 
 /** After this time without output, a reader wonders whether the command hangs. */

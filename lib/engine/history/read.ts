@@ -34,11 +34,21 @@ export interface PartialMigration {
   readonly at: string;
 }
 
+/** A backfill that has begun and has not ended: one that runs, or that a run has left. */
+export interface UnfinishedBackfill {
+  readonly name: string;
+  /** Digest of the statement that it ran. */
+  readonly sqlDigest: string | null;
+  /** How far it came. */
+  readonly progress: Readonly<Record<string, unknown>>;
+}
+
 /** What the tables hold. */
 export interface Stored {
   /** In the order of application. */
   readonly applied: readonly AppliedMigration[];
   readonly partial: readonly PartialMigration[];
+  readonly backfills: readonly UnfinishedBackfill[];
   /** The latest `run_on`, which need not be in the last row; null when nothing is applied. */
   readonly newestRunOn: string | null;
 }
@@ -81,21 +91,29 @@ export async function readFingerprint(
 
 /** Reads everything as one row, because the driver takes longer for a thousand rows than the server. */
 export async function readStored(session: Session, tables: Tables, existing: Existing): Promise<Stored> {
-  if (!existing.applied) return { applied: [], partial: [], newestRunOn: null };
-  const [found] = await readSame<{ applied: AppliedMigration[]; partial: PartialRow[] }>(
+  if (!existing.applied) return { applied: [], partial: [], backfills: [], newestRunOn: null };
+  const [found] = await readSame<
+    Pick<Stored, "applied" | "backfills"> & { readonly partial: readonly PartialRow[] }
+  >(
     session,
     tables,
     existing.identity,
     `SELECT ${asList(selectApplied(tables, existing))} AS applied,
-            ${existing.history ? asList(selectPartial(tables)) : "'[]'::pg_catalog.json"} AS partial`,
+            ${existing.history ? asList(selectPartial(tables)) : EMPTY_LIST} AS partial,
+            ${existing.history ? asList(selectBackfills(tables)) : EMPTY_LIST} AS backfills`,
   );
-  const { applied, partial } = found ?? { applied: [], partial: [] };
+  const { applied, partial, backfills } = found ?? { applied: [], partial: [], backfills: [] };
   const newestRunOn =
     applied
       .map((row) => row.appliedAt)
       .sort()
       .at(-1) ?? null;
-  return { applied: newestOfEachName(applied), partial: partial.map(countStatements), newestRunOn };
+  return {
+    applied: newestOfEachName(applied),
+    partial: partial.map(countStatements),
+    backfills,
+    newestRunOn,
+  };
 }
 
 type PartialRow = Omit<PartialMigration, "statements"> & { readonly steps: readonly string[] | null };
@@ -106,6 +124,8 @@ function countStatements({ steps, ...partial }: PartialRow): PartialMigration {
     statements: steps === null ? null : steps.flatMap((step) => splitStatements(step)).length,
   };
 }
+
+const EMPTY_LIST = "'[]'::pg_catalog.json";
 
 /** The rows of a query as one JSON list, ordered by the column `id`, which is left out. */
 function asList(query: string): string {
@@ -184,6 +204,17 @@ function selectPartial(tables: Tables): string {
                  pg_catalog.to_char(h.at, 'YYYY-MM-DD"T"HH24:MI:SS.MS') AS at
           FROM ONLY ${tables.history} AS h
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM ONLY ${tables.history} AS later
+                            WHERE later.migration = h.migration AND later.id > h.id)`;
+}
+
+/** Backfills that have not ended. They have no `statement`, so that they are not partial: the next run goes on with them. */
+function selectBackfills(tables: Tables): string {
+  return `SELECT h.id, h.migration AS name, h.sql_digest AS "sqlDigest", found.progress
+          FROM ONLY ${tables.history} AS h
+          CROSS JOIN LATERAL (SELECT pg_catalog.jsonb_extract_path(pg_catalog.to_jsonb(h), 'progress') AS progress) AS found
+          WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NULL AND h.action = 'up'
+            AND pg_catalog.jsonb_extract_path_text(found.progress, 'kind') = 'backfill'
             AND NOT EXISTS (SELECT 1 FROM ONLY ${tables.history} AS later
                             WHERE later.migration = h.migration AND later.id > h.id)`;
 }

@@ -22,7 +22,7 @@ export interface HistoryEntry {
   readonly durationMs?: number | Duration;
   /** A person's reason for a decision. */
   readonly note?: string;
-  /** How far a build in the background or a backfill has come; null when it has ended. */
+  /** How far a build in the background or a backfill has come; null when nothing is left to say. */
   readonly progress?: Readonly<Record<string, unknown>> | null;
 }
 
