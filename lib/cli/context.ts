@@ -3,11 +3,12 @@ import { readProvenance } from "../client/index.ts";
 import { MigrationError, type MigrationSource, type Observer } from "../core/index.ts";
 import { Migrator } from "../engine/index.ts";
 import { type MigrationFolder, openFolder } from "../folder/index.ts";
+import type { ScratchProvider } from "../review/verify/index.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "./flags.ts";
 import { createPrinter, type Printer } from "./output/printer.ts";
 import { createProgress } from "./output/progress.ts";
 import type { Output, ProcessIo } from "./process-io.ts";
-import { adviseOn, chooseTarget, type Target } from "./settings/target.ts";
+import { adviseOn, chooseScratch, chooseTarget, type Target, type TargetFlags } from "./settings/target.ts";
 
 /** What a command on a database works with. */
 export interface DatabaseContext {
@@ -78,6 +79,18 @@ async function withSource<T>(
 
 /** The source of migrations and the folder whose git commit they have. */
 type LocalSource = MigrationSource & { readonly dir: string };
+
+/** Chooses where scratch databases are made, and names the server if it is not the configured one. */
+export async function chooseNamedScratch(
+  io: ProcessIo,
+  flags: TargetFlags,
+  remarksTo: Output,
+): Promise<ScratchProvider> {
+  const { scratch, notes } = await chooseScratch(io, flags);
+  const remarks = createPrinter(io, remarksTo);
+  for (const note of notes) remarks.line(remarks.colors.dim(note));
+  return scratch;
+}
 
 interface MigratorParts {
   readonly target: Target;

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createConnection } from "node:net";
 import { describe, expect, it } from "@jest/globals";
 import { addFiles } from "../support/folders.ts";
@@ -60,6 +61,27 @@ describe("db:start, db:stop and db:reset", () => {
     inProject(async (run) => {
       const outcome = await run("db:start", "--json");
       expect(outcome.stdout).not.toContain("assword");
+    }));
+});
+
+describe("review on the embedded Postgres", () => {
+  it("review names the server once, although report and verify both use it", () =>
+    inProject(async (run, project) => {
+      const git = (...args: string[]) => execFileSync("git", args, { cwd: project });
+      git("init", "--quiet");
+      git(
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "base",
+      );
+      const { code, stderr } = await run("review", "--base", "HEAD");
+      expect([code, stderr.match(/The embedded Postgres 17/g)]).toEqual([0, ["The embedded Postgres 17"]]);
     }));
 });
 

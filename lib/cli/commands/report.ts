@@ -8,7 +8,7 @@ import {
   renderMarkdown,
 } from "../../review/report/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
-import { withContext } from "../context.ts";
+import { chooseNamedScratch, withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
 import { createPrinter, printJson, visibleAll } from "../output/printer.ts";
@@ -39,7 +39,10 @@ export const report = defineCommand({
         hint: "A database knows itself what is applied. Add --scratch to report on the folder alone.",
       });
     }
-    if (flags.scratch) return writeReport(io, flags, await reportOnFolder(io, flags, { after: flags.after }));
+    if (flags.scratch) {
+      const scratch = await chooseNamedScratch(io, flags, io.stderr);
+      return writeReport(io, flags, await reportOnFolder(io, flags, { scratch, after: flags.after }));
+    }
     return withContext(
       io,
       flags,

@@ -12,8 +12,9 @@ import {
   type ReviewResults,
   renderReview,
 } from "../../review/report/index.ts";
+import type { ScratchProvider } from "../../review/verify/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
-import { withContext } from "../context.ts";
+import { chooseNamedScratch, withContext } from "../context.ts";
 import { DATABASE_FLAGS, listingOptions } from "../flags.ts";
 import { addSummary, annotationsOf, rootOfPlaces, setOutputs } from "../github/workflow.ts";
 import { replaceOwn } from "../output/file-system.ts";
@@ -86,13 +87,19 @@ async function makeReview(io: ProcessIo, flags: ReviewFlags): Promise<Review> {
 }
 
 async function makeResults(io: ProcessIo, flags: ReviewFlags, base: BaseCommit): Promise<ReviewResults> {
-  const scratch = { ...flags, local: !hasShadow(io, flags) };
+  const local = { ...flags, local: !hasShadow(io, flags) };
+  const status = flags.status ? await attempt(io, () => readStatus(io, flags)) : undefined;
+  const chosen = await attempt(io, () => chooseNamedScratch(io, local, io.stderr));
+  const onScratch = async <T>(work: (scratch: ScratchProvider) => Promise<T>): Promise<Part<T>> => {
+    if (chosen.failure !== undefined) return { failure: chosen.failure };
+    return attempt(io, () => work(chosen.result));
+  };
+  const verified = async (scratch: ScratchProvider) =>
+    withHint(await verifyFolder(io, local, { scratch, output: io.stderr }));
   return {
-    status: flags.status ? await attempt(io, () => readStatus(io, flags)) : undefined,
-    report: await attempt(io, () => reportOnFolder(io, scratch, { base })),
-    verify: flags.skipVerify
-      ? undefined
-      : await attempt(io, async () => withHint(await verifyFolder(io, scratch, io.stderr))),
+    status,
+    report: await onScratch((scratch) => reportOnFolder(io, local, { scratch, base })),
+    verify: flags.skipVerify ? undefined : await onScratch(verified),
   };
 }
 

@@ -7,12 +7,12 @@ import { errorCode, errorMessage, type Migration, MigrationError, property } fro
 import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import { type Squash, squashMigrations } from "../../review/squash/index.ts";
 import { defineCommand, text, toggle, type Values } from "../command.ts";
+import { chooseNamedScratch } from "../context.ts";
 import { DATABASE_FLAGS, engineOptions, listingOptions } from "../flags.ts";
 import { fileSystemError, writeWhole } from "../output/file-system.ts";
 import { amount, createPrinter, listNames, printJson, visibleAll } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
-import { chooseScratch } from "../settings/target.ts";
 
 const SQUASH_FLAGS = {
   to: text("--to <name>", "it and all before it become one"),
@@ -40,9 +40,7 @@ async function runSquash(io: ProcessIo, flags: SquashFlags): Promise<number> {
   const dir = resolve(io.cwd, flags.migrationsDir);
   const source = await openFolder(dir, listingOptions(flags));
   const keep = flags.keep === undefined ? undefined : resolve(io.cwd, flags.keep);
-  const remarks = createPrinter(io, flags.json || flags.dryRun ? io.stderr : io.stdout);
-  const { scratch, notes } = await chooseScratch(io, flags);
-  for (const note of notes) remarks.line(remarks.colors.dim(note));
+  const scratch = await chooseNamedScratch(io, flags, flags.json || flags.dryRun ? io.stderr : io.stdout);
   const result = await squashMigrations({
     scratch,
     source,

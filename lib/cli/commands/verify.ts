@@ -1,13 +1,18 @@
 import { resolve } from "node:path";
 import { createColors } from "picocolors";
 import { openFolder } from "../../folder/index.ts";
-import { type VerifiedMigration, type VerifyReport, verifyMigrations } from "../../review/verify/index.ts";
+import {
+  type ScratchProvider,
+  type VerifiedMigration,
+  type VerifyReport,
+  verifyMigrations,
+} from "../../review/verify/index.ts";
 import { defineCommand, toggle } from "../command.ts";
+import { chooseNamedScratch } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { amount, type Colors, createPrinter, duration, printJson, visibleAll } from "../output/printer.ts";
 import { createWatch } from "../output/progress.ts";
 import { commandLine, EXIT, type Output, type ProcessIo } from "../process-io.ts";
-import { chooseScratch } from "../settings/target.ts";
 
 export const verify = defineCommand({
   name: "verify",
@@ -18,7 +23,8 @@ export const verify = defineCommand({
   run: async (io, flags) => {
     const output = flags.json ? io.stderr : io.stdout;
     const remarks = createPrinter(io, output);
-    const report = withHint(await verifyFolder(io, flags, output));
+    const scratch = await chooseNamedScratch(io, flags, output);
+    const report = withHint(await verifyFolder(io, flags, { scratch, output }));
     if (flags.json) printJson(io, "verify", report);
     else for (const line of renderVerify(visibleAll(report), remarks.colors)) remarks.verbatim(line);
     if (report.ok) return EXIT.done;
@@ -26,16 +32,20 @@ export const verify = defineCommand({
   },
 });
 
-/** Verifies the folder. What it does meanwhile is written to `output`. */
+interface VerifyPlace {
+  readonly scratch: ScratchProvider;
+  /** Where it says what it does meanwhile. */
+  readonly output: Output;
+}
+
+/** Verifies the folder. */
 export async function verifyFolder(
   io: ProcessIo,
   flags: DatabaseFlags & { readonly keep?: boolean | undefined },
-  output: Output,
+  { scratch, output }: VerifyPlace,
 ): Promise<VerifyReport> {
   const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
   const remarks = createPrinter(io, output);
-  const { scratch, notes } = await chooseScratch(io, flags);
-  for (const note of notes) remarks.line(remarks.colors.dim(note));
   return verifyMigrations({
     scratch,
     source,

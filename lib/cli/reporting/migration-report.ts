@@ -19,11 +19,16 @@ import {
   type MigrationReport,
   type ReportedMigration,
 } from "../../review/report/index.ts";
-import { type Replay, replayMigrations, TrialDatabase, type TrialSetup } from "../../review/verify/index.ts";
+import {
+  type Replay,
+  replayMigrations,
+  type ScratchProvider,
+  TrialDatabase,
+  type TrialSetup,
+} from "../../review/verify/index.ts";
 import type { Context } from "../context.ts";
 import { type DatabaseFlags, engineOptions, listingOptions } from "../flags.ts";
 import { rootOfPlaces } from "../github/workflow.ts";
-import { createPrinter } from "../output/printer.ts";
 import type { ProcessIo } from "../process-io.ts";
 import { chooseScratch, isOwnDatabase } from "../settings/target.ts";
 import type { BaseCommit } from "./base-commit.ts";
@@ -142,8 +147,9 @@ async function withTrial<T>(setup: TrialSetup, work: (trial: TrialDatabase) => P
   }
 }
 
-/** What the scratch database of a report on a folder has before its pending migrations run. */
+/** Where the scratch database of a report on a folder is made, and what it has before its pending migrations run. */
 export interface FolderStart {
+  readonly scratch: ScratchProvider;
   /** The migrations up to and including this one. */
   readonly after?: string | undefined;
   /** The migrations of this commit. */
@@ -154,12 +160,9 @@ export interface FolderStart {
 export async function reportOnFolder(
   io: ProcessIo,
   flags: DatabaseFlags,
-  start: FolderStart = {},
+  { scratch, ...start }: FolderStart,
 ): Promise<MigrationReport> {
   const source = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
-  const { scratch, notes } = await chooseScratch(io, flags);
-  const remarks = createPrinter(io, io.stderr);
-  for (const note of notes) remarks.line(remarks.colors.dim(note));
   const setup = { scratch, source, options: engineOptions(flags), signal: io.signal };
   return withTrial(setup, async (trial) => {
     if (start.after !== undefined) await trial.up(start.after);
@@ -168,7 +171,7 @@ export async function reportOnFolder(
   });
 }
 
-interface PreparedTrial extends FolderStart {
+interface PreparedTrial extends Omit<FolderStart, "scratch"> {
   readonly trial: TrialDatabase;
   readonly source: MigrationFolder;
 }

@@ -23,7 +23,7 @@ export interface Target {
   readonly notes: readonly string[];
 }
 
-interface TargetFlags {
+export interface TargetFlags {
   /** Use the embedded database whatever the settings say. */
   readonly local?: boolean | undefined;
   /** In place of the address in the environment. */
