@@ -48,19 +48,52 @@ function readAttempts(rows: readonly Row[]): readonly AppliedMigration[] {
   return attempts.map(({ migration_name: name, checksum = null }) => ({ key: name ?? "", checksum }));
 }
 
-/** The journal lists the files. A row names the time of its entry, and the hash of the file. */
+/**
+ * Before 1.0 a journal lists the files; since then, each migration has a folder whose name begins with its time. A row
+ * names the time, and the hash of the file.
+ */
 export const drizzle: Tool = {
   title: "Drizzle",
   folder: "drizzle",
   table: { name: "__drizzle_migrations", schema: "drizzle", columns: ["id", "hash", "created_at"] },
-  readFolder: readJournal,
+  readFolder: (folder) => (folder.files.includes(JOURNAL) ? readJournal(folder) : readFolders(folder)),
   readTable: (rows, migrations) =>
-    rows.map(({ hash = null, created_at: time }) => {
-      const same =
-        migrations.find(({ key }) => key === time) ?? migrations.find(({ checksum }) => checksum === hash);
-      return { key: same?.key ?? `hash ${hash}`, checksum: hash };
+    rows.map(({ hash = null, created_at: time = null }) => {
+      const [first, second] = migrations.filter(({ key }) => timeOf(key) === time);
+      const sameHash = migrations.find(({ checksum }) => checksum === hash);
+      const found = first === undefined || second !== undefined ? sameHash : first;
+      return { key: found?.key ?? `hash ${hash}`, checksum: hash };
     }),
 };
+
+/** The time in the name of a folder, as a row has it: in milliseconds. The key of an entry of the journal is that already. */
+function timeOf(key: string): string {
+  const [, year, month, day, hour, minute, second] = FOLDER_NAME.exec(key) ?? [];
+  if (second === undefined) return key;
+  return String(
+    Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second)),
+  );
+}
+
+const FOLDER_NAME = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/;
+
+async function readFolders(folder: SourceFolder): Promise<ForeignMigration[]> {
+  const names = folder.files.flatMap((file) => /^(\d{14}[^/]*)\/migration\.sql$/.exec(file)?.[1] ?? []);
+  if (names.length === 0)
+    throw unreadable(folder, "it has neither a journal nor a folder for each migration");
+  return Promise.all(
+    names.map((name) => readFile(folder, { key: name, file: `${name}/migration.sql`, title: name })),
+  );
+}
+
+async function readFile(
+  folder: SourceFolder,
+  migration: Pick<ForeignMigration, "key" | "file" | "title">,
+): Promise<ForeignMigration> {
+  const statements = (await folder.text(migration.file)).split("--> statement-breakpoint");
+  const content = sqlContent(section(joinStatements(statements)));
+  return { ...migration, content, checksum: sha256(await folder.bytes(migration.file)) };
+}
 
 const JOURNAL = "meta/_journal.json";
 const Journal = v.pipe(
@@ -70,24 +103,21 @@ const Journal = v.pipe(
 );
 
 async function readJournal(folder: SourceFolder): Promise<ForeignMigration[]> {
-  if (!folder.files.includes(JOURNAL)) throw noJournal(folder);
   const journal = v.safeParse(Journal, await folder.text(JOURNAL));
-  if (!journal.success) throw noJournal(folder, journal.issues[0].message);
+  if (!journal.success) throw unreadable(folder, `its ${JOURNAL} is none: ${journal.issues[0].message}`);
   return Promise.all(
     journal.output.entries.map(async ({ when, tag }) => {
       const [key, file] = [String(when), `${tag}.sql`];
       if (!folder.files.includes(file))
         return { key, file, title: tag, content: unconvertible(`${JOURNAL} names it, and it is not there`) };
-      const statements = (await folder.text(file)).split("--> statement-breakpoint");
-      const content = sqlContent(section(joinStatements(statements)));
-      return { key, file, title: tag, content, checksum: sha256(await folder.bytes(file)) };
+      return readFile(folder, { key, file, title: tag });
     }),
   );
 }
 
-function noJournal({ dir }: SourceFolder, why = "there is none"): MigrationError {
-  return new MigrationError("USAGE", `${dir} has no ${JOURNAL} of Drizzle that can be read: ${why}`, {
-    hint: "Name the folder that drizzle-kit writes to (out in its configuration) with --source. The layout of Drizzle 1.0, a folder for each migration, is not known.",
+function unreadable({ dir }: SourceFolder, why: string): MigrationError {
+  return new MigrationError("USAGE", `${dir} is no folder of Drizzle: ${why}`, {
+    hint: "Name the folder that drizzle-kit writes to (out in its configuration) with --source.",
   });
 }
 

@@ -41,11 +41,17 @@ async function listFiles(dir: string): Promise<string[]> {
       .filter((file) => !file.split("/").some((part) => part.startsWith(".") || part === "node_modules"))
       .sort((a, b) => (a < b ? -1 : 1));
   } catch (cause) {
-    const isMissing = ["ENOENT", "ENOTDIR"].includes(errorCode(cause) ?? "");
-    const message = isMissing ? `no such folder: ${dir}` : `${dir} cannot be read: ${errorMessage(cause)}`;
-    throw new MigrationError(isMissing ? "USAGE" : "FILE_SYSTEM", message, {
+    const wrong = WRONG_FOLDER[errorCode(cause) ?? ""];
+    const message =
+      wrong === undefined ? `${dir} cannot be read: ${errorMessage(cause)}` : `${wrong}: ${dir}`;
+    throw new MigrationError(wrong === undefined ? "FILE_SYSTEM" : "USAGE", message, {
       hint: "Name the folder that holds the other tool's migrations with --source.",
       cause,
     });
   }
 }
+
+const WRONG_FOLDER: Readonly<Record<string, string>> = {
+  ENOENT: "no such folder",
+  ENOTDIR: "this is a file, not a folder",
+};

@@ -33,6 +33,11 @@ describe("import", () => {
     withProject({ files: { "sql/notes.txt": "" }, sql: FLYWAY_TABLE }, async (run) => {
       const missing = await run("import", "--from", "flyway");
       expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("no such folder") });
+      const file = await run("import", "--from", "flyway", "--source", "sql/notes.txt");
+      expect(file).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("this is a file, not a folder"),
+      });
       const empty = await run(...FROM_FLYWAY);
       expect(empty).toMatchObject({ code: 2, stderr: expect.stringContaining("no migration of Flyway in") });
     }));

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { environmentOf, runCommand } from "./command.ts";
@@ -79,7 +79,27 @@ describe("import --from drizzle", () => {
       expect(unreadable).toMatchObject({ code: 2, stderr: expect.stringContaining("meta/_journal.json") });
       rmSync(journal);
       const missing = await run("import", "--from", "drizzle", "--files-only");
-      expect(missing).toMatchObject({ code: 2, stderr: expect.stringContaining("there is none") });
+      expect(missing).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("neither a journal nor a folder"),
+      });
+    }));
+
+  it("import reads a folder for each migration, as Drizzle 1.0 has them, and finds its row by time or by hash", () =>
+    withHistory("drizzle", "database", async (run, project, db) => {
+      const folder = join(project, "drizzle");
+      const old = ["0000_calm_users", "0001_kind_posts", "0002_late_view"];
+      // The first two are of the same second.
+      const names = ["20240101000000_calm_users", "20240101000000_kind_posts", "20240103000000_late_view"];
+      for (const [index, name] of names.entries()) {
+        mkdirSync(join(folder, name));
+        renameSync(join(folder, `${old[index]}.sql`), join(folder, name, "migration.sql"));
+      }
+      rmSync(join(folder, "meta"), { recursive: true });
+      await db.query("UPDATE drizzle.__drizzle_migrations SET created_at = 1704067200000");
+      expect(await run("import", "--from", "drizzle")).toMatchObject({ code: 0, stderr: "" });
+      const [users = "", posts = "", view = ""] = names;
+      expect(await statesOf(run)).toEqual({ [users]: "applied", [posts]: "applied", [view]: "pending" });
     }));
 
   it("an older entry that Drizzle has skipped is imported as pending", () =>

@@ -267,7 +267,7 @@ function print(
     `Next: ${commandLine("status", where)} shows the state, ${commandLine("verify", where)} tries the files on a scratch database.`,
   );
   printer.line(
-    `Then remove ${request.tool.title} and ${visible(relative(io.cwd, request.folder.dir))}. Its table ${visible(table)} was not changed; drop it when nothing reads it any more.`,
+    `Then remove ${request.tool.title} and its folder ${visible(relative(io.cwd, request.folder.dir))}. Its table ${visible(table)} was not changed; drop it when nothing reads it any more.`,
   );
 }
 
