@@ -42,6 +42,8 @@ export {
   type PlannedStep,
   type PlanReport,
   type PlanStep,
+  type PreflightCheck,
+  type PreflightMode,
   type RunEvent,
   type RunReport,
   type SchemaChange,

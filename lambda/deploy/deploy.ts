@@ -13,11 +13,11 @@ import {
 import type { Migrator } from "../../lib/engine/index.ts";
 import { ASSET, type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
 import { findingsOnAws } from "../runtime/advice.ts";
-import { type AssetSource, openAsset } from "../runtime/asset.ts";
+import { openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import type { Invocation } from "../runtime/invocation.ts";
-import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
+import { type Environment, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
 import { type Decision, decide, explain, OTHER_CODE } from "./decide.ts";
 import type { DeployEvent } from "./event.ts";
 
@@ -43,9 +43,9 @@ export async function deploy(
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
   const run: Run = (step, mayFail) => {
-    const outcome = withEngine(invocation, setupOf(event, env, source), (migrator) =>
-      step(migrator, invocation),
-    );
+    const settings = settingsFor(env, { mayFail });
+    const setup: EngineSetup = { settings, source, origin: "deploy", actor: event.resource };
+    const outcome = withEngine(invocation, setup, (migrator) => step(migrator, invocation));
     return mayFail ? outcome : outcome.catch((error: unknown) => logFailure(error, invocation));
   };
   if (isSnapshotDue(event, decision)) {
@@ -114,8 +114,12 @@ export function readOnRollback(env: Environment): OnRollback {
   return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
 }
 
-function setupOf(event: DeployEvent, env: Environment, source: AssetSource): EngineSetup {
-  return { settings: readSettings(env), source, origin: "deploy", actor: event.resource };
+/** The pre-flight check never refuses a return, which has to succeed. */
+function settingsFor(env: Environment, { mayFail }: { readonly mayFail: boolean }): Settings {
+  const settings = readSettings(env);
+  const { options } = settings;
+  if (mayFail || options.preflight !== "strict") return settings;
+  return { ...settings, options: { ...options, preflight: "warn" } };
 }
 
 /**
@@ -184,8 +188,10 @@ function logFailure(error: unknown, { log }: Invocation): DeployOutcome {
   return { ...NOT_CONNECTED, completed: undone.length, failed: true };
 }
 
+/** What the pre-flight check found was logged before the run. */
 function warn({ log }: Invocation, findings: readonly Finding[]): void {
-  for (const { code, message, hint } of findingsOnAws(findings)) log.warn(message, { code, hint });
+  const rest = findings.filter(({ code }) => code !== "PREFLIGHT");
+  for (const { code, message, hint } of findingsOnAws(rest)) log.warn(message, { code, hint });
 }
 
 function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {

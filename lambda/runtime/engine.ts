@@ -16,7 +16,7 @@ import {
 import { Migrator } from "../../lib/engine/index.ts";
 import { describeSession, Session, type TlsSettings } from "../../lib/postgres/index.ts";
 import { ASSET, LIMITS } from "../contract.ts";
-import { adviseOnAws } from "./advice.ts";
+import { adviseOnAws, findingsOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
 import { type Credentials, credentialsOf, type SecretStage } from "./credentials.ts";
 import { stoppedByStrayErrors } from "./failure-log.ts";
@@ -252,8 +252,11 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
       return ["info", "the server says", { severity: event.severity, notice: event.message }];
     case "server-starting":
       return ["info", "waiting for the server", { reason: event.message }];
-    case "warning":
-      return ["warn", event.message];
+    case "warning": {
+      if (event.finding === undefined) return ["warn", event.message];
+      const [finding] = findingsOnAws([event.finding]);
+      return ["warn", event.message, { code: finding?.code, hint: finding?.hint }];
+    }
   }
 }
 

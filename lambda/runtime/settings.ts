@@ -43,6 +43,9 @@ const Options = v.strictObject({
   connectTimeoutMs: milliseconds,
   startingWaitMs: milliseconds,
   databaseWaitMs: milliseconds,
+  preflight: v.exactOptional(v.picklist(OPTIONS.preflight.choices)),
+  oldTransactionMs: milliseconds,
+  replicaLagMs: milliseconds,
 } satisfies Readonly<Record<OptionName, v.GenericSchema>>);
 
 const Environment = v.object({

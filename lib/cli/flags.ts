@@ -86,6 +86,25 @@ export const CHANGE_FLAGS = {
   ),
 };
 
+/** Flags of the commands that run migrations, and of `plan`. */
+export const PREFLIGHT_FLAGS = {
+  preflight: choice(
+    "--preflight <mode>",
+    `what stands in the way of the run is mentioned, refuses it or is not looked for (default: ${DEFAULTS.preflight})`,
+    OPTIONS.preflight.choices,
+  ),
+  oldTransaction: parsed(
+    "--old-transaction <seconds>",
+    `mention transactions that have been open for longer (default: ${DEFAULTS.oldTransactionMs / 1000})`,
+    seconds,
+  ),
+  replicaLag: parsed(
+    "--replica-lag <seconds>",
+    `mention replicas that are further behind (default: ${DEFAULTS.replicaLagMs / 1000})`,
+    seconds,
+  ),
+};
+
 /** Flags of commands that remove something, or change only the record. */
 export const CONFIRM_FLAGS = {
   yes: toggle("-y, --yes", "do not ask before this, for a database on another machine"),
@@ -94,7 +113,7 @@ export const CONFIRM_FLAGS = {
 export const RUN_FLAGS = { ...DATABASE_FLAGS, ...CHANGE_FLAGS };
 
 export type FolderFlags = Values<typeof FOLDER_FLAGS>;
-export type DatabaseFlags = Values<typeof RUN_FLAGS>;
+export type DatabaseFlags = Values<typeof RUN_FLAGS & typeof PREFLIGHT_FLAGS>;
 
 /** The flags that say which files of a folder are migrations. */
 export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOptions {
@@ -105,7 +124,8 @@ export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOption
 export function engineOptions(flags: DatabaseFlags): MigratorOptions {
   const { schema, createSchema, migrationsSchema, migrationsTable, decamelize } = flags;
   const { order, transaction, lockRetries, lockWait: lockWaitMs, lockTimeout: lockTimeoutMs } = flags;
-  const { wait: databaseWaitMs } = flags;
+  const { wait: databaseWaitMs, preflight } = flags;
+  const { oldTransaction: oldTransactionMs, replicaLag: replicaLagMs } = flags;
   return given({
     schema,
     createSchema,
@@ -118,5 +138,8 @@ export function engineOptions(flags: DatabaseFlags): MigratorOptions {
     lockWaitMs,
     lockTimeoutMs,
     databaseWaitMs,
+    preflight,
+    oldTransactionMs,
+    replicaLagMs,
   });
 }

@@ -17,6 +17,7 @@ export function engineOptions(scope: Construct, props: EngineProps): string {
   const options = optionsOf(props);
   checkChoice(scope, "order", props.order, OPTIONS.order.choices);
   checkChoice(scope, "transaction", props.transaction, OPTIONS.transaction.choices);
+  checkChoice(scope, "preflight", props.preflight, OPTIONS.preflight.choices);
   if (options.schema?.length === 0) throw constructError(scope, "schema must name at least one, not []");
   const { lockRetries = 0 } = options;
   if (!(Number.isInteger(lockRetries) && lockRetries >= 0)) {
@@ -48,6 +49,9 @@ function optionsOf(props: EngineProps): MigratorOptions {
     connectTimeoutMs: props.connectTimeout?.toMilliseconds(),
     startingWaitMs: props.startingWait?.toMilliseconds(),
     databaseWaitMs: props.databaseWait?.toMilliseconds(),
+    preflight: props.preflight,
+    oldTransactionMs: props.oldTransaction?.toMilliseconds(),
+    replicaLagMs: props.replicaLag?.toMilliseconds(),
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -21,6 +21,7 @@ export type {
   OrderPolicy,
   PostgresEndpoint,
   PostgresMigrationsProps,
+  PreflightMode,
   TransactionMode,
 } from "./postgres-migrations-props.ts";
 export { PostgresRole, type PostgresRoleProps, type RoleAccess } from "./postgres-role.ts";

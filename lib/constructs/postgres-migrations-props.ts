@@ -5,11 +5,11 @@ import type * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
-import type { OnRollback, OrderPolicy, TransactionMode } from "../../lambda/contract.ts";
+import type { OnRollback, OrderPolicy, PreflightMode, TransactionMode } from "../../lambda/contract.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import type { DatabaseAuthentication } from "./postgres-database-props.ts";
 
-export type { OnRollback, OrderPolicy, TransactionMode };
+export type { OnRollback, OrderPolicy, PreflightMode, TransactionMode };
 
 /** A Postgres server that is not an RDS construct, or one in another account. */
 export interface PostgresEndpoint {
@@ -141,6 +141,22 @@ export interface EngineProps {
    * @default - a deploy waits two minutes; an operator's command waits half a minute
    */
   readonly databaseWait?: Duration;
+  /**
+   * What to do when other sessions or the state of the server stand in the way of a run: "warn" reports it and runs,
+   * "strict" refuses the run before anything is changed, "off" does not look. A stack rollback is never refused.
+   * @default - "warn"
+   */
+  readonly preflight?: PreflightMode;
+  /**
+   * How long another transaction may have been open before `preflight` reports it.
+   * @default - one minute
+   */
+  readonly oldTransaction?: Duration;
+  /**
+   * How far a replica may be behind before `preflight` reports it.
+   * @default - half a minute
+   */
+  readonly replicaLag?: Duration;
 }
 
 /** What to migrate, where the functions run, and who may do what. `EngineProps` decides how the migrations run. */

@@ -62,6 +62,8 @@ export const ERRORS = {
   NOT_MIGRATED: traits("checks", "database"),
   IRREVERSIBLE: traits("checks", "migrations"),
   UNMANAGED: traits("checks", "database"),
+  /** With `--preflight strict`: other sessions, or the state of the server, stand in the way of the run. */
+  PREFLIGHT: traits("checks", "database"),
   /** The snapshot before the migrations of a deploy cannot be made. */
   SNAPSHOT: traits("checks", "database"),
   UNTRUSTED_HISTORY: traits("checks", "database"),

@@ -56,6 +56,12 @@ export const OPTIONS = {
   startingWaitMs: { kind: "milliseconds", default: 30_000 },
   /** How long to wait for a server that cannot be reached; 0: the first failure counts. */
   databaseWaitMs: { kind: "milliseconds", default: 0 },
+  /** What stands in the way of a run is looked for before its first statement, and reported. */
+  preflight: { kind: "choice", choices: ["warn", "strict", "off"], default: "warn" },
+  /** How long another transaction may have been open before the pre-flight check reports it. */
+  oldTransactionMs: { kind: "milliseconds", default: 60_000 },
+  /** How far a replica may be behind before the pre-flight check reports it. */
+  replicaLagMs: { kind: "milliseconds", default: 30_000 },
 } as const satisfies Readonly<Record<keyof MigratorOptions, OptionKind>>;
 
 type Defaults<T> = {
@@ -88,6 +94,9 @@ export type OrderPolicy = (typeof OPTIONS.order.choices)[number];
 
 /** One transaction for each migration, or one for all of a run. */
 export type TransactionMode = (typeof OPTIONS.transaction.choices)[number];
+
+/** What the pre-flight check does with what it finds: report it, refuse the run, or not look. */
+export type PreflightMode = (typeof OPTIONS.preflight.choices)[number];
 
 /** Who runs, for the history. */
 export interface Provenance {
@@ -131,6 +140,12 @@ export interface MigratorOptions {
   readonly startingWaitMs?: number;
   /** Milliseconds to wait for a server that refuses connections or does not answer, as in a failover; 0: not at all. */
   readonly databaseWaitMs?: number;
+  /** Whether what stands in the way of a run is reported (`warn`), refuses it (`strict`) or is not looked for (`off`). */
+  readonly preflight?: PreflightMode;
+  /** Milliseconds that another transaction may have been open. */
+  readonly oldTransactionMs?: number;
+  /** Milliseconds that a replica may be behind. */
+  readonly replicaLagMs?: number;
 }
 
 /** Options with every default filled in. */

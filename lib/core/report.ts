@@ -79,7 +79,8 @@ export type RunEvent =
       readonly reason: string;
     }
   | { readonly type: "notice"; readonly severity: string; readonly message: string }
-  | { readonly type: "warning"; readonly message: string };
+  /** With a finding, its hint says what to do; the report of the run has it too. */
+  | { readonly type: "warning"; readonly message: string; readonly finding?: Finding };
 
 /** Milliseconds between two lines about the same phase of a statement, in a log. */
 const PROGRESS_PAUSE_MS = 30_000;
@@ -109,7 +110,23 @@ export interface Finding {
   readonly migrations: readonly string[];
   readonly message: string;
   readonly hint: string | Hint;
+  /** For `PREFLIGHT`: which check found it. */
+  readonly check?: PreflightCheck;
+  /** For `PREFLIGHT`: the session that stands in the way, where it is one. */
+  readonly session?: SessionInfo;
 }
+
+/** What the pre-flight check looks for; `hidden` and `failed` say what it could not see. */
+export type PreflightCheck =
+  | "old-transaction"
+  | "prepared-transaction"
+  | "dump"
+  | "wraparound-vacuum"
+  | "invalid-index"
+  | "replica-lag"
+  | "replication-slot"
+  | "hidden"
+  | "failed";
 
 /** Where the SQL that undoes a migration is taken from. */
 export type DownSource = "file" | "history";

@@ -18,6 +18,7 @@ import { readOrigins } from "./history/read.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
+import { comingSql, requireClear, withPreflight } from "./preflight.ts";
 import { previewMigrations } from "./preview.ts";
 import { type RunMode, runPlan } from "./run.ts";
 import { noOpReport, reportAfter, upToDateReport } from "./run-report.ts";
@@ -112,16 +113,19 @@ export async function previewRedo(context: Context, options: DownOptions): Promi
 }
 
 async function describePlan(
-  { session, source, options }: Context,
+  context: Context,
   state: DatabaseState,
-  { action, migrations, refusals, ...plan }: Plan,
+  { action, migrations, ...checks }: Plan,
 ): Promise<PlanReport> {
+  const { session, source, options } = context;
   const digests = await digestSteps(source, migrations);
   const previews = await previewMigrations(session, options, migrations);
+  const coming = previews.filter(({ note }) => note === undefined);
+  const { refusals, warnings: found } = await withPreflight(context, checks, coming);
   const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
   const covered = { head: headOf(state), schema: options.schema, steps };
   const varying = await varyingFinding(source, migrations);
-  const warnings = varying === undefined ? plan.warnings : [...plan.warnings, varying];
+  const warnings = varying === undefined ? found : [...found, varying];
   const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
   return { action, digest, ...covered, refusals, warnings };
 }
@@ -236,6 +240,7 @@ async function execute(
   await requireApproved(context, state, plan, approved);
   if (mode === "execute") await requireKeys(context, plan.migrations);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
+  const { warnings } = mode === "execute" ? await preflight(context, plan) : plan;
   const writer = await openHistory(context, state, unrecorded(context, state));
   // A redo makes the same objects again, which is no change of the schema.
   const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;
@@ -244,5 +249,16 @@ async function execute(
   const approvedPlan = typeof approved === "object" ? approved.digest : approved;
   const migrations = plan.migrations.map((one) => ({ ...one, approvedPlan }));
   const completed = await runPlan(context, writer, migrations, mode);
-  return reportAfter(context, state, { run: writer.run, completed, warnings: plan.warnings }, schema);
+  return reportAfter(context, state, { run: writer.run, completed, warnings }, schema);
+}
+
+/** Reports what stands in the way before the first statement. @throws MigrationError `PREFLIGHT` */
+async function preflight(context: Context, plan: Plan): Promise<Checks> {
+  const checks = await withPreflight(context, plan, comingSql(plan.migrations));
+  requireClear(checks);
+  for (const finding of checks.warnings) {
+    const { code, message } = finding;
+    if (code === "PREFLIGHT") context.observe({ type: "warning", message, finding });
+  }
+  return checks;
 }

@@ -19,6 +19,7 @@ export { type ExternalNames, findExternalEffect } from "./external-effects.ts";
 export { isKeyword, isMark, scan, type Token, tokenize } from "./lexer.ts";
 export { chunksOf, quoteJson, quoteLiteral } from "./literals.ts";
 export { type MaskedSql, maskQuoted, maskSecrets, maskSql, maskText, oneLine } from "./mask.ts";
+export { mentions, runsOtherCode } from "./mentions.ts";
 export { codePointLength, codeUnitOffset, countLines, type Location, locate } from "./position.ts";
 export {
   asksForNoTransaction,

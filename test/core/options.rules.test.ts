@@ -15,7 +15,7 @@ const PROP_TYPES: Readonly<Record<OptionKind["kind"], RegExp>> = {
   name: /^string$/,
   names: /^string \| (?:readonly )?string\[\]$|^any$/,
   switch: /^boolean$/,
-  choice: /^(OrderPolicy|TransactionMode)$/,
+  choice: /^(OrderPolicy|TransactionMode|PreflightMode)$/,
   milliseconds: /^Duration$/,
   count: /^number$/,
 };
@@ -47,9 +47,15 @@ test("every option of the engine has a flag with its choices and its default, ex
       .filter((prop) => !hasFlag(prop))
       .toSorted(),
   ).toEqual(WITHOUT_FLAG.toSorted());
-  for (const { choices } of [OPTIONS.order, OPTIONS.transaction])
+  for (const { choices } of [OPTIONS.order, OPTIONS.transaction, OPTIONS.preflight])
     expect(help).toContain(choices.map((choice) => `"${choice}"`).join(", "));
-  for (const value of [DEFAULTS.order, DEFAULTS.transaction, DEFAULTS.migrationsTable, DEFAULTS.lockRetries])
+  for (const value of [
+    DEFAULTS.order,
+    DEFAULTS.transaction,
+    DEFAULTS.preflight,
+    DEFAULTS.migrationsTable,
+    DEFAULTS.lockRetries,
+  ])
     expect(help).toContain(`(default: ${value}`);
 });
 

@@ -93,7 +93,7 @@ describe("node-pg-migrate, as the engine relies on it", () => {
       return ownSql(logged);
     };
     const plain = await logOf((db) => runPlain(db, dir, "up"));
-    const ours = await logOf(async (db) => (await openMigrator(db, dir)).up());
+    const ours = await logOf(async (db) => (await openMigrator(db, dir, { preflight: "off" })).up());
     // Outside a transaction the engine sends statement by statement, without the semicolon between them.
     // The marker of a section is a comment of the file, and is not sent.
     const normal = (statements: string[]) =>

@@ -7,6 +7,7 @@ export const SERVER_SETTINGS = {
   synchronous_commit: "off",
   full_page_writes: "off",
   max_connections: "200",
+  max_prepared_transactions: "10",
   max_wal_size: "256MB",
   logging_collector: "on",
   log_destination: "jsonlog",

@@ -6,7 +6,7 @@ import { maskedPlan } from "../../engine/index.ts";
 import { databaseOf, findAgent } from "../approval.ts";
 import { count, defineCommand, parsed, text } from "../command.ts";
 import { type Context, withContext } from "../context.ts";
-import { DATABASE_FLAGS, type DatabaseFlags } from "../flags.ts";
+import { DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
@@ -28,6 +28,7 @@ export const plan = defineCommand({
   flags: {
     out: text("--out <file>", "write the plan to a file too, which `--plan` of a run takes"),
     ...DATABASE_FLAGS,
+    ...PREFLIGHT_FLAGS,
   },
   run: (io, flags, input) => showPlan(io, flags, input),
 });

@@ -11,7 +11,7 @@ import {
 import { count, defineCommand, parsed, text, toggle } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
 import { withContext } from "../context.ts";
-import { CONFIRM_FLAGS, type DatabaseFlags, RUN_FLAGS } from "../flags.ts";
+import { CONFIRM_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS, RUN_FLAGS } from "../flags.ts";
 import {
   amount,
   duration,
@@ -43,7 +43,7 @@ export const up = defineCommand({
     fake: { ...upFields.fake, written: "--fake" },
     plan,
   },
-  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
   run: (io, flags, { fake, plan, ...extent }) => {
     if (flags.dryRun) return showPlan(io, flags, extent);
     return run(io, { command: "up", flags, extent, fake, plan }, (migrator, options) =>
@@ -69,7 +69,7 @@ export const down = defineCommand({
     to: { ...downFields.to, written: "--to <name>" },
     fake: { ...downFields.fake, written: "--fake" },
   },
-  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS },
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
   run: (io, flags, { fake, plan, ...extent }) => {
     if (flags.dryRun) return showPlan(io, flags, { ...extent, down: true });
     return run(io, { command: "down", flags, extent, fake, plan }, (migrator, options) =>
@@ -82,7 +82,7 @@ export const redo = defineCommand({
   name: "redo",
   summary: COMMANDS.redo.summary,
   input: undoInput,
-  flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS },
+  flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
   // On a developer's own database, the down of an edited file may not fit what was applied: the stored one does.
   run: (io, flags, { plan, ...extent }) =>
     run(io, { command: "redo", flags, extent, plan }, (migrator, options, target) =>
@@ -164,10 +164,12 @@ function printReport(printer: Printer, finished: FinishedRun): void {
   const { completed, head, pending, changes, warnings } = run.report;
   printer.line(completed.length === 0 ? nothingDone(run) : done(run));
   if (changes !== null) printChanges(printer, changes);
-  const rest = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
-  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${rest}.`);
+  const left = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
+  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${left}.`);
   if (pending.length > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
-  printFindings(printer, { refusals: [], warnings });
+  // What the pre-flight check found was printed before the run.
+  const rest = warnings.filter(({ code }) => code !== "PREFLIGHT");
+  printFindings(printer, { refusals: [], warnings: rest });
 }
 
 const SIGNS = { added: "+", removed: "-", altered: "~" } as const;

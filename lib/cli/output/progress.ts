@@ -1,7 +1,7 @@
 import { type BackfillProgress, type Observer, progressFilter, type RunEvent } from "../../core/index.ts";
 import { describeProgress, describeSession } from "../../postgres/index.ts";
 import { isTerminal, type Output, type ProcessIo, widthOf } from "../process-io.ts";
-import { type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts";
+import { adviceFor, type Colors, clip, colorsFor, duration, visibleAll } from "./printer.ts";
 
 const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as const;
 /** A shorter step would only make the line flicker. */
@@ -147,8 +147,10 @@ function describe(
       return colors.dim(`  waiting for the server: ${event.message}`);
     case "notice":
       return colors.dim(`  ${event.severity.toLowerCase()}: ${event.message.replaceAll("\n", "\n    ")}`);
-    case "warning":
-      return colors.yellow(`  warning: ${event.message}`);
+    case "warning": {
+      const advice = event.finding === undefined ? "" : `\n    ${adviceFor(event.finding.hint)}`;
+      return colors.yellow(`  warning: ${event.message}`) + colors.dim(advice);
+    }
   }
 }
 

@@ -56,7 +56,8 @@ export class TrialDatabase {
       connection: database.connection,
       source: setup.source,
       provenance: { actor: "verify", origin: "cli", tool: TOOL },
-      options: this.#options,
+      // Other sessions of its server have nothing to do with a scratch database.
+      options: { ...this.#options, preflight: "off" },
       ...given({ signal: setup.signal }),
       ...(this.#fence === undefined ? {} : { fence: this.#fence }),
       ...given({ observe: setup.observe }),

@@ -16,6 +16,8 @@ export const ProjectRequest = v.strictObject({
   transaction: v.optional(v.picklist(["each", "all"]), "each"),
   migrationsTable: v.optional(v.string(), "pgmigrations"),
   lockTimeoutMs: v.optional(v.number()),
+  /** Refuses deploys; every transaction of another session is an old one. */
+  strictPreflight: v.optional(v.boolean(), false),
   allowDown: v.optional(v.boolean(), false),
   forceRun: v.optional(v.string()),
   /** File or digest of an approved plan. */
@@ -33,8 +35,8 @@ export const ProjectRequest = v.strictObject({
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, lockTimeoutMs, ...rest } = request;
-  const { snapshot, snapshotTimeoutSeconds: seconds, role, ...props } = rest;
+  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, lockTimeoutMs, ...others } = request;
+  const { snapshot, snapshotTimeoutSeconds: seconds, role, strictPreflight, ...props } = others;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
     databaseName: DATABASE_NAME,
@@ -50,6 +52,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeout: Duration.millis(lockTimeoutMs) }),
+    ...(strictPreflight ? { preflight: "strict", oldTransaction: Duration.millis(0) } : {}),
     ...(snapshot ? { snapshotBeforeMigrate: true } : {}),
     ...(seconds === undefined ? {} : { snapshotTimeout: Duration.seconds(seconds) }),
   });
