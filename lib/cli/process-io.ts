@@ -41,8 +41,13 @@ declare const INSTALLED: boolean | undefined;
 
 /** Where the documentation of an error is, as seen from the project. */
 export function entryOf(code: ErrorCode): string {
+  return entryIn("troubleshooting", code.toLowerCase());
+}
+
+/** An entry of a page of the documentation, as seen from the project. */
+export function entryIn(page: "troubleshooting" | "linting", anchor: string): string {
   const isInstalled = typeof INSTALLED !== "undefined" && INSTALLED;
-  return `${isInstalled ? "node_modules/cdk-pg-migrate/" : ""}docs/troubleshooting.md#${code.toLowerCase()}`;
+  return `${isInstalled ? "node_modules/cdk-pg-migrate/" : ""}docs/${page}.md#${anchor}`;
 }
 
 /** The command line that a message tells the user to type. */

@@ -30,7 +30,11 @@ describe("lint", () => {
       expect((await run("lint", "--format", "github")).stdout).toContain(
         "::error file=migrations/2_b.sql,line=2",
       );
-      expect(jsonOf(await run("lint", "--json"))).toMatchObject({ ok: false, command: "lint" });
+      expect(jsonOf(await run("lint", "--json"))).toMatchObject({
+        ok: false,
+        command: "lint",
+        findings: [{ docs: "docs/linting.md#require-concurrent-index-creation" }],
+      });
       expect(await run("lint", "--format", "xml")).toMatchObject({ code: 2 });
     }));
 });

@@ -35,6 +35,25 @@ const DANGEROUS: readonly (readonly [string, ...string[]])[] = [
     "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';",
     "warning security-definer-search-path",
   ],
+  ["ALTER FUNCTION f() SECURITY DEFINER;", "warning security-definer-search-path"],
+  ["ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT ALL ON TABLES TO PUBLIC;", "warning grant-to-public"],
+  ["CREATE ROLE r LOGIN PASSWORD 'x';", "error password-in-migration"],
+  ["ALTER USER r WITH ENCRYPTED PASSWORD 'x';", "error password-in-migration"],
+  ["CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'a', password 'b');", "error password-in-migration"],
+  ["CREATE ROLE r SUPERUSER;", "warning privileged-role"],
+  ["ALTER ROLE r BYPASSRLS;", "warning privileged-role"],
+  ["DROP OWNED BY r;", "error drop-owned"],
+  ["ALTER TABLE big ADD COLUMN x int CHECK (x > 0);", "error adding-column-checks-rows"],
+  ["ALTER TABLE big ALTER COLUMN x SET EXPRESSION AS (y + 1);", "error rewrites-table"],
+  [
+    "ALTER TYPE mood ADD VALUE 'glad'; UPDATE t SET m = 'glad' WHERE id = 1;",
+    "error enum-value-in-transaction",
+  ],
+  [
+    "ALTER TYPE mood ADD VALUE 'glad'; ALTER TABLE t ALTER m SET DEFAULT 'glad';",
+    "error enum-value-in-transaction",
+  ],
+  ["CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p;", "error refused-in-transaction"],
   ["DO $$ BEGIN EXECUTE 'drop table ' || 'x'; END $$;", "warning drop-in-code"],
   ["DO $$ BEGIN TRUNCATE big; END $$;", "warning drop-in-code"],
   ["CREATE TABLE t (at timestamptz DEFAULT 'now()');", "error default-is-text"],
@@ -70,6 +89,15 @@ const HARMLESS: readonly string[] = [
     "DROP INDEX CONCURRENTLY IF EXISTS i;",
     "",
   ),
+  "ALTER FUNCTION f() SECURITY DEFINER SET search_path = pg_catalog; ALTER FUNCTION f() SECURITY INVOKER;",
+  "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;",
+  "CREATE ROLE r LOGIN; ALTER ROLE r PASSWORD 'SCRAM-SHA-256$4096:a$b:c'; ALTER ROLE r PASSWORD NULL; ALTER ROLE r NOSUPERUSER;",
+  "CREATE TABLE a (x int CHECK (x > 0)); ALTER TABLE a ADD COLUMN y int CHECK (y > 0);",
+  "ALTER TYPE mood ADD VALUE 'glad'; SELECT glad, m = 'sad' FROM t;",
+  "CREATE TYPE mood AS ENUM ('sad'); ALTER TYPE mood ADD VALUE 'glad'; SELECT 'glad'::mood;",
+  "ALTER TYPE mood RENAME VALUE 'sad' TO 'glad'; UPDATE t SET m = 'glad' WHERE id = 1;",
+  `${NO_TRANSACTION}ALTER TYPE mood ADD VALUE 'glad'; UPDATE t SET m = 'glad' WHERE id = 1;`,
+  "CREATE SUBSCRIPTION s CONNECTION 'dbname=x' PUBLICATION p WITH (create_slot = false);",
   `${NO_TRANSACTION}VACUUM a;`,
   "ANALYZE a;",
   "COMMENT ON TABLE a IS 'TRUNCATE me'; INSERT INTO log VALUES ('DROP TABLE x CASCADE');",
@@ -85,6 +113,15 @@ describe("lint", () => {
 
   it.each(HARMLESS)("lint does not report the harmless statement %s", async (sql) => {
     expect(await found(sql)).toEqual([]);
+  });
+
+  it("lint does not report what a contract migration drops, but other dangers in it", async () => {
+    const report = await lintFiles({
+      "1_expand.sql": "ALTER TABLE a ADD COLUMN x int;\n-- Down Migration\nSELECT 1;",
+      "2_contract.sql":
+        "-- migrate: contract after 1_expand\nALTER TABLE a DROP COLUMN y; DROP TABLE b; DROP TABLE c CASCADE;\n-- Down Migration\nSELECT 1;",
+    });
+    expect(places(report)).toEqual(["error drop-cascade 2_contract.sql:2:44"]);
   });
 
   it("lint reports an empty up and an empty down", async () => {

@@ -27,10 +27,10 @@ describe("opt-outs", () => {
       },
     ],
     [
-      "either file of a pair",
+      "the first line of TypeScript without semicolons",
       {
-        "1_a.up.sql": "DROP TABLE a;",
-        "1_a.down.sql": "-- lint: ignore ban-drop-table: nobody reads it since May\nSELECT 1;",
+        "1_a.ts":
+          "// lint: ignore ban-drop-table: nobody reads it since May\nexport const up = (pgm: any) => pgm.dropTable('a')\nexport const down = (pgm: any) => pgm.sql('SELECT 1')",
       },
     ],
   ])("an ignore comment in %s suppresses a finding", async (_where, files) => {
@@ -88,18 +88,95 @@ describe("opt-outs", () => {
     ]);
   });
 
-  it("an ignore comment at the head of the file applies to the whole migration, but only to its rule", async () => {
+  it("an ignore comment at the head of the file applies to the first statement, and only to its rule", async () => {
     const { findings, accepted } = await lintFiles(
       sql("-- lint: ignore ban-drop-table: gone", "DROP TABLE a; DROP TABLE b; ALTER TABLE c RENAME TO d;"),
     );
-    expect(findings.map(({ rule }) => rule)).toEqual(["renaming-table"]);
-    expect(accepted).toHaveLength(2);
+    expect(findings.map(({ rule, column }) => [rule, column])).toEqual([
+      ["ban-drop-table", 15],
+      ["renaming-table", 43],
+    ]);
+    expect(accepted).toHaveLength(1);
+  });
+
+  it("an ignore comment above the section or in the other file of a pair applies to the statement below it", async () => {
+    const { findings } = await lintFiles({
+      "1_a.sql": [
+        "-- lint: ignore ban-drop-table: gone",
+        "-- Up Migration",
+        "DROP TABLE a;",
+        "DROP TABLE b;",
+        "-- Down Migration",
+        "SELECT 1;",
+      ].join("\n"),
+      "2_b.up.sql": "DROP TABLE a;",
+      "2_b.down.sql": "-- lint: ignore ban-drop-table: gone\nSELECT 1;",
+    });
+    expect(findings.map(({ rule, file, line }) => `${rule} ${file}:${line}`)).toEqual([
+      "ban-drop-table 1_a.sql:4",
+      "ban-drop-table 2_b.up.sql:1",
+      "useless-ignore 2_b.down.sql:1",
+    ]);
+    expect(findings[2]?.message).toBe(
+      "this lint comment does nothing: ban-drop-table finds nothing here; it applies to one statement, which it is above or beside",
+    );
+  });
+
+  it("an ignore comment at a call of the builder applies to the call that names the table", async () => {
+    const { findings, accepted } = await lintFiles({
+      "1_a.ts": [
+        'import { at } from "node:path";',
+        "// lint: ignore ban-drop-table: gone",
+        "export const up = (pgm: any) => {",
+        "  pgm.dropTable('user_names');",
+        "  pgm.dropTable('orders');",
+        "  // lint: ignore ban-drop-column: unused",
+        "  pgm.dropColumn('items', 'size');",
+        "  // lint: ignore renaming-table: a comment in the wrong place",
+        "  pgm.dropColumns('notes', ['color', 'shape']);",
+        "  pgm.renameTable('x', 'y');",
+        "  for (const name of ['lo', 'hi'].map((one) => one + '_t')) {",
+        "    // lint: ignore require-concurrent-index-creation: small",
+        "    pgm.createIndex(name, 'x');",
+        "  }",
+        "};",
+        "export const down = (pgm: any) => pgm.sql('SELECT 1');",
+      ]
+        .slice(1)
+        .join("\n"),
+    });
+    expect(findings.map(({ rule, statement, line }) => [rule, line ?? statement])).toEqual([
+      ["ban-drop-table", 'DROP TABLE "orders"'],
+      ["ban-drop-column", expect.stringContaining('ALTER TABLE "notes"')],
+      ["ban-drop-column", expect.stringContaining('ALTER TABLE "notes"')],
+      ["renaming-table", 'ALTER TABLE "x" RENAME TO "y"'],
+      ["useless-ignore", 7],
+    ]);
+    expect(accepted.map(({ rule }) => rule)).toEqual([
+      "ban-drop-table",
+      "ban-drop-column",
+      "require-concurrent-index-creation",
+      "require-concurrent-index-creation",
+    ]);
+  });
+
+  it("a finding about the whole migration is answered anywhere in it", async () => {
+    const { findings } = await lintFiles({
+      "1_a.sql": "CREATE TABLE a ();\n-- lint: ignore missing-down: the first release has none\nSELECT 1;",
+    });
+    expect(findings).toEqual([]);
   });
 
   it.each([
     ["-- lint: ignore ban-drop-table", "it gives no reason, and so it silences nothing"],
     ["-- lint: ignore ban-drop-table:  ", "it gives no reason, and so it silences nothing"],
     ["-- lint: ignore", "it names no rule"],
+    ["-- squawk-ignore ban-drop-table", "it is squawk's, which needs no reason"],
+    ["-- squawk-ignore-file", "it is squawk's, which needs no reason"],
+    [
+      "-- lint: ignore require-concurrent-index-deletion: x",
+      "require-concurrent-index-deletion is not used: dropping an index is quick",
+    ],
     ["-- lint: ignore ban-drop-tabel: gone", "there is no rule ban-drop-tabel"],
     ["-- lint: ignore missing-down: gone", "missing-down finds nothing here"],
     ["-- lint: ignore prefer-text-field: gone", "prefer-text-field is not used: types are yours to choose"],

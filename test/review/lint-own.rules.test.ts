@@ -42,7 +42,7 @@ const OWN: readonly Case[] = [
         "DROP TABLE u;",
       ].join("\n"),
     },
-    expected: [],
+    expected: ["error password-in-migration 1_a.sql:3:1"],
   },
   {
     name: "missing-down: an inferred down is a down",

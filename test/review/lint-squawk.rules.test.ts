@@ -114,9 +114,13 @@ const SQUAWK: readonly Case[] = [
     expected: ["warning ban-drop-table 1_a.sql:2:37", "warning ban-drop-column 1_a.sql:6:3"],
   },
   {
-    name: "squawk's own comments silence nothing: they give no reason",
+    name: "squawk's own comments silence nothing, because they give no reason, and that is said",
     files: up("-- squawk-ignore ban-drop-table\nDROP TABLE a; -- squawk-ignore-file"),
-    expected: ["warning ban-drop-table 1_a.sql:2:1"],
+    expected: [
+      "warning useless-ignore 1_a.sql:1",
+      "warning useless-ignore 1_a.sql:2",
+      "warning ban-drop-table 1_a.sql:2:1",
+    ],
   },
   {
     name: "an up section below the down section",

@@ -31,7 +31,6 @@ describe("squawk's own limits", () => {
       up: parseSteps(parser, ["DROP TABLE a"], true),
       down: "unknown",
       dynamic: false,
-      ignoreComments: [],
       createdBefore: [],
     };
     const script = writeSquawkScript(migration);

@@ -9,7 +9,7 @@ import { DATABASE_FLAGS, listingOptions } from "../flags.ts";
 import { annotationsOf, rootOfPlaces } from "../github/workflow.ts";
 import { type Colors, clip, createPrinter, printJson, visibleAll, wrap } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
-import { EXIT, type ProcessIo, widthOf } from "../process-io.ts";
+import { EXIT, entryIn, type ProcessIo, widthOf } from "../process-io.ts";
 
 const FLAGS = {
   all: toggle("--all", "look at applied migrations too"),
@@ -110,11 +110,15 @@ async function lintAndPrint(
     relativeTo: github ? rootOfPlaces(io) : io.cwd,
   });
   const printer = createPrinter(io, io.stdout);
-  if (flags.json) printJson(io, "lint", report);
+  if (flags.json) printJson(io, "lint", { ...report, findings: report.findings.map(withEntry) });
   else if (github) io.stdout.write(annotationsOf(report.findings));
   else
     printer.verbatim(renderLint(visibleAll(report), { width: widthOf(io.stdout), colors: printer.colors }));
   return report.ok ? EXIT.done : EXIT.failed;
+}
+
+function withEntry(finding: LintFinding) {
+  return { ...finding, docs: entryIn("linting", finding.rule) };
 }
 
 export interface TextOptions {
@@ -126,12 +130,40 @@ const STATEMENT_LINES = 6;
 
 /** The report for a terminal. Findings arrive sorted by migration and file. */
 export function renderLint(report: LintReport, options: TextOptions): string {
-  const lines = report.findings.flatMap((finding, index) => [
-    ...heading(finding, report.findings[index - 1], options),
-    ...describe(finding, options),
+  const { findings } = report;
+  const lines = findings.flatMap((finding, index) => [
+    ...heading(finding, findings[index - 1], options),
+    ...(earlierLikeThis(findings, index) < SHOWN_OF_A_RULE ? describe(finding, options) : []),
+    ...(isLastOfFile(findings, index) ? notShown(findings, finding.file, options) : []),
   ]);
-  const end = lines.length === 0 ? [] : [""];
+  const { colors } = options;
+  const end =
+    lines.length === 0 ? [] : ["", colors.dim(`About the rules: ${entryIn("linting", "the-rules")}`)];
   return `${[...lines, ...end, summary(report, options)].join("\n")}\n`;
+}
+
+/** So many findings of one rule are shown for each file: a file that renames 30 columns needs no more. */
+const SHOWN_OF_A_RULE = 3;
+
+function earlierLikeThis(findings: readonly LintFinding[], index: number): number {
+  const { file, rule } = findings[index] ?? {};
+  return findings.slice(0, index).filter((other) => other.file === file && other.rule === rule).length;
+}
+
+function isLastOfFile(findings: readonly LintFinding[], index: number): boolean {
+  return findings[index + 1]?.file !== findings[index]?.file;
+}
+
+/** The lines of the findings that are not shown. */
+function notShown(findings: readonly LintFinding[], file: string, { width, colors }: TextOptions): string[] {
+  const inFile = findings.filter((finding) => finding.file === file);
+  return [...new Set(inFile.map(({ rule }) => rule))].flatMap((rule) => {
+    const more = inFile.filter((finding) => finding.rule === rule).slice(SHOWN_OF_A_RULE);
+    if (more.length === 0) return [];
+    const lines = [...new Set(more.flatMap(({ line }) => (line === undefined ? [] : [line])))];
+    const places = lines.length === 0 ? "" : `, in line${lines.length === 1 ? "" : "s"} ${lines.join(", ")}`;
+    return wrap(`${more.length} more of ${rule}${places}`, width - 2).map((text) => `  ${colors.dim(text)}`);
+  });
 }
 
 /** A blank line between migrations, and the name of each file. */

@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { partsOf, showName } from "./objects.ts";
+import { partsOf, showName, textsIn } from "./objects.ts";
 import { altered, existing, type StatementRule } from "./statement-rules.ts";
 
 /** Statements that weaken access control, change the whole server, or hide what they drop. */
@@ -51,6 +51,30 @@ export const ACCESS_RULES: readonly StatementRule[] = [
         : undefined,
   },
   {
+    name: "password-in-migration",
+    severity: "error",
+    check: (node) =>
+      hasPassword(node)
+        ? {
+            message: "the password is in the repository, and in the log of the server",
+            help: "Create the role without one, and set it where secrets are kept (on AWS: the construct PostgresRole).",
+          }
+        : undefined,
+  },
+  {
+    name: "privileged-role",
+    severity: "warning",
+    check(node) {
+      const right = privilegeOf(node);
+      return right === undefined
+        ? undefined
+        : {
+            message: `a role with ${right} is held back by no right and no policy`,
+            help: "Grant the rights that it needs.",
+          };
+    },
+  },
+  {
     name: "drop-in-code",
     severity: "warning",
     check(node) {
@@ -77,6 +101,10 @@ const PUBLIC_BY_DEFAULT = [
 ];
 
 function grantsToPublic(node: Node): boolean {
+  if ("AlterDefaultPrivilegesStmt" in node) {
+    const { action } = node.AlterDefaultPrivilegesStmt;
+    return action !== undefined && grantsToPublic({ GrantStmt: action });
+  }
   if (!("GrantStmt" in node)) return false;
   const { is_grant, objtype = "", privileges = [], grantees = [] } = node.GrantStmt;
   const toPublic = grantees.some(
@@ -87,10 +115,15 @@ function grantsToPublic(node: Node): boolean {
   return privileges.some((item) => "AccessPriv" in item && WRITES.includes(item.AccessPriv.priv_name ?? ""));
 }
 
+/** Options of a statement by name. */
+function optionsOf(items: readonly Node[] | undefined) {
+  return (items ?? []).flatMap((item) => ("DefElem" in item ? [item.DefElem] : []));
+}
+
 function isUnsafeDefiner(node: Node): boolean {
-  if (!("CreateFunctionStmt" in node)) return false;
-  const options = (node.CreateFunctionStmt.options ?? []).flatMap((item) =>
-    "DefElem" in item ? [item.DefElem] : [],
+  if (!("CreateFunctionStmt" in node || "AlterFunctionStmt" in node)) return false;
+  const options = optionsOf(
+    "CreateFunctionStmt" in node ? node.CreateFunctionStmt.options : node.AlterFunctionStmt.actions,
   );
   const isDefiner = options.some(
     ({ defname, arg }) =>
@@ -104,6 +137,35 @@ function isUnsafeDefiner(node: Node): boolean {
       arg.VariableSetStmt.name === "search_path",
   );
   return isDefiner && !setsPath;
+}
+
+/** What `SCRAM-SHA-256$…` and `md5…` hold is no password. */
+const VERIFIER = /^(?:SCRAM-SHA-256\$|md5[0-9a-f]{32}$)/;
+
+function hasPassword(node: Node): boolean {
+  const passwords = roleOptions(node).filter(({ defname }) => defname === "password");
+  const mapped = "CreateUserMappingStmt" in node ? optionsOf(node.CreateUserMappingStmt.options) : [];
+  const texts = [...passwords, ...mapped.filter(({ defname }) => defname === "password")].flatMap(({ arg }) =>
+    textsIn(arg),
+  );
+  return texts.some((text) => !VERIFIER.test(text));
+}
+
+function roleOptions(node: Node) {
+  if ("CreateRoleStmt" in node) return optionsOf(node.CreateRoleStmt.options);
+  return "AlterRoleStmt" in node ? optionsOf(node.AlterRoleStmt.options) : [];
+}
+
+const PRIVILEGES = new Map([
+  ["superuser", "SUPERUSER"],
+  ["bypassrls", "BYPASSRLS"],
+]);
+
+function privilegeOf(node: Node): string | undefined {
+  return roleOptions(node)
+    .filter(({ arg }) => arg !== undefined && "Boolean" in arg && arg.Boolean.boolval === true)
+    .map(({ defname }) => PRIVILEGES.get(defname ?? ""))
+    .find((name) => name !== undefined);
 }
 
 const DROPS_IN_CODE = /\b(drop\s+(?:table|schema|materialized\s+view|type|owned|column)|truncate)\b/i;

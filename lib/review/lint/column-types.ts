@@ -54,6 +54,10 @@ export function rewritesWhenAdded(definition: ColumnDef): boolean {
   );
 }
 
+export function hasCheck(definition: ColumnDef): boolean {
+  return constraintsOf(definition).some(({ contype }) => contype === "CONSTR_CHECK");
+}
+
 const LOOKS_LIKE_CALL =
   /^\s*(?:now(?:\s*\(\s*\))?|current_(?:timestamp|date|time)|localtime(?:stamp)?|(?:clock_timestamp|gen_random_uuid|uuid_generate_v\d\w*|random|uuidv[47])\s*\(\s*\)|nextval\s*\(.*\))\s*$/i;
 

@@ -2,30 +2,16 @@ import { type ForecastFailure, given, inRunningOrder, MigrationError } from "../
 import { readContracts } from "../../engine/index.ts";
 import { maskSecrets } from "../../sql/index.ts";
 import { type DatabaseFacts, isAbsent, NO_FACTS } from "./database-facts.ts";
+import { applyIgnoreComments, type LocatedFinding, readIgnoreComments } from "./ignore-comments.ts";
 import { findInstant } from "./instant.ts";
-import {
-  covers,
-  fileOf,
-  type IgnoreComment,
-  type LintedMigration,
-  type LintRequest,
-  readFiles,
-  readMigration,
-} from "./migration.ts";
+import { fileOf, type LintedMigration, type LintRequest, readFiles, readMigration } from "./migration.ts";
 import { type Created, createdBy } from "./objects.ts";
 import { lineAndColumn, loadParser, type Parser } from "./parsed-sql.ts";
-import type {
-  AcceptedFinding,
-  LintFinding,
-  LintReport,
-  QuickFinding,
-  RuleFinding,
-  SqlPosition,
-} from "./report.ts";
-import { applyRules, OWN_RULE_NAMES } from "./rules.ts";
+import type { LintFinding, LintReport, RuleFinding, SqlPosition } from "./report.ts";
+import { applyRules } from "./rules.ts";
 import { findSquawk } from "./squawk.ts";
 import { findBySquawk } from "./squawk-findings.ts";
-import { SQUAWK_RULES, UNUSED_SQUAWK_RULES } from "./squawk-rules.ts";
+import { SQUAWK_RULES } from "./squawk-rules.ts";
 import { bySize, type SizedFindings } from "./table-sizes.ts";
 
 /**
@@ -58,7 +44,9 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
       ...applyRules(migration, { newestApplied, contracts }),
       ...(bySquawk.get(migration.name) ?? []),
     ];
-    return judge(migration, bySize(withoutRepeats(reported), facts), notApplied);
+    const expected = contracts.has(migration.name) ? EXPECTED_OF_CONTRACTS : [];
+    const unexpected = withoutRepeats(reported).filter(({ rule }) => !expected.includes(rule));
+    return judge(parser, { migration, reported: bySize(unexpected, facts), notApplied });
   });
   const findings = inFolderOrder(request, [...results.flatMap((result) => result.findings), ...failures]);
   return {
@@ -87,27 +75,24 @@ async function withoutBaselines({ folder, forecast }: LintRequest): Promise<Lint
   return { ...forecast, steps: forecast.steps.filter(({ migration }) => !headers.has(migration)) };
 }
 
-interface Judgement {
-  readonly findings: readonly LintFinding[];
-  readonly accepted: readonly AcceptedFinding[];
-  readonly quick: readonly QuickFinding[];
+interface Judged {
+  readonly migration: LintedMigration;
+  readonly reported: SizedFindings;
+  /** Names of rules that could not be applied. */
+  readonly notApplied: readonly string[];
 }
 
-/** @param notApplied names of rules that could not be applied */
-function judge(
-  migration: LintedMigration,
-  { findings: sized, quick }: SizedFindings,
-  notApplied: readonly string[],
-): Judgement {
-  const located = {
-    findings: sized.map((finding) => locate(migration, finding)),
-    quick: quick.map(({ finding }) => locate(migration, finding)),
-  };
-  const { findings, accepted } = applyIgnoreComments(migration, located, notApplied);
+function judge(parser: Parser, { migration, reported, notApplied }: Judged) {
+  const { findings, accepted } = applyIgnoreComments(migration, readIgnoreComments(parser, migration), {
+    findings: reported.findings.map((finding) => locate(migration, finding)),
+    quick: reported.quick.map(({ finding }) => locate(migration, finding)),
+    notApplied,
+  });
+  const { name } = migration;
   return {
     findings: findings.toSorted(inReadingOrder(migration)),
     accepted,
-    quick: quick.map(({ finding, reason }) => ({ rule: finding.rule, migration: migration.name, reason })),
+    quick: reported.quick.map(({ finding, reason }) => ({ rule: finding.rule, migration: name, reason })),
   };
 }
 
@@ -161,6 +146,9 @@ async function describeFailure(
   };
 }
 
+/** A contract waits until no running code can need what it removes. */
+const EXPECTED_OF_CONTRACTS = ["ban-drop-column", "ban-drop-table"];
+
 /** A rule, and those that say less about the same statement. */
 const BETTER: readonly (readonly [rule: string, worse: readonly string[]])[] = [
   ["ddl-with-data", ["update-every-row"]],
@@ -184,12 +172,12 @@ function inReadingOrder({ files }: LintedMigration) {
 }
 
 /** Adds the file, and the line if the file contains the SQL. */
-function locate(migration: LintedMigration, finding: RuleFinding): LintFinding {
+function locate(migration: LintedMigration, finding: RuleFinding): LocatedFinding {
   const { rule, severity, direction, message, help, at } = finding;
   const file = fileOf(migration, direction);
   const offset = at === undefined ? undefined : offsetIn(file.text, at);
   const statement = at?.statement === undefined ? undefined : maskSecrets(at.statement.text).trim();
-  return {
+  const located = {
     rule,
     severity,
     migration: migration.name,
@@ -200,6 +188,7 @@ function locate(migration: LintedMigration, finding: RuleFinding): LintFinding {
     message,
     help,
   };
+  return { finding: located, node: at?.statement?.node };
 }
 
 /** Searches the file for the whole text that is sent, then for the statement. Either must occur exactly once. */
@@ -220,72 +209,4 @@ function withoutEnd(step: string): string {
 function onlyIndexOf(text: string, part: string): number | undefined {
   const first = text.indexOf(part);
   return part === "" || first < 0 || text.includes(part, first + 1) ? undefined : first;
-}
-
-/** Removes the findings that comments of the migration answer, and reports comments that answer none. */
-function applyIgnoreComments(
-  migration: LintedMigration,
-  { findings, quick }: { readonly findings: readonly LintFinding[]; readonly quick: readonly LintFinding[] },
-  notApplied: readonly string[],
-): Omit<Judgement, "quick"> {
-  const { name, ignoreComments } = migration;
-  const withReason = ignoreComments.filter(({ reason }) => reason !== "");
-  const answerTo = (finding: LintFinding) =>
-    withReason.find((comment) => comment.rule === finding.rule && covers(comment, finding));
-  const left = findings.filter((finding) => answerTo(finding) === undefined);
-  const accepted = findings.flatMap((finding) => {
-    const answer = answerTo(finding);
-    return answer === undefined ? [] : [{ rule: finding.rule, migration: name, reason: answer.reason }];
-  });
-  const judged = ignoreComments.filter(({ rule }) => !notApplied.includes(rule));
-  const useless = judged.flatMap((comment) => {
-    const message = whyUseless(migration, comment, [...findings, ...quick]);
-    return message === undefined ? [] : [uselessIgnore(migration, comment, message)];
-  });
-  return { findings: [...left, ...useless], accepted };
-}
-
-function whyUseless(
-  migration: LintedMigration,
-  comment: IgnoreComment,
-  findings: readonly LintFinding[],
-): string | undefined {
-  const { rule, reason } = comment;
-  if (rule === "") return "it names no rule";
-  if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return `${rule} is not used: ${UNUSED_SQUAWK_RULES[rule]}`;
-  const isUsed = findings.some((finding) => finding.rule === rule && covers(comment, finding));
-  if (!isUsed && !Object.hasOwn(SQUAWK_RULES, rule) && !OWN_RULE_NAMES.includes(rule))
-    return `there is no rule ${rule}`;
-  if (reason === "") return "it gives no reason, and so it silences nothing";
-  return isUsed || mayApplyElsewhere(migration, rule, findings) ? undefined : `${rule} finds nothing here`;
-}
-
-/** A rule may apply on another database, or once all SQL can be read. */
-function mayApplyElsewhere(
-  { up, down }: LintedMigration,
-  rule: string,
-  findings: readonly LintFinding[],
-): boolean {
-  const isUnread = findings.some(
-    (finding) => finding.rule === "not-linted" || finding.rule === "syntax-error",
-  );
-  const isUnknown = up === null || down === "dynamic" || down === "unknown";
-  return isUnread || isUnknown || rule === "older-than-applied" || rule === "not-linted";
-}
-
-function uselessIgnore(
-  { name, files }: LintedMigration,
-  { file, line }: IgnoreComment,
-  message: string,
-): LintFinding {
-  return {
-    rule: "useless-ignore",
-    severity: "warning",
-    migration: name,
-    direction: files[0].path === file ? "up" : "down",
-    file,
-    line,
-    message: `this lint comment does nothing: ${message}`,
-    help: "Write `lint: ignore <rule>: <reason>`, or take the comment out.",
-  };
 }

@@ -28,6 +28,35 @@ export function toName(parts: readonly (string | undefined)[]): ObjectName | und
   return schema === undefined ? { name } : { schema, name };
 }
 
+/** All texts in a part of a statement, names too. */
+export function textsIn(node: Node | undefined): string[] {
+  return textsUnder(node, "sval");
+}
+
+/** The constants in a statement that are texts. */
+export function constantsIn(node: Node): string[] {
+  return valuesUnder(node, "A_Const").flatMap((constant) => textsUnder(constant, "sval"));
+}
+
+/** The names of all tables, indexes and views that a statement mentions. */
+export function namesIn(node: Node): string[] {
+  const dropped = droppedBy(node).flatMap(({ name, column }) => (column === undefined ? [name.name] : []));
+  return [...textsUnder(node, "relname"), ...textsUnder(node, "idxname"), ...dropped];
+}
+
+function textsUnder(tree: unknown, key: string): string[] {
+  return valuesUnder(tree, key).flatMap((value) =>
+    typeof value === "string" ? [value] : textsUnder(value, key),
+  );
+}
+
+/** The values that a key has anywhere in a tree. */
+function valuesUnder(tree: unknown, key: string): unknown[] {
+  if (Array.isArray(tree)) return tree.flatMap((item) => valuesUnder(item, key));
+  if (typeof tree !== "object" || tree === null) return [];
+  return Object.entries(tree).flatMap(([name, value]) => (name === key ? [value] : valuesUnder(value, key)));
+}
+
 /** A name without a schema matches any schema, because the search path is not known here. */
 export function isSame(a: ObjectName, b: ObjectName): boolean {
   return a.name === b.name && (a.schema === undefined || b.schema === undefined || a.schema === b.schema);

@@ -1,4 +1,3 @@
-import type { Node } from "libpg-query";
 import { compareMigrations } from "../../core/index.ts";
 import { HOW_TO_DECLARE } from "../../engine/index.ts";
 import { ACCESS_RULES } from "./access-rules.ts";
@@ -7,6 +6,11 @@ import { knownSql, type LintedMigration } from "./migration.ts";
 import { withCreatedBefore } from "./objects.ts";
 import { type Problem, positionOf, type RuleFinding } from "./report.ts";
 import { STATEMENT_RULES, type StatementRule } from "./statement-rules.ts";
+import {
+  concurrentlyInTransaction,
+  enumValueInTransaction,
+  refusedInTransaction,
+} from "./transaction-rules.ts";
 
 /** A rule about a migration as a whole, or about its down. */
 interface MigrationRule {
@@ -27,8 +31,9 @@ const MIGRATION_RULES: readonly MigrationRule[] = [
   { name: "syntax-error", check: syntaxError },
   { name: "missing-down", check: missingDown },
   { name: "older-than-applied", check: olderThanApplied },
-  { name: "concurrently-in-transaction", check: (migration) => refused(migration, concurrentWork) },
-  { name: "refused-in-transaction", check: (migration) => refused(migration, otherRefusedWork) },
+  { name: "concurrently-in-transaction", check: concurrentlyInTransaction },
+  { name: "refused-in-transaction", check: refusedInTransaction },
+  { name: "enum-value-in-transaction", check: enumValueInTransaction },
   { name: "ddl-with-data", check: ddlWithData },
   { name: "down-drops-data", check: downDropsData },
   { name: "empty-up", check: emptyUp },
@@ -139,64 +144,4 @@ function emptyDown({ up, down, dynamic }: LintedMigration): Problem[] {
       help: 'Undo what the up did, or say why that cannot be done: export const irreversible = "the reason", in SQL the comment -- irreversible: the reason.',
     },
   ];
-}
-
-/** Statements, in either direction, that PostgreSQL rejects because the migration runs in a transaction. */
-function refused(migration: LintedMigration, workOf: (node: Node) => string | undefined): Problem[] {
-  const how =
-    migration.kind === "module"
-      ? "Call pgm.noTransaction() in it"
-      : "Make `-- migrate: no-transaction` its first line";
-  return knownSql(migration).flatMap(({ direction, sql }) => {
-    if (!sql.transactional) return [];
-    return sql.statements.flatMap((statement): Problem[] => {
-      const work = workOf(statement.node);
-      if (work === undefined) return [];
-      return [
-        {
-          severity: "error",
-          direction,
-          message: `${work} cannot run inside a transaction, and this migration runs in one`,
-          help: `${how}, and move statements that need a transaction into another migration.`,
-          at: positionOf(statement),
-        },
-      ];
-    });
-  });
-}
-
-const REINDEX_OF_MANY = ["REINDEX_OBJECT_DATABASE", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_SCHEMA"];
-
-function otherRefusedWork(node: Node): string | undefined {
-  if ("VacuumStmt" in node) return node.VacuumStmt.is_vacuumcmd ? "VACUUM" : undefined;
-  if ("CreatedbStmt" in node) return "CREATE DATABASE";
-  if ("DropdbStmt" in node) return "DROP DATABASE";
-  if ("CreateTableSpaceStmt" in node) return "CREATE TABLESPACE";
-  if ("DropTableSpaceStmt" in node) return "DROP TABLESPACE";
-  if ("AlterSystemStmt" in node) return "ALTER SYSTEM";
-  if ("ClusterStmt" in node)
-    return node.ClusterStmt.relation === undefined ? "CLUSTER of all tables" : undefined;
-  if ("DiscardStmt" in node) return node.DiscardStmt.target === "DISCARD_ALL" ? "DISCARD ALL" : undefined;
-  const isOfMany = "ReindexStmt" in node && REINDEX_OF_MANY.includes(node.ReindexStmt.kind ?? "");
-  return isOfMany ? "REINDEX of more than one table" : undefined;
-}
-
-function concurrentWork(node: Node): string | undefined {
-  if ("IndexStmt" in node) return node.IndexStmt.concurrent ? "CREATE INDEX CONCURRENTLY" : undefined;
-  if ("DropStmt" in node) return node.DropStmt.concurrent ? "DROP INDEX CONCURRENTLY" : undefined;
-  if ("ReindexStmt" in node) {
-    const isConcurrent = (node.ReindexStmt.params ?? []).some(
-      (param) => "DefElem" in param && param.DefElem.defname === "concurrently",
-    );
-    return isConcurrent && otherRefusedWork(node) === undefined ? "REINDEX CONCURRENTLY" : undefined;
-  }
-  if (!("AlterTableStmt" in node)) return undefined;
-  const detaches = (node.AlterTableStmt.cmds ?? []).some(
-    (cmd) =>
-      "AlterTableCmd" in cmd &&
-      cmd.AlterTableCmd.def !== undefined &&
-      "PartitionCmd" in cmd.AlterTableCmd.def &&
-      cmd.AlterTableCmd.def.PartitionCmd.concurrent === true,
-  );
-  return detaches ? "DETACH PARTITION CONCURRENTLY" : undefined;
 }

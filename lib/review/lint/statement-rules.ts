@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { definedColumns, rewritesWhenAdded, textTakenForCall } from "./column-types.ts";
+import { definedColumns, hasCheck, rewritesWhenAdded, textTakenForCall } from "./column-types.ts";
 import { dataChanges } from "./data-changes.ts";
 import { type Created, isNew, nameOf, type ObjectName, partsOf, showName, toName } from "./objects.ts";
 import type { Severity } from "./report.ts";
@@ -38,6 +38,17 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
     },
   },
   {
+    name: "drop-owned",
+    severity: "error",
+    check: (node) =>
+      "DropOwnedStmt" in node
+        ? {
+            message: "DROP OWNED drops every object of the role, with its rows, on the day it runs",
+            help: "REASSIGN OWNED BY … TO … first, or drop the objects by name.",
+          }
+        : undefined,
+  },
+  {
     name: "delete-every-row",
     severity: "error",
     check(node, created) {
@@ -73,6 +84,19 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       return {
         message: `adding ${column.definition.colname ?? "a column"} rewrites ${showName(column.table)} under an exclusive lock, because each row gets a different value`,
         help: "Add the column without it, SET DEFAULT for new rows, and fill the old ones in batches.",
+      };
+    },
+  },
+  {
+    name: "adding-column-checks-rows",
+    severity: "error",
+    check(node, created) {
+      const column = definedColumns(node).find(({ added, definition }) => added && hasCheck(definition));
+      if (column === undefined || isNew(created, column.table)) return undefined;
+      const name = column.definition.colname ?? "a column";
+      return {
+        message: `adding ${name} with its CHECK reads all rows of ${showName(column.table)} under an exclusive lock`,
+        help: "Add the column without it, then the constraint: ADD CONSTRAINT … CHECK (…) NOT VALID. VALIDATE CONSTRAINT in a later migration.",
       };
     },
   },
@@ -204,6 +228,8 @@ export function rewrites(
   if ("ClusterStmt" in node) return { what: "CLUSTER", tables: named(nameOf(node.ClusterStmt.relation)) };
   const [unlogged] = altered(node, ["AT_SetUnLogged", "AT_SetLogged"]);
   if (unlogged !== undefined) return { what: "SET LOGGED or UNLOGGED", tables: [unlogged] };
+  const [computed] = altered(node, ["AT_SetExpression"]);
+  if (computed !== undefined) return { what: "SET EXPRESSION", tables: [computed] };
   const [moved] = altered(node, ["AT_SetTableSpace", "AT_SetAccessMethod"]);
   return moved === undefined ? undefined : { what: "SET TABLESPACE or ACCESS METHOD", tables: [moved] };
 }

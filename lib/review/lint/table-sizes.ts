@@ -31,6 +31,7 @@ const DURATIONS: Readonly<Record<string, readonly [lock: string, work: string]>>
   "adding-field-with-default": [ALL, REWRITE],
   "changing-column-type": [ALL, REWRITE],
   "adding-column-rewrites-table": [ALL, REWRITE],
+  "adding-column-checks-rows": [ALL, READ],
   "rewrites-table": [ALL, REWRITE],
   "prefer-repack": [ALL, REWRITE],
   "refresh-without-concurrently": [ALL, "it is computed"],

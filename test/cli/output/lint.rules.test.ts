@@ -73,10 +73,38 @@ describe("the output of lint", () => {
         `    | DROP TABLE ${"a".repeat(22)}…`,
         "    > Do not.",
         "",
+        "About the rules: docs/linting.md#the-rules",
         "1 error and 1 warning in 3 pending migrations.",
         "",
       ].join("\n"),
     );
+  });
+
+  it("the text format shows three findings of a rule in a file, and the lines of the others", () => {
+    const findings = [3, 4, 5, 6, 7, 7].map((line) => ({
+      ...FINDING,
+      file: "m/1_a.sql",
+      line,
+      message: "It is gone.",
+    }));
+    const other = {
+      ...FINDING,
+      rule: "renaming-table",
+      file: "m/1_a.sql",
+      line: 8,
+      message: "It is renamed.",
+    };
+    const next = { ...FINDING, file: "m/2_b.sql", migration: "2_b", message: "It is gone." };
+    const text = renderLint(reportOf(...findings, other, next), { width: 80, colors: createColors(false) });
+    expect(text.match(/ban-drop-table at .*|renaming-table at .*|\d more .*/g)).toEqual([
+      "ban-drop-table at 3:7",
+      "ban-drop-table at 4:7",
+      "ban-drop-table at 5:7",
+      "renaming-table at 8:7",
+      "3 more of ban-drop-table, in lines 6, 7",
+      "ban-drop-table at 3:7",
+    ]);
+    expect(text).toContain("8 warnings");
   });
 
   it("the text format says when there is nothing", () => {
@@ -88,6 +116,10 @@ describe("the output of lint", () => {
     const accepted = [{ rule: "ban-drop-table", migration: "1_a", reason: "gone" }];
     expect(renderLint({ ...reportOf(), accepted, migrations: 1 }, options)).toBe(
       "No findings in 1 pending migration. 1 finding answered in the files.\n",
+    );
+    const quick = [{ rule: "rewrites-table", migration: "1_a", reason: "public.a has no rows" }];
+    expect(renderLint({ ...reportOf(), quick }, options)).toBe(
+      "No findings in 3 pending migrations. 1 finding left out: quick on this database, whose tables are small.\n",
     );
   });
 });
