@@ -59,7 +59,7 @@ const OWN: readonly Case[] = [
         'DROP TABLE b CASCADE; ALTER TABLE "old" DROP COLUMN y; DROP TYPE mood CASCADE; DROP TABLE t; DROP SCHEMA s CASCADE;',
       ].join("\n"),
     },
-    expected: ["warning renaming-column 1_a.sql:1:76"],
+    expected: [],
   },
   {
     name: "down-drops-data: what was there before may not",
@@ -128,10 +128,37 @@ const OWN: readonly Case[] = [
   {
     name: "ddl-with-data: rows are changed while the table is locked",
     files: up("ALTER TABLE a ADD COLUMN x int;\nUPDATE a SET x = 1;\nWITH d AS (DELETE FROM b) SELECT 1;"),
+    expected: ["error ddl-with-data 1_a.sql:2:1", "error delete-every-row 1_a.sql:3:1"],
+  },
+  {
+    name: "ddl-with-data: one finding for a migration, at the first statement that changes rows under the lock",
+    files: up(
+      "UPDATE a SET x = 1 WHERE x IS NULL;\nALTER TABLE a ALTER x SET DEFAULT 1;\nUPDATE a SET y = 1 WHERE y IS NULL;\nUPDATE b SET y = 1 WHERE y IS NULL;",
+    ),
+    expected: ["error ddl-with-data 1_a.sql:3:1"],
+  },
+  {
+    name: "ddl-with-data: a table that is dropped where it exists, and made again for the migration alone",
+    files: up(
+      "DROP TABLE IF EXISTS work; CREATE TEMP TABLE work AS SELECT 1; UPDATE a SET x = 1 WHERE x IS NULL; DROP TABLE work;",
+    ),
+    expected: ["warning ban-drop-table 1_a.sql:1:1"],
+  },
+  {
+    name: "a table that the migration has emptied costs as little as a new one",
+    files: up(
+      "TRUNCATE a;\nALTER TABLE a ADD COLUMN x int NOT NULL;\nCREATE INDEX i ON a (x);\nALTER TABLE a ALTER y SET NOT NULL;",
+    ),
+    expected: ["error delete-every-row 1_a.sql:1:1"],
+  },
+  {
+    name: "a rule is reported once for a statement",
+    files: up(
+      "ALTER TABLE a ALTER x SET NOT NULL,\n  ALTER y SET NOT NULL;\nALTER TABLE a ADD COLUMN n serial NOT NULL;",
+    ),
     expected: [
-      "error ddl-with-data 1_a.sql:2:1",
-      "error ddl-with-data 1_a.sql:3:1",
-      "error delete-every-row 1_a.sql:3:1",
+      "error adding-not-nullable-field 1_a.sql:1:23",
+      "error adding-column-rewrites-table 1_a.sql:3:1",
     ],
   },
   {

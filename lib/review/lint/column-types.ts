@@ -1,4 +1,5 @@
-import type { ColumnDef, Node } from "libpg-query";
+import type { ColumnDef, Node, RenameStmt } from "libpg-query";
+import { given } from "../../core/index.ts";
 import { isSame, nameOf, type ObjectName, partsOf } from "./objects.ts";
 
 /** A column that a statement defines or whose default it sets. */
@@ -52,6 +53,10 @@ export function rewritesWhenAdded(definition: ColumnDef): boolean {
     ({ contype, generated_kind }) =>
       contype === "CONSTR_IDENTITY" || (contype === "CONSTR_GENERATED" && generated_kind !== "v"),
   );
+}
+
+export function isRequired(definition: ColumnDef): boolean {
+  return constraintsOf(definition).some(({ contype }) => contype === "CONSTR_NOTNULL");
 }
 
 export function hasCheck(definition: ColumnDef): boolean {
@@ -116,7 +121,7 @@ export class ColumnTypes {
     return (
       changes.length > 0 &&
       changes.every(({ table, definition, column }) => {
-        const olds = this.#columns.filter((known) => known.column === column && isSame(known.table, table));
+        const olds = this.#find(table, column);
         const next = typeOf(definition);
         const isPlain = definition.collClause === undefined && isOnlyCast(definition.raw_default, column);
         return isPlain && next !== undefined && olds.length > 0 && olds.every((old) => isInstant(next, old));
@@ -124,19 +129,90 @@ export class ColumnTypes {
     );
   }
 
-  /** Records the types that a statement defines or changes. */
+  /** Records the types that a statement defines or changes, and which columns have an index. */
   apply(node: Node): void {
     for (const { table, definition } of definedColumns(node))
-      this.#set(table, definition.colname, definition);
-    for (const { table, definition, column } of typeChanges(node)) this.#set(table, column, definition);
+      this.#set(table, definition.colname, definition, false);
+    for (const { table, definition, column } of typeChanges(node)) {
+      const { indexed } = this.#find(table, column)[0] ?? {};
+      this.#set(table, column, definition, indexed);
+    }
+    const index = indexedBy(node);
+    if (index !== undefined) this.#setIndexed(index.table, index.columns);
+    if ("RenameStmt" in node) this.#rename(node.RenameStmt);
   }
 
-  #set(table: ObjectName, column: string | undefined, definition: ColumnDef): void {
-    const type = typeOf(definition);
-    if (column === undefined || type === undefined) return;
-    const others = this.#columns.filter((known) => known.column !== column || !isSame(known.table, table));
-    this.#columns.splice(0, this.#columns.length, ...others, { table, column, type });
+  #find(table: ObjectName, column: string): KnownColumn[] {
+    return this.#columns.filter((known) => known.column === column && isSame(known.table, table));
   }
+
+  #set(table: ObjectName, column = "", definition: ColumnDef, indexed: boolean | undefined): void {
+    const type = typeOf(definition);
+    if (column === "" || type === undefined) return;
+    const old = this.#find(table, column);
+    const isKey = constraintsOf(definition).some(({ contype = "" }) => KEYS.includes(contype));
+    const others = this.#columns.filter((known) => !old.includes(known));
+    this.#replace([...others, { table, column, type, ...given({ indexed: isKey || indexed }) }]);
+  }
+
+  #setIndexed(table: ObjectName, columns: readonly string[] | "any"): void {
+    const isMeant = ({ table: other, column }: KnownColumn) =>
+      isSame(other, table) && (columns === "any" || columns.includes(column));
+    this.#replace(this.#columns.map((known) => (isMeant(known) ? { ...known, indexed: true } : known)));
+  }
+
+  #rename({ renameType, relation, subname, newname }: RenameStmt): void {
+    const table = nameOf(relation);
+    if (table === undefined || newname === undefined) return;
+    this.#replace(
+      this.#columns.map((known) => {
+        if (!isSame(known.table, table)) return known;
+        if (renameType === "OBJECT_TABLE") return { ...known, table: { ...known.table, name: newname } };
+        return renameType === "OBJECT_COLUMN" && known.column === subname
+          ? { ...known, column: newname }
+          : known;
+      }),
+    );
+  }
+
+  #replace(columns: readonly KnownColumn[]): void {
+    this.#columns.splice(0, this.#columns.length, ...columns);
+  }
+}
+
+const KEYS = ["CONSTR_PRIMARY", "CONSTR_UNIQUE", "CONSTR_EXCLUSION"];
+
+/** The columns that get an index; `any` if an expression or a condition may use others. */
+function indexedBy(
+  node: Node,
+): { readonly table: ObjectName; readonly columns: readonly string[] | "any" } | undefined {
+  if ("IndexStmt" in node) {
+    const { relation, indexParams = [], whereClause } = node.IndexStmt;
+    const table = nameOf(relation);
+    const columns = indexParams.map((item) => ("IndexElem" in item ? item.IndexElem.name : undefined));
+    const isPlain = whereClause === undefined && columns.every((name) => name !== undefined);
+    return table && { table, columns: isPlain ? columns.filter((name) => name !== undefined) : "any" };
+  }
+  const elements = "CreateStmt" in node ? (node.CreateStmt.tableElts ?? []) : addedConstraints(node);
+  const keys = elements.flatMap((item) =>
+    "Constraint" in item && KEYS.includes(item.Constraint.contype ?? "") ? [item.Constraint] : [],
+  );
+  const relation = "CreateStmt" in node ? node.CreateStmt.relation : undefined;
+  const table = nameOf("AlterTableStmt" in node ? node.AlterTableStmt.relation : relation);
+  if (table === undefined || keys.length === 0) return undefined;
+  const isPlain = keys.every(({ keys: names = [] }) => names.length > 0);
+  return { table, columns: isPlain ? keys.flatMap(({ keys: names = [] }) => names.flatMap(partsOf)) : "any" };
+}
+
+function addedConstraints(node: Node): Node[] {
+  if (!("AlterTableStmt" in node)) return [];
+  return (node.AlterTableStmt.cmds ?? []).flatMap((cmd) =>
+    "AlterTableCmd" in cmd &&
+    cmd.AlterTableCmd.subtype === "AT_AddConstraint" &&
+    cmd.AlterTableCmd.def !== undefined
+      ? [cmd.AlterTableCmd.def]
+      : [],
+  );
 }
 
 export function changesTypes(node: Node): boolean {

@@ -29,6 +29,10 @@ import { type Problem, positionOf } from "./report.ts";
 export function ddlWithData({ up, kind, createdBefore }: LintedMigration): Problem[] {
   if (up === null || !up.transactional) return [];
   let locked: ObjectName | undefined;
+  const made = createdBy(up.statements.map(({ node }) => node));
+  // DROP TABLE IF EXISTS often stands above the CREATE of the same table, and finds none.
+  const isMadeAgain = (node: Node, table: ObjectName) =>
+    "DropStmt" in node && node.DropStmt.missing_ok === true && isNew(made, table);
   const changes: { statement: SqlStatement; change: DataChange; held: boolean }[] = [];
   for (const { statement, created } of withCreatedBefore(up.statements, createdBefore)) {
     const isInUse = (table: ObjectName) => !isNew(created, table);
@@ -36,7 +40,9 @@ export function ddlWithData({ up, kind, createdBefore }: LintedMigration): Probl
       const isLarge = !change.pinned && change.tables.some(isInUse);
       if (isLarge) changes.push({ statement, change, held: locked !== undefined });
     }
-    locked ??= lockedTables(statement.node).find(isInUse);
+    locked ??= lockedTables(statement.node).find(
+      (table) => isInUse(table) && !isMadeAgain(statement.node, table),
+    );
   }
   if (locked === undefined) return [];
   const table = locked;

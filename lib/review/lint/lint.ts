@@ -40,13 +40,16 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
         });
   const notApplied = program === undefined ? Object.keys(SQUAWK_RULES) : [];
   const results = migrations.map((migration) => {
-    const reported = [
+    const found = [
       ...applyRules(migration, { newestApplied, contracts }),
       ...(bySquawk.get(migration.name) ?? []),
     ];
     const expected = contracts.has(migration.name) ? EXPECTED_OF_CONTRACTS : [];
-    const unexpected = withoutRepeats(reported).filter(({ rule }) => !expected.includes(rule));
-    return judge(parser, { migration, reported: bySize(unexpected, facts), notApplied });
+    const reported = bySize(
+      withoutRepeats(found).filter(({ rule }) => !expected.includes(rule)),
+      facts,
+    );
+    return judge(parser, { migration, reported, notApplied });
   });
   const findings = inFolderOrder(request, [...results.flatMap((result) => result.findings), ...failures]);
   return {
@@ -84,7 +87,7 @@ interface Judged {
 
 function judge(parser: Parser, { migration, reported, notApplied }: Judged) {
   const { findings, accepted } = applyIgnoreComments(migration, readIgnoreComments(parser, migration), {
-    findings: reported.findings.map((finding) => locate(migration, finding)),
+    findings: withOneDataChange(reported.findings).map((finding) => locate(migration, finding)),
     quick: reported.quick.map(({ finding }) => locate(migration, finding)),
     notApplied,
   });
@@ -146,6 +149,19 @@ async function describeFailure(
   };
 }
 
+/** The advice is to split the migration: once is enough for all its statements that change rows. */
+function withOneDataChange(findings: readonly RuleFinding[]): RuleFinding[] {
+  const changes = findings.filter(({ rule }) => rule === "ddl-with-data");
+  const first = changes.find(({ severity }) => severity === "error") ?? changes[0];
+  if (first === undefined || changes.length === 1) return [...findings];
+  const more = changes.length - 1;
+  const message = `${first.message}; ${more} other statement${more === 1 ? "" : "s"} of this migration too`;
+  return findings.flatMap((finding) => {
+    if (finding === first) return [{ ...first, message }];
+    return changes.includes(finding) ? [] : [finding];
+  });
+}
+
 /** A contract waits until no running code can need what it removes. */
 const EXPECTED_OF_CONTRACTS = ["ban-drop-column", "ban-drop-table"];
 
@@ -156,7 +172,11 @@ const BETTER: readonly (readonly [rule: string, worse: readonly string[]])[] = [
 ];
 
 function withoutRepeats(findings: readonly RuleFinding[]): RuleFinding[] {
+  const seen = new Map<unknown, Set<string>>();
   return findings.filter(({ rule, at }) => {
+    const rules = seen.get(at?.statement) ?? new Set();
+    if (at?.statement !== undefined && rules.has(rule)) return false;
+    seen.set(at?.statement, rules.add(rule));
     const better = BETTER.filter(([, worse]) => worse.includes(rule)).map(([name]) => name);
     return !findings.some(
       (other) => at !== undefined && other.at?.statement === at.statement && better.includes(other.rule),

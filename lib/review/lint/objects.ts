@@ -83,7 +83,7 @@ export function createdBy(nodes: readonly Node[], before: readonly Created[] = N
   return nodes.reduce(addCreated, before);
 }
 
-/** Yields each statement with the objects that earlier statements created, after those of earlier migrations. */
+/** Yields each statement with the objects that are new or empty then, after those of earlier migrations. */
 export function* withCreatedBefore<T extends { readonly node: Node }>(
   statements: readonly T[],
   before: readonly Created[] = NOTHING,
@@ -91,8 +91,14 @@ export function* withCreatedBefore<T extends { readonly node: Node }>(
   let created = before;
   for (const statement of statements) {
     yield { statement, created };
-    created = addCreated(created, statement.node);
+    created = [...addCreated(created, statement.node), ...emptiedBy(statement.node)];
   }
+}
+
+/** A table that the migration empties has no rows and is locked: what follows costs as little as on a new one. */
+function emptiedBy(node: Node): Created[] {
+  if (!("TruncateStmt" in node)) return [];
+  return lockedTables(node).map((name) => ({ kind: "table", name, ifMissing: false }));
 }
 
 const NOTHING: readonly Created[] = [];

@@ -1,6 +1,6 @@
 import type { Node } from "libpg-query";
 import { type MaskedSql, maskSql } from "../../sql/index.ts";
-import { definedColumns, isStable } from "./column-types.ts";
+import { definedColumns, isRequired, isStable, rewritesWhenAdded } from "./column-types.ts";
 import type { InstantStatements } from "./instant.ts";
 import type { LintedMigration } from "./migration.ts";
 import {
@@ -9,6 +9,7 @@ import {
   isNew,
   isSame,
   lockedTables,
+  nameOf,
   type ObjectName,
   withCreatedBefore,
 } from "./objects.ts";
@@ -110,14 +111,18 @@ export function readComplaints(
 /** Returns a test whether a complaint does not apply, given its rule, its statement and the other rules it breaks. */
 function unusedRules({ up, createdBefore }: LintedMigration, instant: InstantStatements) {
   const onNewTables = new Set<SqlStatement>();
+  const onNewColumns = new Set<SqlStatement>();
   for (const { statement, created } of withCreatedBefore(up?.statements ?? [], createdBefore)) {
     if (locksOnlyNew(statement.node, created)) onNewTables.add(statement);
+    if (isAboutNewColumns(statement.node, created)) onNewColumns.add(statement);
   }
   return (rule: string, statement: SqlStatement, others: ReadonlySet<string>): boolean => {
     if (Object.hasOwn(UNUSED_SQUAWK_RULES, rule)) return true;
     const settings = SQUAWK_RULES[rule];
     if (instant.get(statement)?.includes(rule)) return true;
     if (rule === "adding-field-with-default" && hasStableDefaults(statement.node)) return true;
+    if (rule === "adding-required-field" && hasValues(statement.node)) return true;
+    if (OF_COLUMNS.includes(rule) && onNewColumns.has(statement)) return true;
     if (settings?.unless?.some((better) => others.has(better))) return true;
     return onNewTables.has(statement) && settings?.onNewTables !== true;
   };
@@ -130,6 +135,33 @@ function hasStableDefaults(node: Node): boolean {
   );
   // Squawk judges constants itself: it knows since which version they are instant.
   return defaults.some((value) => !("A_Const" in value)) && defaults.every(isStable);
+}
+
+/** Squawk takes serial columns for columns without a value. */
+function hasValues(node: Node): boolean {
+  const required = definedColumns(node).filter(
+    ({ added, definition, defaultValue }) => added && defaultValue === undefined && isRequired(definition),
+  );
+  return required.length > 0 && required.every(({ definition }) => rewritesWhenAdded(definition));
+}
+
+const OF_COLUMNS = ["ban-drop-column", "renaming-column"];
+
+/** Whether the columns that a statement drops or renames were all created by the migration. */
+function isAboutNewColumns(node: Node, created: readonly Created[]): boolean {
+  const dropped = droppedBy(node).filter(({ kind }) => kind === "column");
+  const renamed = renamedColumn(node);
+  const columns = renamed === undefined ? dropped : [renamed];
+  const isNewColumn = ({ name, column }: { readonly name: ObjectName; readonly column?: string }) =>
+    created.some((one) => one.kind === "column" && one.column === column && isSame(one.name, name));
+  return columns.length > 0 && columns.every(isNewColumn);
+}
+
+function renamedColumn(node: Node) {
+  if (!("RenameStmt" in node) || node.RenameStmt.renameType !== "OBJECT_COLUMN") return undefined;
+  const name = nameOf(node.RenameStmt.relation);
+  const { subname: column } = node.RenameStmt;
+  return name === undefined || column === undefined ? undefined : { name, column };
 }
 
 function locksOnlyNew(node: Node, created: readonly Created[]): boolean {
