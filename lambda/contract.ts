@@ -117,7 +117,7 @@ export const METRICS = {
   completed: "MigrationsCompleted",
   /** Milliseconds. */
   duration: "RunDuration",
-  /** How many migrations are pending after the invocation; absent if that is not known. */
+  /** How many migrations are pending after the invocation, without contracts that wait; absent if that is not known. */
   pending: "MigrationsPending",
   /** How often a migration was retried after a lock timeout or a deadlock. */
   lockRetries: "LockRetries",
@@ -149,6 +149,13 @@ export interface DeployProperties {
   readonly Options: string;
   /** Digest of the plan that was approved; absent when a deploy runs all that is pending. */
   readonly ApprovedPlan?: string;
+  /** Names of the newest contracts; absent when there are none. A later deploy must know whether this release had one. */
+  readonly Contracts?: readonly string[];
+  /**
+   * Version of the migrations, such as a git commit. Only there beside `Contracts`: a contract waits for the deploy of
+   * another version, whose migrations may be the same.
+   */
+  readonly Revision?: string;
   /** Any text; a change runs the migrations again though nothing else differs. */
   readonly ForceRun?: string;
   /** "true" when a snapshot is made before migrations run. Only then is there an attribute with the same name. */
@@ -164,6 +171,8 @@ export interface DeployData {
   readonly AppliedCount: string;
   readonly PendingCount: string;
   readonly AheadCount: string;
+  /** How many contracts wait for a later deploy. They are not in `PendingCount`. */
+  readonly WaitingCount: string;
   /** Identifier of the snapshot that was made before the migrations ran, "none" when none was; absent when none is ever made. */
   readonly Snapshot?: string;
 }
@@ -176,6 +185,7 @@ export const NOT_ASKED: DeployData = {
   AppliedCount: UNKNOWN,
   PendingCount: UNKNOWN,
   AheadCount: UNKNOWN,
+  WaitingCount: UNKNOWN,
 };
 
 /** What a custom resource's function answers when it succeeds. */

@@ -10,7 +10,7 @@ import {
   type RunReport,
   type StatusReport,
 } from "../../lib/core/index.ts";
-import type { Migrator } from "../../lib/engine/index.ts";
+import type { DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
 import { ASSET, type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
 import { findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
@@ -44,7 +44,8 @@ export async function deploy(
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
   const run: Run = (step, mayFail) => {
     const settings = settingsFor(env, { mayFail });
-    const setup: EngineSetup = { settings, source, origin: "deploy", actor: event.resource };
+    const deploy = { previous: deployedBefore(event) };
+    const setup: EngineSetup = { settings, source, origin: "deploy", actor: event.resource, deploy };
     const outcome = withEngine(invocation, setup, (migrator) => step(migrator, invocation));
     return mayFail ? outcome : outcome.catch((error: unknown) => logFailure(error, invocation));
   };
@@ -123,6 +124,17 @@ function settingsFor(env: Environment, { mayFail }: { readonly mayFail: boolean 
 }
 
 /**
+ * The release that was deployed successfully before, and to which a rollback returns. In a rollback, the event's previous
+ * release is the one that failed; without CloudFormation's word it may be.
+ */
+export function deployedBefore(event: DeployEvent): DeployKnowledge["previous"] {
+  if (event.type !== "Update" || event.direction !== "forward" || event.previous === undefined)
+    return undefined;
+  const { hash: release, revision, contracts } = event.previous;
+  return { release, revision, contracts };
+}
+
+/**
  * The plan that a deploy is held to: its file, or only its digest.
  * @throws MigrationError `USAGE` for a file that cannot be read by this version
  */
@@ -141,6 +153,8 @@ async function applyPending(
   const report = await migrator.up(given({ approved }));
   warn(invocation, report.warnings);
   const completed = report.completed.length;
+  for (const { migration, waitsFor } of report.waiting)
+    invocation.log.info(`${migration} waits: ${waitsFor.message}`, { after: waitsFor.after });
   invocation.log.info(completed === 0 ? "nothing was pending" : `applied ${completed}`, {
     migrations: report.completed.map(({ migration }) => migration).slice(0, 50),
     head: report.head,
@@ -166,14 +180,14 @@ async function reportState(migrator: Migrator, invocation: Invocation): Promise<
   const status = await migrator.status();
   warn(invocation, [...status.refusals, ...status.warnings]);
   // After a rollback nothing is pending: a migration that is pending now was to be deployed.
-  return { data: dataOf(status), completed: 0, failed: status.counts.pending > 0 };
+  return { data: dataOf(status), completed: 0, failed: dueIn(status) > 0 };
 }
 
 /** Whether `up` would run a migration. A run that is refused needs no snapshot, and fails at once. */
 async function reportWork(migrator: Migrator, { log }: Invocation): Promise<DeployOutcome> {
   const status = await migrator.status();
   const outcome = { data: dataOf(status), completed: 0, failed: false };
-  const { pending } = status.counts;
+  const pending = dueIn(status);
   if (pending === 0 || status.refusals.length > 0) return outcome;
   log.info(`${pending} pending: a snapshot is made before they run`);
   return { ...outcome, awaitsSnapshot: true };
@@ -194,14 +208,22 @@ function warn({ log }: Invocation, findings: readonly Finding[]): void {
   for (const { code, message, hint } of findingsOnAws(rest)) log.warn(message, { code, hint });
 }
 
-function dataOf({ head, counts }: Pick<RunReport | StatusReport, "head" | "counts">): DeployData {
-  const { applied, changed, missing, ahead, pending } = counts;
+type Counted = Pick<RunReport | StatusReport, "head" | "counts" | "waiting">;
+
+function dataOf({ head, counts, waiting }: Counted): DeployData {
+  const { applied, changed, missing, ahead } = counts;
   return {
     Head: head ?? "none",
     AppliedCount: String(applied + changed + missing + ahead),
-    PendingCount: String(pending),
+    PendingCount: String(dueIn({ counts, waiting })),
     AheadCount: String(ahead),
+    WaitingCount: String(waiting.length),
   };
+}
+
+/** How many pending migrations wait for nothing. */
+function dueIn({ counts, waiting }: Pick<Counted, "counts" | "waiting">): number {
+  return counts.pending - waiting.length;
 }
 
 /** All attributes are there: a template may use any of them. */

@@ -15,6 +15,10 @@ export interface ReleaseInfo {
   readonly options: string | undefined;
   /** Names of the newest migrations. */
   readonly newest: readonly string[];
+  /** Names of its newest contracts. */
+  readonly contracts: readonly string[];
+  /** Its version, if it has contracts. */
+  readonly revision: string | undefined;
 }
 
 interface ResourceInfo {
@@ -50,6 +54,8 @@ const Properties = v.object({
   Head: text,
   Options: text,
   Newest: v.fallback(v.array(v.string()), []),
+  Contracts: v.fallback(v.optional(v.array(v.string()), []), []),
+  Revision: text,
 });
 
 const common = {
@@ -99,5 +105,6 @@ export function parseDeployEvent(event: unknown): DeployEvent {
 function releaseOf(properties: v.InferOutput<typeof Properties>): ReleaseInfo {
   const { MigrationsHash: hash, Head: head, MigrationCount: count } = properties;
   const { ReplacedCount: replaced = 0, Options: options, Newest: newest } = properties;
-  return { hash, head, count, replaced, options, newest };
+  const { Contracts: contracts, Revision: revision } = properties;
+  return { hash, head, count, replaced, options, newest, contracts, revision };
 }

@@ -91,10 +91,11 @@ function completedIn(report: object): number {
   return Array.isArray(completed) ? completed.length : 0;
 }
 
-/** Of a report that counts the migrations by state. */
+/** Of a report that counts the migrations by state. A contract that waits is not left over. */
 function pendingIn(report: object): number | undefined {
   const pending = property(property(report, "counts"), "pending");
-  return typeof pending === "number" ? pending : undefined;
+  const waiting = property(report, "waiting");
+  return typeof pending === "number" ? pending - (Array.isArray(waiting) ? waiting.length : 0) : undefined;
 }
 
 function answer(result: object, { redactor }: Invocation): OperatorAnswer {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import {
   type ConnectionSettings,
+  given,
   MigrationError,
   type MigratorOptions,
   type Observer,
@@ -13,7 +14,7 @@ import {
   resolveOptions,
   TOOL,
 } from "../../lib/core/index.ts";
-import { Migrator } from "../../lib/engine/index.ts";
+import { type DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
 import { describeSession, Session, type TlsSettings } from "../../lib/postgres/index.ts";
 import { ASSET, LIMITS } from "../contract.ts";
 import { adviseOnAws, findingsOnAws } from "./advice.ts";
@@ -29,6 +30,8 @@ export interface EngineSetup {
   readonly source: AssetSource;
   readonly origin: "deploy" | "command";
   readonly actor: string;
+  /** Of a deploy: what its event says about the release before it. */
+  readonly deploy?: DeployKnowledge;
 }
 
 /** Reserved when a deploy waits for another run: the time to connect, and to name the lock holder. */
@@ -163,7 +166,7 @@ const SECOND_TRY = {
 async function attempt<T>(
   invocation: Invocation,
   connection: ConnectionSettings,
-  { settings, source, origin, actor }: EngineSetup,
+  { settings, source, origin, actor, deploy }: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
   const { revision } = settings;
@@ -177,6 +180,7 @@ async function attempt<T>(
     observe: logProgress(invocation),
     deadline: invocation.deadline,
     signal: stop.signal,
+    ...given({ deploy }),
   });
   return stoppedByStrayErrors(
     (error) => stop.abort(error),

@@ -1,13 +1,14 @@
 import pg from "pg";
 import {
   errorMessage,
+  given,
   Hint,
   MigrationError,
   type MigratorOptions,
   property,
   resolveOptions,
 } from "../core/index.ts";
-import { readFolder } from "../folder/index.ts";
+import { declaredContracts, readFolder } from "../folder/index.ts";
 
 /**
  * What can run a query: a `Client`, `Pool` or `PoolClient` of pg, or a few lines around another driver.
@@ -33,7 +34,10 @@ export interface ApplicationOptions extends Pick<MigratorOptions, "migrationsSch
 export interface ApplicationState {
   /** Whether nothing is pending. */
   readonly migrated: boolean;
-  /** Names of the application's migrations that the database does not have, in running order. */
+  /**
+   * Names of the application's migrations that the database does not have, in running order. Contracts are not among them: they
+   * may wait for a later release, and take away only what the application does not use.
+   */
   readonly pending: readonly string[];
   /**
    * Names that the database has and the application does not: it was migrated by a newer version, which is usual while a
@@ -66,9 +70,14 @@ export async function migrationState(
   migrations: string | readonly string[],
   options: ApplicationOptions = {},
 ): Promise<ApplicationState> {
-  const names = typeof migrations === "string" ? await migrationNames(migrations, options) : migrations;
+  const { names, contractsAmong } =
+    typeof migrations === "string"
+      ? await readNames(migrations, options)
+      : { names: migrations, contractsAmong: () => new Set<string>() };
   const applied = await readApplied(client, options);
-  const pending = names.filter((name) => !applied.has(name));
+  const missing = names.filter((name) => !applied.has(name));
+  const contracts = contractsAmong(missing);
+  const pending = missing.filter((name) => !contracts.has(name));
   const own = new Set(names);
   return { migrated: pending.length === 0, pending, unknown: [...applied].filter((name) => !own.has(name)) };
 }
@@ -104,7 +113,8 @@ export async function assertMigrated(
 const NAMES_SHOWN = 5;
 
 /**
- * The names of a folder's migrations, in running order. Put them into a build whose result is shipped without the folder.
+ * The names of a folder's migrations, in running order, without contracts, for which no application waits. Put them into a
+ * build whose result is shipped without the folder.
  *
  * @throws MigrationError `USAGE` for a folder that cannot be read or holds files that cannot be migrations
  *
@@ -118,8 +128,32 @@ export async function migrationNames(
   migrationsDir: string,
   { ignorePattern }: Pick<ApplicationOptions, "ignorePattern"> = {},
 ): Promise<string[]> {
-  const { entries } = await readFolder(migrationsDir, ignorePattern === undefined ? {} : { ignorePattern });
-  return entries.map(({ name }) => name);
+  const { names, contractsAmong } = await readNames(migrationsDir, given({ ignorePattern }));
+  const contracts = contractsAmong(names);
+  return names.filter((name) => !contracts.has(name));
+}
+
+interface FolderNames {
+  readonly names: readonly string[];
+  /** Reads the files of these migrations only. */
+  readonly contractsAmong: (names: readonly string[]) => ReadonlySet<string>;
+}
+
+async function readNames(
+  migrationsDir: string,
+  { ignorePattern }: Pick<ApplicationOptions, "ignorePattern">,
+): Promise<FolderNames> {
+  const { dir, entries } = await readFolder(migrationsDir, given({ ignorePattern }));
+  return {
+    names: entries.map(({ name }) => name),
+    contractsAmong: (names) =>
+      new Set(
+        declaredContracts(
+          dir,
+          entries.filter(({ name }) => names.includes(name)),
+        ).keys(),
+      ),
+  };
 }
 
 async function readApplied(client: Queryable, options: ApplicationOptions): Promise<ReadonlySet<string>> {

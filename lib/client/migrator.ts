@@ -51,6 +51,10 @@ export interface UpInput {
   readonly fake?: boolean;
   /** Digest of an approved plan: what would run must be exactly that, else `PLAN_DIFFERS`. @default - no approval is needed */
   readonly plan?: string;
+  /** A contract that runs although it waits for a release. @default - each contract waits for its release */
+  readonly contract?: string;
+  /** With `contract`: why it may run, for the history. @default - the history says that no reason was given */
+  readonly note?: string;
 }
 
 /** Which applied migrations an undo takes: `count`, `to` or `batch`, one of them. @default - the last one */
@@ -98,7 +102,7 @@ export interface Migrator {
    */
   plan(
     input?:
-      | Omit<UpInput, "fake" | "plan">
+      | Omit<UpInput, "fake" | "plan" | "note">
       | ({ readonly down: true } & Omit<DownInput, "fake" | "plan">)
       | ({ readonly redo: true } & Omit<DownInput, "to" | "fake" | "plan">),
   ): Promise<PlanReport>;

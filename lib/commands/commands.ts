@@ -58,6 +58,7 @@ const upExtent = {
   count: optional(positive, "how many (default: all)"),
   to: optional(name, "as far as and including this migration"),
 };
+const contract = optional(name, "this contract too, although it waits for a release");
 const batch = optional(v.boolean(), "everything that the last run applied");
 const from = choice(
   ["file", "history"],
@@ -75,6 +76,20 @@ function refuseFakePlan({ fake, plan }: { readonly fake?: boolean; readonly plan
   if (!fake || plan === undefined) return;
   throw new MigrationError("USAGE", "a plan is about SQL that runs, and fake runs none", {
     hint: Hint.of`Leave ${Hint.field("plan")} or ${Hint.field("fake")} out.`,
+  });
+}
+
+/** The history keeps a note with the decision that it is about. */
+export function requireContractOfNote({
+  contract,
+  note,
+}: {
+  readonly contract?: string;
+  readonly note?: string;
+}): void {
+  if (note === undefined || contract !== undefined) return;
+  throw new MigrationError("USAGE", "a note of up is about a contract that waits, and none is named", {
+    hint: Hint.of`Name it with ${Hint.field("contract")}, or leave ${Hint.field("note")} out.`,
   });
 }
 
@@ -98,8 +113,14 @@ export const COMMANDS = {
       to: optional(name, "as `up` or `down` take it"),
       batch: optional(v.boolean(), "with `down` or `redo`: everything that the last run applied"),
       from,
+      contract,
     },
-    check: ({ down, redo, batch, from, to }) => {
+    check: ({ down, redo, batch, from, to, contract }) => {
+      if (contract !== undefined && (down || redo)) {
+        throw new MigrationError("USAGE", "a contract waits to be applied, not to be undone", {
+          hint: Hint.of`Leave ${Hint.field("contract")} out.`,
+        });
+      }
       const downOnly = batch ? "batch" : from && "from";
       if (downOnly && !down && !redo) {
         throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
@@ -131,8 +152,17 @@ export const COMMANDS = {
   up: command({
     summary: "apply pending migrations",
     access: "write",
-    fields: { ...upExtent, fake: fake("record the migrations as applied, run no SQL"), plan },
-    check: refuseFakePlan,
+    fields: {
+      ...upExtent,
+      fake: fake("record the migrations as applied, run no SQL"),
+      plan,
+      contract,
+      note: optional(v.string(), "with `contract`: why it may run, for the history"),
+    },
+    check: (input) => {
+      refuseFakePlan(input);
+      requireContractOfNote(input);
+    },
     run: (migrator, { fake, plan, ...extent }) =>
       migrator.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
   }),

@@ -7,5 +7,6 @@ export {
   type CommandName,
   type Field,
   isCommandName,
+  requireContractOfNote,
 } from "./commands.ts";
 export { type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";

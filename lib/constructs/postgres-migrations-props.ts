@@ -281,8 +281,9 @@ export interface PostgresMigrationsProps extends EngineProps {
    */
   readonly forceRun?: string;
   /**
-   * Version of the migrations for the history, such as a git commit.
-   * @default - no version is recorded
+   * Version of the migrations for the history, such as a git commit. While the folder has contracts, each deploy of another
+   * version runs the migrations, so that a contract whose time has come is not left waiting.
+   * @default - no version is recorded; a contract runs in the next deploy that changes the migrations or `forceRun`
    */
   readonly revision?: string;
   /**

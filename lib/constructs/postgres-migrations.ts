@@ -157,9 +157,17 @@ export class PostgresMigrations extends Construct {
     return this.attribute("AppliedCount");
   }
 
-  /** Number of migrations in the folder that are still pending, as text; "unknown" if the deploy did not connect. */
+  /**
+   * Number of migrations in the folder that are still pending, without contracts that wait, as text; "unknown" if the deploy
+   * did not connect.
+   */
   get pendingCount(): string {
     return this.attribute("PendingCount");
+  }
+
+  /** Number of contracts that wait for a later deploy, as text; "unknown" if the deploy did not connect. */
+  get waitingCount(): string {
+    return this.attribute("WaitingCount");
   }
 
   /**
@@ -231,6 +239,7 @@ function releaseOf(props: PostgresMigrationsProps, settings: FunctionSettings): 
     network: [securityGroup.securityGroupId, ...subnets.subnetIds],
     options,
     forceRun: props.forceRun,
+    revision: props.revision,
     makesSnapshots: snapshots !== undefined,
   };
 }

@@ -159,6 +159,7 @@ export interface Release {
   /** See `engineOptions`. */
   readonly options: string;
   readonly forceRun: string | undefined;
+  readonly revision: string | undefined;
   /** A change runs the migrations, so that the resource gets the attribute. */
   readonly makesSnapshots: boolean;
 }
@@ -168,7 +169,7 @@ export interface Release {
  * the head, the count and the newest names tell what a deploy would run.
  */
 export function deployProperties(release: Release): DeployProperties {
-  const { asset, database, login, ca, network, options, forceRun, makesSnapshots } = release;
+  const { asset, database, login, ca, network, options, forceRun, revision, makesSnapshots } = release;
   const { manifest, approvedPlan } = asset;
   const names = manifest.migrations.map(({ name }) => name);
   return {
@@ -182,6 +183,7 @@ export function deployProperties(release: Release): DeployProperties {
     Head: names.at(-1) ?? "",
     Newest: newestNames(names),
     Options: options,
+    ...contractProperties(manifest, revision),
     ...given({ ApprovedPlan: approvedPlan, ForceRun: forceRun }),
     ...(makesSnapshots ? { Snapshot: "true" } : {}),
   };
@@ -191,6 +193,19 @@ export function deployProperties(release: Release): DeployProperties {
 function replacedCount({ migrations }: Manifest): Pick<DeployProperties, "ReplacedCount"> {
   const count = replacedBy(migrations).size;
   return count === 0 ? {} : { ReplacedCount: String(count) };
+}
+
+/** Each deploy of another version must ask whether a contract may run now. Without contracts it would ask for nothing. */
+function contractProperties(
+  { migrations }: Manifest,
+  revision: string | undefined,
+): Pick<DeployProperties, "Contracts" | "Revision"> {
+  const contracts = migrations.flatMap(({ name, contractAfter }) =>
+    contractAfter === undefined ? [] : [name],
+  );
+  return contracts.length === 0
+    ? {}
+    : { Contracts: newestNames(contracts), ...given({ Revision: revision }) };
 }
 
 /** The last names, within the limits of the contract. */

@@ -12,7 +12,9 @@ export type InputField =
   | "redo"
   | "plan"
   | "outcome"
-  | "fake";
+  | "fake"
+  | "contract"
+  | "note";
 export type CommandInput = Readonly<
   Partial<Record<InputField, string | number | boolean | readonly string[]>>
 >;

@@ -78,6 +78,7 @@ export {
 export { compareMigrations, inRunningOrder, numericPrefix } from "./order.ts";
 export type {
   CompletedMigration,
+  ContractWait,
   DownForecast,
   DownSource,
   Finding,
@@ -102,6 +103,7 @@ export type {
   SettleReport,
   StatementProgress,
   StatusReport,
+  WaitingMigration,
 } from "./report.ts";
 export { progressFilter, resultAsJson } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";

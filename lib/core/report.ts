@@ -172,6 +172,32 @@ export interface HistoryRow {
   readonly at: string;
 }
 
+/** Why a contract is pending and is not applied yet. */
+export interface ContractWait {
+  /** The migration that it comes after, as its file says. */
+  readonly after: string;
+  /**
+   * - `after-waits`: the migration that it comes after is a contract that waits itself
+   * - `same-release`: the release that applies `after`, or applied it, is the one that a stack rollback returns to
+   * - `new-contract`: no release that has the contract is known to have been deployed successfully
+   * - `outside-deploy`: only a deploy knows which release a stack rollback returns to
+   * - `not-approved`: it could run, and the approved plan does not have it
+   */
+  readonly reason: "after-waits" | "same-release" | "new-contract" | "outside-deploy" | "not-approved";
+  /** Hash of the release that applied `after`; null when no deploy has. */
+  readonly release: string | null;
+  /** Revision of that release; null when it has none. */
+  readonly revision: string | null;
+  /** What it waits for, as a sentence without its end. */
+  readonly message: string;
+}
+
+/** A contract that a run leaves pending. */
+export interface WaitingMigration {
+  readonly migration: string;
+  readonly waitsFor: ContractWait;
+}
+
 /** One migration in a status report. */
 export interface MigrationStatus {
   readonly name: string;
@@ -182,6 +208,8 @@ export interface MigrationStatus {
   readonly statement?: number;
   /** For `partial`: how many it has; absent where that is not known. */
   readonly statements?: number;
+  /** For a pending contract that is not applied yet: what it waits for. */
+  readonly waitsFor?: ContractWait;
   /** For a pending baseline that `up` only records: why none of its SQL runs. */
   readonly note?: string;
   /** For a pending backfill that has begun: how far it has come. */
@@ -196,6 +224,8 @@ export interface StatusReport {
   /** Newest applied name in running order; null when nothing is applied. */
   readonly head: string | null;
   readonly counts: Readonly<Record<MigrationState, number>>;
+  /** The pending contracts that wait, in running order. */
+  readonly waiting: readonly WaitingMigration[];
   /** What would make `up` refuse, and what it would only say. */
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
@@ -245,6 +275,8 @@ export interface PlanReport {
   /** The schemas of the search path. */
   readonly schema: readonly string[];
   readonly steps: readonly PlannedStep[];
+  /** The contracts that an `up` leaves pending, in running order. */
+  readonly waiting: readonly WaitingMigration[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
@@ -276,6 +308,8 @@ export interface RunReport {
   readonly head: string | null;
   /** Pending names after the run, in running order. */
   readonly pending: readonly string[];
+  /** Those of them that are contracts and wait. */
+  readonly waiting: readonly WaitingMigration[];
   /** After the run. */
   readonly counts: Readonly<Record<MigrationState, number>>;
   /** Names of the tables in the configured schemas after the run, the engine's own left out; null when nothing ran. */

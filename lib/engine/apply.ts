@@ -254,9 +254,12 @@ export class Attempt {
 }
 
 /** The note of a baseline comes first: it is recognized by its beginning. */
-function noteOf({ recordedAs, approvedPlan }: PlannedMigration, file: { readonly note?: string }) {
+function noteOf(
+  { recordedAs, approvedPlan, note: word }: PlannedMigration,
+  file: { readonly note?: string },
+) {
   const approval = approvedPlan === undefined ? undefined : `approved plan sha256:${approvedPlan}`;
-  const notes = [recordedAs ?? file.note, approval].filter((note) => note !== undefined);
+  const notes = [recordedAs ?? file.note, word, approval].filter((note) => note !== undefined);
   return notes.length === 0 ? {} : { note: notes.join("; ") };
 }
 

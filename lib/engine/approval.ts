@@ -87,7 +87,7 @@ export function appliedInPlan(applied: readonly string[], { steps }: ApprovedPla
 export async function requireApproved(
   context: Context,
   state: DatabaseState,
-  run: { readonly action: PlanReport["action"]; readonly migrations: readonly PlannedMigration[] },
+  run: Pick<PlanReport, "action" | "waiting"> & { readonly migrations: readonly PlannedMigration[] },
   approval: Approval | undefined,
 ): Promise<void> {
   if (approval === undefined) return;
@@ -97,8 +97,20 @@ export async function requireApproved(
     throw differsFromDigest(approval, now);
   }
   if (approval.digest === planDigest(now)) return;
-  const differences = differencesFrom(approval, now, new Set(state.stored.applied.map(({ name }) => name)));
+  const applied = new Set(state.stored.applied.map(({ name }) => name));
+  const waiting = new Set(run.waiting.map(({ migration }) => migration));
+  const differences = differencesFrom(approval, now, { applied, waiting });
   if (differences.length > 0) throw differsFromPlan(approval, now, differences);
+}
+
+/** Whether a run has the digest of an approved plan. */
+export async function hasDigest(
+  context: Context,
+  state: DatabaseState,
+  run: Parameters<typeof requireApproved>[2],
+  digest: string,
+): Promise<boolean> {
+  return planDigest(await describe(context, state, run)) === digest;
 }
 
 async function describe(
@@ -125,11 +137,17 @@ function transactionalOf({ recordedAs, rendered }: PlannedMigration): boolean | 
   return rendered.kind === "static" ? rendered.transactional : null;
 }
 
+/** Migrations that a run does not have, by the reason. */
+interface NotPlanned {
+  readonly applied: ReadonlySet<string>;
+  readonly waiting: ReadonlySet<string>;
+}
+
 /**
  * What differs, as parts of a sentence. Steps that an earlier run has done are not missed: of an `up` those that are
  * applied, of a `down` those that are not. A redo is done whole or not at all.
  */
-function differencesFrom(approved: ApprovedPlan, now: Covered, applied: ReadonlySet<string>): string[] {
+function differencesFrom(approved: ApprovedPlan, now: Covered, { applied, waiting }: NotPlanned): string[] {
   const isDone = ({ migration }: PlannedStep) =>
     (approved.action === "up" && applied.has(migration)) ||
     (approved.action === "down" && !applied.has(migration));
@@ -142,7 +160,14 @@ function differencesFrom(approved: ApprovedPlan, now: Covered, applied: Readonly
   return [
     ...(approved.action === now.action ? [] : [`it was a plan of ${approved.action}, not of ${now.action}`]),
     ...named(added, "was not in it"),
-    ...named(gone, approved.action === "up" ? "is not pending here" : "is not applied here"),
+    ...named(
+      gone.filter(({ migration }) => waiting.has(migration)),
+      "waits here",
+    ),
+    ...named(
+      gone.filter(({ migration }) => !waiting.has(migration)),
+      approved.action === "up" ? "is not pending here" : "is not applied here",
+    ),
     ...named(changedSteps(approved, now), "has changed"),
     ...(isReordered ? ["the order is another one"] : []),
     ...headDifference(

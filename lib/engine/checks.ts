@@ -24,7 +24,7 @@ export interface Checks {
 /** The part of the state that decides whether a run is allowed. */
 type CheckedState = Pick<
   DatabaseState,
-  "classified" | "superseded" | "baselines" | "renamed" | "unmanaged" | "missingSchemas"
+  "classified" | "superseded" | "baselines" | "contracts" | "renamed" | "unmanaged" | "missingSchemas"
 >;
 
 /** Whether `up` may run. */
@@ -35,7 +35,7 @@ export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
   const changed = others(namesIn(classified, "changed"));
   const byOrder = [
     finding("MISSING", others(namesIn(classified, "missing")), MISSING_TEXT),
-    finding("ORDER", others(outOfOrder(withoutRecorded(state))), ORDER_TEXT),
+    finding("ORDER", others(outOfOrder(ordered(state))), ORDER_TEXT),
   ];
   // A renamed migration would be applied again.
   const twice = renamedFinding(renamed);
@@ -70,10 +70,10 @@ function present(findings: readonly (Finding | undefined)[]): Finding[] {
   return findings.filter((one) => one !== undefined);
 }
 
-/** A baseline that runs no SQL has no place in the order. */
-function withoutRecorded({ classified, baselines }: CheckedState): readonly Classified[] {
+/** A baseline that runs no SQL has no place in the order, and a contract lets later migrations run while it waits. */
+function ordered({ classified, baselines, contracts }: CheckedState): readonly Classified[] {
   const recorded = new Set(baselines.flatMap(({ name, has }) => (has === "none" ? [] : [name])));
-  return classified.filter(({ name }) => !recorded.has(name));
+  return classified.filter(({ name }) => !recorded.has(name) && !contracts?.targets.has(name));
 }
 
 /** Whether `down` may run: not while a migration is partial. */

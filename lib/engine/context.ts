@@ -1,5 +1,6 @@
 import type { MigrationSource, Observer, Provenance, ResolvedOptions } from "../core/index.ts";
 import type { Session } from "../postgres/index.ts";
+import type { DeployKnowledge } from "./contracts.ts";
 import type { Fence } from "./fence.ts";
 import type { Tables } from "./history/tables.ts";
 import type { LoadOptions } from "./load.ts";
@@ -11,6 +12,8 @@ export interface Context {
   readonly tables: Tables;
   readonly options: ResolvedOptions;
   readonly provenance: Provenance;
+  /** Undefined outside a deploy. */
+  readonly deploy?: DeployKnowledge | undefined;
   readonly observe: Observer;
   readonly signal?: AbortSignal | undefined;
   readonly fence?: Fence | undefined;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  type ContractWait,
   compareMigrations,
   given,
   inRunningOrder,
@@ -21,10 +22,12 @@ import {
 } from "./baselines.ts";
 import { type ChangedMigrations, digestAll, digestApplied, findChanged, findRenamed } from "./compare.ts";
 import { type Context, loadOptions } from "./context.ts";
+import { type PendingContracts, readContracts, waitingMigrations } from "./contracts.ts";
 import {
   type AppliedMigration,
   readAccepted,
   readFingerprint,
+  readReleases,
   readStored,
   type Stored,
 } from "./history/read.ts";
@@ -45,6 +48,8 @@ export interface DatabaseState {
   readonly baselines: readonly Coverage[];
   /** New names of applied migrations whose files were renamed, by their old names. */
   readonly renamed: ReadonlyMap<string, string>;
+  /** What decides whether a pending contract waits; undefined when none is pending. */
+  readonly contracts: PendingContracts | undefined;
   /** True for a database with tables of which no migration tool keeps a record. */
   readonly unmanaged: boolean;
   /** Configured schemas that do not exist and are not to be created. */
@@ -71,6 +76,7 @@ export function readState(context: Context): Promise<DatabaseState> {
       changed: new Set(changed.keys()),
       partial: new Set(stored.partial.map((m) => m.name)),
     });
+    const contracts = await readPendingContracts(context, existing, classified, baselines);
     const renamed = await findRenamed(source, stored.applied, quiet);
     const unmanaged = existing.occupied && !existing.applied && !existing.history;
     const missingSchemas = options.createSchema ? [] : existing.missingSchemas;
@@ -81,11 +87,29 @@ export function readState(context: Context): Promise<DatabaseState> {
       changed,
       superseded,
       baselines,
+      contracts,
       renamed,
       unmanaged,
       missingSchemas,
     };
   });
+}
+
+/** Costs a query only where a contract is pending. */
+async function readPendingContracts(
+  { session, source, tables }: Context,
+  existing: Existing,
+  classified: readonly Classified[],
+  baselines: readonly Coverage[],
+): Promise<PendingContracts | undefined> {
+  const pending = new Set(namesIn(classified, "pending"));
+  if (pending.size === 0) return undefined;
+  const targets = new Map([...(await readContracts(source))].filter(([name]) => pending.has(name)));
+  if (targets.size === 0) return undefined;
+  const standingFor = (name: string) =>
+    baselines.flatMap((one) => (one.replaced.includes(name) ? [one.name] : []));
+  const named = [...targets.values()].flatMap((name) => [name, ...standingFor(name)]);
+  return { targets, standingFor, releases: await readReleases(session, tables, existing, named) };
 }
 
 /**
@@ -137,7 +161,10 @@ export function knownNames(source: MigrationSource): string[] {
 }
 
 /** The part of a status report that shows the migrations. */
-export function describeState(state: DatabaseState): Pick<StatusReport, "migrations" | "head" | "counts"> {
+export function describeState(
+  state: DatabaseState,
+  waiting: ReadonlyMap<string, ContractWait>,
+): Pick<StatusReport, "migrations" | "head" | "counts" | "waiting"> {
   const applied = new Map(state.stored.applied.map((m) => [m.name, m.appliedAt]));
   const partial = new Map(state.stored.partial.map((m) => [m.name, m]));
   const covered = new Map(
@@ -151,12 +178,14 @@ export function describeState(state: DatabaseState): Pick<StatusReport, "migrati
     const note = one.state === "pending" ? covered.get(name) : undefined;
     const checkpoint = one.state === "pending" ? readCheckpoint(backfills.get(name)) : undefined;
     const backfill = checkpoint === undefined ? undefined : progressOf(checkpoint);
-    const status = { name, state: one.state, appliedAt, ...given({ note, backfill }) };
+    const waitsFor = waiting.get(name);
+    const status = { name, state: one.state, appliedAt, ...given({ note, backfill, waitsFor }) };
     if (stopped === undefined) return status;
     const { statement, statements } = stopped;
     return { ...status, statement, ...(statements === null ? {} : { statements }) };
   });
-  return { migrations, head: headOf(state), counts: countStates(state.classified) };
+  const counts = countStates(state.classified);
+  return { migrations, head: headOf(state), counts, waiting: waitingMigrations(waiting) };
 }
 
 /** How many migrations are in each state. */

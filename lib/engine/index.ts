@@ -1,12 +1,13 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./contain.ts";
-export { readContracts } from "./contracts.ts";
+export { type DeployKnowledge, readContracts } from "./contracts.ts";
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";
+export type { UpOptions } from "./pending.ts";
 export { forecastFiles, maskedPlan, maskedSteps } from "./preview.ts";
 export type { Outcome } from "./resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { Extent, ReleaseExtent } from "./selection.ts";
-export type { DownOptions, UpOptions } from "./up-down-redo.ts";
+export type { DownOptions } from "./up-down-redo.ts";

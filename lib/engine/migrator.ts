@@ -18,26 +18,18 @@ import {
 import { type ConnectionSettings, Session, withDeadline } from "../postgres/index.ts";
 import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
+import { type DeployKnowledge, waitingContracts } from "./contracts.ts";
 import { describeState, readState } from "./database-state.ts";
 import type { Fence } from "./fence.ts";
 import { readHistory } from "./history/read.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
+import type { UpOptions } from "./pending.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
 import { rename, repair } from "./repair.ts";
 import { baseline, type Evidence, type Outcome, resolve } from "./resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
-import type { Extent } from "./selection.ts";
-import {
-  type DownOptions,
-  down,
-  previewDown,
-  previewRedo,
-  previewUp,
-  redo,
-  type UpOptions,
-  up,
-} from "./up-down-redo.ts";
+import { type DownOptions, down, previewDown, previewRedo, previewUp, redo, up } from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;
@@ -53,6 +45,8 @@ export interface MigratorSetup {
    * back, and the run ends with `DEADLINE`. Default: no limit.
    */
   readonly deadline?: number;
+  /** What a deploy knows of the releases before it: contracts wait for that. Default: this is no deploy. */
+  readonly deploy?: DeployKnowledge;
   /** Keeps migrations inside of their database. Default: they may do what the user may. */
   readonly fence?: Fence;
 }
@@ -81,13 +75,14 @@ export class Migrator {
       // It is read before the state: a run that ends in between then shows as applied, not as pending without a run.
       const running = await findHolder(context.session);
       const state = await readState(context);
-      return { running, ...describeState(state), ...checkUp(state, this.#options.order) };
+      const waiting = waitingContracts(context, state);
+      return { running, ...describeState(state, waiting), ...checkUp(state, this.#options.order) };
     });
   }
 
   /** The SQL that `up` would send, without sending it. */
-  planUp(extent: Extent = {}): Promise<PlanReport> {
-    return this.#reading((context) => previewUp(context, extent));
+  planUp(options: UpOptions = {}): Promise<PlanReport> {
+    return this.#reading((context) => previewUp(context, options));
   }
 
   /** The SQL that `down` would send, without sending it. */
@@ -163,7 +158,7 @@ export class Migrator {
   }
 
   async #session<T>(work: (context: Context) => Promise<T>): Promise<T> {
-    const { connection, provenance, source, deadline, fence } = this.#setup;
+    const { connection, provenance, source, deadline, deploy, fence } = this.#setup;
     const options = this.#options;
     const observe = tolerant(this.#setup.observe);
     const { signal, clear } = withDeadline(this.#setup.signal, deadline);
@@ -177,6 +172,7 @@ export class Migrator {
           tables: nameTables(options),
           options,
           provenance,
+          deploy,
           observe,
           signal,
           fence,

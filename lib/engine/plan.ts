@@ -257,6 +257,8 @@ export interface PlannedMigration {
   readonly source: DownSource;
   /** Digest of the files, for the history. */
   readonly sourceDigest?: string | undefined;
+  /** A person's word that it may run, for the history. */
+  readonly note?: string | undefined;
   /** Why it is recorded as applied without running its SQL: the note for the history. */
   readonly recordedAs?: string | undefined;
   /** Digest of the plan that a person has approved, for the history. */

@@ -19,7 +19,7 @@ import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes
 export async function reportAfter(
   { session, source, tables, observe }: Context,
   before: DatabaseState,
-  result: Pick<RunReport, "run" | "completed" | "warnings">,
+  result: Pick<RunReport, "run" | "completed" | "waiting" | "warnings">,
   schema: SchemaSummary | undefined,
 ): Promise<RunReport> {
   const applied = new Set(before.stored.applied.map(({ name }) => name));
@@ -57,15 +57,25 @@ export async function reportAfter(
 const NOTHING_DONE = { run: null, completed: [], tables: null, changes: null } as const;
 
 /** The report of a run that found nothing to do. */
-export function noOpReport(state: DatabaseState, { warnings }: Pick<RunReport, "warnings">): RunReport {
+export function noOpReport(
+  state: DatabaseState,
+  { waiting, warnings }: Pick<RunReport, "waiting" | "warnings">,
+): RunReport {
   const { classified } = state;
   const pending = namesIn(classified, "pending");
-  return { ...NOTHING_DONE, head: headOf(state), pending, counts: countStates(classified), warnings };
+  return {
+    ...NOTHING_DONE,
+    head: headOf(state),
+    pending,
+    waiting,
+    counts: countStates(classified),
+    warnings,
+  };
 }
 
 /** The report of a run that found the database up to date, and read no more of it. */
 export function upToDateReport(source: MigrationSource): RunReport {
   const names = knownNames(source);
   const counts = countStates(names.map((name) => ({ name, state: "applied" })));
-  return { ...NOTHING_DONE, head: names.at(-1) ?? null, pending: [], counts, warnings: [] };
+  return { ...NOTHING_DONE, head: names.at(-1) ?? null, pending: [], waiting: [], counts, warnings: [] };
 }

@@ -7,28 +7,26 @@ import {
   type PlanReport,
   planDigest,
   type RunReport,
+  type WaitingMigration,
 } from "../core/index.ts";
-import { appliedInPlan, digestSteps, pendingInPlan, requireApproved, varyingFinding } from "./approval.ts";
+import { appliedInPlan, digestSteps, hasDigest, requireApproved, varyingFinding } from "./approval.ts";
 import { requireKeys } from "./backfill-run.ts";
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
-import { type DatabaseState, headOf, isUpToDate, knownNames, namesIn, readState } from "./database-state.ts";
+import { waitingContracts, waitingMigrations } from "./contracts.ts";
+import { type DatabaseState, headOf, isUpToDate, readState } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
+import { type SelectedMigrations, selectPending, type UpOptions } from "./pending.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { comingSql, requireClear, withPreflight } from "./preflight.ts";
 import { previewMigrations } from "./preview.ts";
 import { type RunMode, runPlan } from "./run.ts";
 import { noOpReport, reportAfter, upToDateReport } from "./run-report.ts";
 import { readSchema } from "./schema-changes.ts";
-import { type DownExtent, type Extent, selectDown, selectUp } from "./selection.ts";
-
-export interface UpOptions extends Extent {
-  /** Run exactly this, or fail with the difference before anything runs. A plan says itself how far to go. */
-  readonly approved?: Approval;
-}
+import { type DownExtent, selectDown } from "./selection.ts";
 
 export interface DownOptions extends DownExtent {
   /** As of an `up`. */
@@ -43,6 +41,7 @@ export interface DownOptions extends DownExtent {
 interface Plan extends Checks {
   readonly action: PlanReport["action"];
   readonly migrations: readonly PlannedMigration[];
+  readonly waiting: readonly WaitingMigration[];
 }
 
 /** Applies pending migrations. Takes the migration lock only when there is something to do. */
@@ -53,10 +52,12 @@ export async function up(context: Context, options: UpOptions, mode: RunMode): P
   if (takesAll && (await isUpToDate(context))) return upToDateReport(context.source);
   const before = await readState(context);
   const checks = checkUp(before, context.options.order);
-  const isNoOp = checks.refusals.length === 0 && pendingNames(context, before, options).length === 0;
+  const { names, waiting } = selectPending(context, before, options);
+  const isNoOp = checks.refusals.length === 0 && names.length === 0;
   if (isNoOp && !needsTakeOver(context, before)) {
-    await requireApproved(context, before, { action: "up", migrations: [] }, approved);
-    return noOpReport(before, checks);
+    const plan: Plan = { action: "up", migrations: [], waiting: waitingMigrations(waiting), ...checks };
+    await requireApproved(context, before, plan, approved);
+    return noOpReport(before, plan);
   }
   return withMigrationLock(context, async () => {
     const state = await readState(context);
@@ -84,13 +85,14 @@ export function redo(context: Context, options: DownOptions): Promise<RunReport>
 }
 
 /** Shows the SQL of a run that is refused too. A file that cannot be built does not hide why the run is refused. */
-export async function previewUp(context: Context, extent: Extent): Promise<PlanReport> {
+export async function previewUp(context: Context, options: UpOptions): Promise<PlanReport> {
   const state = await readState(context);
   const checks = checkUp(state, context.options.order);
-  const names = pendingNames(context, state, extent);
+  const selected = selectPending(context, state, options);
+  const waiting = waitingMigrations(selected.waiting);
   try {
-    const migrations = await planPending(context, state, names);
-    return await describePlan(context, state, { action: "up", migrations, ...checks });
+    const migrations = await planSelected(context, state, selected);
+    return await describePlan(context, state, { action: "up", migrations, waiting, ...checks });
   } catch (error) {
     if (checks.refusals.length === 0 || !isOwnFault(error)) throw error;
     const { code, message, details } = error;
@@ -98,7 +100,7 @@ export async function previewUp(context: Context, extent: Extent): Promise<PlanR
     const failure = { code, migrations, message, hint: details.hint ?? "" };
     const { refusals } = checks;
     const warnings = [...checks.warnings, failure];
-    return describePlan(context, state, { action: "up", migrations: [], refusals, warnings });
+    return describePlan(context, state, { action: "up", migrations: [], waiting, refusals, warnings });
   }
 }
 
@@ -115,7 +117,7 @@ export async function previewRedo(context: Context, options: DownOptions): Promi
 async function describePlan(
   context: Context,
   state: DatabaseState,
-  { action, migrations, ...checks }: Plan,
+  { action, migrations, waiting, ...checks }: Plan,
 ): Promise<PlanReport> {
   const { session, source, options } = context;
   const digests = await digestSteps(source, migrations);
@@ -127,15 +129,35 @@ async function describePlan(
   const varying = await varyingFinding(source, migrations);
   const warnings = varying === undefined ? found : [...found, varying];
   const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
-  return { action, digest, ...covered, refusals, warnings };
+  return { action, digest, ...covered, waiting, refusals, warnings };
 }
 
-/** A run that is refused loads no file: a broken one would hide the refusal. */
+/**
+ * A run that is refused loads no file: a broken one would hide the refusal. Of an approved plan only the digest may be known:
+ * contracts whose time has come since it was made are tried with it and without it.
+ */
 async function makeUpPlan(context: Context, state: DatabaseState, options: UpOptions): Promise<Plan> {
   const checks = checkUp(state, context.options.order);
-  const names = pendingNames(context, state, options);
-  const migrations = checks.refusals.length > 0 ? [] : await planPending(context, state, names);
-  return { action: "up", ...checks, migrations };
+  const make = async (selected: SelectedMigrations): Promise<Plan> => {
+    const migrations = checks.refusals.length > 0 ? [] : await planSelected(context, state, selected);
+    return { action: "up", ...checks, migrations, waiting: waitingMigrations(selected.waiting) };
+  };
+  const selected = selectPending(context, state, options);
+  const plan = await make(selected);
+  const { approved, contract } = options;
+  const ready = selected.names.filter((name) => state.contracts?.targets.has(name) && name !== contract);
+  if (typeof approved !== "string" || ready.length === 0) return plan;
+  if (await hasDigest(context, state, plan, approved)) return plan;
+  return make(selectPending(context, state, options, new Set(ready)));
+}
+
+async function planSelected(
+  context: Context,
+  state: DatabaseState,
+  { names, notes }: SelectedMigrations,
+): Promise<PlannedMigration[]> {
+  const planned = await planPending(context, state, names);
+  return planned.map((one) => ({ ...one, note: notes.get(one.name) }));
 }
 
 /** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
@@ -159,7 +181,7 @@ async function makeDownPlan(context: Context, state: DatabaseState, options: Dow
   const { session, tables, source } = context;
   const action = "down";
   const names = await appliedNames(context, state, options);
-  const checks = checkDown(state);
+  const checks = { ...checkDown(state), waiting: waitingMigrations(waitingContracts(context, state)) };
   if (checks.refusals.length > 0) return { action, ...checks, migrations: [] };
   const request = {
     names,
@@ -183,18 +205,9 @@ async function makeRedoPlan(context: Context, state: DatabaseState, options: Dow
 /** Plans to remove records only: whether and how a migration could be undone does not matter. */
 async function makeForgetPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
   const names = await appliedNames(context, state, options);
-  return { action: "down", ...checkDown(state), migrations: planForget(names, loadOptions(context)) };
-}
-
-function pendingNames(
-  { source }: Context,
-  { classified }: DatabaseState,
-  { approved, ...extent }: UpOptions,
-): readonly string[] {
-  const [pending, known] = [namesIn(classified, "pending"), knownNames(source)];
-  return typeof approved === "object"
-    ? pendingInPlan(pending, known, approved)
-    : selectUp(pending, known, extent);
+  const waiting = waitingMigrations(waitingContracts(context, state));
+  const migrations = planForget(names, loadOptions(context));
+  return { action: "down", ...checkDown(state), migrations, waiting };
 }
 
 async function appliedNames(
@@ -249,7 +262,8 @@ async function execute(
   const approvedPlan = typeof approved === "object" ? approved.digest : approved;
   const migrations = plan.migrations.map((one) => ({ ...one, approvedPlan }));
   const completed = await runPlan(context, writer, migrations, mode);
-  return reportAfter(context, state, { run: writer.run, completed, warnings }, schema);
+  const { waiting } = plan;
+  return reportAfter(context, state, { run: writer.run, completed, waiting, warnings }, schema);
 }
 
 /** Reports what stands in the way before the first statement. @throws MigrationError `PREFLIGHT` */

@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import { dirname, relative, sep } from "node:path";
-import type { ContractDeclaration, Migration } from "../core/index.ts";
+import type { Migration } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
+import { declarationOf } from "./contract-text.ts";
 import type { CachedDigest, DigestCache, MigrationDigest } from "./digest-cache.ts";
 import {
   absolutePath,
@@ -74,17 +75,11 @@ async function computeDigests(
       shorthands: own.some(({ shorthands }) => shorthands),
       refersToItself: files.some((file) => file.refersToItself),
       baseline: own.flatMap((file) => file.baseline),
-      contract: contractOf(own),
+      contract: declarationOf(own.map(({ contract }) => contract)),
       files: versionsOf([...files.map(({ path }) => path), ...resolvers, ...folders], stats),
     });
   }
   return digests;
-}
-
-/** Of a pair, the up file declares a contract. */
-function contractOf([up, down]: readonly FileInfo[]): ContractDeclaration | null {
-  if (down?.contract !== undefined) return { problem: " is a pair whose contract is in its down file" };
-  return up?.contract ?? null;
 }
 
 /** Data files that the code may read, without those that are part of the code. */

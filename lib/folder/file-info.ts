@@ -10,13 +10,13 @@ import {
   readContractComment,
 } from "../core/index.ts";
 import { nearest } from "./cache-dir.ts";
+import { readContractExport } from "./contract-text.ts";
 import { isJunk } from "./listing.ts";
 import {
   mayExportShorthands,
   mayImportLocalFiles,
   mentionedPaths,
   normalizeLines,
-  readContractExport,
   refersToItself,
   type TextEncoding,
 } from "./source-text.ts";

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { isBuiltin } from "node:module";
-import { type ContractDeclaration, MigrationError } from "../core/index.ts";
+import { MigrationError } from "../core/index.ts";
 
 // Tests of a module's text without parsing it. Each may be wrong in one direction only, and says in which.
 
@@ -8,7 +8,7 @@ import { type ContractDeclaration, MigrationError } from "../core/index.ts";
  * The text without comments at the start of a line. Comments further right stay: finding them takes a parser, since
  * `"https://…"` and a regular expression may look like one.
  */
-function withoutLeadingComments(text: string): string {
+export function withoutLeadingComments(text: string): string {
   return text.replace(/^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm, "");
 }
 
@@ -49,20 +49,6 @@ const OPAQUE_EXPORT = new RegExp(
 export function mayExportShorthands(text: string): boolean {
   const rest = withoutLeadingComments(text).replace(TEMPLATE_LINES, "");
   return /\bshorthands\b/.test(rest) || OPAQUE_EXPORT.test(rest);
-}
-
-const CONTRACT_EXPORT =
-  /(?:\bexport\s+const\s+contractAfter\s*(?::\s*string\s*)?|\bexports\.contractAfter\s*|\bcontractAfter\s*(?=:))[=:]\s*(["'])([^"'\\\n]+)\1[ \t]*(?:[;,}\r\n]|as\b|$)/;
-
-/**
- * Reads the export of a module that makes it a contract. It must be known without running the module, so any other way to
- * write it is a problem. A contract that comes from another file is noticed when the module is loaded.
- */
-export function readContractExport(text: string): ContractDeclaration | undefined {
-  const rest = withoutLeadingComments(text);
-  if (!/\bcontractAfter\b/.test(rest)) return undefined;
-  const [, , after] = CONTRACT_EXPORT.exec(rest) ?? [];
-  return after === undefined ? { problem: " has a contractAfter that is not the text of a name" } : { after };
 }
 
 /** In comments too: `// ${__dirname}` may be a line of a template literal. */

@@ -13,6 +13,8 @@ const version = (...names: string[]): ReleaseInfo => ({
   replaced: 0,
   newest: names,
   options: "{}",
+  contracts: [],
+  revision: undefined,
 });
 
 const one = version("1_a", "2_b");
@@ -165,6 +167,8 @@ describe("when CloudFormation could not be asked", () => {
       replaced: 0,
       newest: [],
       options: undefined,
+      contracts: [],
+      revision: undefined,
     };
     expect(short(update("unknown", [silent, one]), one, "down")).toBe("apply");
   });

@@ -78,14 +78,20 @@ describe("requests of CloudFormation", () => {
   const base = { StackId, LogicalResourceId: "Migrations", ServiceToken: "x" };
 
   it("a request becomes the event that a deploy decides on", () => {
-    const properties = { MigrationsHash: "h2", MigrationCount: "2", Head: "2_b", Newest: ["1_a", "2_b"] };
+    const properties = {
+      ...{ MigrationsHash: "h2", MigrationCount: "2", Head: "2_b", Newest: ["1_a", "2_b"] },
+      ...{ Contracts: ["2_b"], Revision: "v2" },
+    };
     const event = {
       ...{ ...base, RequestType: "Update", PhysicalResourceId: "id" },
       ...{ ResourceProperties: properties, OldResourceProperties: { MigrationsHash: "h1" } },
     };
     expect(parseDeployEvent(event)).toEqual({
       ...{ type: "Update", resource: "shop/Migrations", physicalId: "id" },
-      current: { hash: "h2", head: "2_b", count: 2, replaced: 0, newest: ["1_a", "2_b"], options: undefined },
+      current: {
+        ...{ hash: "h2", head: "2_b", count: 2, replaced: 0, newest: ["1_a", "2_b"], options: undefined },
+        ...{ contracts: ["2_b"], revision: "v2" },
+      },
       previous: {
         hash: "h1",
         head: undefined,
@@ -93,6 +99,8 @@ describe("requests of CloudFormation", () => {
         replaced: 0,
         newest: [],
         options: undefined,
+        contracts: [],
+        revision: undefined,
       },
       direction: "unknown",
     });

@@ -9,6 +9,7 @@ import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
+import { printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase } from "../settings/target.ts";
 
@@ -24,6 +25,7 @@ export const plan = defineCommand({
     to: { ...fields.to, written: "--to <name>" },
     batch: { ...fields.batch, written: "--batch" },
     from: { ...fields.from, written: "--from <source>" },
+    contract: { ...fields.contract, written: "--contract <name>" },
   },
   flags: {
     out: text("--out <file>", "write the plan to a file too, which `--plan` of a run takes"),
@@ -56,6 +58,7 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
         printJson(io, "plan", { ok, ...report });
       } else {
         await printPlan(printer, report);
+        printWaiting(remarks, report.waiting);
         printFindings(remarks, report);
       }
       const why = report.refusals.length > 0 ? "the run would be refused" : "the plan cannot be approved";

@@ -6,6 +6,7 @@ import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
 import { type Colors, type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { shareOf } from "../output/progress.ts";
+import { printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT } from "../process-io.ts";
 
 export const status = defineCommand({
@@ -27,9 +28,9 @@ export const status = defineCommand({
     }),
 });
 
-/** Everything but applied migrations is work. Migrations that only newer code has (ahead) are not. */
-function hasWork({ counts }: StatusReport): boolean {
-  return counts.pending + counts.changed + counts.partial + counts.missing > 0;
+/** Everything but applied migrations is work. Migrations that only newer code has (ahead) are not, nor contracts that wait. */
+function hasWork({ counts, waiting }: StatusReport): boolean {
+  return counts.pending - waiting.length + counts.changed + counts.partial + counts.missing > 0;
 }
 
 const PAINT: Record<MigrationState, (colors: Colors) => (text: string) => string> = {
@@ -63,7 +64,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
   printer.line();
   printer.line(summary(report));
   if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
-  if (report.running === null && counts.pending > 0 && refusals.length === 0) {
+  if (report.running === null && counts.pending > report.waiting.length && refusals.length === 0) {
     const runs = migrations.some(({ state, note }) => state === "pending" && note === undefined);
     printer.line(
       runs
@@ -71,6 +72,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
         : `${commandLine("up")} records what is pending and runs no SQL.`,
     );
   }
+  printWaiting(printer, status.waiting);
   printFindings(printer, report);
 }
 
@@ -124,7 +126,11 @@ function backfillNote({ backfill }: MigrationStatus, running: StatusReport["runn
     : `backfilled to ${backfill.percent} %; up goes on`;
 }
 
-function noteOf({ appliedAt, statement, statements, note }: MigrationStatus, hasRoom: boolean): string {
+function noteOf(
+  { appliedAt, statement, statements, note, waitsFor }: MigrationStatus,
+  hasRoom: boolean,
+): string {
+  if (waitsFor !== undefined) return `waits, after ${waitsFor.after}`;
   if (note !== undefined) return `no SQL: ${note}`;
   if (statement !== undefined) {
     const reached = statements === undefined ? statement : `${statement} of ${statements}`;
@@ -133,7 +139,10 @@ function noteOf({ appliedAt, statement, statements, note }: MigrationStatus, has
   return appliedAt === null || !hasRoom ? "" : `${appliedAt.slice(0, 19).replace("T", " ")} UTC`;
 }
 
-function summary({ counts, head }: StatusReport): string {
-  const parts = Object.entries(counts).flatMap(([state, count]) => (count > 0 ? [`${count} ${state}`] : []));
+function summary({ counts, head, waiting }: StatusReport): string {
+  const waits = waiting.length === 0 ? "" : ` (${waiting.length} of them waiting)`;
+  const parts = Object.entries(counts).flatMap(([state, count]) =>
+    count > 0 ? [`${count} ${state}${state === "pending" ? waits : ""}`] : [],
+  );
   return `${parts.join(", ")}; ${head === null ? "nothing is applied yet" : `head is ${head}`}.`;
 }

@@ -1,4 +1,4 @@
-import { COMMANDS } from "../../commands/index.ts";
+import { COMMANDS, requireContractOfNote } from "../../commands/index.ts";
 import { given, MigrationError, type RunReport, type SchemaChange } from "../../core/index.ts";
 import type { DownOptions, Extent, Migrator } from "../../engine/index.ts";
 import {
@@ -21,6 +21,7 @@ import {
   printJson,
   visibleAll,
 } from "../output/printer.ts";
+import { printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase, type Target } from "../settings/target.ts";
 import { showPlan } from "./plan.ts";
@@ -41,13 +42,17 @@ export const up = defineCommand({
     count: parsed("[count]", upFields.count.meaning, count),
     to: { ...upFields.to, written: "--to <name>" },
     fake: { ...upFields.fake, written: "--fake" },
+    contract: { ...upFields.contract, written: "--contract <name>" },
+    note: { ...upFields.note, written: "--note <text>" },
     plan,
   },
   flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
-  run: (io, flags, { fake, plan, ...extent }) => {
-    if (flags.dryRun) return showPlan(io, flags, extent);
-    return run(io, { command: "up", flags, extent, fake, plan }, (migrator, options) =>
-      migrator.up(options, fake ? "fake" : "execute"),
+  run: (io, flags, { fake, plan, contract, note, ...extent }) => {
+    const word = given({ contract, note });
+    requireContractOfNote(word);
+    if (flags.dryRun) return showPlan(io, flags, { ...extent, ...given({ contract }) });
+    return run(io, { command: "up", flags, extent, word, fake, plan }, (migrator, options) =>
+      migrator.up({ ...options, ...word }, fake ? "fake" : "execute"),
     );
   },
 });
@@ -95,24 +100,33 @@ interface Run {
   readonly flags: DatabaseFlags & { readonly yes?: boolean | undefined };
   /** Which migrations, as it was typed. */
   readonly extent: TypedExtent;
+  /** The contract that a person has named. */
+  readonly word?: ContractWord;
   readonly fake?: boolean | undefined;
   readonly plan?: string | undefined;
+}
+
+interface ContractWord {
+  readonly contract?: string;
+  readonly note?: string;
 }
 
 type TypedExtent = Pick<DownOptions, "count" | "to" | "batch" | "from">;
 
 async function run(
   io: ProcessIo,
-  { command, flags, extent, fake = false, plan }: Run,
+  { command, flags, extent, word = {}, fake = false, plan }: Run,
   perform: (migrator: Migrator, options: DownOptions, target: Target) => Promise<RunReport>,
 ): Promise<number> {
   const approval = plan === undefined ? undefined : await readApproval(io, plan, command);
   if (approval !== undefined) refuseWithPlan(approval, extent, fake);
-  const planned = fake ? undefined : planArguments(command, { ...extent });
+  const planned = fake
+    ? undefined
+    : planArguments(command, { ...extent, ...given({ contract: word.contract }) });
   return withContext(io, flags, async ({ migrator, printer, target }) => {
-    const effect = fake ? RECORD_ONLY : EFFECTS[command];
-    const risk = effect === undefined ? undefined : { effect, flags, ...(fake ? { flag: "--fake" } : {}) };
-    await requireConsent(io, target, { command, risk, planned, approval });
+    const risk = riskOf(command, { fake, contract: word.contract });
+    const risky = risk === undefined ? undefined : { ...risk, flags };
+    await requireConsent(io, target, { command, risk: risky, planned, approval });
     const report = await perform(migrator, optionsOf(extent, approval), target).catch((error: unknown) => {
       throw approval === undefined ? error : adviseToPlanAgain(error, { action: command, extent, approval });
     });
@@ -148,6 +162,18 @@ const EFFECTS: Partial<Record<Action, string>> = {
   redo: "This undoes migrations and applies them again",
 };
 const RECORD_ONLY = "This changes the record of migrations and runs no SQL";
+const EARLY_CONTRACT =
+  "This applies a contract that waits, after which a stack rollback may meet code that does not work";
+
+function riskOf(
+  command: Action,
+  { fake, contract }: { readonly fake: boolean; readonly contract: string | undefined },
+): { readonly effect: string; readonly flag?: string } | undefined {
+  if (fake) return { effect: RECORD_ONLY, flag: "--fake" };
+  if (contract !== undefined) return { effect: EARLY_CONTRACT, flag: `--contract ${contract}` };
+  const effect = EFFECTS[command];
+  return effect === undefined ? undefined : { effect };
+}
 
 interface FinishedRun {
   readonly command: Action;
@@ -161,12 +187,15 @@ const CHANGES_SHOWN = 12;
 /** The last lines of a run: what it did, the state of the database, what comes next. */
 function printReport(printer: Printer, finished: FinishedRun): void {
   const run = visibleAll(finished);
-  const { completed, head, pending, changes, warnings } = run.report;
+  const { completed, head, pending, waiting, changes, warnings } = run.report;
   printer.line(completed.length === 0 ? nothingDone(run) : done(run));
   if (changes !== null) printChanges(printer, changes);
-  const left = pending.length === 0 ? "nothing is pending" : `${amount(pending.length)} pending`;
-  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${left}.`);
-  if (pending.length > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
+  const due = pending.length - waiting.length;
+  const left = due === 0 ? "nothing is pending" : `${amount(due)} pending`;
+  const waits = waiting.length === 0 ? "" : `, ${amount(waiting.length)} waiting`;
+  printer.line(`${head === null ? "No migration is applied" : `Head is ${head}`}; ${left}${waits}.`);
+  if (due > 0 && run.command === "up") printer.line(`${commandLine("up")} applies the rest.`);
+  printWaiting(printer, waiting);
   // What the pre-flight check found was printed before the run.
   const rest = warnings.filter(({ code }) => code !== "PREFLIGHT");
   printFindings(printer, { refusals: [], warnings: rest });
@@ -194,9 +223,11 @@ function detailsOf({ change, columns, parts }: SchemaChange): string {
   )}`;
 }
 
-function nothingDone({ command, extent, report: { head, pending } }: FinishedRun): string {
+function nothingDone({ command, extent, report: { head, pending, waiting } }: FinishedRun): string {
   const end = extent.to === undefined ? undefined : `"${extent.to}"`;
   if (command === "up") {
+    if (pending.length > 0 && pending.length === waiting.length)
+      return "Nothing to do: what is pending waits.";
     if (pending.length > 0)
       return end === undefined
         ? "Nothing to do: the plan is carried out already."

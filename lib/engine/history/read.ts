@@ -239,6 +239,46 @@ export function readOrigins(session: Session, tables: Tables, existing: Existing
   );
 }
 
+/** The releases that applied migrations, as far as the history says. */
+export interface Releases {
+  /** Whether a function of a stack has ever written to the history. */
+  readonly deployed: boolean;
+  /** By the names of applied migrations. */
+  readonly byName: ReadonlyMap<string, AppliedInRelease>;
+}
+
+/** Both are null where no release is recorded. */
+export interface AppliedInRelease {
+  /** Hash of its manifest. */
+  readonly release: string | null;
+  readonly revision: string | null;
+}
+
+/** Reads which releases applied the named migrations. */
+export async function readReleases(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+  names: readonly string[],
+): Promise<Releases> {
+  if (!existing.history) return { deployed: false, byName: new Map() };
+  const [row] = await readSame<{ deployed: boolean; applied: (AppliedInRelease & { name: string })[] }>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT EXISTS (SELECT FROM ONLY ${tables.history} WHERE origin IN ('deploy', 'command')) AS deployed,
+            (SELECT COALESCE(pg_catalog.json_agg(found), '[]') FROM (
+               SELECT m.name, h.bundle AS release, h.revision FROM ${selectWithOrigin(tables)} AS m LEFT JOIN LATERAL (
+                 SELECT bundle, revision FROM ONLY ${tables.history}
+                 WHERE ${ABOUT_M} AND action IN ('up', 'fake') ORDER BY id DESC LIMIT 1
+               ) AS h ON true WHERE m.name = ANY (${textArray(names)}) ORDER BY m.id) AS found) AS applied`,
+  );
+  return {
+    deployed: row?.deployed ?? false,
+    byName: new Map(row?.applied.map(({ name, ...release }) => [name, release])),
+  };
+}
+
 const USUAL_LIMIT = 50;
 
 /** Reads rows of the history, newest first. */

@@ -17,7 +17,7 @@ export interface Existing {
   readonly upgrade: "none" | "possible" | "forbidden";
   /** Names of configured schemas that do not exist. */
   readonly missingSchemas: readonly string[];
-  /** Whether the configured schemas hold tables or views other than those of extensions. */
+  /** Whether the configured schemas hold tables or views other than those of extensions and of the engine. */
   readonly occupied: boolean;
   /** Their oids. */
   readonly identity: Identity;
@@ -70,6 +70,8 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
                   WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
             EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
                     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($1)::pg_catalog.oid
+                      AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($2)::pg_catalog.oid
                       AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))
                                                 FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s)
                       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d

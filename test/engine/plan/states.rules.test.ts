@@ -15,7 +15,7 @@ function states({ files, applied, changed = [], partial = [] }: Case): string[] 
   return classify(known).map(({ name, state }) => `${name} ${state}`);
 }
 
-const NOTHING_ELSE = { renamed: new Map(), missingSchemas: [], baselines: [] };
+const NOTHING_ELSE = { renamed: new Map(), missingSchemas: [], baselines: [], contracts: undefined };
 
 describe("the states of migrations", () => {
   it.each<[string, Case, string[]]>([
