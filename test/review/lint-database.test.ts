@@ -29,7 +29,10 @@ async function lint(
 ): Promise<LintReport> {
   const files = [migrations]
     .flat()
-    .map((sql, index) => [`${index + 1}_a.sql`, `${sql}\n-- Down Migration\nSELECT 1;`]);
+    .map((sql, index) => [
+      `${index + 1}_a.sql`,
+      sql.includes("-- Down") ? sql : `${sql}\n-- Down Migration\nSELECT 1;`,
+    ]);
   const dir = writeFolder(Object.fromEntries(files));
   const forecast = await (await openMigrator(db, dir)).forecast();
   const folder = await openFolder(dir);
@@ -151,6 +154,27 @@ describe("lint with the sizes of a database", () => {
 });
 
 describe("lint with the columns of a database", () => {
+  it("a down that drops what IF NOT EXISTS has found is reported, and no other", () =>
+    withDatabase(async (db) => {
+      await db.query("CREATE TABLE old (id int, kept int)");
+      const { findings } = await lint(
+        db,
+        [
+          "CREATE TABLE IF NOT EXISTS old (id int); CREATE TABLE IF NOT EXISTS fresh (id int);",
+          "ALTER TABLE old ADD COLUMN IF NOT EXISTS kept int, ADD COLUMN IF NOT EXISTS added int;",
+          "-- Down Migration",
+          "DROP TABLE fresh; ALTER TABLE old DROP COLUMN added;",
+          "ALTER TABLE old DROP COLUMN kept;",
+          "DROP TABLE old;",
+        ].join("\n"),
+        "columns",
+      );
+      expect(findings.map(({ severity, rule, line }) => [severity, rule, line])).toEqual([
+        ["error", "down-drops-data", 5],
+        ["error", "down-drops-data", 6],
+      ]);
+    }));
+
   it("SET NOT NULL is not reported where a validated CHECK or the column itself rules out nulls", () =>
     withDatabase(async (db) => {
       await db.query(TABLES);

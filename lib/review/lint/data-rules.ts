@@ -1,4 +1,5 @@
 import type { Node } from "libpg-query";
+import type { KnownColumn } from "./column-types.ts";
 import { type DataChange, dataChanges } from "./data-changes.ts";
 import type { LintedMigration } from "./migration.ts";
 import {
@@ -75,23 +76,23 @@ function describeChange(
 }
 
 /**
- * `down-drops-data`: the down removes data that existed before the up. Dropping what the up created is not reported.
- * Reported are: dropping a table or column that the up did not create (a warning if it created it with IF NOT EXISTS),
- * dropping another schema, type or extension with CASCADE, and emptying another table (TRUNCATE, or DELETE without
- * WHERE).
+ * `down-drops-data`: the down removes data that existed before the up: it drops a table or column that the up did not
+ * create, or creates only IF NOT EXISTS and that exists, drops another schema, type or extension with CASCADE, or empties
+ * another table (TRUNCATE, or DELETE without WHERE).
  */
-export function downDropsData({ up, down }: LintedMigration): Problem[] {
+export function downDropsData(
+  { up, down }: LintedMigration,
+  { columns }: { readonly columns: readonly KnownColumn[] },
+): Problem[] {
   if (up === null || typeof down === "string") return [];
   const byUp = createdBy(up.statements.map(({ node }) => node));
   // The down may drop what it creates itself, such as a table to copy rows through.
   const nodes = down.statements.map(({ node }) => node);
   const created = [...byUp, ...createdBy(nodes), ...renamedIn(nodes, byUp)];
-  return withOneWarning(
-    down.statements.flatMap((statement) => [
-      ...dropsOf(statement, created),
-      ...emptyingOf(statement, created),
-    ]),
-  );
+  return down.statements.flatMap((statement) => [
+    ...dropsOf(statement, created, columns),
+    ...emptyingOf(statement, created),
+  ]);
 }
 
 /** A down may rename a table or column to keep its rows until they are copied. */
@@ -110,33 +111,31 @@ function renamedIn(nodes: readonly Node[], byUp: readonly Created[]): Created[] 
   });
 }
 
-/** IF NOT EXISTS is usually used in the whole file, so one warning is enough. */
-function withOneWarning(problems: readonly Problem[]): Problem[] {
-  const warnings = problems.filter(({ severity }) => severity === "warning");
-  const [first] = warnings;
-  if (first === undefined || warnings.length === 1) return [...problems];
-  const more = warnings.length - 1;
-  const message = `${first.message}; the same is true of ${more} more drop${more === 1 ? "" : "s"} in it`;
-  return problems.flatMap((problem) => {
-    if (problem.severity !== "warning") return [problem];
-    return problem === first ? [{ ...first, message }] : [];
-  });
-}
-
-function dropsOf(statement: SqlStatement, created: readonly Created[]): Problem[] {
+function dropsOf(
+  statement: SqlStatement,
+  created: readonly Created[],
+  columns: readonly KnownColumn[],
+): Problem[] {
   return droppedBy(statement.node)
     .filter(holdsData)
     .flatMap((dropped): Problem[] => {
       const origins = created.filter((candidate) => isOriginOf(candidate, dropped));
       if (origins.some(({ ifMissing }) => !ifMissing)) return [];
+      // IF NOT EXISTS is a habit of some, and the object is usually missing.
+      if (origins.length > 0 && !isPresent(dropped, columns)) return [];
       const what = describe(dropped);
       const [message, help] =
         origins.length > 0
-          ? [`the down drops ${what}, which the up creates only if it does not exist`, IF_MISSING]
+          ? [`the down drops ${what}, which exists: IF NOT EXISTS in the up creates nothing`, IF_MISSING]
           : [`the down drops ${what}, which the up did not create`, NOT_CREATED];
-      const severity = origins.length > 0 ? "warning" : "error";
-      return [{ severity, direction: "down", message, help, at: positionOf(statement) }];
+      return [{ severity: "error", direction: "down", message, help, at: positionOf(statement) }];
     });
+}
+
+function isPresent({ name, column }: Dropped, columns: readonly KnownColumn[]): boolean {
+  return columns.some(
+    (known) => isSame(known.table, name) && (column === undefined || column === known.column),
+  );
 }
 
 const NOT_CREATED = "Undo only what the up did: remove it from the down.";

@@ -2,7 +2,7 @@ import type { Constraint, Node } from "libpg-query";
 import { ColumnTypes, definedColumns } from "./column-types.ts";
 import type { DatabaseFacts, NotNullCheck } from "./database-facts.ts";
 import type { LintedMigration } from "./migration.ts";
-import { isSame, nameOf, type ObjectName } from "./objects.ts";
+import { isOnParentOnly, isSame, nameOf, type ObjectName } from "./objects.ts";
 import type { SqlStatement } from "./parsed-sql.ts";
 
 /** For each statement, the rules that do not apply to it, because Postgres does at once what they are about. */
@@ -18,6 +18,7 @@ export function findInstant(migrations: readonly LintedMigration[], facts: Datab
     const rules = [
       ...(types.onlyWidens(node) ? ["changing-column-type"] : []),
       ...(checks.proveNotNull(node) ? ["adding-not-nullable-field"] : []),
+      ...(isOnParentOnly(node) ? ["require-concurrent-index-creation"] : []),
       ...(addsOnlyEmptyReferences(node) ? ["adding-foreign-key-constraint"] : []),
     ];
     if (rules.length > 0) instant.set(statement, rules);

@@ -41,7 +41,7 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
   const notApplied = program === undefined ? Object.keys(SQUAWK_RULES) : [];
   const results = migrations.map((migration) => {
     const found = [
-      ...applyRules(migration, { newestApplied, contracts }),
+      ...applyRules(migration, { newestApplied, contracts, columns: all ? [] : facts.columns }),
       ...(bySquawk.get(migration.name) ?? []),
     ];
     const expected = contracts.has(migration.name) ? EXPECTED_OF_CONTRACTS : [];
@@ -168,6 +168,7 @@ const EXPECTED_OF_CONTRACTS = ["ban-drop-column", "ban-drop-table"];
 /** A rule, and those that say less about the same statement. */
 const BETTER: readonly (readonly [rule: string, worse: readonly string[]])[] = [
   ["ddl-with-data", ["update-every-row"]],
+  ["delete-every-row", ["ddl-with-data"]],
   ["adding-column-rewrites-table", ["adding-field-with-default", "adding-serial-primary-key-field"]],
 ];
 

@@ -109,9 +109,11 @@ function addCreated(created: readonly Created[], node: Node): readonly Created[]
   return more.length === 0 ? created : [...created, ...more];
 }
 
-/** Whether the migration created the table, so that no other session uses it yet. */
+/** Whether the migration created the table or materialized view, so that no other session uses it yet. */
 export function isNew(created: readonly Created[], table: ObjectName): boolean {
-  return created.some(({ kind, ifMissing, name }) => kind === "table" && !ifMissing && isSame(name, table));
+  return created.some(
+    ({ kind, ifMissing, name }) => (kind === "table" || kind === "view") && !ifMissing && isSame(name, table),
+  );
 }
 
 function createdByStatement(node: Node): Created[] {
@@ -247,7 +249,8 @@ export function lockedTables(node: Node): ObjectName[] {
     return droppedBy(node).flatMap(({ kind, name }) => (kind === "table" ? [name] : []));
   if ("AlterTableStmt" in node)
     return onlyValidates(node.AlterTableStmt) ? [] : named(node.AlterTableStmt.relation);
-  if ("IndexStmt" in node) return node.IndexStmt.concurrent ? [] : named(node.IndexStmt.relation);
+  if ("IndexStmt" in node)
+    return node.IndexStmt.concurrent || isOnParentOnly(node) ? [] : named(node.IndexStmt.relation);
   if ("RenameStmt" in node) return named(node.RenameStmt.relation);
   if ("CreateTrigStmt" in node) return named(node.CreateTrigStmt.relation);
   if ("CreatePolicyStmt" in node) return named(node.CreatePolicyStmt.table);
@@ -255,6 +258,11 @@ export function lockedTables(node: Node): ObjectName[] {
   if ("RuleStmt" in node) return named(node.RuleStmt.relation);
   if ("AlterObjectSchemaStmt" in node) return named(node.AlterObjectSchemaStmt.relation);
   return [];
+}
+
+/** CREATE INDEX … ON ONLY a partitioned table builds nothing: the partitions get their indexes one by one. */
+export function isOnParentOnly(node: Node): boolean {
+  return "IndexStmt" in node && node.IndexStmt.relation?.inh !== true;
 }
 
 /** VALIDATE CONSTRAINT is safe for tables in use. */

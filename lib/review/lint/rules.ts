@@ -1,6 +1,7 @@
 import { compareMigrations } from "../../core/index.ts";
 import { HOW_TO_DECLARE } from "../../engine/index.ts";
 import { ACCESS_RULES } from "./access-rules.ts";
+import type { KnownColumn } from "./column-types.ts";
 import { ddlWithData, downDropsData } from "./data-rules.ts";
 import { knownSql, type LintedMigration } from "./migration.ts";
 import { withCreatedBefore } from "./objects.ts";
@@ -23,6 +24,8 @@ interface RuleContext {
   readonly newestApplied: string | null;
   /** A contract may be applied after migrations that come after it. */
   readonly contracts: ReadonlyMap<string, string>;
+  /** The columns of the database, before the migrations run. */
+  readonly columns: readonly KnownColumn[];
 }
 
 /** What squawk does not check, or not as well. */

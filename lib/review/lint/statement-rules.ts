@@ -151,8 +151,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       if (!("RefreshMatViewStmt" in node)) return undefined;
       const { concurrent, skipData, relation } = node.RefreshMatViewStmt;
       const view = nameOf(relation);
-      const isMade = created.some(({ kind, name }) => kind === "view" && name.name === view?.name);
-      if (concurrent || skipData || isMade || view === undefined) return undefined;
+      if (concurrent || skipData || view === undefined || isNew(created, view)) return undefined;
       return {
         message: `${showName(view)} cannot be read while it is refreshed`,
         help: "REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on it.",
