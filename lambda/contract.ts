@@ -3,7 +3,13 @@
  * resource, and where things lie in the asset. Types and constants only, so that synth pays for nothing else.
  */
 
-export type { MigratorOptions, OrderPolicy, PreflightMode, TransactionMode } from "../lib/core/index.ts";
+export type {
+  MigratorOptions,
+  OnDeadline,
+  OrderPolicy,
+  PreflightMode,
+  TransactionMode,
+} from "../lib/core/index.ts";
 export { DEFAULTS, OPTIONS, type OptionName, propOf } from "../lib/core/index.ts";
 
 /** Environment variables of the functions. None holds a secret. */

@@ -248,6 +248,12 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Lin
       const { type: _, migration, ...progress } = event;
       return ["info", `backfill ${migration}`, progress];
     }
+    case "left-running": {
+      const { migration, statement, pid } = event;
+      return ["warn", `time is up; the server goes on with ${migration}`, { statement, pid }];
+    }
+    case "settled":
+      return ["info", `${event.migration}: statement ${event.statement} took effect in the background`];
     case "retry": {
       const { attempt, waitMs, reason } = event;
       return ["warn", `${event.migration} is tried again`, { attempt, waitMs, reason }];

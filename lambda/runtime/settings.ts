@@ -40,6 +40,7 @@ const Options = v.strictObject({
   lockRetries: v.exactOptional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   lockRetryDelayMs: milliseconds,
   statementTimeoutMs: milliseconds,
+  onDeadline: v.exactOptional(v.picklist(OPTIONS.onDeadline.choices)),
   connectTimeoutMs: milliseconds,
   startingWaitMs: milliseconds,
   databaseWaitMs: milliseconds,

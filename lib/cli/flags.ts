@@ -79,6 +79,11 @@ export const CHANGE_FLAGS = {
     `let a statement wait for a table (default: ${DEFAULTS.lockTimeoutMs / 1000})`,
     seconds,
   ),
+  onDeadline: choice(
+    "--on-deadline <policy>",
+    `what becomes of a concurrent statement when this process is gone before it has ended (default: ${DEFAULTS.onDeadline})`,
+    OPTIONS.onDeadline.choices,
+  ),
   lockRetries: parsed(
     "--lock-retries <number>",
     `tries after the first that meets a locked table (default: ${DEFAULTS.lockRetries})`,
@@ -124,7 +129,7 @@ export function listingOptions({ ignorePattern }: FolderFlags): ReadFolderOption
 export function engineOptions(flags: DatabaseFlags): MigratorOptions {
   const { schema, createSchema, migrationsSchema, migrationsTable, decamelize } = flags;
   const { order, transaction, lockRetries, lockWait: lockWaitMs, lockTimeout: lockTimeoutMs } = flags;
-  const { wait: databaseWaitMs, preflight } = flags;
+  const { wait: databaseWaitMs, preflight, onDeadline } = flags;
   const { oldTransaction: oldTransactionMs, replicaLag: replicaLagMs } = flags;
   return given({
     schema,
@@ -141,5 +146,6 @@ export function engineOptions(flags: DatabaseFlags): MigratorOptions {
     preflight,
     oldTransactionMs,
     replicaLagMs,
+    onDeadline,
   });
 }

@@ -18,6 +18,7 @@ export function engineOptions(scope: Construct, props: EngineProps): string {
   checkChoice(scope, "order", props.order, OPTIONS.order.choices);
   checkChoice(scope, "transaction", props.transaction, OPTIONS.transaction.choices);
   checkChoice(scope, "preflight", props.preflight, OPTIONS.preflight.choices);
+  checkChoice(scope, "onDeadline", props.onDeadline, OPTIONS.onDeadline.choices);
   if (options.schema?.length === 0) throw constructError(scope, "schema must name at least one, not []");
   const { lockRetries = 0 } = options;
   if (!(Number.isInteger(lockRetries) && lockRetries >= 0)) {
@@ -46,6 +47,7 @@ function optionsOf(props: EngineProps): MigratorOptions {
     lockRetries: props.lockRetries,
     lockRetryDelayMs: props.lockRetryDelay?.toMilliseconds(),
     statementTimeoutMs: props.statementTimeout?.toMilliseconds(),
+    onDeadline: props.onDeadline,
     connectTimeoutMs: props.connectTimeout?.toMilliseconds(),
     startingWaitMs: props.startingWait?.toMilliseconds(),
     databaseWaitMs: props.databaseWait?.toMilliseconds(),

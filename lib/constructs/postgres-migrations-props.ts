@@ -5,11 +5,17 @@ import type * as rds from "aws-cdk-lib/aws-rds";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type * as sns from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
-import type { OnRollback, OrderPolicy, PreflightMode, TransactionMode } from "../../lambda/contract.ts";
+import type {
+  OnDeadline,
+  OnRollback,
+  OrderPolicy,
+  PreflightMode,
+  TransactionMode,
+} from "../../lambda/contract.ts";
 import type { PostgresDatabase } from "./postgres-database.ts";
 import type { DatabaseAuthentication } from "./postgres-database-props.ts";
 
-export type { OnRollback, OrderPolicy, PreflightMode, TransactionMode };
+export type { OnDeadline, OnRollback, OrderPolicy, PreflightMode, TransactionMode };
 
 /** A Postgres server that is not an RDS construct, or one in another account. */
 export interface PostgresEndpoint {
@@ -125,6 +131,13 @@ export interface EngineProps {
    * @default - as long as the function has time
    */
   readonly statementTimeout?: Duration;
+  /**
+   * What becomes of a concurrent statement, such as `CREATE INDEX CONCURRENTLY`, when the time of the function is up:
+   * the server finishes it in the `background` and the next deploy goes on from there, or it is cancelled and the deploy
+   * fails. In the background, a deploy succeeds if nothing comes after the statement, and fails otherwise.
+   * @default - "background"
+   */
+  readonly onDeadline?: OnDeadline;
   /**
    * How long one attempt to connect may take.
    * @default - ten seconds

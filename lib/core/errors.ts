@@ -21,6 +21,13 @@ export interface FileProblem {
   readonly hint?: string;
 }
 
+/** A session of the server that goes on with a concurrent statement when its run has ended. */
+export interface BackgroundSession {
+  readonly pid: number;
+  /** When it was connected, UTC, ISO 8601. A pid is used again by later sessions. */
+  readonly startedAt: string;
+}
+
 /** What is known about a failure beyond its message. Every field is absent when it does not apply. */
 export interface ErrorDetails {
   /** What to do about it, in one or two sentences, naming the command or setting. */
@@ -63,6 +70,8 @@ export interface ErrorDetails {
   readonly blockers?: readonly string[];
   /** For a migration that stopped part-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
+  /** For `DEADLINE`: the session in which the server goes on with the statement after those. */
+  readonly background?: BackgroundSession;
   readonly cause?: unknown;
 }
 

@@ -29,6 +29,7 @@ export {
 } from "./contract.ts";
 export { ERROR_CODES, ERRORS, type ErrorCode, type ErrorTraits, isErrorCode } from "./error-codes.ts";
 export {
+  type BackgroundSession,
   type ErrorDetails,
   errorAsJson,
   type FileProblem,
@@ -65,6 +66,7 @@ export {
   MIGRATION_LOCK_ID,
   type MigratorOptions,
   OLDEST_SERVER_MAJOR,
+  type OnDeadline,
   OPTIONS,
   type OptionKind,
   type OptionName,
@@ -77,6 +79,8 @@ export {
 } from "./options.ts";
 export { compareMigrations, inRunningOrder, numericPrefix } from "./order.ts";
 export type {
+  BackgroundState,
+  BackgroundStatement,
   CompletedMigration,
   ContractWait,
   DownForecast,

@@ -50,6 +50,8 @@ export const OPTIONS = {
   lockRetryDelayMs: { kind: "milliseconds", default: 1_000 },
   /** How long one statement may run (Postgres `statement_timeout`); 0: no limit. */
   statementTimeoutMs: { kind: "milliseconds", default: 0 },
+  /** What becomes of an index build at the deadline. */
+  onDeadline: { kind: "choice", choices: ["background", "fail"], default: "background" },
   /** How long one connection attempt may take. */
   connectTimeoutMs: { kind: "milliseconds", default: 10_000 },
   /** How long to wait for a server that says it is starting up. */
@@ -98,6 +100,9 @@ export type TransactionMode = (typeof OPTIONS.transaction.choices)[number];
 /** What the pre-flight check does with what it finds: report it, refuse the run, or not look. */
 export type PreflightMode = (typeof OPTIONS.preflight.choices)[number];
 
+/** Whether the server finishes a concurrent statement that is under way at the deadline, or it is cancelled. */
+export type OnDeadline = (typeof OPTIONS.onDeadline.choices)[number];
+
 /** Who runs, for the history. */
 export interface Provenance {
   /** The person or principal. */
@@ -134,6 +139,11 @@ export interface MigratorOptions {
   readonly lockRetryDelayMs?: number;
   /** Milliseconds; 0 means no limit. */
   readonly statementTimeoutMs?: number;
+  /**
+   * What becomes of a concurrent statement when the time of the run is up, or its process ends: the server finishes it
+   * and the next run goes on from there, or it is cancelled.
+   */
+  readonly onDeadline?: OnDeadline;
   /** Milliseconds. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds. */

@@ -1,6 +1,6 @@
 import type { BackfillProgress } from "./backfill.ts";
 import type { ErrorCode } from "./error-codes.ts";
-import type { MigrationError } from "./errors.ts";
+import type { BackgroundSession, MigrationError } from "./errors.ts";
 import type { Hint } from "./hint.ts";
 import type { Direction, MigrationState } from "./migration.ts";
 
@@ -28,6 +28,21 @@ export interface StatementProgress {
   readonly percent: number | null;
   /** The session whose transaction the statement waits for. */
   readonly waitsFor: SessionInfo | null;
+}
+
+/** A statement that the server goes on with when its run has ended. */
+export interface BackgroundStatement extends BackgroundSession {
+  readonly migration: string;
+  /** Which statement of the migration it is, from 1. */
+  readonly statement: number;
+}
+
+/** What has become of a concurrent statement of a partial migration. */
+export interface BackgroundState extends BackgroundSession {
+  /** False when its session has ended: the next run finds out whether the statement took effect. */
+  readonly running: boolean;
+  /** Of an index build that runs; null for other statements. */
+  readonly progress: StatementProgress | null;
 }
 
 /** Which migration of the run it is. A redo counts each of its migrations twice. */
@@ -68,6 +83,10 @@ export type RunEvent =
       /** Why no batch runs at this time, such as a replica that is behind; null when one does. */
       readonly waitsFor: string | null;
     } & BackfillProgress)
+  /** Time is up, and the server goes on with a concurrent statement without this run. */
+  | ({ readonly type: "left-running" } & BackgroundStatement)
+  /** A concurrent statement that an earlier run has not seen the end of took effect: it is not run again. */
+  | { readonly type: "settled"; readonly migration: string; readonly statement: number }
   | {
       readonly type: "retry";
       readonly migration: string;
@@ -214,6 +233,8 @@ export interface MigrationStatus {
   readonly note?: string;
   /** For a pending backfill that has begun: how far it has come. */
   readonly backfill?: BackfillProgress;
+  /** For `partial`: a concurrent statement that the next run waits for, and then goes on from. */
+  readonly background?: BackgroundState;
 }
 
 export interface StatusReport {
@@ -316,6 +337,8 @@ export interface RunReport {
   readonly tables: readonly string[] | null;
   /** What the run has changed in the configured schemas; null when nothing ran, after a redo, or when it cannot be read. */
   readonly changes: readonly SchemaChange[] | null;
+  /** The last statement of the run, when time was up before it and the server goes on with it; else null. */
+  readonly background: BackgroundStatement | null;
   readonly warnings: readonly Finding[];
 }
 

@@ -1,17 +1,18 @@
 import { type Direction, given, Hint, MigrationError } from "../core/index.ts";
 import type { OnProgress, Part } from "../postgres/index.ts";
-import { oneLine, splitStatements } from "../sql/index.ts";
+import { isSessionSetting, oneLine, splitStatements } from "../sql/index.ts";
 import type { CheckedBackfill } from "./backfill.ts";
 import { BackfillRun } from "./backfill-run.ts";
-import { runBeside } from "./concurrent-index.ts";
+import { restOf, runBeside } from "./concurrent.ts";
 import { fenced } from "./fence.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import { isCleanRefusal, LiveDb } from "./live-db.ts";
 import type { RenderedSql } from "./node-pg-migrate.ts";
-import type { PlannedMigration } from "./plan.ts";
+import type { PlannedMigration, Resumed } from "./plan.ts";
 import { renderWithDatabase } from "./render.ts";
 import { Retries } from "./retries.ts";
 import { Whereabouts, withAdvice } from "./sql-failure.ts";
+import { type Reached, StatementTrace } from "./statement-trace.ts";
 import {
   endedTransaction,
   inEngineTransaction,
@@ -29,6 +30,8 @@ export async function applyMigration(run: RunContext, planned: PlannedMigration)
   if (rendered.kind === "static" && rendered.transactional)
     return attempt.inTransaction(rendered, await run.session.reset());
   await run.session.enterMigration();
+  if (rendered.kind === "static" && planned.resumed !== undefined)
+    return attempt.outsideTransaction(rendered);
   const sql = rendered.kind === "static" ? rendered : await attempt.render();
   await (sql.transactional ? attempt.inTransaction(sql) : attempt.outsideTransaction(sql));
 }
@@ -44,12 +47,14 @@ export class Attempt {
   readonly #planned: PlannedMigration;
   readonly #startedAt = performance.now();
   #isStartRecorded = false;
+  readonly #trace: StatementTrace;
   /** Number of queries through `pgm.db` while the migration was rendered. They count as statements. */
   #queries = 0;
 
   constructor(run: RunContext, planned: PlannedMigration) {
     this.#run = run;
     this.#planned = planned;
+    this.#trace = new StatementTrace(run, planned);
   }
 
   /** Renders a migration whose SQL depends on the database. */
@@ -113,46 +118,58 @@ export class Attempt {
   /**
    * Runs the migration statement by statement. Without a transaction a finished statement stays, so each is recorded at
    * once. Statements in a transaction that the migration opens itself are recorded when that transaction ends.
-   * @param resumed where an earlier attempt has stopped
+   * @param records statements of the engine for the transaction that records the end
    */
-  async outsideTransaction(sql: RenderedSql, resumed?: Resumed): Promise<void> {
+  async outsideTransaction(sql: RenderedSql, records: readonly string[] = []): Promise<void> {
+    const { resumed } = this.#planned;
     for (const text of sql.steps) this.#run.fence?.inspect(text);
     const skip = resumed?.statement ?? 0;
     await this.#recordStart(skip);
     const where = new Whereabouts(this.#planned, sql.steps, this.#queries);
-    const statements = sql.steps.flatMap((text, step) =>
+    const statements: SentStatement[] = sql.steps.flatMap((text, step) =>
       splitStatements(text).map((one) => ({ text: one.text, meaning: where.meaning(step, one.start) })),
     );
     const reached: Reached = { done: this.#queries + skip, total: this.#queries + statements.length };
     try {
-      await this.#runStatements(statements, skip, reached);
+      await this.#restoreSettings(statements.slice(0, skip));
+      await this.#runStatements(statements, resumed ?? { statement: 0 }, reached);
     } catch (error) {
+      if (this.#run.session.hasLeftStatement) throw this.#trace.leftRunning(error, reached);
       const { unrecorded } = reached;
       // In a resumed migration, the statement at which the earlier attempt stopped may have taken effect.
       const isClean = resumed === undefined && unrecorded !== undefined && isCleanRefusal(error, unrecorded);
       throw await this.#recordPartial(reached, reached.done > 0 || !isClean, error);
     }
-    await this.#recordEnd(reached, resumed?.records ?? []);
+    await this.#recordEnd(reached, records);
+  }
+
+  /** Settings of the session that finished statements of an earlier attempt have made, such as its search path. */
+  async #restoreSettings(finished: readonly SentStatement[]): Promise<void> {
+    for (const { text, meaning } of finished)
+      if (isSessionSetting(text)) await this.#run.session.runMigration(text, meaning);
   }
 
   async #runStatements(
-    statements: readonly Pick<Part, "text" | "meaning">[],
-    skip: number,
+    statements: readonly SentStatement[],
+    { statement: skip, interrupted }: Resumed,
     reached: Reached,
   ): Promise<void> {
-    const { session, writer } = this.#run;
-    const { name } = this.#planned;
+    const { session, observe } = this.#run;
+    const { name: migration } = this.#planned;
     for (const [index, { text, meaning }] of statements.entries()) {
       if (index < skip) continue;
       reached.unrecorded = text;
-      await this.#runStatement(text, meaning);
+      const done = this.#queries + index;
+      const isOpen = index === skip && interrupted !== undefined;
+      const rest = isOpen ? await restOf(session, text, interrupted) : text;
+      if (rest === undefined) observe({ type: "settled", migration, statement: done + 1 });
+      else await this.#runStatement(rest, meaning, done);
       if (session.transactionStatus !== "I") continue;
-      const done = this.#queries + index + 1;
-      await session.run(inEngineTransaction(writer.advance(name, { state: "started", statement: done })));
-      reached.done = done;
+      await this.#recordReached(done + 1);
+      reached.done = done + 1;
       reached.unrecorded = undefined;
     }
-    if (session.transactionStatus !== "I") throw endedTransaction(name);
+    if (session.transactionStatus !== "I") throw endedTransaction(migration);
   }
 
   /** @param records statements of the engine for the same transaction */
@@ -170,20 +187,26 @@ export class Attempt {
     transactions.markCommitted(name);
   }
 
-  async #runStatement(text: string, meaning: Part["meaning"]): Promise<void> {
+  async #runStatement(text: string, meaning: Part["meaning"], done: number): Promise<void> {
     const { session } = this.#run;
     const retries = new Retries(this.#run);
+    const beside = { text, onProgress: this.#onProgress, onDeadline: await this.#trace.begin(text, done) };
     for (;;) {
       try {
         const run = () =>
-          runBeside(session, { text, onProgress: this.#onProgress }, (onProgress) =>
-            session.runMigration(text, meaning, onProgress),
-          );
+          runBeside(session, beside, (concurrent) => session.runMigration(text, meaning, concurrent));
         return await fenced(session, this.#run.fence, text, run);
       } catch (error) {
         await retries.wait(error, this.#planned);
       }
     }
+  }
+
+  async #recordReached(done: number): Promise<void> {
+    const { session, writer } = this.#run;
+    const row = { state: "started", statement: done, ...this.#trace.erased } as const;
+    await session.run(inEngineTransaction(writer.advance(this.#planned.name, row)));
+    this.#trace.end();
   }
 
   readonly #onProgress: OnProgress = (progress) =>
@@ -209,7 +232,14 @@ export class Attempt {
     if (this.#isStartRecorded) return;
     const { name: migration, direction: action } = this.#planned;
     const entry = await this.#entry(false);
-    const row = writer.record({ ...entry, action, state: "started", statement: done });
+    const progress = this.#trace.adopted();
+    const row = writer.record({
+      ...entry,
+      action,
+      state: "started",
+      statement: done,
+      ...given({ progress }),
+    });
     try {
       await transactions.commitWith(migration, row);
     } catch (error) {
@@ -228,7 +258,8 @@ export class Attempt {
     const { session, writer } = this.#run;
     if (!(error instanceof MigrationError)) return error;
     const { name, direction } = this.#planned;
-    const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
+    const failure = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
+    const change = { ...failure, ...this.#trace.erased };
     const reached = mayHaveLeft ? { statement: done } : {};
     await session.record(writer.advance(name, { ...change, ...reached }));
     if (!mayHaveLeft) return error;
@@ -263,15 +294,6 @@ function noteOf(
   return notes.length === 0 ? {} : { note: notes.join("; ") };
 }
 
-/** How far a migration without a transaction has come, in statements. */
-interface Reached {
-  done: number;
-  /** Undefined while the migration is rendered. */
-  readonly total?: number;
-  /** The statement that was started and is not recorded as done. */
-  unrecorded?: string | undefined;
-}
-
 function goOn(name: string, done: number): Hint {
   const kept = done === 0 ? "" : "; the statements that are done must stay as they are in its file";
   return Hint.of`When the cause is gone, ${Hint.command("resolve", { migration: name, outcome: "retry" })} goes on with statement ${done + 1}${kept}.`;
@@ -282,13 +304,7 @@ function byHand(name: string, direction: Direction): Hint {
   return Hint.of`Finish it by hand, or undo what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
 }
 
-/** Where an earlier attempt at a migration has stopped. */
-export interface Resumed {
-  /** Number of statements that it has finished. */
-  readonly statement: number;
-  /** Statements of the engine that are added to the transaction that records the end. */
-  readonly records: readonly string[];
-}
+type SentStatement = Pick<Part, "text" | "meaning">;
 
 /** Characters of SQL in the title of a message. */
 const SHOWN_SQL = 300;

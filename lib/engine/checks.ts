@@ -24,12 +24,19 @@ export interface Checks {
 /** The part of the state that decides whether a run is allowed. */
 type CheckedState = Pick<
   DatabaseState,
-  "classified" | "superseded" | "baselines" | "contracts" | "renamed" | "unmanaged" | "missingSchemas"
+  | "classified"
+  | "superseded"
+  | "baselines"
+  | "contracts"
+  | "resumable"
+  | "renamed"
+  | "unmanaged"
+  | "missingSchemas"
 >;
 
 /** Whether `up` may run. */
 export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
-  const { classified, superseded, unmanaged, renamed, baselines } = state;
+  const { classified, superseded, unmanaged, renamed, baselines, resumable } = state;
   const renames = new Set([...renamed.keys(), ...renamed.values()]);
   const others = (names: readonly string[]) => names.filter((name) => !renames.has(name));
   const changed = others(namesIn(classified, "changed"));
@@ -43,7 +50,11 @@ export function checkUp(state: CheckedState, order: OrderPolicy): Checks {
     refusals: present([
       missingSchema(state),
       unmanaged ? UNMANAGED : undefined,
-      finding("PARTIAL", others(namesIn(classified, "partial")), PARTIAL_TEXT),
+      finding(
+        "PARTIAL",
+        others(namesIn(classified, "partial")).filter((name) => !resumable.has(name)),
+        PARTIAL_TEXT,
+      ),
       finding(
         "CHANGED",
         changed.filter((name) => !superseded.has(name)),
@@ -77,10 +88,14 @@ function ordered({ classified, baselines, contracts }: CheckedState): readonly C
 }
 
 /** Whether `down` may run: not while a migration is partial. */
-export function checkDown({ classified }: Pick<CheckedState, "classified">): Checks {
+export function checkDown({ classified, resumable }: Pick<CheckedState, "classified" | "resumable">): Checks {
   const partial = namesIn(classified, "partial");
-  const refusal = finding("PARTIAL", partial, PARTIAL_TEXT);
-  return { refusals: refusal === undefined ? [] : [refusal], warnings: [] };
+  const stopped = partial.filter((name) => !resumable.has(name));
+  const left = partial.filter((name) => resumable.has(name));
+  return {
+    refusals: present([finding("PARTIAL", stopped, PARTIAL_TEXT), finding("PARTIAL", left, LEFT_TEXT)]),
+    warnings: [],
+  };
 }
 
 /** @throws MigrationError with the code of the gravest refusal; for a changed migration with its SQL before and after */
@@ -144,6 +159,10 @@ const UNMANAGED: Finding = {
 const PARTIAL_TEXT: Text = {
   message: (names) => `stopped part-way, outside a transaction: ${names}`,
   hint: Hint.of`Look at what its statements left behind, then settle it with ${Hint.command("resolve")}.`,
+};
+const LEFT_TEXT: Text = {
+  message: (names) => `left to the server in the middle of a concurrent statement: ${names}`,
+  hint: Hint.of`${Hint.command("up")} goes on with it; then it can be undone.`,
 };
 const CHANGED_TEXT: Text = {
   message: (names) => `changed after it was applied: ${names}`,

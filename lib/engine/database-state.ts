@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import {
+  type BackgroundState,
   type ContractWait,
   compareMigrations,
   given,
@@ -33,6 +34,7 @@ import {
 } from "./history/read.ts";
 import { asReading, type Existing, findTables } from "./history/tables.ts";
 import { inOrder } from "./load.ts";
+import { findResumable } from "./resume.ts";
 
 /** State of the database and of the migration files at one moment. */
 export interface DatabaseState {
@@ -46,6 +48,8 @@ export interface DatabaseState {
   readonly superseded: ReadonlySet<string>;
   /** What the database has of the migrations that each baseline replaces. */
   readonly baselines: readonly Coverage[];
+  /** Names of partial migrations that `up` goes on with by itself. */
+  readonly resumable: ReadonlySet<string>;
   /** New names of applied migrations whose files were renamed, by their old names. */
   readonly renamed: ReadonlyMap<string, string>;
   /** What decides whether a pending contract waits; undefined when none is pending. */
@@ -88,6 +92,7 @@ export function readState(context: Context): Promise<DatabaseState> {
       superseded,
       baselines,
       contracts,
+      resumable: findResumable(stored, source),
       renamed,
       unmanaged,
       missingSchemas,
@@ -164,6 +169,7 @@ export function knownNames(source: MigrationSource): string[] {
 export function describeState(
   state: DatabaseState,
   waiting: ReadonlyMap<string, ContractWait>,
+  backgrounds: ReadonlyMap<string, BackgroundState>,
 ): Pick<StatusReport, "migrations" | "head" | "counts" | "waiting"> {
   const applied = new Map(state.stored.applied.map((m) => [m.name, m.appliedAt]));
   const partial = new Map(state.stored.partial.map((m) => [m.name, m]));
@@ -182,7 +188,8 @@ export function describeState(
     const status = { name, state: one.state, appliedAt, ...given({ note, backfill, waitsFor }) };
     if (stopped === undefined) return status;
     const { statement, statements } = stopped;
-    return { ...status, statement, ...(statements === null ? {} : { statements }) };
+    const background = backgrounds.get(name);
+    return { ...status, statement, ...(statements === null ? {} : { statements }), ...given({ background }) };
   });
   const counts = countStates(state.classified);
   return { migrations, head: headOf(state), counts, waiting: waitingMigrations(waiting) };

@@ -9,7 +9,7 @@ import {
   oneLine,
   splitStatements,
 } from "../sql/index.ts";
-import { runBeside } from "./concurrent-index.ts";
+import { runBeside } from "./concurrent.ts";
 import { type Fence, fenced } from "./fence.ts";
 import type { MigrationQuery, RunQuery } from "./queries.ts";
 
@@ -95,8 +95,10 @@ export class LiveDb {
     try {
       const { text } = query;
       const { onProgress } = this.#hooks;
-      const result = await runBeside(this.#session, { text, onProgress }, (onStep) =>
-        this.#session.queryMigration(query, onStep),
+      // Its code would have to run again to find out what it does next: nothing could go on from here.
+      const beside = { text, onProgress, onDeadline: "fail" } as const;
+      const result = await runBeside(this.#session, beside, (concurrent) =>
+        this.#session.queryMigration(query, concurrent),
       );
       this.#completed += 1;
       return result;

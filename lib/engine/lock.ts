@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Hint, MIGRATION_LOCK_ID, MigrationError, type SessionInfo } from "../core/index.ts";
 import {
+  Hint,
+  MIGRATION_LOCK_ID,
+  MigrationError,
+  type SessionInfo,
+  type StatementProgress,
+} from "../core/index.ts";
+import {
+  describeProgress,
   describeSession,
   presentable,
   SESSION_COLUMNS,
@@ -8,6 +15,7 @@ import {
   type SessionRow,
   sharedBackend,
 } from "../postgres/index.ts";
+import { readProgress } from "./background.ts";
 import type { Context } from "./context.ts";
 
 /**
@@ -34,7 +42,7 @@ async function acquire({ session, options, observe, signal }: Context): Promise<
     if (row?.outcome === "elsewhere") throw sharedBackend();
     const holder = await findHolder(session);
     const leftMs = giveUpAt - performance.now();
-    if (leftMs <= 0) throw lockHeld(holder, waitMs);
+    if (leftMs <= 0) throw lockHeld(holder, holder && (await readProgress(session, holder.pid)), waitMs);
     if (reported !== (holder?.pid ?? null))
       observe({ type: "lock-wait", holder, waitMs: Math.round(leftMs) });
     reported = holder?.pid ?? null;
@@ -74,8 +82,13 @@ export async function findHolder(session: Session): Promise<SessionInfo | null> 
   return holder === undefined ? null : presentable(holder);
 }
 
-function lockHeld(holder: SessionInfo | null, waitMs: number): MigrationError {
-  const who = holder === null ? "another run" : describeSession(holder);
+function lockHeld(
+  holder: SessionInfo | null,
+  progress: StatementProgress | null,
+  waitMs: number,
+): MigrationError {
+  const doing = progress === null ? "" : ` (${describeProgress(progress)})`;
+  const who = holder === null ? "another run" : describeSession(holder) + doing;
   const seconds = Math.round(waitMs / 100) / 10;
   const end = holder === null ? "" : `, or end that session: SELECT pg_terminate_backend(${holder.pid});`;
   return new MigrationError(

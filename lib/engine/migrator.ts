@@ -16,6 +16,7 @@ import {
   type StatusReport,
 } from "../core/index.ts";
 import { type ConnectionSettings, Session, withDeadline } from "../postgres/index.ts";
+import { readBackground } from "./background.ts";
 import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { type DeployKnowledge, waitingContracts } from "./contracts.ts";
@@ -42,7 +43,7 @@ export interface MigratorSetup {
   readonly signal?: AbortSignal;
   /**
    * Milliseconds since the epoch after which nothing is started; a statement that runs then is cancelled and rolled
-   * back, and the run ends with `DEADLINE`. Default: no limit.
+   * back, and the run ends with `DEADLINE`. The option `onDeadline` is about concurrent ones. Default: no limit.
    */
   readonly deadline?: number;
   /** What a deploy knows of the releases before it: contracts wait for that. Default: this is no deploy. */
@@ -76,7 +77,9 @@ export class Migrator {
       const running = await findHolder(context.session);
       const state = await readState(context);
       const waiting = waitingContracts(context, state);
-      return { running, ...describeState(state, waiting), ...checkUp(state, this.#options.order) };
+      const background = await readBackground(context.session, state, running);
+      const described = describeState(state, waiting, background);
+      return { running, ...described, ...checkUp(state, this.#options.order) };
     });
   }
 

@@ -2,7 +2,7 @@ import { type Approval, type ContractWait, Hint, MigrationError } from "../core/
 import { pendingInPlan } from "./approval.ts";
 import type { Context } from "./context.ts";
 import { waitingContracts } from "./contracts.ts";
-import { type DatabaseState, knownNames, namesIn } from "./database-state.ts";
+import { type DatabaseState, knownNames } from "./database-state.ts";
 import { type Extent, selectUp } from "./selection.ts";
 
 export interface UpOptions extends Extent {
@@ -29,7 +29,10 @@ export function selectPending(
   { approved, contract, note, ...extent }: UpOptions,
   withheld: ReadonlySet<string> = new Set(),
 ): SelectedMigrations {
-  const [pending, known] = [namesIn(state.classified, "pending"), knownNames(context.source)];
+  const known = knownNames(context.source);
+  const pending = state.classified.flatMap((one) =>
+    one.state === "pending" || state.resumable.has(one.name) ? [one.name] : [],
+  );
   if (contract !== undefined) requireContract(contract, { pending, known, state });
   const plan = typeof approved === "object" ? approved : undefined;
   const planned = new Set(plan?.steps.map(({ migration }) => migration));

@@ -9,6 +9,7 @@ import {
 import type { Session } from "../postgres/index.ts";
 import { asksForNoTransaction, isEmptySql, sqlDigest } from "../sql/index.ts";
 import { findRenamed } from "./compare.ts";
+import type { ConcurrentRecord } from "./concurrent.ts";
 import type { AppliedMigration, UnfinishedBackfill } from "./history/read.ts";
 import { readDownSql, type StoredDown } from "./history/recorded-sql.ts";
 import { type Existing, requireNoOtherWriters, type Tables } from "./history/tables.ts";
@@ -265,4 +266,14 @@ export interface PlannedMigration {
   readonly approvedPlan?: string | undefined;
   /** Where an earlier run has left this backfill. */
   readonly unfinished?: UnfinishedBackfill | undefined;
+  /** Present when an earlier run has begun it. */
+  readonly resumed?: Resumed | undefined;
+}
+
+/** Where an earlier attempt at a migration has stopped. */
+export interface Resumed {
+  /** Number of statements that it has finished. */
+  readonly statement: number;
+  /** What was recorded of the next statement, when it was a concurrent one whose end no run has seen. */
+  readonly interrupted?: ConcurrentRecord | undefined;
 }

@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { given, Hint, MigrationError, requireStorable, type SettleReport } from "../core/index.ts";
-import { DIGEST_VERSION, maskSecrets, sqlDigest } from "../sql/index.ts";
 import { Attempt } from "./apply.ts";
 import { type Context, loadOptions } from "./context.ts";
 import { type DatabaseState, knownNames, readState } from "./database-state.ts";
-import { readStoppedSql, type StoppedSql, statementsOf } from "./history/recorded-sql.ts";
 import type { HistoryEntry, HistoryWriter } from "./history/write.ts";
 import { type DescribedFile, openHistory, recordFiles } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
 import { planUp } from "./plan.ts";
+import { planResumed } from "./resume.ts";
 import { openRun } from "./run.ts";
 import { inEngineTransaction } from "./transactions.ts";
 
@@ -123,28 +122,16 @@ async function retry(
     resolved,
   }: { readonly partial: DatabaseState["stored"]["partial"][number]; readonly resolved: string },
 ): Promise<void> {
-  const { session, source, tables } = context;
-  const { name, statement } = partial;
-  const [planned] = await planUp(source, [name], loadOptions(context));
-  const recorded = await readStoppedSql(session, tables, existing.identity, name);
-  if (
-    planned?.rendered.kind !== "static" ||
-    planned.rendered.transactional ||
-    recorded?.statements === null
-  ) {
-    throw new MigrationError("USAGE", `migration ${name} cannot be continued statement by statement`, {
-      migration: name,
-      hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "applied")} or ${Hint.field("outcome", "reverted")}.`,
-    });
-  }
-  requireSameBeginning({ name, done: statement, steps: planned.rendered.steps, recorded });
+  const { session, source } = context;
+  const { name } = partial;
+  const [found] = await planUp(source, [name], loadOptions(context));
+  if (found === undefined) return;
+  const planned = await planResumed(context, existing, found, partial, "person");
+  if (planned.rendered.kind !== "static") return;
   const run = openRun(context, writer);
   try {
     await session.enterMigration();
-    await new Attempt(run, planned).outsideTransaction(planned.rendered, {
-      statement,
-      records: [resolved],
-    });
+    await new Attempt(run, planned).outsideTransaction(planned.rendered, [resolved]);
   } catch (error) {
     await run.transactions.rollback();
     if (!(error instanceof MigrationError)) throw error;
@@ -183,35 +170,4 @@ function retryOfDown(name: string): MigrationError {
     migration: name,
     hint: Hint.of`Finish it by hand, then resolve it as ${Hint.field("outcome", "reverted")}; or restore what it removed, then as ${Hint.field("outcome", "applied")}.`,
   });
-}
-
-/** A partial migration and its file as it is now. */
-export interface Stopped {
-  readonly name: string;
-  /** Number of statements that finished. */
-  readonly done: number;
-  readonly steps: readonly string[];
-  readonly recorded: StoppedSql | undefined;
-}
-
-/**
- * Finished statements are skipped by their number, so they must still be the first ones of the file.
- * @throws MigrationError `CHANGED` when they are not
- */
-export function requireSameBeginning({ name, done, steps, recorded }: Stopped): void {
-  if (recorded?.digestVersion === DIGEST_VERSION && recorded.sqlDigest === sqlDigest(steps)) return;
-  const before = recorded?.statements?.slice(0, done);
-  const after = statementsOf(steps.map(maskSecrets)).slice(0, done);
-  if (before !== undefined && before.length === done && digest(before) === digest(after)) return;
-  const which = done === 1 ? "the statement that has" : `the ${done} statements that have`;
-  throw new MigrationError("CHANGED", `${which} run of ${name} are no longer the first of its file`, {
-    migration: name,
-    changes: [{ migration: name, before: before ?? null, after }],
-    hint: Hint.of`Put them back as they were: what comes after them may change. Or undo by hand what they did, then ${Hint.command("resolve", { migration: name, outcome: "reverted" })} and ${Hint.command("up")}.`,
-  });
-}
-
-/** The number of asterisks in a mask differs between versions of this tool. */
-function digest(statements: readonly string[]): string {
-  return sqlDigest(statements.map((text) => text.replace(/\*{3,}/g, "***")));
 }

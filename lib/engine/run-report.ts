@@ -19,17 +19,19 @@ import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes
 export async function reportAfter(
   { session, source, tables, observe }: Context,
   before: DatabaseState,
-  result: Pick<RunReport, "run" | "completed" | "waiting" | "warnings">,
+  result: Pick<RunReport, "run" | "completed" | "background" | "waiting" | "warnings">,
   schema: SchemaSummary | undefined,
 ): Promise<RunReport> {
   const applied = new Set(before.stored.applied.map(({ name }) => name));
   const changed = new Set(before.changed.keys());
+  const partial = new Set(namesIn(before.classified, "partial"));
+  if (result.background !== null) partial.add(result.background.migration);
   for (const { migration, direction } of result.completed) {
     if (direction === "up") applied.add(migration);
     else applied.delete(migration);
     changed.delete(migration);
+    partial.delete(migration);
   }
-  const partial = new Set(namesIn(before.classified, "partial"));
   const replaced = new Set(before.baselines.flatMap((one) => one.replaced));
   const stored = [...applied].map(
     (name) => before.stored.applied.find((one) => one.name === name) ?? { name, recordedAs: null },
@@ -54,7 +56,7 @@ export async function reportAfter(
   };
 }
 
-const NOTHING_DONE = { run: null, completed: [], tables: null, changes: null } as const;
+const NOTHING_DONE = { run: null, completed: [], tables: null, changes: null, background: null } as const;
 
 /** The report of a run that found nothing to do. */
 export function noOpReport(

@@ -1,4 +1,10 @@
-import { type CompletedMigration, type Direction, type ErrorDetails, MigrationError } from "../core/index.ts";
+import {
+  type BackgroundStatement,
+  type CompletedMigration,
+  type Direction,
+  type ErrorDetails,
+  MigrationError,
+} from "../core/index.ts";
 import { applyMigration, recordMigration } from "./apply.ts";
 import type { Context } from "./context.ts";
 import type { HistoryWriter } from "./history/write.ts";
@@ -10,8 +16,16 @@ import { type RunContext, Transactions } from "./transactions.ts";
 /** Whether a run sends the SQL of its migrations, or only records them as done. */
 export type RunMode = "execute" | "fake";
 
+/** What a run has done. */
+export interface PlanResult {
+  readonly completed: readonly CompletedMigration[];
+  /** The last statement of the plan, if time was up before it and the server goes on with it. */
+  readonly background: BackgroundStatement | null;
+}
+
 /**
- * Runs the planned migrations in the order given and commits.
+ * Runs the planned migrations in the order given and commits. A run whose last statement the server finishes alone has
+ * succeeded: nobody has to do anything for it any more.
  * @throws MigrationError with what was committed in `applied` and what is left in `remaining`; the session is rolled back
  */
 export async function runPlan(
@@ -19,7 +33,7 @@ export async function runPlan(
   writer: HistoryWriter,
   planned: readonly PlannedMigration[],
   mode: RunMode,
-): Promise<CompletedMigration[]> {
+): Promise<PlanResult> {
   const run = openRun(context, writer);
   const progress = new Progress(run, planned, mode);
   const retries = new Retries(run);
@@ -37,10 +51,20 @@ export async function runPlan(
         progress.reportCommitted();
       }
     }
-    return progress.completed;
+    return { completed: progress.completed, background: null };
   } catch (error) {
+    const background = progress.isLast ? lastStatementOf(error) : undefined;
+    if (background !== undefined) return { completed: progress.completed, background };
     throw await failed(run, planned, progress.current, error);
   }
+}
+
+/** The statement that the server goes on with, if it is the last one of its migration. */
+function lastStatementOf(error: unknown): BackgroundStatement | undefined {
+  if (!(error instanceof MigrationError)) return undefined;
+  const { background, migration, partial = 0, statements } = error.details;
+  if (background === undefined || migration === undefined || partial + 1 !== statements) return undefined;
+  return { ...background, migration, statement: statements };
 }
 
 export function openRun(
@@ -69,6 +93,11 @@ class Progress {
 
   get next(): PlannedMigration | undefined {
     return this.#planned[this.completed.length];
+  }
+
+  /** Whether the next migration is the last one. */
+  get isLast(): boolean {
+    return this.completed.length + 1 === this.#planned.length;
   }
 
   get isCommitted(): boolean {

@@ -23,6 +23,7 @@ import { type SelectedMigrations, selectPending, type UpOptions } from "./pendin
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { comingSql, requireClear, withPreflight } from "./preflight.ts";
 import { previewMigrations } from "./preview.ts";
+import { planResumed } from "./resume.ts";
 import { type RunMode, runPlan } from "./run.ts";
 import { noOpReport, reportAfter, upToDateReport } from "./run-report.ts";
 import { readSchema } from "./schema-changes.ts";
@@ -163,18 +164,22 @@ async function planSelected(
 /** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
 async function planPending(
   context: Context,
-  { baselines, stored }: DatabaseState,
+  { baselines, existing, stored, resumable }: DatabaseState,
   names: readonly string[],
 ): Promise<PlannedMigration[]> {
   const notes = new Map(
     baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
   );
   const planned = await planUp(context.source, names, loadOptions(context));
-  return planned.map((one) => ({
-    ...one,
-    recordedAs: notes.get(one.name),
-    unfinished: stored.backfills.find(({ name }) => name === one.name),
-  }));
+  const begun = new Map(stored.partial.flatMap((one) => (resumable.has(one.name) ? [[one.name, one]] : [])));
+  const all: PlannedMigration[] = [];
+  for (const one of planned) {
+    const partial = begun.get(one.name);
+    const unfinished = stored.backfills.find(({ name }) => name === one.name);
+    if (partial !== undefined) all.push(await planResumed(context, existing, one, partial, "run"));
+    else all.push({ ...one, recordedAs: notes.get(one.name), unfinished });
+  }
+  return all;
 }
 
 async function makeDownPlan(context: Context, state: DatabaseState, options: DownOptions): Promise<Plan> {
@@ -261,9 +266,10 @@ async function execute(
     mode === "execute" && isOneWay ? await readSchema(context.session, context.tables) : undefined;
   const approvedPlan = typeof approved === "object" ? approved.digest : approved;
   const migrations = plan.migrations.map((one) => ({ ...one, approvedPlan }));
-  const completed = await runPlan(context, writer, migrations, mode);
+  const { completed, background } = await runPlan(context, writer, migrations, mode);
   const { waiting } = plan;
-  return reportAfter(context, state, { run: writer.run, completed, waiting, warnings }, schema);
+  const result = { run: writer.run, completed, background, waiting, warnings };
+  return reportAfter(context, state, result, schema);
 }
 
 /** Reports what stands in the way before the first statement. @throws MigrationError `PREFLIGHT` */

@@ -86,6 +86,12 @@ export function timeIsUp(): MigrationError {
   });
 }
 
+/** Whether a signal of `withDeadline` was aborted because time is up, and not by a person. */
+export function isTimeUp(signal: AbortSignal | undefined): boolean {
+  const reason: unknown = signal?.reason;
+  return reason instanceof MigrationError && reason.code === "DEADLINE";
+}
+
 /** Milliseconds until a deadline, if there is one. */
 export function leftUntil(deadline: number | undefined): number | undefined {
   return deadline === undefined ? undefined : deadline - Date.now();

@@ -1,12 +1,20 @@
 import type pg from "pg";
-import { MigrationError } from "../core/index.ts";
+import { MigrationError, type OnDeadline } from "../core/index.ts";
 import { describeSession } from "./activity.ts";
-import { CancelOnAbort, cancelled, leftUntil, timeIsUp } from "./cancel.ts";
+import { CancelOnAbort, cancelled, isTimeUp, leftUntil, timeIsUp } from "./cancel.ts";
 import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 import { shownOf, sqlError } from "./sql-error.ts";
 import { type OnProgress, StatementWatch } from "./statement-watch.ts";
+
+/** How a concurrent statement is sent. */
+export interface Concurrent {
+  /** Is told how far it has come. */
+  readonly onProgress?: OnProgress | undefined;
+  /** In the `background`, the connection is cut and the server goes on. */
+  readonly onDeadline: OnDeadline;
+}
 
 /** A connection that sends one message at a time. Messages can be cancelled, and fail with typed errors. */
 export class Connection {
@@ -15,6 +23,7 @@ export class Connection {
   readonly #setup: SessionOptions;
   readonly #watch: StatementWatch;
   #lost = false;
+  #hasLeftStatement = false;
 
   /** @param pid of the server process */
   constructor(client: pg.Client, pid: number, setup: SessionOptions) {
@@ -34,25 +43,32 @@ export class Connection {
     return !this.#lost;
   }
 
+  /** Whether the connection was cut at the deadline, with a statement under way that the server finishes alone. */
+  get hasLeftStatement(): boolean {
+    return this.#hasLeftStatement;
+  }
+
   /**
    * Sends a message and waits for the answer.
    * @param placeOf finds the SQL that failed
-   * @param onProgress is told how far a concurrent statement has come
    * @throws MigrationError `SQL`, `LOCK_TIMEOUT`, `CONNECTION` when the connection is lost, `CANCELLED`, `DEADLINE`
    */
   async ask<T>(
     send: (client: pg.Client) => Promise<T>,
     placeOf: (failure: Failure) => Place,
-    onProgress?: OnProgress,
+    concurrent?: Concurrent,
   ): Promise<T> {
     const { signal } = this.#setup;
     if (signal?.aborted) throw cancelled(signal);
     const cancel = new CancelOnAbort(signal, {
-      cancel: (givenUp) => this.#cancelStatement(givenUp),
+      cancel: (givenUp) =>
+        concurrent?.onDeadline === "background" && isTimeUp(signal)
+          ? this.#leaveStatement()
+          : this.#cancelStatement(givenUp),
       cut: () => this.#cut(),
     });
     try {
-      return await this.#watch.during(() => send(this.#client), onProgress);
+      return await this.#watch.during(() => send(this.#client), concurrent?.onProgress);
     } catch (error) {
       throw await this.#typed(error, placeOf(readFailure(error)));
     } finally {
@@ -76,6 +92,11 @@ export class Connection {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  async #leaveStatement(): Promise<void> {
+    this.#hasLeftStatement = true;
+    this.#cut();
   }
 
   #cut(): void {

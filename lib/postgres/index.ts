@@ -2,6 +2,7 @@
 export { describeSession, presentable, SESSION_COLUMNS, type SessionRow } from "./activity.ts";
 export { timeIsUp, untilAborted, withDeadline } from "./cancel.ts";
 export { type ClientOptions, type ConnectionSettings, createClient, type TlsSettings } from "./client.ts";
+export type { Concurrent } from "./connection.ts";
 export { readFailure } from "./failure.ts";
 export { type FailingStatement, own, type Part } from "./message.ts";
 export { closeClient, openClient, sharedBackend } from "./pooler.ts";

@@ -42,7 +42,7 @@ function sessionSettings(options: ResolvedOptions, state: SessionState): Readonl
     search_path: state.searchPath,
     standard_conforming_strings: "on",
     lock_timeout: String(options.lockTimeoutMs),
-    statement_timeout: String(cap(options.statementTimeoutMs, state.leftMs)),
+    statement_timeout: statementTimeout(options, state.leftMs),
     ...(state.readOnly ? { [READ_ONLY]: "on" } : {}),
     // A client that stalls between two statements must not keep its locks for ever.
     idle_in_transaction_session_timeout: "300000",
@@ -106,6 +106,11 @@ export function settingsAgain(
 
 /** Every server has it. It is not among the settings of a session that was opened to write. */
 const READ_ONLY = "default_transaction_read_only";
+
+/** The limit of a statement: the option, or what is left until the deadline. */
+export function statementTimeout(options: ResolvedOptions, leftMs: number | undefined): string {
+  return String(cap(options.statementTimeoutMs, leftMs));
+}
 
 /** The lower one of a timeout (0: none) and the time that is left. */
 function cap(timeoutMs: number, leftMs: number | undefined): number {

@@ -1,16 +1,22 @@
 import type pg from "pg";
-import { given, MigrationError, OLDEST_SERVER_MAJOR } from "../core/index.ts";
+import { given, MigrationError, OLDEST_SERVER_MAJOR, type OnDeadline } from "../core/index.ts";
 import { maskText } from "../sql/index.ts";
 import { cancelled, leftUntil } from "./cancel.ts";
+import { concurrentSettings, READ_SETTINGS, settingAll } from "./concurrent-settings.ts";
 import { connect, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
-import { Connection } from "./connection.ts";
+import { type Concurrent, Connection } from "./connection.ts";
 import { DiscardRowsQuery } from "./discard-rows-query.ts";
 import { connectionError } from "./failure.ts";
 import { messagesOf, own, type Part, placeIn } from "./message.ts";
 import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
 import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
-import { ENGINE_PATH, ENGINE_SCOPE, firstSettings, type SessionFacts } from "./session-settings.ts";
-import type { OnProgress } from "./statement-watch.ts";
+import {
+  ENGINE_PATH,
+  ENGINE_SCOPE,
+  firstSettings,
+  type SessionFacts,
+  statementTimeout,
+} from "./session-settings.ts";
 
 /** The session of a run: all its SQL goes through one connection, one message at a time. */
 export class Session {
@@ -22,6 +28,8 @@ export class Session {
   readonly #isPooled: boolean;
   #standardStrings = true;
   #readOnly = false;
+  /** The limit of statements, as it was set last. */
+  #statementTimeout = "";
 
   private constructor(client: pg.Client, setup: SessionOptions, facts: SessionFacts) {
     const { pid, version, known } = facts;
@@ -76,16 +84,16 @@ export class Session {
   }
 
   /** As `run`, for SQL of a migration: errors show it. */
-  async runMigration(text: string, meaning?: Part["meaning"], onProgress?: OnProgress): Promise<void> {
-    await this.#run({ text, by: "migration", ...given({ meaning }) }, onProgress);
+  async runMigration(text: string, meaning?: Part["meaning"], concurrent?: Concurrent): Promise<void> {
+    await this.#run({ text, by: "migration", ...given({ meaning }) }, concurrent);
   }
 
-  async #run(part: Part, onProgress?: OnProgress): Promise<void> {
+  async #run(part: Part, concurrent?: Concurrent): Promise<void> {
     const query = new DiscardRowsQuery([part.text]);
     await this.#connection.ask(
       (client) => query.sendTo(client),
       (failure) => placeIn(part, failure, query.completed),
-      onProgress,
+      concurrent,
     );
   }
 
@@ -113,15 +121,44 @@ export class Session {
     return leftUntil(this.#setup.deadline);
   }
 
-  /** The lock timeout of migrations that do not set their own one, in milliseconds. */
-  get lockTimeoutMs(): number {
-    return this.#setup.options.lockTimeoutMs;
+  /** Whether the deadline has ended the session, and left its last statement to the server. */
+  get hasLeftStatement(): boolean {
+    return this.#connection.hasLeftStatement;
+  }
+
+  /** Runs a concurrent statement of a migration in `work`, with the settings for it. */
+  async concurrently<T>(onDeadline: OnDeadline, work: () => Promise<T>): Promise<T> {
+    const { options } = this.#setup;
+    const usual = { lockTimeout: String(options.lockTimeoutMs), statementTimeout: this.#statementTimeout };
+    const found = await this.lastRows<{ name: string; setting: string }>(
+      `SET LOCAL search_path = ${ENGINE_PATH}; ${READ_SETTINGS}`,
+    );
+    const now = new Map(found.flatMap(({ name, setting }) => (this.#canSet(name) ? [[name, setting]] : [])));
+    const changes = concurrentSettings(now, usual, options, onDeadline);
+    if (changes.size === 0) return work();
+    await this.run(settingAll(changes));
+    try {
+      return await work();
+    } finally {
+      const before = new Map([...changes.keys()].map((name) => [name, now.get(name) ?? ""]));
+      if (before.has("statement_timeout")) before.set("statement_timeout", this.#renewLimit());
+      await this.cleanUp(settingAll(before));
+    }
+  }
+
+  #canSet(name: string): boolean {
+    return name !== "client_connection_check_interval" || this.#known.includes(name);
+  }
+
+  #renewLimit(): string {
+    this.#statementTimeout = statementTimeout(this.#setup.options, leftUntil(this.#setup.deadline));
+    return this.#statementTimeout;
   }
 
   /** Runs a query for a migration's `pgm.db`. */
   queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,
-    onProgress?: OnProgress,
+    concurrent?: Concurrent,
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
     let completed = 0;
@@ -135,7 +172,7 @@ export class Session {
         return answer.finally(() => client.connection.off("commandComplete", count));
       },
       (failure) => placeIn({ text, by: "migration" }, failure, completed),
-      onProgress,
+      concurrent,
     );
   }
 
@@ -215,6 +252,7 @@ export class Session {
   }
 
   #situation(): Situation {
+    this.#renewLimit();
     return { leftMs: leftUntil(this.#setup.deadline), readOnly: this.#readOnly, known: this.#known };
   }
 

@@ -57,6 +57,12 @@ export function isConcurrent(sql: string): boolean {
   );
 }
 
+/** Whether a statement changes a setting of its session, which ends with the session: the next one needs it again. */
+export function isSessionSetting(statement: string): boolean {
+  const [tokens = []] = statementTokens(statement);
+  return isKeyword(statement, tokens[0], "set") || isKeyword(statement, tokens[0], "reset");
+}
+
 const CONCURRENT_BEGINNINGS: readonly (readonly string[])[] = [
   ["create", "index", "concurrently"],
   ["create", "unique", "index", "concurrently"],

@@ -10,10 +10,12 @@ export {
   concernsTransaction,
   firstTransactionControl,
   isConcurrent,
+  isSessionSetting,
   mayLeaveResidue,
   type TransactionControl,
   transactionControl,
 } from "./classify.ts";
+export { type IndexBuild, type NameParts, readTraceable, type TraceableStatement } from "./concurrent.ts";
 export { DIGEST_VERSION, sqlDigest } from "./digest.ts";
 export { type ExternalNames, findExternalEffect } from "./external-effects.ts";
 export { isKeyword, isMark, scan, type Token, tokenize } from "./lexer.ts";

@@ -15,7 +15,7 @@ const PROP_TYPES: Readonly<Record<OptionKind["kind"], RegExp>> = {
   name: /^string$/,
   names: /^string \| (?:readonly )?string\[\]$|^any$/,
   switch: /^boolean$/,
-  choice: /^(OrderPolicy|TransactionMode|PreflightMode)$/,
+  choice: /^(OrderPolicy|TransactionMode|PreflightMode|OnDeadline)$/,
   milliseconds: /^Duration$/,
   count: /^number$/,
 };

@@ -4,23 +4,11 @@ import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 import { chosenCases } from "../support/postgres.ts";
+import { alone, indexes, withOldSnapshot } from "./concurrent.ts";
 import { withRole } from "./fixtures.ts";
 import { waitFor } from "./locking.ts";
 
 const IMPATIENT = { lockTimeoutMs: 100, lockRetries: 0 };
-
-/** A migration outside a transaction. */
-const alone = (...statements: string[]): string => `-- migrate: no-transaction\n${statements.join(";\n")};`;
-
-/** Every index of the table, and whether it is valid. */
-async function indexes(db: TestDatabase, table = "a"): Promise<Record<string, boolean>> {
-  const rows = await db.query<{ name: string; valid: boolean }>(
-    `SELECT c.relname AS name, i.indisvalid AS valid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-     WHERE i.indrelid = $1::regclass ORDER BY 1`,
-    [table],
-  );
-  return Object.fromEntries(rows.map(({ name, valid }) => [name, valid]));
-}
 
 /** Modes of the locks that sessions hold on a table. */
 async function locksOn(db: TestDatabase, table: string): Promise<string[]> {
@@ -29,14 +17,6 @@ async function locksOn(db: TestDatabase, table: string): Promise<string[]> {
     [table],
   );
   return rows.map(({ mode }) => mode);
-}
-
-/** A session with a snapshot that statements which work beside others wait for. */
-async function withOldSnapshot(db: TestDatabase): Promise<pg.Client> {
-  const reader = await db.client();
-  await reader.query("SET application_name = 'nightly report'");
-  await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
-  return reader;
 }
 
 describe("statements that run beside other sessions", () => {

@@ -1,5 +1,5 @@
 import { COMMANDS } from "../../commands/index.ts";
-import type { MigrationState, MigrationStatus, StatusReport } from "../../core/index.ts";
+import type { BackgroundState, MigrationState, MigrationStatus, StatusReport } from "../../core/index.ts";
 import { describeSession } from "../../postgres/index.ts";
 import { defineCommand, toggle } from "../command.ts";
 import { withContext } from "../context.ts";
@@ -63,7 +63,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
   for (const line of table(report, printer.colors, layout)) printer.verbatim(line);
   printer.line();
   printer.line(summary(report));
-  if (report.running !== null) printer.line(`A run is under way: ${describeSession(report.running)}.`);
+  printRunning(printer, report);
   if (report.running === null && counts.pending > report.waiting.length && refusals.length === 0) {
     const runs = migrations.some(({ state, note }) => state === "pending" && note === undefined);
     printer.line(
@@ -127,16 +127,40 @@ function backfillNote({ backfill }: MigrationStatus, running: StatusReport["runn
 }
 
 function noteOf(
-  { appliedAt, statement, statements, note, waitsFor }: MigrationStatus,
+  { appliedAt, statement, statements, background, note, waitsFor }: MigrationStatus,
   hasRoom: boolean,
 ): string {
   if (waitsFor !== undefined) return `waits, after ${waitsFor.after}`;
   if (note !== undefined) return `no SQL: ${note}`;
   if (statement !== undefined) {
     const reached = statements === undefined ? statement : `${statement} of ${statements}`;
-    return `${reached} ${(statements ?? statement) === 1 ? "statement" : "statements"} done`;
+    const done = `${reached} ${(statements ?? statement) === 1 ? "statement" : "statements"} done`;
+    return background === undefined ? done : `${done}; ${describeBackground(background)}`;
   }
   return appliedAt === null || !hasRoom ? "" : `${appliedAt.slice(0, 19).replace("T", " ")} UTC`;
+}
+
+function describeBackground({ running, progress }: BackgroundState): string {
+  if (!running) return "the next has ended in the background";
+  if (progress === null) return "the next runs in the background";
+  const share = progress.percent === null ? "" : `, ${Math.floor(progress.percent)} %`;
+  return `building in the background${share} (${progress.phase})`;
+}
+
+/** The session that runs, and what a run may do about a statement that was left to the server. */
+function printRunning(printer: Printer, { running, migrations }: StatusReport): void {
+  const left = migrations.find(({ background }) => background !== undefined);
+  const isLeft = running !== null && left?.background?.pid === running.pid;
+  if (isLeft) {
+    printer.line(`The server works on ${left.name}: ${describeSession(running)}.`);
+    const { waitsFor = null } = left.background?.progress ?? {};
+    if (waitsFor !== null) printer.line(`  It waits for ${describeSession(waitsFor)}.`);
+    printer.line(`  ${commandLine("up")} waits for it; SELECT pg_cancel_backend(${running.pid}); stops it.`);
+    return;
+  }
+  if (running !== null) printer.line(`A run is under way: ${describeSession(running)}.`);
+  if (running === null && left !== undefined)
+    printer.line(`${commandLine("up")} finds out what became of ${left.name}, and goes on from there.`);
 }
 
 function summary({ counts, head, waiting }: StatusReport): string {

@@ -187,9 +187,14 @@ const CHANGES_SHOWN = 12;
 /** The last lines of a run: what it did, the state of the database, what comes next. */
 function printReport(printer: Printer, finished: FinishedRun): void {
   const run = visibleAll(finished);
-  const { completed, head, pending, waiting, changes, warnings } = run.report;
-  printer.line(completed.length === 0 ? nothingDone(run) : done(run));
+  const { completed, head, pending, waiting, changes, background, warnings } = run.report;
+  if (completed.length > 0 || background === null)
+    printer.line(completed.length === 0 ? nothingDone(run) : done(run));
   if (changes !== null) printChanges(printer, changes);
+  if (background !== null)
+    printer.line(
+      `${background.migration} goes on in the background: ${commandLine("status")} shows how far it is.`,
+    );
   const due = pending.length - waiting.length;
   const left = due === 0 ? "nothing is pending" : `${amount(due)} pending`;
   const waits = waiting.length === 0 ? "" : `, ${amount(waiting.length)} waiting`;

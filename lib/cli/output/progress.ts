@@ -8,6 +8,8 @@ const VERBS = { up: ["applying", "applied"], down: ["undoing", "undid"] } as con
 const FLICKER_MS = 300;
 /** Words for migrations that are recorded without running SQL. */
 const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
+/** Events after which nothing runs. */
+const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["finished", "failed", "left-running"]);
 /** Progress is reported about once a second. */
 const STALE_MS = 4_000;
 const ERASE_LINE = "\r\x1b[2K";
@@ -48,7 +50,7 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
       if (live !== undefined) return live.extend(`: ${describeProgress(event)}`);
       if (!isNews(event)) return;
     }
-    if (event.type === "finished" || event.type === "failed") running.end();
+    if (ENDS.has(event.type)) running.end();
     print(describe(event, colors));
   };
 }
@@ -139,6 +141,14 @@ function describe(
       return colors.dim(`  … ${event.migration}: ${describeProgress(event)}`);
     case "backfill":
       return colors.dim(`  ${describeBackfill(event)}`);
+    case "left-running":
+      return colors.yellow(
+        `  … ${event.migration}: time is up; the server goes on with statement ${event.statement} (pid ${event.pid})`,
+      );
+    case "settled":
+      return colors.dim(
+        `  … ${event.migration}: statement ${event.statement} took effect in the background; it is not run again`,
+      );
     case "retry": {
       const { migration, attempt, attempts, waitMs, reason } = event;
       return colors.yellow(`  ${migration}: ${reason}; try ${attempt} of ${attempts} in ${duration(waitMs)}`);

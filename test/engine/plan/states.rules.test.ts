@@ -15,7 +15,13 @@ function states({ files, applied, changed = [], partial = [] }: Case): string[] 
   return classify(known).map(({ name, state }) => `${name} ${state}`);
 }
 
-const NOTHING_ELSE = { renamed: new Map(), missingSchemas: [], baselines: [], contracts: undefined };
+const NOTHING_ELSE = {
+  resumable: new Set(["left"]),
+  renamed: new Map(),
+  missingSchemas: [],
+  baselines: [],
+  contracts: undefined,
+};
 
 describe("the states of migrations", () => {
   it.each<[string, Case, string[]]>([
@@ -67,6 +73,7 @@ describe("whether up may run", () => {
     ["a clean start", list("1 pending"), "strict", [], []],
     ["changed", list("1 changed", "2 pending"), "allow", ["CHANGED"], []],
     ["partial", list("1 partial"), "allow", ["PARTIAL"], []],
+    ["partial, for up to go on with", list("left partial"), "strict", [], []],
     ["partial before changed", list("1 changed", "2 partial"), "strict", ["PARTIAL", "CHANGED"], []],
     ["missing, strict", list("1 missing", "2 applied"), "strict", ["MISSING"], []],
     ["missing, warn", list("1 missing", "2 applied"), "warn", [], ["MISSING"]],
@@ -112,8 +119,10 @@ describe("whether up may run", () => {
   });
 
   it("down is refused only while a migration is partly applied", () => {
-    expect(checkDown({ classified: list("1 changed", "2 missing", "3 ahead") }).refusals).toEqual([]);
-    const { refusals } = checkDown({ classified: list("1 partial") });
+    expect(
+      checkDown({ classified: list("1 changed", "2 missing", "3 ahead"), resumable: new Set() }).refusals,
+    ).toEqual([]);
+    const { refusals } = checkDown({ classified: list("1 partial"), resumable: new Set() });
     expect(refusals).toMatchObject([{ code: "PARTIAL", migrations: ["1"] }]);
   });
 });
