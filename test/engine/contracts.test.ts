@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type { ApprovedPlan, PlanReport } from "../../lib/core/index.ts";
 import type { DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
+import { until } from "../faults/until.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
@@ -46,7 +47,7 @@ async function withDeployed(work: (db: TestDatabase, dir: string) => Promise<voi
 }
 
 describe("a contract in deploys", () => {
-  it("a contract waits in the release that expands and in the next deploy, and runs in the one after that", () =>
+  it("a contract waits in the release that expands and in the next deploy, and runs in the one after that [G48]", () =>
     withDeployed(async (db, dir) => {
       const first = await (await deployOf(db, dir, "R1", { release: "R0" })).up();
       expect(first.completed.map(({ migration }) => migration)).toEqual(["2_expand"]);
@@ -128,6 +129,23 @@ describe("a contract in deploys", () => {
       expect((await failureOf(third.up())).code).toBe("SQL");
       await db.query("DROP VIEW v");
       await (await deployOf(db, dir, "R4", { release: "R2", ...HAS_IT })).up();
+      expect(await appliedNames(db)).toEqual(["1_a", "2_expand", "3_contract"]);
+    }));
+
+  it("a contract whose session is ended in the middle leaves everything as it was, and the next deploy runs it", () =>
+    withDeployed(async (db, dir) => {
+      await (await deployOf(db, dir, "R1", { release: "R0" })).up();
+      const reader = await db.client();
+      await reader.query("BEGIN; SELECT old FROM a");
+      const run = failureOf((await deployOf(db, dir, "R3", { release: "R2", ...HAS_IT })).up());
+      const waiting =
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%DROP COLUMN%' AND wait_event_type = 'Lock' AND datname = current_database()";
+      await until(async () => (await db.query(waiting)).length > 0, "the contract to wait for the reader");
+      await db.query(`SELECT pg_terminate_backend(pid) FROM (${waiting}) AS blocked`);
+      expect((await run).code).toBe("CONNECTION");
+      await reader.query("SELECT old FROM a; COMMIT");
+      expect(await appliedNames(db)).toEqual(["1_a", "2_expand"]);
+      await (await deployOf(db, dir, "R3", { release: "R2", ...HAS_IT })).up();
       expect(await appliedNames(db)).toEqual(["1_a", "2_expand", "3_contract"]);
     }));
 

@@ -20,6 +20,7 @@ export const ProjectRequest = v.strictObject({
   strictPreflight: v.optional(v.boolean(), false),
   allowDown: v.optional(v.boolean(), false),
   forceRun: v.optional(v.string()),
+  revision: v.optional(v.string()),
   /** File or digest of an approved plan. */
   approvedPlan: v.optional(v.string()),
   /** Authentication is by IAM, as this user. */
@@ -35,7 +36,17 @@ export const ProjectRequest = v.strictObject({
 export type ProjectRequest = v.InferInput<typeof ProjectRequest>;
 
 export function addProject(app: App, name: string, request: v.InferOutput<typeof ProjectRequest>): void {
-  const { kind: _, ca, forceRun, approvedPlan, iamUser, cluster, lockTimeoutMs, ...others } = request;
+  const {
+    kind: _,
+    ca,
+    forceRun,
+    revision,
+    approvedPlan,
+    iamUser,
+    cluster,
+    lockTimeoutMs,
+    ...others
+  } = request;
   const { snapshot, snapshotTimeoutSeconds: seconds, role, strictPreflight, ...props } = others;
   const stack = new Stack(app, name);
   const database = new PostgresDatabase(stack, "Database", {
@@ -48,7 +59,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
   const endpoint = isPlain ? { database: server, vpc, secret } : {};
   const migrations = new PostgresMigrations(stack, "Migrations", {
     ...{ database, databaseName: DATABASE_NAME, ...endpoint, ...props },
-    ...(forceRun === undefined ? {} : { forceRun }),
+    ...given({ forceRun, revision }),
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeout: Duration.millis(lockTimeoutMs) }),
