@@ -14,6 +14,8 @@ export interface ConnectionConfig {
   readonly user: string;
   readonly password: string;
   readonly ssl: false | { readonly rejectUnauthorized: true; readonly ca?: string[] };
+  /** A pool that a failed test has left open does not keep the process running. */
+  readonly allowExitOnIdle: true;
 }
 
 /** A migrated database that nobody else uses. */
@@ -105,16 +107,23 @@ export function databaseTest(
       try {
         await test(db, ...context);
       } catch (error) {
-        process.stderr.write(`The test failed; its database is kept: ${await db.keep(nameOf(context[0]))}\n`);
+        const name = nameOf(context[0]);
+        const which = name === "" ? "" : ` ${JSON.stringify(name)}`;
+        process.stderr.write(`The test${which} failed; its database is kept: ${await db.keep(name)}\n`);
         throw error;
       }
       await db.drop();
     };
 }
 
-/** The name of a test in the context that node:test or Vitest passes to it. Jest passes none. */
+/** The name of a test in the context that node:test or Vitest passes to it; Jest passes none, but its `expect` knows it. */
 function nameOf(context: unknown): string {
-  const name = property(property(context, "task"), "name") ?? property(context, "name");
+  const getState = property(property(globalThis, "expect"), "getState");
+  const state: unknown = typeof getState === "function" ? getState() : undefined;
+  const name =
+    property(property(context, "task"), "name") ??
+    property(context, "name") ??
+    property(state, "currentTestName");
   return typeof name === "string" ? name : "";
 }
 
@@ -183,7 +192,7 @@ function describe({ server }: Template, name: string): TestDatabase {
   return {
     name,
     url,
-    config: { host, port, database: name, user, password, ssl },
+    config: { host, port, database: name, user, password, ssl, allowExitOnIdle: true },
     env: {
       DATABASE_URL: url,
       PGHOST: host,
