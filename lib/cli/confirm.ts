@@ -1,6 +1,6 @@
-import { isLoopback } from "../client/index.ts";
+import { findAgent, isLoopback } from "../client/index.ts";
 import { MigrationError } from "../core/index.ts";
-import { type AgentCommand, findAgent, requireApprovedPlan } from "./approval.ts";
+import { type AgentCommand, requireApprovedPlan } from "./approval.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
 import type { Target } from "./settings/target.ts";
 

@@ -2,6 +2,7 @@
  * The engine for programs: a migrator for a folder and a database, the state that an application asks for, and the
  * settings of a database.
  */
+export { findAgent, withoutAgent } from "./agent.ts";
 export {
   type ApplicationOptions,
   type ApplicationState,

@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import * as v from "valibot";
+import { withoutAgent } from "../client/index.ts";
 import {
   type ErrorCode,
   errorCode,
@@ -38,7 +39,11 @@ export interface Template {
  */
 export async function openTemplate(options: TemplateOptions): Promise<Template> {
   const { migrationsDir = "migrations", ignorePattern, prepare } = options;
-  const folder = await openFolder(resolve(migrationsDir), given({ ignorePattern }));
+  const folder = await openFolder(resolve(migrationsDir), given({ ignorePattern })).catch(
+    (error: unknown) => {
+      throw error instanceof MigrationError ? explained(error) : error;
+    },
+  );
   const digests = await folder.digests(folder.entries.map(({ name }) => name));
   const server = await openServer(options);
   const parts = [
@@ -162,9 +167,12 @@ function flagsOf(options: TemplateOptions): readonly string[] {
   ];
 }
 
-/** Settings of the developer's own database must not reach the template. */
+/**
+ * Settings of the developer's own database must not reach the template. It belongs to the tests, so that no person has to
+ * approve what a coding agent runs there.
+ */
 function environmentOf(url: string): NodeJS.ProcessEnv {
-  const others = Object.entries(process.env).filter(
+  const others = Object.entries(withoutAgent(process.env)).filter(
     ([name]) => !name.startsWith("DATABASE_") && name !== "NODE_V8_COVERAGE",
   );
   return { ...Object.fromEntries(others), DATABASE_URL: url };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { findAgent } from "../../lib/cli/approval.ts";
+import { findAgent } from "../../lib/client/index.ts";
 
 describe("the variables that tell of a coding agent", () => {
   it.each<[Record<string, string>, string | undefined]>([

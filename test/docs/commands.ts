@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
+import { withoutAgent } from "../../lib/client/index.ts";
 import { runCommand } from "../cli/command.ts";
-import { asPerson } from "../support/person.ts";
 import { REPOSITORY } from "./markdown.ts";
 
 export interface Ended {
@@ -47,7 +47,7 @@ export function freshEnvironment(): NodeJS.ProcessEnv {
     ([name]) =>
       KEPT_OF_NPM.has(name) || !/^(npm_|DATABASE_|PG|JEST_|NODE_ENV$|NODE_OPTIONS$|INIT_CWD$)/.test(name),
   );
-  return asPerson(Object.fromEntries(entries));
+  return withoutAgent(Object.fromEntries(entries));
 }
 
 /** What `--help` prints, of the whole program or of one command. */

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { inspect, promisify } from "node:util";
-import { asPerson } from "../support/person.ts";
+import { withoutAgent } from "../../lib/client/index.ts";
 
 export const REPOSITORY = resolve(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -103,5 +103,5 @@ function consumer(dir: string): Consumer {
 /** Jest's own settings are not for a Jest that an app runs. */
 function clean(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _options, NODE_ENV: _env, JEST_WORKER_ID: _worker, ...rest } = env;
-  return asPerson(rest);
+  return withoutAgent(rest);
 }

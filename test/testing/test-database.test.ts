@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, jest, test } from "@jest/globals";
 import pg from "pg";
@@ -62,6 +63,19 @@ describe("a test database", () => {
     const uri = await serverUrl();
     const options = { ...(await optionsFor()), server: { getConnectionUri: () => uri } };
     await using(options, async (db) => expect(await applied(db)).toEqual(["1_users"]));
+  });
+
+  test("the tests of a coding agent need no approval, on a server on another machine either", async () => {
+    const server = (await serverUrl()).replace("127.0.0.1", "0.0.0.0");
+    process.env["CLAUDECODE"] = "1";
+    try {
+      const fresh = { "1_users.sql": `CREATE TABLE users_${Date.now()} ();` };
+      await using({ ...(await optionsFor(fresh)), server }, async (db) =>
+        expect(await applied(db)).toEqual(["1_users"]),
+      );
+    } finally {
+      Reflect.deleteProperty(process.env, "CLAUDECODE");
+    }
   });
 
   test("a session that is about to end is not cut off when its database is dropped", async () => {
@@ -212,6 +226,13 @@ describe("a test database that cannot be made", () => {
     } finally {
       await ask(url, `DROP ROLE ${role}`);
     }
+  });
+
+  test("a folder that does not exist is refused with what to do", async () => {
+    const migrationsDir = join(writeFolder({}), "nowhere");
+    const refused = await failureOf(testDatabase({ ...(await optionsFor()), migrationsDir }));
+    expect(refused.code).toBe("USAGE");
+    expect(refused.message).toContain("or name another one with the option migrationsDir");
   });
 
   test("a URL that is none is refused by the name of its setting", async () => {

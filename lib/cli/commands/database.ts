@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { resolve as resolvePath } from "node:path";
 import * as v from "valibot";
-import { readVariables } from "../../client/index.ts";
+import { findAgent, readVariables } from "../../client/index.ts";
 import { errorCode, MigrationError } from "../../core/index.ts";
 import { resetLocal, startLocal, stopLocal } from "../../embedded/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../../review/catalog/index.ts";
-import { findAgent, requireApprovedPlan } from "../approval.ts";
+import { requireApprovedPlan } from "../approval.ts";
 import { defineCommand, type Values } from "../command.ts";
 import { JSON_FLAG, TARGET_FLAGS } from "../flags.ts";
 import { createPrinter, printJson } from "../output/printer.ts";

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
-import { readProvenance } from "../../client/index.ts";
+import { findAgent, readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
 import { given, type PlannedBackfill, type PlanReport, type PlanStep, property } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
-import { databaseOf, findAgent } from "../approval.ts";
+import { databaseOf } from "../approval.ts";
 import { count, defineCommand, parsed, text } from "../command.ts";
 import { type Context, withContext } from "../context.ts";
 import { DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
