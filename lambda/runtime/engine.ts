@@ -213,7 +213,7 @@ function logProgress({ log, counts }: Invocation): Observer {
     if (event.type === "retry") counts.lockRetries += 1;
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
     if (event.type === "building" || event.type === "built") return;
-    if (event.type === "progress" && !isNews(event)) return;
+    if ((event.type === "progress" || event.type === "backfill") && !isNews(event)) return;
     const [level, message, fields] = describe(event);
     log[level](message, fields);
   };

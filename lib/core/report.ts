@@ -101,18 +101,22 @@ export type RunEvent =
   /** With a finding, its hint says what to do; the report of the run has it too. */
   | { readonly type: "warning"; readonly message: string; readonly finding?: Finding };
 
+type ProgressEvent = Extract<RunEvent, { readonly type: "progress" | "backfill" }>;
+
 /** Milliseconds between two lines about the same phase of a statement, in a log. */
 const PROGRESS_PAUSE_MS = 30_000;
 
 /**
- * Chooses the progress events for a log, which is read afterwards: each new phase and each new session that is waited for,
- * and otherwise one event in half a minute.
+ * Chooses the progress events for a log, which is read afterwards: each new phase and each new wait, and otherwise one event in half a minute.
  */
-export function progressFilter(): (event: StatementProgress) => boolean {
+export function progressFilter(): (event: ProgressEvent) => boolean {
   let last = "";
   let notBefore = 0;
-  return ({ phase, waitsFor }) => {
-    const news = JSON.stringify([phase, waitsFor?.pid]);
+  return (event) => {
+    const { migration, type, waitsFor } = event;
+    const news = JSON.stringify(
+      type === "progress" ? [event.phase, waitsFor?.pid] : [migration, waitsFor !== null],
+    );
     const now = performance.now();
     if (news === last && now < notBefore) return false;
     last = news;

@@ -35,7 +35,7 @@ export class BackfillRun {
   readonly #meaning: NonNullable<Part["meaning"]>;
   readonly #startedAt = performance.now();
   #checkpoint: Checkpoint;
-  #reportedAt = 0;
+  #reportedAt = this.#startedAt;
   #lagReadAt = 0;
   #longestMs = 0;
 
@@ -92,39 +92,36 @@ export class BackfillRun {
     const progress = recordOf(this.#checkpoint);
     await transactions.commitWith(name, writer.record({ ...entry, action, state: "started", progress }));
     try {
-      for (let page = await this.#page(); page !== undefined; page = await this.#page())
-        await this.#batch(page);
+      while (await this.#batch());
     } catch (error) {
       throw await this.#stopped(error);
     }
     await this.#recordEnd();
   }
 
-  /** The rows of the next batch, when it may begin; undefined at the end of the table. */
-  async #page(): Promise<Page | undefined> {
+  /**
+   * Runs the next batch; again with fewer rows after a lock timeout. The first batch that is not full is the last: an
+   * application that inserts all the time would keep the backfill from its end.
+   * @returns whether there may be more rows
+   */
+  async #batch(): Promise<boolean> {
+    const { session } = this.#run;
     await this.#waitForReplicas();
     await this.#pause(this.#checkpoint.rows === 0 ? 0 : this.#backfill.limits.pauseMs);
     this.#requireTime(2 * this.#longestMs);
-    const { key, size } = this.#checkpoint;
-    return nextPage(this.#run.session, this.#table, key, size);
-  }
-
-  /** Runs one batch; again with fewer rows after a lock timeout. */
-  async #batch(first: Page): Promise<void> {
     const retries = new Retries(this.#run);
-    let page = first;
-    for (;;) {
+    for (let { size } = this.#checkpoint; ; size = Math.max(1, Math.floor(size / 2))) {
       const startedAt = performance.now();
       try {
+        const page = await nextPage(session, this.#table, this.#checkpoint.key, size);
+        if (page === undefined) return false;
         await this.#runBatch(page, startedAt);
         this.#report();
-        return;
+        return page.rows === size;
       } catch (error) {
-        await this.#run.session.rollback();
+        await session.rollback();
         await retries.wait(error, this.#planned);
         this.#addTime(performance.now() - startedAt);
-        const size = Math.max(1, Math.floor(page.rows / 2));
-        page = (await nextPage(this.#run.session, this.#table, this.#checkpoint.key, size)) ?? page;
       }
     }
   }

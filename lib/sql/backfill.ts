@@ -44,6 +44,12 @@ export function withCondition({ text, placeholders }: BackfillStatement, conditi
   return pieces.join(condition);
 }
 
+/** The SQL of a backfill with a condition of the same length in place of each `:batch`: SQL that any parser reads. */
+export function asPlainSql(sql: string): string {
+  const starts = statementTokens(sql).flatMap((tokens) => new Words(sql, tokens).placeholders());
+  return starts.reduce((text, at) => `${text.slice(0, at)} true ${text.slice(at + BATCH.length)}`, sql);
+}
+
 /** An identifier as the server reads it: unquoted ones in lower case. */
 export function readIdentifier(text: string): string {
   if (text.startsWith('"')) return text.slice(1, -1).replaceAll('""', '"');

@@ -1,5 +1,6 @@
 /** SQL as text: tokens, statements, classification, sections of a file, digests, positions, and masking of secrets. Needs no database. */
 export {
+  asPlainSql,
   BATCH,
   type BackfillStatement,
   readBackfillStatements,

@@ -153,6 +153,22 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await wrongRows(db)).toEqual([]);
     }));
 
+  it("ends although others insert rows behind its last key all the time", () =>
+    withDatabase(async (db) => {
+      const insert = "INSERT INTO orders (id, total) SELECT max(id) + 1, 0 FROM orders";
+      const dir = writeFolder({
+        ...ordersOf(150),
+        // Each batch meets a row that was inserted after the one before it.
+        "2_function.sql": `CREATE FUNCTION inserting() RETURNS bool LANGUAGE sql AS $$${insert} RETURNING true$$;`,
+        "3_fill.sql": FILL.replace(" WHERE", " FROM inserting() AS x WHERE"),
+      });
+      await (await openMigrator(db, dir)).up();
+      const [row] = await db.query(
+        "SELECT progress->'rows' AS rows FROM pgmigrations_history WHERE migration = '3_fill'",
+      );
+      expect(row).toEqual({ rows: 151 });
+    }));
+
   it("is undone without SQL, or with the SQL of its down section", () =>
     withDatabase(async (db) => {
       const down = "-- Down Migration\nUPDATE orders SET cents = NULL;";

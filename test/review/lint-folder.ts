@@ -50,6 +50,9 @@ async function planned(context: MigrationCode): Promise<PlanStep> {
     transactional: isStatic ? built.transactional : null,
     dynamic: !isStatic,
     source: "file",
+    ...(isStatic && built.backfill !== undefined
+      ? { backfill: { table: built.backfill.table, key: null, rows: null } }
+      : {}),
   };
 }
 

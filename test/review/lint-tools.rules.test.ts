@@ -31,6 +31,7 @@ describe("squawk's own limits", () => {
       up: parseSteps(parser, ["DROP TABLE a"], true),
       down: "unknown",
       dynamic: false,
+      isBackfill: false,
       createdBefore: [],
     };
     const script = writeSquawkScript(migration);

@@ -46,8 +46,9 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
       return running.end();
     }
     if (event.type === "started") return running.begin(describeWork(event));
-    if (event.type === "progress") {
-      if (live !== undefined) return live.extend(`: ${describeProgress(event)}`);
+    if (event.type === "progress" || event.type === "backfill") {
+      const detail = event.type === "progress" ? describeProgress(event) : describeBackfill(event);
+      if (live !== undefined) return live.extend(`: ${detail}`);
       if (!isNews(event)) return;
     }
     if (ENDS.has(event.type)) running.end();
@@ -140,7 +141,7 @@ function describe(
     case "progress":
       return colors.dim(`  … ${event.migration}: ${describeProgress(event)}`);
     case "backfill":
-      return colors.dim(`  ${describeBackfill(event)}`);
+      return colors.dim(`  … ${event.migration}: ${describeBackfill(event)}`);
     case "left-running":
       return colors.yellow(
         `  … ${event.migration}: time is up; the server goes on with statement ${event.statement} (pid ${event.pid})`,
@@ -166,9 +167,9 @@ function describe(
 
 /** A backfill that is under way: its rows, and how long the rest takes. */
 export function describeBackfill(event: Extract<RunEvent, { type: "backfill" }>): string {
-  const { migration, rows, waitsFor } = event;
+  const { rows, waitsFor } = event;
   const waiting = waitsFor === null ? "" : `; waits for ${waitsFor}`;
-  return `${migration}: ${rows} rows, ${shareOf(event)}${waiting}`;
+  return `${shareOf(event)}${waiting} (${rows} rows)`;
 }
 
 /** Such as `62 %, about 3 min left`. */

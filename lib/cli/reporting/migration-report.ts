@@ -260,6 +260,7 @@ function describePending(
       sql: recorded === undefined ? (step?.sql ?? null) : [],
       recorded,
       transactional: step?.transactional ?? null,
+      inBatches: step?.backfill !== undefined,
       dynamic: step?.dynamic ?? false,
       down: down === undefined ? "unknown" : down === "irreversible" ? "no" : "yes",
       findings: lint.result?.findings.filter(isNamed) ?? [],

@@ -60,7 +60,7 @@ function describeChange(
 ): Problem {
   const rows = tables.map(showName).join(", ");
   const table = tables.some((one) => isSame(one, lock.table)) ? "it" : showName(lock.table);
-  const flag = kind === "module" ? "pgm.noTransaction()" : "`-- migrate: no-transaction`";
+  const form = kind === "module" ? "`export const backfill`" : "`-- migrate: backfill`";
   return {
     severity: lock.held ? "error" : "warning",
     direction: "up",
@@ -70,7 +70,7 @@ function describeChange(
           "it's",
           "its",
         ),
-    help: `Move it into a separate migration; for many rows, with ${flag} and in batches.`,
+    help: `Move it into a separate migration; for many rows, a backfill (${form}).`,
     at: positionOf(statement),
   };
 }

@@ -8,6 +8,7 @@ import type {
   MigrationSource,
   PlanStep,
 } from "../../core/index.ts";
+import { asPlainSql } from "../../sql/index.ts";
 import type { DatabaseFacts } from "./database-facts.ts";
 import type { Created } from "./objects.ts";
 import { type ParsedSql, type Parser, parseSteps } from "./parsed-sql.ts";
@@ -45,6 +46,8 @@ export interface LintedMigration {
   readonly down: ParsedSql | "dynamic" | "irreversible" | "missing" | "unknown";
   /** Whether it queries the database while its SQL is built. */
   readonly dynamic: boolean;
+  /** Whether it is a backfill, which has nothing to undo unless it says so. */
+  readonly isBackfill: boolean;
   /** What earlier migrations of the same run create, as far as the database is known to lack it. */
   readonly createdBefore: readonly Created[];
 }
@@ -58,14 +61,18 @@ export async function readMigration(
   const entry = request.folder.entries.find((candidate) => candidate.name === name);
   const [first, ...others] = entry === undefined ? [] : await readFiles(request, entry);
   if (entry === undefined || first === undefined) throw new Error(`there is no file of migration ${name}`);
-  const files: LintedMigration["files"] = [first, ...others];
+  const isBackfill = step.backfill !== undefined;
+  // No parser knows `:batch`. What stands in its place has its length, so that the lines of findings stay right.
+  const readable = isBackfill ? asPlainSql : (sql: string) => sql;
+  const files: LintedMigration["files"] = [{ ...first, text: readable(first.text) }, ...others];
   return {
     name,
     kind: entry.kind,
     files,
-    up: step.sql === null ? null : parseSteps(parser, step.sql, step.transactional ?? true),
+    up: step.sql === null ? null : parseSteps(parser, step.sql.map(readable), step.transactional ?? true),
     down: readDown(parser, request.forecast.downs.get(name)),
     dynamic: step.dynamic,
+    isBackfill,
     createdBefore,
   };
 }

@@ -136,8 +136,9 @@ function emptyUp({ up, dynamic }: LintedMigration): Problem[] {
 }
 
 /** The down sends nothing, so it undoes nothing. An empty up is reported by `empty-up` alone. */
-function emptyDown({ up, down, dynamic }: LintedMigration): Problem[] {
-  if (dynamic || up === null || up.syntaxError !== null || up.statements.length === 0) return [];
+function emptyDown({ up, down, dynamic, isBackfill }: LintedMigration): Problem[] {
+  if (dynamic || isBackfill || up === null || up.syntaxError !== null || up.statements.length === 0)
+    return [];
   if (typeof down === "string" || down.syntaxError !== null || down.statements.length > 0) return [];
   return [
     {

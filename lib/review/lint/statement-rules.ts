@@ -68,7 +68,7 @@ export const STATEMENT_RULES: readonly StatementRule[] = [
       return (
         table && {
           message: `every row of ${showName(table)} is rewritten and stays locked until the transaction ends`,
-          help: "Add a WHERE that names the rows, or work in batches in a no-transaction migration.",
+          help: "Add a WHERE that names the rows, or make it a backfill (`-- migrate: backfill`).",
         }
       );
     },

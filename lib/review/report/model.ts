@@ -40,6 +40,8 @@ export interface ReportedMigration {
   readonly recorded?: string | undefined;
   /** Null if it is not known. */
   readonly transactional: boolean | null;
+  /** Whether its statement runs in batches. @default - it runs as it is */
+  readonly inBatches?: boolean;
   /** Whether the SQL depends on the database and may differ when it runs. */
   readonly dynamic: boolean;
   /** How it is undone. */
@@ -124,8 +126,9 @@ export function scratchOf({ base }: Extract<ReportSubject, { kind: "folder" }>):
 }
 
 /** How it runs, in a few words each. */
-export function traitsOf({ transactional, dynamic, down, recorded }: ReportedMigration): string[] {
+export function traitsOf({ transactional, inBatches, dynamic, down, recorded }: ReportedMigration): string[] {
   if (recorded !== undefined) return [`recorded as applied: ${recorded}`];
+  if (inBatches) return ["backfill: in batches, each in a transaction"];
   return [
     ...(transactional === null ? [] : [transactional ? "in a transaction" : "no transaction"]),
     ...(dynamic ? ["dynamic: its SQL may differ when it runs"] : []),
