@@ -127,6 +127,8 @@ export const METRICS = {
   pending: "MigrationsPending",
   /** How often a migration was retried after a lock timeout or a deadlock. */
   lockRetries: "LockRetries",
+  /** 1 when the invocation has left a concurrent statement to the server; else 0. */
+  background: "LeftInBackground",
 } as const;
 
 /**
@@ -179,6 +181,8 @@ export interface DeployData {
   readonly AheadCount: string;
   /** How many contracts wait for a later deploy. They are not in `PendingCount`. */
   readonly WaitingCount: string;
+  /** Name of the migration whose last statement the server goes on with; "none" when there is none. */
+  readonly Background: string;
   /** Identifier of the snapshot that was made before the migrations ran, "none" when none was; absent when none is ever made. */
   readonly Snapshot?: string;
 }
@@ -192,6 +196,7 @@ export const NOT_ASKED: DeployData = {
   PendingCount: UNKNOWN,
   AheadCount: UNKNOWN,
   WaitingCount: UNKNOWN,
+  Background: UNKNOWN,
 };
 
 /** What a custom resource's function answers when it succeeds. */

@@ -186,5 +186,5 @@ function leaveUnchanged(request: StackEvent, error: unknown, invocation: Invocat
 /** For the deploy function, which could not write its metrics. */
 function countFailure(invocation: Invocation): void {
   const log = createLog({ ...invocation, functionName: deployFunction() }, invocation.redactor);
-  log.metrics({ failed: true, completed: 0, durationMs: 0, lockRetries: 0 });
+  log.metrics({ failed: true, completed: 0, durationMs: 0, lockRetries: 0, background: 0 });
 }

@@ -155,11 +155,14 @@ async function applyPending(
   const completed = report.completed.length;
   for (const { migration, waitsFor } of report.waiting)
     invocation.log.info(`${migration} waits: ${waitsFor.message}`, { after: waitsFor.after });
-  invocation.log.info(completed === 0 ? "nothing was pending" : `applied ${completed}`, {
+  const left = report.background?.migration;
+  const nothing = left === undefined ? "nothing was pending" : "nothing was applied to the end";
+  invocation.log.info(completed === 0 ? nothing : `applied ${completed}`, {
     migrations: report.completed.map(({ migration }) => migration).slice(0, 50),
     head: report.head,
+    ...given({ background: left }),
   });
-  return { data: dataOf(report), completed, failed: false };
+  return { data: dataOf(report, left), completed, failed: false };
 }
 
 async function undo(
@@ -180,13 +183,13 @@ async function reportState(migrator: Migrator, invocation: Invocation): Promise<
   const status = await migrator.status();
   warn(invocation, [...status.refusals, ...status.warnings]);
   // After a rollback nothing is pending: a migration that is pending now was to be deployed.
-  return { data: dataOf(status), completed: 0, failed: dueIn(status) > 0 };
+  return { data: dataOf(status, runningIn(status)), completed: 0, failed: dueIn(status) > 0 };
 }
 
 /** Whether `up` would run a migration. A run that is refused needs no snapshot, and fails at once. */
 async function reportWork(migrator: Migrator, { log }: Invocation): Promise<DeployOutcome> {
   const status = await migrator.status();
-  const outcome = { data: dataOf(status), completed: 0, failed: false };
+  const outcome = { data: dataOf(status, runningIn(status)), completed: 0, failed: false };
   const pending = dueIn(status);
   if (pending === 0 || status.refusals.length > 0) return outcome;
   log.info(`${pending} pending: a snapshot is made before they run`);
@@ -210,7 +213,8 @@ function warn({ log }: Invocation, findings: readonly Finding[]): void {
 
 type Counted = Pick<RunReport | StatusReport, "head" | "counts" | "waiting">;
 
-function dataOf({ head, counts, waiting }: Counted): DeployData {
+/** @param background migration whose last statement the server goes on with */
+function dataOf({ head, counts, waiting }: Counted, background = "none"): DeployData {
   const { applied, changed, missing, ahead } = counts;
   return {
     Head: head ?? "none",
@@ -218,7 +222,12 @@ function dataOf({ head, counts, waiting }: Counted): DeployData {
     PendingCount: String(dueIn({ counts, waiting })),
     AheadCount: String(ahead),
     WaitingCount: String(waiting.length),
+    Background: background,
   };
+}
+
+function runningIn({ migrations }: StatusReport): string | undefined {
+  return migrations.find(({ background }) => background?.running)?.name;
 }
 
 /** How many pending migrations wait for nothing. */

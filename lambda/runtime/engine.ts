@@ -211,6 +211,7 @@ function logProgress({ log, counts }: Invocation): Observer {
   const isNews = progressFilter();
   return (event) => {
     if (event.type === "retry") counts.lockRetries += 1;
+    if (event.type === "left-running") counts.background = 1;
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
     if (event.type === "building" || event.type === "built") return;
     if ((event.type === "progress" || event.type === "backfill") && !isNews(event)) return;

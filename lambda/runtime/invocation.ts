@@ -19,7 +19,7 @@ export interface Invocation {
   readonly redactor: Redactor;
   readonly log: Log;
   /** What the run has met, for its metrics. */
-  readonly counts: { lockRetries: number };
+  readonly counts: { lockRetries: number; background: number };
 }
 
 export function beginInvocation(context: LambdaContext): Invocation {
@@ -29,7 +29,15 @@ export function beginInvocation(context: LambdaContext): Invocation {
   const deadline = Date.now() + remainingMs - Math.min(LIMITS.reserve * 1000, remainingMs / 4);
   const redactor = createRedactor();
   const log = createLog({ functionName, requestId }, redactor);
-  return { functionName, requestId, logGroup, deadline, redactor, log, counts: { lockRetries: 0 } };
+  return {
+    functionName,
+    requestId,
+    logGroup,
+    deadline,
+    redactor,
+    log,
+    counts: { lockRetries: 0, background: 0 },
+  };
 }
 
 /** Structured logs: one JSON object on each line. */
@@ -50,6 +58,7 @@ export interface MetricValues {
   /** Undefined if it is not known. */
   readonly pending?: number | undefined;
   readonly lockRetries: number;
+  readonly background: number;
 }
 
 export interface LogOrigin {
@@ -76,12 +85,13 @@ export function createLog({ functionName, requestId }: LogOrigin, redactor: Reda
 
 /** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
 function embeddedMetrics(functionName: string, values: MetricValues): object {
-  const { failed, completed, durationMs, pending, lockRetries } = values;
+  const { failed, completed, durationMs, pending, lockRetries, background } = values;
   const metrics = [
     [METRICS.failed, failed ? 1 : 0, "Count"],
     [METRICS.completed, completed, "Count"],
     [METRICS.duration, Math.round(durationMs), "Milliseconds"],
     [METRICS.lockRetries, lockRetries, "Count"],
+    [METRICS.background, background, "Count"],
     ...(pending === undefined ? [] : [[METRICS.pending, pending, "Count"] as const]),
   ] as const;
   return {

@@ -17,7 +17,7 @@ const SLOW = 80;
 
 /**
  * Two alarms for one function. "Failed": the function reported a failure, crashed or timed out. "Slow": a successful run
- * took most of the timeout. A failure never raises both.
+ * took most of the timeout, as one that leaves an index build to the server does. A failure never raises both.
  */
 export function migrationAlarms(
   scope: Construct,
@@ -35,7 +35,7 @@ export function migrationAlarms(
       `${id}Slow`,
       {
         ...onFirstValue(limit),
-        alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more`,
+        alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more; an index may still be built in the background`,
       },
     ),
   ];

@@ -38,6 +38,7 @@ export function migrationWidgets(title: string, functions: ShownFunctions): clou
     graph("migrations", "migrations", [
       ...of(METRICS.completed, "Sum", "completed"),
       ...of(METRICS.pending, "Maximum", "pending"),
+      ...of(METRICS.background, "Maximum", "in the background"),
     ]),
     graph("locked tables", "retries", of(METRICS.lockRetries, "Sum", "retries")),
   ];

@@ -171,6 +171,14 @@ export class PostgresMigrations extends Construct {
   }
 
   /**
+   * Name of the migration whose index Postgres still builds after the deploy; "none" if there is none, "unknown" if the
+   * deploy did not connect. A later run records that it has ended.
+   */
+  get background(): string {
+    return this.attribute("Background");
+  }
+
+  /**
    * Number of applied migrations that are newer than the folder, as text; "unknown" if the deploy did not connect.
    */
   get aheadCount(): string {

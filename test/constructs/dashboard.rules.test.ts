@@ -18,7 +18,7 @@ it("a dashboard shows every metric of the functions, of the deploy function and 
   const functions = [migrations.deployFunction, migrations.operateFunction].map(({ functionName }) =>
     JSON.stringify(stack.resolve(functionName)),
   );
-  for (const name of functions) expect(text.split(name)).toHaveLength(7);
+  for (const name of functions) expect(text.split(name)).toHaveLength(8);
   expect(text.match(/"title":"shop: [^"]+"/g)).toHaveLength(4);
 });
 

@@ -11,7 +11,14 @@ function invocation(): Invocation {
   redactor.hide("hunter2/ß\"'x");
   const origin = { functionName: "deploy", requestId: "request-1" };
   const log = createLog(origin, redactor);
-  return { ...origin, logGroup: "group-1", deadline: 0, redactor, log, counts: { lockRetries: 0 } };
+  return {
+    ...origin,
+    logGroup: "group-1",
+    deadline: 0,
+    redactor,
+    log,
+    counts: { lockRetries: 0, background: 0 },
+  };
 }
 
 const KEPT = "the rollback keeps them";
