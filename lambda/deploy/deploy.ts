@@ -14,7 +14,7 @@ import type { DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
 import { ASSET, type DeployData, ENV, NOT_ASKED, type OnRollback } from "../contract.ts";
 import { findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
-import { type EngineSetup, withEngine } from "../runtime/engine.ts";
+import { type EngineSetup, withEngine, withSession } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
@@ -51,7 +51,7 @@ export async function deploy(
   };
   if (isSnapshotDue(event, decision)) {
     const outcome = await run(reportWork, true);
-    if (outcome.awaitsSnapshot) return outcome;
+    if (outcome.awaitsSnapshot && !(await isEmptyDatabase(invocation, env))) return outcome;
   }
   return carryOut(decision, event, env, run);
 }
@@ -104,6 +104,23 @@ function otherCode(): MigrationError {
 function isSnapshotDue({ awaitSnapshot }: DeployEvent, decision: Decision): boolean {
   const applies = decision.kind === "apply" || decision.kind === "apply-if-pending";
   return awaitSnapshot === true && applies && decision.mayFail;
+}
+
+/** A first deploy: a snapshot of nothing would only take its minutes. */
+function isEmptyDatabase(invocation: Invocation, env: Environment): Promise<boolean> {
+  return withSession(invocation, readSettings(env), async (session) => {
+    const [row] = await session.rows<{ empty: boolean }>(`
+      SELECT NOT EXISTS (
+        SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'm', 'f', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
+                          WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                            AND d.deptype = 'e')
+      ) AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_largeobject_metadata) AS empty`);
+    const isEmpty = row?.empty === true;
+    if (isEmpty) invocation.log.info("the database is empty: no snapshot is made of it");
+    return isEmpty;
+  });
 }
 
 function hasPending({ data }: DeployOutcome): boolean {

@@ -1,7 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { Signer } from "@aws-sdk/rds-signer";
 import * as v from "valibot";
-import { given, MigrationError } from "../../lib/core/index.ts";
+import { given, MigrationError, property } from "../../lib/core/index.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Credentials {
@@ -85,16 +85,19 @@ export function secretError(secretArn: string, action: string, cause: unknown): 
   const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
   const what = /^(?:Get|Describe)/.test(action) ? "read" : "changed";
   return new MigrationError("SECRET", `the secret cannot be ${what}: ${name}: ${message} (${secretArn})`, {
-    hint: hintFor(name, action),
+    hint: hintFor(name, action, cause),
     cause,
   });
 }
 
-function hintFor(name: string, action: string): string {
+function hintFor(name: string, action: string, cause: unknown): string {
   if (name === "ResourceNotFoundException")
     return "Was the secret deleted, or is it in another account or region?";
   if (name === "AccessDeniedException" || name === "DecryptionFailure") {
     return `The function's role needs secretsmanager:${action} for it, and kms:Decrypt for its key.`;
+  }
+  if (property(property(cause, "$metadata"), "httpStatusCode") !== undefined) {
+    return "Secrets Manager has answered, so that the network is right: look up its reason, and repeat.";
   }
   return "The function's subnets need a way to Secrets Manager: an interface endpoint that lets the function's security group in, or a NAT gateway.";
 }

@@ -264,7 +264,7 @@ export interface PostgresMigrationsProps extends EngineProps {
   readonly onRollback?: OnRollback;
   /**
    * Make a snapshot of the RDS instance or the cluster, and wait until it is available, before a deploy runs pending
-   * migrations. A deploy that has nothing to run makes none, and so does a rollback. If no snapshot can be made, the
+   * migrations. A deploy that has nothing to run makes none, nor does one to an empty database or a rollback. If no snapshot can be made, the
    * deploy fails and nothing runs. Snapshots outlive the stack: nobody but you deletes them.
    * @default - no snapshot is made
    */

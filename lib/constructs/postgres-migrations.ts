@@ -60,6 +60,16 @@ import { checkChoice, constructError } from "./validation.ts";
  *   migrationsDir: "migrations",
  *   timeout: Duration.minutes(5),
  * });
+ *
+ * @example
+ * // A snapshot before each deploy that has something to run.
+ * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
+ * const migrations = new PostgresMigrations(this, "Migrations", {
+ *   database,
+ *   migrationsDir: "migrations",
+ *   snapshotBeforeMigrate: true,
+ * });
+ * new CfnOutput(this, "Snapshot", { value: migrations.snapshot });
  */
 export class PostgresMigrations extends Construct {
   /** Function that runs the migrations of a deploy. CloudFormation calls it; nothing else should. */

@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { ENV, METRICS } from "../../../lambda/contract.ts";
 import type { RdsError } from "../cloud/rds.ts";
-import type { AwsEnvironment, ProjectOptions, Scenarios } from "../environment.ts";
+import type {
+  AwsEnvironment,
+  Deployment,
+  DeploymentOptions,
+  ProjectOptions,
+  Scenarios,
+} from "../environment.ts";
 import { FAILING, sql, tables } from "../migrations.ts";
 import { appliedIn } from "../state.ts";
 
@@ -29,14 +35,26 @@ const REFUSALS: readonly (readonly [RdsError, RegExp])[] = [
   [{ code: "KMSKeyNotAccessibleFault", message: "the key is disabled" }, /AWS KMS/],
 ];
 
+/** A database that holds something, where the migrations do not look. */
+function withData(
+  { withStack }: AwsEnvironment,
+  options: DeploymentOptions,
+  play: (deployment: Deployment) => Promise<void>,
+): Promise<void> {
+  return withStack(options, async (deployment) => {
+    await deployment.db.query("CREATE SCHEMA legacy; CREATE TABLE legacy.kept ()");
+    await play(deployment);
+  });
+}
+
 export const snapshots: Scenarios = (aws) =>
   describe("snapshotBeforeMigrate", () => {
     afterEach(() => aws().services.rds.reset());
 
     test("a snapshot is available before the first pending migration runs, and is the resource's attribute", async () => {
-      const { withStack, deployable, services } = aws();
+      const { deployable, services } = aws();
       const { rds } = services;
-      await withStack({}, async ({ stack, db }) => {
+      await withData(aws(), {}, async ({ stack, db }) => {
         const appliedBefore: string[][] = [];
         await stack.create(await deployable(tables(1)));
         rds.onCreate = async () => void appliedBefore.push(await appliedIn(db));
@@ -62,10 +80,21 @@ export const snapshots: Scenarios = (aws) =>
       });
     });
 
-    test("a deploy without pending migrations, a rollback and a deletion make no snapshot", async () => {
+    test("a first deploy makes no snapshot of an empty database, and the next one makes one of what is there then", async () => {
       const { withStack, deployable, services } = aws();
+      await withStack({}, async ({ stack }) => {
+        const created = await stack.create(await deployable(tables(1), snapshot));
+        expect(created).toMatchObject({ status: "SUCCESS", data: { Snapshot: "none", AppliedCount: "1" } });
+        expect(services.rds.snapshots).toEqual([]);
+        const updated = await stack.update(await deployable(tables(1, 2), snapshot));
+        expect(updated).toMatchObject({ status: "SUCCESS", data: { Snapshot: expect.stringMatching(ID) } });
+      });
+    });
+
+    test("a deploy without pending migrations, a rollback and a deletion make no snapshot", async () => {
+      const { deployable, services } = aws();
       const down: ProjectOptions = { ...snapshot, onRollback: "down" };
-      await withStack({}, async ({ stack, db }) => {
+      await withData(aws(), {}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), down));
         await stack.update(await deployable(tables(1, 2), down));
         const made = services.rds.snapshots.length;
@@ -84,9 +113,9 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("migrations that are deployed, undone and deployed again get a snapshot each time", async () => {
-      const { withStack, deployable, services } = aws();
+      const { deployable, services } = aws();
       const down: ProjectOptions = { ...snapshot, onRollback: "down" };
-      await withStack({}, async ({ stack }) => {
+      await withData(aws(), {}, async ({ stack }) => {
         await stack.create(await deployable(tables(1), down));
         const first = await stack.update(await deployable(tables(1, 2), down));
         await stack.update(await deployable(tables(1), down));
@@ -98,8 +127,8 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a request that is delivered twice makes one snapshot", async () => {
-      const { withStack, deployable, services } = aws();
-      await withStack({}, async ({ stack, db }) => {
+      const { deployable, services } = aws();
+      await withData(aws(), {}, async ({ stack, db }) => {
         stack.deliveries = 2;
         expect(await stack.create(await deployable(tables(1), snapshot))).toMatchObject({
           status: "SUCCESS",
@@ -110,8 +139,8 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a snapshot that fails fails the deploy before anything has run, and its rollback succeeds", async () => {
-      const { withStack, deployable, services } = aws();
-      await withStack({}, async ({ stack, db }) => {
+      const { deployable, services } = aws();
+      await withData(aws(), {}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), snapshot));
         services.rds.outcome = "failed";
         const before = services.recorder.emissions.length;
@@ -130,9 +159,9 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test.each(REFUSALS)("a deploy fails at once, with advice, when RDS answers %j", async (error, advice) => {
-      const { withStack, deployable, services } = aws();
+      const { deployable, services } = aws();
       services.rds.errors.create.push(error);
-      await withStack({}, async ({ stack, db }) => {
+      await withData(aws(), {}, async ({ stack, db }) => {
         const failed = await stack.create(await deployable(tables(1), snapshot));
         expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^SNAPSHOT: /) });
         expect(failed.reason).toMatch(advice);
@@ -147,9 +176,9 @@ export const snapshots: Scenarios = (aws) =>
       ["describe", throttled],
       ["describe", broken],
     ] as const)("a deploy goes on after RDS has answered to %s with %j for a while", async (call, error) => {
-      const { withStack, deployable, services } = aws();
+      const { deployable, services } = aws();
       services.rds.errors[call].push(...often(error));
-      await withStack({}, async ({ stack }) => {
+      await withData(aws(), {}, async ({ stack }) => {
         expect(await stack.create(await deployable(tables(1), snapshot))).toMatchObject({
           status: "SUCCESS",
           data: { Snapshot: expect.stringMatching(ID), AppliedCount: "1" },
@@ -158,9 +187,9 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a snapshot that takes longer than snapshotTimeout fails the deploy, which says what it was waiting for", async () => {
-      const { withStack, deployable, services } = aws();
+      const { deployable, services } = aws();
       services.rds.asksUntilReady = 10_000;
-      await withStack({}, async ({ stack, db }) => {
+      await withData(aws(), {}, async ({ stack, db }) => {
         const options = { ...snapshot, snapshotTimeoutSeconds: 1 };
         const failed = await stack.create(await deployable(tables(1), options));
         expect(failed).toMatchObject({ status: "FAILED" });
@@ -170,8 +199,8 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("nothing runs when the stack has begun to roll back while the snapshot was made", async () => {
-      const { withStack, deployable, services } = aws();
-      await withStack({}, async ({ stack, db }) => {
+      const { deployable, services } = aws();
+      await withData(aws(), {}, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1), snapshot));
         services.rds.onCreate = () => {
           services.cloudFormation.status = "UPDATE_ROLLBACK_IN_PROGRESS";
@@ -186,8 +215,8 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a migration that fails after the snapshot fails the deploy, which names the snapshot", async () => {
-      const { withStack, deployable, services } = aws();
-      await withStack({}, async ({ stack }) => {
+      const { deployable, services } = aws();
+      await withData(aws(), {}, async ({ stack }) => {
         const failed = await stack.create(await deployable({ "1_broken.sql": FAILING }, snapshot));
         expect(failed).toMatchObject({ status: "FAILED", reason: expect.stringMatching(/^SQL in 1_broken/) });
         expect(failed.reason).toContain(`The snapshot made before is ${services.rds.snapshots[0]?.id}.`);
@@ -195,8 +224,8 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a run that would be refused fails at once, without a snapshot", async () => {
-      const { withStack, deployable, services } = aws();
-      await withStack({}, async ({ stack }) => {
+      const { deployable, services } = aws();
+      await withData(aws(), {}, async ({ stack }) => {
         await stack.create(await deployable(tables(1)));
         const edited = { ...tables(2), "1_t1.sql": sql("CREATE TABLE t1 (id bigint);") };
         expect(await stack.update(await deployable(edited, snapshot))).toMatchObject({
@@ -208,10 +237,10 @@ export const snapshots: Scenarios = (aws) =>
     });
 
     test("a cluster whose identifier is given gets a snapshot of the cluster", async () => {
-      const { withStack, deployable, services, server } = aws();
+      const { deployable, services, server } = aws();
       const { host, port } = server.connection;
       const environment = { [ENV.host]: host, [ENV.port]: String(port) };
-      await withStack({ environment }, async ({ stack }) => {
+      await withData(aws(), { environment }, async ({ stack }) => {
         const options = { ...snapshot, cluster: "Shop-Aurora" };
         const created = await stack.create(await deployable(tables(1), options));
         expect(services.rds.snapshots).toEqual([
