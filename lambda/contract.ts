@@ -76,10 +76,14 @@ export const ASSET = {
 /** Type of the custom resource of an application role. The functions of the migrations answer for it, too. */
 export const ROLE_RESOURCE = "Custom::PostgresRole";
 
+/** What an application may do with what the migrations make; each includes the one before it. */
+export const ROLE_ACCESS = ["read", "write", "owner"] as const;
+export type RoleAccess = (typeof ROLE_ACCESS)[number];
+
 /** Properties of that resource. */
 export interface RoleProperties {
   readonly Role: string;
-  readonly Access: "read" | "write";
+  readonly Access: RoleAccess;
   readonly Schemas: readonly string[];
   /** Host, port and name: another database needs the role, too. */
   readonly Database: string;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { MigrationError } from "../../lib/core/index.ts";
-import { ROLE_RESOURCE } from "../contract.ts";
+import { ROLE_ACCESS, ROLE_RESOURCE, type RoleAccess } from "../contract.ts";
 import { resourceName } from "../runtime/custom-resource.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import type { OwnRole } from "./logins.ts";
@@ -11,7 +11,7 @@ const Request = v.object({
   PhysicalResourceId: v.optional(v.string()),
   ResourceProperties: v.object({
     Role: v.pipe(v.string(), v.regex(/^[a-z_][a-z0-9_]{0,62}$/)),
-    Access: v.picklist(["read", "write"]),
+    Access: v.picklist(ROLE_ACCESS),
     Schemas: v.pipe(v.array(v.string()), v.nonEmpty()),
     Secret: v.optional(v.string()),
   }),
@@ -20,7 +20,7 @@ const Request = v.object({
 /** The application role that CloudFormation asks for. */
 export interface RoleRequest extends OwnRole {
   readonly physicalId: string;
-  readonly access: "read" | "write";
+  readonly access: RoleAccess;
   readonly schemas: readonly string[];
   /** ARN of the secret with its password; undefined for a role that logs in with a token. */
   readonly secretArn: string | undefined;

@@ -40,40 +40,44 @@ export function withRolesLocked(
   });
 }
 
-interface RoleState {
+export interface RoleState {
   readonly name: string;
   readonly exists: boolean;
   readonly comment: string | null;
   /** Something that an application role never is. */
   readonly power: string | null;
   readonly hasToken: boolean;
+  /** What its sessions are from their login on, if not this role. */
+  readonly actsAs: string | null;
 }
 
-async function stateOf(session: Session, name: string): Promise<RoleState> {
+export async function stateOf(session: Session, name: string): Promise<RoleState> {
   const [state] = await session.rows<RoleState>(
     `SELECT wanted.name, r.oid IS NOT NULL AS exists, pg_catalog.shobj_description(r.oid, 'pg_authid') AS comment,
             CASE WHEN r.rolsuper THEN 'a superuser' WHEN r.rolname = current_user THEN 'the user of the migrations'
                  WHEN r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls THEN 'an administrator'
             END AS power,
             EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid
-                    WHERE m.member = r.oid AND g.rolname = 'rds_iam') AS "hasToken"
+                    WHERE m.member = r.oid AND g.rolname = 'rds_iam') AS "hasToken",
+            (SELECT pg_catalog.substr(setting, 6) FROM pg_catalog.unnest(r.rolconfig) AS setting
+             WHERE setting LIKE 'role=%') AS "actsAs"
      FROM (SELECT $1::pg_catalog.text AS name) AS wanted
      LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = wanted.name`,
     [name],
   );
-  return state ?? { name, exists: false, comment: null, power: null, hasToken: false };
+  return state ?? { name, exists: false, comment: null, power: null, hasToken: false, actsAs: null };
 }
 
 function commentOf({ resource }: OwnRole): string {
   return `application role of ${resource}, made by cdk-pg-migrate`;
 }
 
-function isOwn(own: OwnRole, { power, comment }: RoleState): boolean {
+export function isOwn(own: OwnRole, { power, comment }: RoleState): boolean {
   return power === null && comment === commentOf(own);
 }
 
 /** A role of somebody else would get another password, and lose its rights. */
-function requireOwn(own: OwnRole, state: RoleState): void {
+export function requireOwn(own: OwnRole, state: RoleState): void {
   if (!state.exists || isOwn(own, state)) return;
   const { name, power } = state;
   throw new MigrationError("AUTH", `the role ${name} exists, and is ${power ?? "not this construct's"}`, {
@@ -98,7 +102,7 @@ export async function setLogin(
   const statements = mainStatements(own, main, credentials);
   if (credentials?.username === clone.name) {
     requireOwn(own, clone);
-    statements.push(...cloneStatements(own, clone, credentials));
+    statements.push(...cloneStatements(own, clone, credentials, main.actsAs ?? own.role));
   }
   if (credentials === undefined && isOwn(own, clone)) {
     statements.push(`ALTER ROLE ${clone.name} NOLOGIN PASSWORD NULL`);
@@ -118,13 +122,18 @@ function mainStatements(own: OwnRole, state: RoleState, credentials: Credentials
   ];
 }
 
-function cloneStatements(own: OwnRole, { name, exists }: RoleState, credentials: Credentials): string[] {
+function cloneStatements(
+  own: OwnRole,
+  { name, exists }: RoleState,
+  credentials: Credentials,
+  actsAs: string,
+): string[] {
   return [
     ...(exists ? [] : [`CREATE ROLE ${name}`]),
     `ALTER ROLE ${name} LOGIN${passwordOf(name, credentials)}`,
     comment(own, name),
     `GRANT ${own.role} TO ${name}`,
-    `ALTER ROLE ${name} SET role TO ${own.role}`,
+    `ALTER ROLE ${name} SET role TO ${actsAs}`,
   ];
 }
 
@@ -133,11 +142,11 @@ function passwordOf(name: string, { username, password }: Credentials): string {
   return username === name ? ` PASSWORD ${pg.escapeLiteral(passwordVerifier(password))}` : "";
 }
 
-function comment(own: OwnRole, name: string): string {
+export function comment(own: OwnRole, name: string): string {
   return `COMMENT ON ROLE ${name} IS ${pg.escapeLiteral(commentOf(own))}`;
 }
 
-function adviseOnRole(error: unknown): never {
+export function adviseOnRole(error: unknown): never {
   if (!(error instanceof MigrationError) || error.details.sqlstate !== "42501") throw error;
   throw error.advised(
     'The user of the migrations needs CREATEROLE, and for `authentication: "iam"` rds_iam WITH ADMIN OPTION; the master user of RDS has both.',

@@ -7,6 +7,7 @@ import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readSettings } from "../runtime/settings.ts";
 import type { RoleRequest } from "./event.ts";
 import { cloneOf, setLogin, withRolesLocked } from "./logins.ts";
+import { joinOwner, leaveOwner, ownerOf, runEach, transferOwnership } from "./ownership.ts";
 import { grants, revocations } from "./rights.ts";
 
 /**
@@ -24,7 +25,15 @@ export async function ensureRole(
   const credentials = await credentialsOf(request, invocation);
   await withRolesLocked(invocation, settings, async (session) => {
     await setLogin(session, request, credentials);
-    await setRights(session, request, options);
+    await requireSchemas(session, request);
+    if (request.access === "owner") {
+      await joinOwner(session, request);
+      await setRights(session, request, options, ownerOf(request.role));
+      await transferOwnership(session, request, options);
+    } else {
+      await leaveOwner(session, request);
+      await setRights(session, request, options, request.role);
+    }
     await requireUsable(session, request);
   });
 }
@@ -59,11 +68,11 @@ function isDenied(error: unknown): boolean {
   return error instanceof MigrationError && property(error.cause, "name") === "AccessDeniedException";
 }
 
-async function setRights(session: Session, request: RoleRequest, options: ResolvedOptions): Promise<void> {
+async function requireSchemas(session: Session, { schemas }: RoleRequest): Promise<void> {
   const missing = await session.rows<{ name: string }>(
     `SELECT name FROM pg_catalog.unnest($1::pg_catalog.text[]) AS name
      WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(name)) IS NULL`,
-    [request.schemas],
+    [schemas],
   );
   const [first] = missing;
   if (first !== undefined) {
@@ -71,10 +80,18 @@ async function setRights(session: Session, request: RoleRequest, options: Resolv
       hint: "Let a migration create it, or leave it out of the construct's `schemas`.",
     });
   }
-  for (const find of [revocations(request), grants(request, options)]) {
-    const statements = await session.rows<{ sql: string }>(find.text, [...find.values]);
-    if (statements.length > 0) await session.run(statements.map(({ sql }) => sql).join(";\n"));
-  }
+}
+
+/** @param grantee who the sessions of the role are */
+async function setRights(
+  session: Session,
+  request: RoleRequest,
+  options: ResolvedOptions,
+  grantee: string,
+): Promise<void> {
+  const roles = new Set([request.role, grantee]);
+  const queries = [...[...roles].map(revocations), grants(request, grantee, options)];
+  for (const { text, values } of queries) await runEach(session, text, values);
 }
 
 /** The server only warns when a user grants what it may not. */

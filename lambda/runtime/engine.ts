@@ -61,23 +61,23 @@ export async function withEngine<T>(
  * Runs `work` in a session of the deploy's user, with the engine's settings, and ends it.
  * @throws MigrationError
  */
-export function withSession<T>(
+export async function withSession<T>(
   invocation: Invocation,
   settings: Settings,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const options = resolveOptions({ ...waitsOf("deploy", invocation), ...settings.options });
-  return loggingIn(invocation, settings, async (connection) => {
-    const session = await Session.open({
+  const session = await loggingIn(invocation, settings, (connection) =>
+    Session.open({
       ...{ connection, options, applicationName: TOOL, deadline: invocation.deadline },
       observe: logProgress(invocation),
-    });
-    try {
-      return await work(session);
-    } finally {
-      await session.end();
-    }
-  });
+    }),
+  );
+  try {
+    return await work(session);
+  } finally {
+    await session.end();
+  }
 }
 
 /**

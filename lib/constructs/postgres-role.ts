@@ -4,7 +4,7 @@ import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as kms from "aws-cdk-lib/aws-kms";
 import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { Construct } from "constructs";
-import { DEFAULTS, LIMITS, ROLE_RESOURCE, type RoleProperties } from "../../lambda/contract.ts";
+import { DEFAULTS, LIMITS, ROLE_ACCESS, ROLE_RESOURCE, type RoleProperties } from "../../lambda/contract.ts";
 import { given, property } from "../core/index.ts";
 import { isSecret } from "./database-target.ts";
 import { databaseOf, type FunctionSettings } from "./migration-functions.ts";
@@ -13,8 +13,8 @@ import type { PostgresMigrations } from "./postgres-migrations.ts";
 import { rotateSecret } from "./role-rotation.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
-/** What an application may do with the data: "read" it, or "write" it, too. */
-export type RoleAccess = "read" | "write";
+/** What an application may do: "read" the data, "write" it, too, or be the "owner" of what the migrations make. */
+export type RoleAccess = "read" | "write" | "owner";
 
 /** Who the role is, and what it may do. */
 export interface PostgresRoleProps {
@@ -23,6 +23,11 @@ export interface PostgresRoleProps {
   /**
    * "read" may select from all tables and views that the migrations make. "write" may also insert, update and delete. A
    * change takes away what the role no longer may. Neither may change a table itself, nor what the history says.
+   *
+   * "owner" may also alter, truncate and drop what the migrations have made, and create more in `schemas`: a group,
+   * `roleName` with `_owner`, becomes the owner after each deploy, and later migrations may alter all of it as before. An
+   * owner is to be trusted as the migrations are: it cannot log in or act as their user, but a trigger or function that it
+   * makes runs with that user's rights when a later migration meets it.
    */
   readonly access: RoleAccess;
   /** Name of the role: a small letter or underscore, then up to 62 small letters, digits and underscores. */
@@ -52,7 +57,7 @@ export interface PostgresRoleProps {
 }
 
 /**
- * A role for an application: it logs in with a password or token of its own, and may read or write what the migrations
+ * A role for an application: it logs in with a password or token of its own, and may read, write or own what the migrations
  * make, in later deploys too. The application never holds the user of the migrations, who may drop every table.
  *
  * The role is made after the migrations have run, and brought to what this construct says after each change of either. A
@@ -88,6 +93,11 @@ export class PostgresRole extends Construct {
   readonly roleName: string;
   /** Alarm for a rotation that fails, with the action of the migrations' `alarmTopic`; undefined without `rotateAfter`. */
   readonly rotationAlarm: cloudwatch.Alarm | undefined;
+  /**
+   * The migrations whose tables the role owns.
+   * @internal
+   */
+  readonly _owns: PostgresMigrations | undefined;
   private readonly resource: CustomResource;
   private readonly ownSecret: secretsmanager.ISecret | undefined;
   private readonly settings: FunctionSettings;
@@ -100,6 +110,8 @@ export class PostgresRole extends Construct {
     this.settings = settings;
     this.roleName = roleName;
     checkProps(this, props);
+    this._owns = access === "owner" ? migrations : undefined;
+    requireOneOwner(this);
     const authentication = props.authentication ?? authenticationOf(settings);
     checkAuthentication(this, authentication, settings);
     if (authentication === "iam" && props.rotateAfter !== undefined) {
@@ -158,7 +170,7 @@ export class PostgresRole extends Construct {
 
 function checkProps(scope: Construct, props: PostgresRoleProps): void {
   const { migrations, roleName, access, authentication, schemas } = props;
-  checkChoice(scope, "access", access, ["read", "write"]);
+  checkChoice(scope, "access", access, ROLE_ACCESS);
   checkChoice(scope, "authentication", authentication, ["secret", "iam"]);
   if (Stack.of(migrations) !== Stack.of(scope)) {
     throw constructError(
@@ -174,13 +186,27 @@ function checkProps(scope: Construct, props: PostgresRoleProps): void {
     );
   }
   checkRotation(scope, props);
+  checkSuffixes(scope, props);
   if (schemas?.length === 0) throw constructError(scope, "schemas must name at least one, not []");
 }
 
-/** As Secrets Manager has it. */
-const ROTATION = { shortest: Duration.hours(4), longest: Duration.days(1000), longestName: 57 } as const;
+/** A second one would own only what is made after the first one had its turn. */
+function requireOneOwner(role: PostgresRole): void {
+  if (role._owns === undefined) return;
+  const other = Stack.of(role)
+    .node.findAll()
+    .find((one) => one instanceof PostgresRole && one !== role && one._owns === role._owns);
+  if (other === undefined) return;
+  throw constructError(
+    role,
+    `${other.node.path} already owns what these migrations make: give one of them \`access: "write"\``,
+  );
+}
 
-function checkRotation(scope: Construct, { rotateAfter, roleName }: PostgresRoleProps): void {
+/** As Secrets Manager has it. */
+const ROTATION = { shortest: Duration.hours(4), longest: Duration.days(1000) } as const;
+
+function checkRotation(scope: Construct, { rotateAfter }: PostgresRoleProps): void {
   if (rotateAfter === undefined) return;
   const hours = rotateAfter.toHours({ integral: false });
   if (hours < ROTATION.shortest.toHours() || hours > ROTATION.longest.toHours() || !Number.isInteger(hours)) {
@@ -189,13 +215,19 @@ function checkRotation(scope: Construct, { rotateAfter, roleName }: PostgresRole
       `rotateAfter must be whole hours from 4 hours to 1000 days, not ${rotateAfter.toHumanString()}`,
     );
   }
-  if (roleName.length > ROTATION.longestName) {
-    throw constructError(
-      scope,
-      `roleName "${roleName}" must have at most ${ROTATION.longestName} characters with rotateAfter: the user who takes ` +
-        "turns with it has `_clone` behind it",
-    );
-  }
+}
+
+/** Other roles have these behind the name of the role. */
+function checkSuffixes(scope: Construct, { rotateAfter, access, roleName }: PostgresRoleProps): void {
+  const [suffix] = [
+    ...(rotateAfter === undefined ? [] : ["_clone"]),
+    ...(access === "owner" ? ["_owner"] : []),
+  ];
+  if (suffix === undefined || roleName.length + suffix.length <= 63) return;
+  throw constructError(
+    scope,
+    `roleName "${roleName}" must have at most ${63 - suffix.length} characters: there is another role with \`${suffix}\` behind it`,
+  );
 }
 
 function authenticationOf({ logins }: FunctionSettings): DatabaseAuthentication {

@@ -215,13 +215,18 @@ test.each<[string, Partial<PostgresRoleProps>, RegExp]>([
   ["a reserved name", { roleName: "pg_api" }, /cannot begin with pg_/],
   ["SQL as a name", { roleName: "api; DROP TABLE t" }, /must be a small letter/],
   ["no schema", { schemas: [] }, /schemas must name at least one/],
+  [
+    "a name with no room for that of the owner",
+    { roleName: "a".repeat(58), access: "owner" },
+    /`_owner` behind it/,
+  ],
   ["a rotation every hour", { rotateAfter: Duration.hours(1) }, /from 4 hours to 1000 days, not 1 hour/],
   ["a rotation after years", { rotateAfter: Duration.days(1001) }, /not 1001 days/],
   ["a rotation after parts of an hour", { rotateAfter: Duration.minutes(270) }, /whole hours/],
   [
     "a name with no room for that of its second user",
     { roleName: "a".repeat(58), rotateAfter: Duration.days(30) },
-    /at most 57 characters with rotateAfter/,
+    /at most 57 characters: there is another role with `_clone`/,
   ],
 ])("a role refuses %s", (_, more, message) => {
   expect(() => withRole(more)).toThrow(message);
@@ -229,6 +234,20 @@ test.each<[string, Partial<PostgresRoleProps>, RegExp]>([
 
 test("a role with a secret needs migrations with a secret", () => {
   expect(() => withRole({ authentication: "secret" }, "iam")).toThrow(/no way to Secrets Manager/);
+});
+
+test("a second owner of the same migrations is refused, and a writer beside an owner is not", () => {
+  const { migrations, stack } = withRole({ access: "owner" });
+  new PostgresRole(stack, "Writer", { migrations, access: "write", roleName: "writer" });
+  expect(only(stack, "AWS::RDS::DBInstance")).toBeDefined();
+  expect(
+    () => new PostgresRole(stack, "Second", { migrations, access: "owner", roleName: "second" }),
+  ).toThrow("Stack/Second: Stack/Role already owns what these migrations make");
+});
+
+test("a role refuses another access than read, write and owner", () => {
+  const props: object = { access: "admin" };
+  expect(() => withRole(props)).toThrow('access must be "read" or "write" or "owner", not "admin"');
 });
 
 test("a role with IAM authentication has no password that could be rotated", () => {

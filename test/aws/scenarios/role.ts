@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import pg from "pg";
 import { ROLE_RESOURCE } from "../../../lambda/contract.ts";
 import { ROLE_SECRET_ARN as SECRET_ARN, STACK_ID } from "../cloud/physical-names.ts";
+import type { OwnedDatabase } from "../database.ts";
 import { type AwsEnvironment, type Deployment, type Scenarios, secretText } from "../environment.ts";
 import { tables } from "../migrations.ts";
 
@@ -15,7 +16,7 @@ const WRITES = [
 const NEVER = ["DROP TABLE t1", "CREATE TABLE mine ()", "TRUNCATE t1", "DELETE FROM pgmigrations"] as const;
 const withSequence = { ...tables(1), "2_s1.sql": "CREATE SEQUENCE s1;" };
 
-interface Play extends Deployment {
+export interface RolePlay extends Deployment {
   readonly role: string;
   readonly password: string;
   /** Sends CloudFormation's request to the function in front. @returns what it answers */
@@ -26,9 +27,10 @@ interface Play extends Deployment {
 
 let count = 0;
 
-async function withRole(
+/** A stack with a table and a sequence, and a role that is not made yet. */
+export async function withRole(
   { withStack, deployable, services, secrets, server }: AwsEnvironment,
-  play: (scene: Play) => Promise<void>,
+  play: (scene: RolePlay) => Promise<void>,
 ): Promise<void> {
   await withStack({}, async (deployment) => {
     await deployment.stack.create(await deployable(withSequence));
@@ -72,11 +74,18 @@ async function withRole(
         },
       });
     } finally {
-      await deployment.db.query(
-        `DO $$ BEGIN IF to_regrole('${role}') IS NOT NULL THEN DROP OWNED BY ${role}; DROP ROLE ${role}; END IF; END $$`,
-      );
+      await dropRoles(deployment.db, role, `${role}_owner`);
     }
   });
+}
+
+/** Roles outlive the database of a scenario. */
+export async function dropRoles(db: OwnedDatabase, ...roles: readonly string[]): Promise<void> {
+  for (const role of roles) {
+    await db.query(
+      `DO $$ BEGIN IF to_regrole('${role}') IS NOT NULL THEN DROP OWNED BY ${role}; DROP ROLE ${role}; END IF; END $$`,
+    );
+  }
 }
 
 function codeOf(error: unknown): string {
@@ -186,7 +195,7 @@ export const roles: Scenarios = (aws) =>
           const { failed, payload } = await ask({});
           expect(failed).toBe(true);
           expect(JSON.stringify(payload)).toMatch(
-            new RegExp(`AUTH: the role ${role} exists, and is ${what}`),
+            new RegExp(`AUTH: the role ${role} exists, and is ${what}.*Give the construct another roleName`),
           );
           const [row] = await db.query(
             "SELECT rolpassword IS NULL AS none FROM pg_authid WHERE rolname = $1",

@@ -8,12 +8,14 @@ import type { Interruption, RotatedSecret } from "../cloud/secrets.ts";
 import { type AwsEnvironment, type Deployment, type Scenarios, secretText } from "../environment.ts";
 import { tables } from "../migrations.ts";
 import { sessionsIn } from "../state.ts";
+import { dropRoles } from "./role.ts";
 
 const STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"] as const;
 type Step = (typeof STEPS)[number];
 const ROTATION = "on-rotate.handler";
 const ROLE = `rotated_${process.pid}`;
 const CLONE = `${ROLE}_clone`;
+const OWNER = `${ROLE}_owner`;
 const Credentials = v.object({ username: v.string(), password: v.string() });
 
 interface Play extends Deployment {
@@ -66,10 +68,7 @@ async function withRotation(aws: AwsEnvironment, play: (scene: Play) => Promise<
         },
       });
     } finally {
-      await db.query(`DO $$ DECLARE r text; BEGIN
-        FOR r IN SELECT rolname FROM pg_roles WHERE rolname IN ('${CLONE}', '${ROLE}') ORDER BY 1 DESC LOOP
-          EXECUTE format('DROP OWNED BY %1$I; DROP ROLE %1$I', r);
-        END LOOP; END $$`);
+      await dropRoles(db, CLONE, ROLE, OWNER);
     }
   });
 }
@@ -246,6 +245,22 @@ export const rotation: Scenarios = (aws) =>
         } finally {
           await db.query("DROP OWNED BY rds_iam; DROP ROLE rds_iam");
         }
+      });
+    });
+
+    test("both users of a rotation act as the owner with access: owner, and as the role again with less", async () => {
+      await withRotation(aws(), async ({ deployRole, rotate, use, roleSecret: secret }) => {
+        expect(await deployRole({ Access: "owner" })).toBe(true);
+        expect(await rotate(secret.begin())).toBe(true);
+        const both = async () => [
+          await use(secret.text("AWSPREVIOUS")),
+          await use(secret.text("AWSCURRENT")),
+        ];
+        expect(await both()).toEqual([OWNER, OWNER]);
+        expect(await deployRole({ Access: "write" })).toBe(true);
+        expect(await both()).toEqual([ROLE, ROLE]);
+        expect(await deployRole({ Access: "owner" })).toBe(true);
+        expect(await both()).toEqual([OWNER, OWNER]);
       });
     });
 
