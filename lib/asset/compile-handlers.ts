@@ -38,12 +38,8 @@ export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   try {
     const engineEntries = [...HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
     // It is not split: its parts would have the names of the others' parts.
-    const { plugins, ...options } = buildOptions(dir, [entry(STACK_EVENT_HANDLER)]);
-    const single = {
-      ...{ ...options, splitting: false, minify: true },
-      plugins: [leanClients, ...plugins],
-    };
-    const builds = [buildOptions(dir, engineEntries), single];
+    const options = buildOptions(dir, [entry(STACK_EVENT_HANDLER)]);
+    const builds = [buildOptions(dir, engineEntries), { ...options, splitting: false, minify: true }];
     const built = await Promise.all(
       builds.map((options) => build({ ...options, write: false, metafile: true })),
     );
@@ -70,9 +66,7 @@ function entry(name: string): Entry {
   return { in: `./${name}.ts`, out: name };
 }
 
-type Options = BuildOptions & { readonly plugins: Plugin[] };
-
-function buildOptions(dir: string, entryPoints: Entry[]): Options {
+function buildOptions(dir: string, entryPoints: Entry[]): BuildOptions {
   return {
     absWorkingDir: dir,
     entryPoints,
@@ -93,7 +87,7 @@ function buildOptions(dir: string, entryPoints: Entry[]): Options {
     legalComments: "none",
     // Before Node 21 pg reads `Response` to detect Cloudflare, which makes Node load its `fetch`.
     define: { Response: "undefined" },
-    plugins: [withoutLoaders(dir), builtinModules],
+    plugins: [leanClients, withoutLoaders(dir), builtinModules],
     tsconfigRaw: "{}",
     logLevel: "silent",
   };
@@ -154,7 +148,7 @@ function withoutLoaders(dir: string): Plugin {
 const leanClients: Plugin = {
   name: "lean-clients",
   setup(build) {
-    build.onLoad({ filter: /client-\w+[\\/]dist-es[\\/]schemas[\\/]schemas_0\.js$/ }, ({ path }) => {
+    build.onLoad({ filter: /client-[\w-]+[\\/]dist-es[\\/]schemas[\\/]schemas_0\.js$/ }, ({ path }) => {
       const text = readFileSync(path, "utf8");
       const constants = new Map(
         [...text.matchAll(/^const (\w+) = ("\w+");$/gm)].map(([, name, value]) => [name, value]),
