@@ -132,12 +132,15 @@ export function readOnRollback(env: Environment): OnRollback {
   return v.parse(v.fallback(v.picklist(["keep", "down"]), "keep"), env[ENV.onRollback]);
 }
 
-/** The pre-flight check never refuses a return, which has to succeed. */
+/** What must not fail, such as a return, is neither refused by the pre-flight check nor measured. */
 function settingsFor(env: Environment, { mayFail }: { readonly mayFail: boolean }): Settings {
   const settings = readSettings(env);
-  const { options } = settings;
-  if (mayFail || options.preflight !== "strict") return settings;
-  return { ...settings, options: { ...options, preflight: "warn" } };
+  if (mayFail) return settings;
+  const { maxLockMs: _, ...options } = settings.options;
+  return {
+    ...settings,
+    options: options.preflight === "strict" ? { ...options, preflight: "warn" } : options,
+  };
 }
 
 /**

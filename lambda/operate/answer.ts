@@ -176,7 +176,7 @@ export interface Permissions {
 }
 
 const READS = COMMAND_NAMES.filter((name) => COMMANDS[name].access === "read");
-const CHANGES = COMMAND_NAMES.filter((name) => COMMANDS[name].access !== "read");
+const CHANGES = COMMAND_NAMES.filter((name) => COMMANDS[name].access !== "read" || COMMANDS[name].writesWith);
 
 const StatusPayload = v.looseObject({ command: v.picklist(READS) });
 const OperatePayload = v.looseObject({ command: v.picklist(CHANGES), confirm: v.string() });
@@ -186,6 +186,12 @@ export function parseStatusRequest(payload: unknown): Request {
   const parsed = v.safeParse(StatusPayload, payload);
   if (!parsed.success) throw invalid(parsed.issues, commandsHint(READS));
   const { command, ...input } = parsed.output;
+  const field = writingField(command, input);
+  if (field !== undefined) {
+    throw new MigrationError("USAGE", `${command} with ${field} is no read-only command`, {
+      hint: 'Invoke the operate function with it, and "confirm": the name of the database.',
+    });
+  }
   return prepare(command, input);
 }
 
@@ -197,6 +203,15 @@ export function parseOperateRequest(payload: unknown, { database, allowDown }: P
   const parsed = v.safeParse(OperatePayload, payload);
   if (!parsed.success) throw invalid(parsed.issues, commandsHint(CHANGES));
   const { command, confirm, ...input } = parsed.output;
+  if (COMMANDS[command].access === "read" && writingField(command, input) === undefined) {
+    throw new MigrationError(
+      "USAGE",
+      `${command} reads only, unless it has ${COMMANDS[command].writesWith}`,
+      {
+        hint: "Invoke the status function with it.",
+      },
+    );
+  }
   const request = prepare(command, input);
   if (confirm !== database) {
     throw new MigrationError("USAGE", `confirm is "${confirm}", which is not this database`, {
@@ -209,6 +224,12 @@ export function parseOperateRequest(payload: unknown, { database, allowDown }: P
     });
   }
   return request;
+}
+
+/** The field with which a read-only command writes. */
+function writingField(command: CommandName, input: object): string | undefined {
+  const { writesWith } = COMMANDS[command];
+  return writesWith !== undefined && property(input, writesWith) === true ? writesWith : undefined;
 }
 
 function prepare(command: CommandName, input: unknown): Request {

@@ -213,7 +213,7 @@ function logProgress({ log, counts }: Invocation): Observer {
     if (event.type === "retry") counts.lockRetries += 1;
     if (event.type === "left-running") counts.background = 1;
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
-    if (event.type === "building" || event.type === "built") return;
+    if (event.type === "building" || event.type === "built" || event.type === "measured") return;
     if ((event.type === "progress" || event.type === "backfill") && !isNews(event)) return;
     const [level, message, fields] = describe(event);
     log[level](message, fields);
@@ -222,10 +222,12 @@ function logProgress({ log, counts }: Invocation): Observer {
 
 type Line = readonly [level: "info" | "warn" | "error", message: string, fields?: LogFields];
 
-function describe(event: Exclude<RunEvent, { type: "building" | "built" }>): Line {
+function describe(event: Exclude<RunEvent, { type: "building" | "built" | "measured" }>): Line {
   switch (event.type) {
     case "started":
       return ["info", `${event.direction} ${event.migration}: started`];
+    case "measuring":
+      return ["info", `measuring ${event.migration}, in a transaction that is rolled back`];
     case "finished":
       return ["info", `${event.direction} ${event.migration}: finished`, { durationMs: event.durationMs }];
     case "failed":

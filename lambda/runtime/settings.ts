@@ -41,6 +41,7 @@ const Options = v.strictObject({
   lockRetryDelayMs: milliseconds,
   statementTimeoutMs: milliseconds,
   onDeadline: v.exactOptional(v.picklist(OPTIONS.onDeadline.choices)),
+  maxLockMs: milliseconds,
   connectTimeoutMs: milliseconds,
   startingWaitMs: milliseconds,
   databaseWaitMs: milliseconds,

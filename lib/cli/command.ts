@@ -108,13 +108,24 @@ export const wholeNumber = numberFrom(0, /^\d+$/, "It must be a whole number, 0 
 const LONGEST_SECONDS = 2_147_483;
 const SECONDS = `It must be a number of seconds from 0 to ${LONGEST_SECONDS}.`;
 
-/** Seconds as text, as milliseconds. */
-export const seconds = v.pipe(
+/** Seconds as text. `2s` and `500ms` are understood too. */
+export const plainSeconds = v.pipe(
   v.string(),
   v.regex(/\S/, SECONDS),
-  v.transform(Number),
+  v.transform(readSeconds),
   v.number(SECONDS),
   v.minValue(0, SECONDS),
   v.maxValue(LONGEST_SECONDS, SECONDS),
+);
+
+/** Seconds as text, as milliseconds. */
+export const seconds = v.pipe(
+  plainSeconds,
   v.transform((value) => value * 1000),
 );
+
+function readSeconds(text: string): number {
+  const [, number = "", unit] = /^([\d.]+)(ms|s)$/.exec(text.trim()) ?? [];
+  if (unit === undefined) return Number(text);
+  return Number(number) / (unit === "ms" ? 1_000 : 1);
+}

@@ -40,7 +40,7 @@ export async function requireConsent(
   requireApprovedPlan(target, { agent, ...command, command: written });
 }
 
-function isOnThisMachine({ connection, local }: Target): boolean {
+export function isOnThisMachine({ connection, local }: Target): boolean {
   return local || isLoopback(connection.host);
 }
 

@@ -14,6 +14,7 @@ export {
 export { type DatabaseSettings, readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
 export {
   type DownInput,
+  type MeasureInput,
   type Migrator,
   type MigratorSettings,
   openMigrator,

@@ -55,6 +55,19 @@ export interface UpInput {
   readonly contract?: string;
   /** With `contract`: why it may run, for the history. @default - the history says that no reason was given */
   readonly note?: string;
+  /**
+   * Milliseconds. First runs what is pending in a transaction that is rolled back, and fails with `LOCK_BUDGET` when a
+   * migration blocks reads or writes of a table for longer. @default - the setting of the same name
+   */
+  readonly maxLockMs?: number;
+}
+
+/** What `measure` runs, and how far it may go. Times are milliseconds. */
+export interface MeasureInput extends Pick<UpInput, "count" | "to" | "maxLockMs"> {
+  /** How long a statement waits for a lock, and other sessions for its locks before it ends. @default 500 */
+  readonly lockTimeoutMs?: number;
+  /** How long one statement may run. @default 30000 */
+  readonly statementTimeoutMs?: number;
 }
 
 /** Which applied migrations an undo takes: `count`, `to` or `batch`, one of them. @default - the last one */
@@ -102,10 +115,26 @@ export interface Migrator {
    */
   plan(
     input?:
-      | Omit<UpInput, "fake" | "plan" | "note">
+      | Omit<UpInput, "fake" | "plan" | "note" | "maxLockMs">
       | ({ readonly down: true } & Omit<DownInput, "fake" | "plan">)
       | ({ readonly redo: true } & Omit<DownInput, "to" | "fake" | "plan">),
   ): Promise<PlanReport>;
+
+  /**
+   * The plan of `up` with `measured`: what the pending migrations lock and for how long, found out by running them in a
+   * transaction that is rolled back. It locks those tables meanwhile, for as long as no other session waits for them. With
+   * `maxLockMs`, `refusals` names the migrations that are over that budget, or cannot be measured.
+   *
+   * @throws MigrationError `LOCK_TIMEOUT` when other sessions hold the tables, `LOCK_HELD` during another run
+   *
+   * @example
+   * import { openMigrator } from "cdk-pg-migrate/client";
+   *
+   * const { measured = [] } = await (await openMigrator()).measure({ maxLockMs: 2_000 });
+   * for (const { migration, locks } of measured)
+   *   for (const { mode, table, heldMs } of locks) console.log(`${migration}: ${mode} on ${table} for ${heldMs} ms`);
+   */
+  measure(input?: MeasureInput): Promise<PlanReport>;
 
   /**
    * What was done to this database, newest first.
@@ -258,6 +287,8 @@ function migratorOf(engine: Engine): Migrator {
       return maskedPlan(await engine.planRedo(extent));
     },
     history: (filter) => engine.history(filter),
+    measure: async ({ maxLockMs, lockTimeoutMs, statementTimeoutMs, ...extent } = {}) =>
+      maskedPlan(await engine.measureUp(extent, given({ maxLockMs, lockTimeoutMs, statementTimeoutMs }))),
     up: ({ fake, plan, ...extent } = {}) =>
       engine.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
     down: ({ fake, plan, ...extent } = {}) =>

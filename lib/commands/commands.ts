@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { given, Hint, MigrationError } from "../core/index.ts";
+import { given, Hint, MEASURE_DEFAULTS, MigrationError } from "../core/index.ts";
 import { type Migrator, maskedPlan } from "../engine/index.ts";
 
 /**
@@ -14,6 +14,8 @@ export type Field = v.GenericSchema & { readonly meaning: string; readonly choic
 interface Definition<Fields extends v.ObjectEntries, Report extends object> {
   readonly summary: string;
   readonly access: Access;
+  /** A field that asks for more than that: then the command may write. */
+  readonly writesWith?: keyof Fields & string;
   readonly fields: Fields;
   /** Refuses fields that exclude each other, before anything connects. */
   readonly check?: (input: Input<Fields>) => void;
@@ -93,6 +95,45 @@ export function requireContractOfNote({
   });
 }
 
+/** Seconds, as the flags of the command line take them. */
+const seconds = v.pipe(v.number(), v.minValue(0), v.maxValue(2_147_483));
+const someTime = v.pipe(seconds, v.gtValue(0));
+
+const maxLock = optional(
+  seconds,
+  "refuse if a migration blocks reads or writes of a table for longer than so many seconds",
+);
+
+function milliseconds(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : value * 1_000;
+}
+
+interface Measuring {
+  readonly down?: boolean | undefined;
+  readonly redo?: boolean | undefined;
+  readonly measure?: boolean | undefined;
+  readonly maxLock?: number | undefined;
+  readonly lockTimeout?: number | undefined;
+  readonly statementTimeout?: number | undefined;
+}
+
+const LIMITS = ["maxLock", "lockTimeout", "statementTimeout"] as const;
+
+/** Only `up` is measured: it is what a deploy runs. */
+function refuseUnmeasured({ down, redo, measure, ...limits }: Measuring): void {
+  const undone = down ? "down" : redo && "redo";
+  if (measure && undone) {
+    throw new MigrationError("USAGE", `a plan of ${undone} cannot be measured`, {
+      hint: Hint.of`Leave ${Hint.field("measure")} or ${Hint.field(undone)} out.`,
+    });
+  }
+  const limit = LIMITS.find((one) => limits[one] !== undefined);
+  if (measure || limit === undefined) return;
+  throw new MigrationError("USAGE", `${limit} limits measuring, and nothing is measured`, {
+    hint: Hint.of`Add ${Hint.field("measure")}, or leave ${Hint.field(limit)} out.`,
+  });
+}
+
 const OUTCOMES = ["retry", "applied", "reverted"] as const;
 
 /** The commands that the CLI and the functions share. Both know them, and their fields, under these names. */
@@ -114,13 +155,25 @@ export const COMMANDS = {
       batch: optional(v.boolean(), "with `down` or `redo`: everything that the last run applied"),
       from,
       contract,
+      measure: optional(v.boolean(), "run it too and roll it back: what it locks, and for how long"),
+      maxLock,
+      lockTimeout: optional(
+        someTime,
+        `with \`measure\`: the longest wait for a lock, and of others for its locks (default: ${MEASURE_DEFAULTS.lockTimeoutMs / 1_000})`,
+      ),
+      statementTimeout: optional(
+        someTime,
+        `with \`measure\`: the longest statement (default: ${MEASURE_DEFAULTS.statementTimeoutMs / 1_000})`,
+      ),
     },
-    check: ({ down, redo, batch, from, to, contract }) => {
+    writesWith: "measure",
+    check: ({ down, redo, batch, from, to, contract, measure, maxLock, lockTimeout, statementTimeout }) => {
       if (contract !== undefined && (down || redo)) {
         throw new MigrationError("USAGE", "a contract waits to be applied, not to be undone", {
           hint: Hint.of`Leave ${Hint.field("contract")} out.`,
         });
       }
+      refuseUnmeasured({ down, redo, measure, maxLock, lockTimeout, statementTimeout });
       const downOnly = batch ? "batch" : from && "from";
       if (downOnly && !down && !redo) {
         throw new MigrationError("USAGE", `${downOnly} is about undoing`, {
@@ -133,7 +186,13 @@ export const COMMANDS = {
         hint: Hint.of`Leave ${Hint.field("redo")} or ${Hint.field(excluded)} out.`,
       });
     },
-    run: async (migrator, { down, redo, ...extent }) => {
+    run: async (migrator, { down, redo, measure, maxLock, lockTimeout, statementTimeout, ...extent }) => {
+      const limits = given({
+        maxLockMs: milliseconds(maxLock),
+        lockTimeoutMs: milliseconds(lockTimeout),
+        statementTimeoutMs: milliseconds(statementTimeout),
+      });
+      if (measure) return maskedPlan(await migrator.measureUp(extent, limits));
       if (redo) return maskedPlan(await migrator.planRedo(extent));
       return maskedPlan(await (down ? migrator.planDown(extent) : migrator.planUp(extent)));
     },
@@ -158,13 +217,17 @@ export const COMMANDS = {
       plan,
       contract,
       note: optional(v.string(), "with `contract`: why it may run, for the history"),
+      maxLock,
     },
     check: (input) => {
       refuseFakePlan(input);
       requireContractOfNote(input);
     },
-    run: (migrator, { fake, plan, ...extent }) =>
-      migrator.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
+    run: (migrator, { fake, plan, maxLock, ...extent }) =>
+      migrator.up(
+        { ...extent, ...given({ approved: plan, maxLockMs: milliseconds(maxLock) }) },
+        fake ? "fake" : "execute",
+      ),
   }),
   down: command({
     summary: "undo the migrations applied last",

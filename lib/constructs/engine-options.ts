@@ -48,6 +48,7 @@ function optionsOf(props: EngineProps): MigratorOptions {
     lockRetryDelayMs: props.lockRetryDelay?.toMilliseconds(),
     statementTimeoutMs: props.statementTimeout?.toMilliseconds(),
     onDeadline: props.onDeadline,
+    maxLockMs: props.maxLock?.toMilliseconds(),
     connectTimeoutMs: props.connectTimeout?.toMilliseconds(),
     startingWaitMs: props.startingWait?.toMilliseconds(),
     databaseWaitMs: props.databaseWait?.toMilliseconds(),

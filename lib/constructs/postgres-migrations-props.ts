@@ -139,6 +139,14 @@ export interface EngineProps {
    */
   readonly onDeadline?: OnDeadline;
   /**
+   * How long a migration may block reads or writes of a table that is in use. A deploy then first runs what is pending in a
+   * transaction that it rolls back, and fails with `LOCK_BUDGET` before anything is applied when a lock that blocks others
+   * is held for longer, or when that cannot be measured. A stack rollback measures nothing. Measuring works twice on large
+   * tables, and ends itself when other sessions wait for longer than this.
+   * @default - nothing is measured
+   */
+  readonly maxLock?: Duration;
+  /**
    * How long one attempt to connect may take.
    * @default - ten seconds
    */

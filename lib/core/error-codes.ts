@@ -49,6 +49,8 @@ export const ERRORS = {
   POOLER: traits("checks", "database"),
   /** What would run is not the plan that was approved. */
   PLAN_DIFFERS: traits("checks", "request"),
+  /** A migration would block a table for longer than is allowed, or cannot be shown not to. */
+  LOCK_BUDGET: traits("checks", "migrations"),
   LOCK_HELD: traits("checks", "database"),
   SCHEMA_NOT_FOUND: traits("checks", "database"),
   MIGRATION: traits("checks", "migrations"),

@@ -10,6 +10,10 @@ export type InputField =
   | "batch"
   | "down"
   | "redo"
+  | "measure"
+  | "maxLock"
+  | "lockTimeout"
+  | "statementTimeout"
   | "plan"
   | "outcome"
   | "fake"
@@ -134,10 +138,14 @@ function argument(name: string, value: NonNullable<CommandInput[InputField]>): s
   if (typeof value === "object") return value.join(" ");
   if (name === "migration" || name === "count") return String(value);
   if (name === "outcome") return `--${value}`;
-  return value === true ? `--${name}` : `--${name} ${value}`;
+  return value === true ? flagNamed(name) : `${flagNamed(name)} ${value}`;
 }
 
 /** The option's flag: its prop in kebab case. */
 export function flagOf(name: OptionName): string {
-  return `--${propOf(name).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return flagNamed(propOf(name));
+}
+
+function flagNamed(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

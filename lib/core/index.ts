@@ -48,6 +48,18 @@ export {
   type HintTerm,
   renderHint,
 } from "./hint.ts";
+export {
+  type Blocked,
+  blockedBy,
+  LOCK_MODES,
+  type LockMode,
+  MEASURE_DEFAULTS,
+  type MeasuredLock,
+  type MeasuredMigration,
+  type MeasuredRows,
+  type MeasureLimits,
+  type OmittedStatement,
+} from "./measurement.ts";
 export type {
   Direction,
   LoadedMigration,

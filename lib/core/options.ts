@@ -52,6 +52,8 @@ export const OPTIONS = {
   statementTimeoutMs: { kind: "milliseconds", default: 0 },
   /** What becomes of an index build at the deadline. */
   onDeadline: { kind: "choice", choices: ["background", "fail"], default: "background" },
+  /** How long a migration may block reads or writes of a table; absent: it is not measured before a run. */
+  maxLockMs: { kind: "milliseconds" },
   /** How long one connection attempt may take. */
   connectTimeoutMs: { kind: "milliseconds", default: 10_000 },
   /** How long to wait for a server that says it is starting up. */
@@ -144,6 +146,11 @@ export interface MigratorOptions {
    * and the next run goes on from there, or it is cancelled.
    */
   readonly onDeadline?: OnDeadline;
+  /**
+   * Milliseconds. `up` first runs what is pending in a transaction that it rolls back, and fails with `LOCK_BUDGET` when a
+   * migration blocks reads or writes of a table for longer. Default: nothing is measured.
+   */
+  readonly maxLockMs?: number;
   /** Milliseconds. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds. */
@@ -159,7 +166,8 @@ export interface MigratorOptions {
 }
 
 /** Options with every default filled in. */
-export type ResolvedOptions = Required<Omit<MigratorOptions, "schema">> & {
+export type ResolvedOptions = Required<Omit<MigratorOptions, "schema" | "maxLockMs">> & {
+  readonly maxLockMs?: number;
   readonly schema: readonly [string, ...string[]];
 };
 

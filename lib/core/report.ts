@@ -2,6 +2,7 @@ import type { BackfillProgress } from "./backfill.ts";
 import type { ErrorCode } from "./error-codes.ts";
 import type { BackgroundSession, MigrationError } from "./errors.ts";
 import type { Hint } from "./hint.ts";
+import type { MeasuredMigration } from "./measurement.ts";
 import type { Direction, MigrationState } from "./migration.ts";
 
 /** Another session that stands in the way, as `pg_stat_activity` shows it. */
@@ -59,6 +60,9 @@ export type RunEvent =
   /** Code of a migration is called to build its SQL: for `plan`, or before the run starts. */
   | { readonly type: "building"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "built"; readonly migration: string; readonly direction: Direction }
+  /** A migration runs in a transaction that will be rolled back. */
+  | ({ readonly type: "measuring"; readonly migration: string } & PlaceInRun)
+  | { readonly type: "measured"; readonly migration: string }
   | ({
       readonly type: "started";
       readonly migration: string;
@@ -302,6 +306,8 @@ export interface PlanReport {
   readonly steps: readonly PlannedStep[];
   /** The contracts that an `up` leaves pending, in running order. */
   readonly waiting: readonly WaitingMigration[];
+  /** What the migrations did when they ran and were rolled back; absent unless that was asked for. */
+  readonly measured?: readonly MeasuredMigration[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }

@@ -11,7 +11,8 @@ export function resolveOptions(options: MigratorOptions): ResolvedOptions {
     schema: [first, ...rest],
   };
   for (const [name, { kind }] of Object.entries(OPTIONS)) {
-    if (kind === "milliseconds" || kind === "count") requireNumber(name, property(resolved, name));
+    const value = property(resolved, name);
+    if ((kind === "milliseconds" || kind === "count") && value !== undefined) requireNumber(name, value);
   }
   for (const name of [...resolved.schema, resolved.migrationsSchema, resolved.migrationsTable]) {
     requireIdentifier(name);

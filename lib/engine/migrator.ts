@@ -3,6 +3,8 @@ import {
   given,
   type HistoryFilter,
   type HistoryReport,
+  MEASURE_DEFAULTS,
+  type MeasureLimits,
   type MigrationSource,
   type MigratorOptions,
   type Observer,
@@ -30,7 +32,16 @@ import { type ForecastOptions, forecast } from "./preview.ts";
 import { rename, repair } from "./repair.ts";
 import { baseline, type Evidence, type Outcome, resolve } from "./resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
-import { type DownOptions, down, previewDown, previewRedo, previewUp, redo, up } from "./up-down-redo.ts";
+import {
+  type DownOptions,
+  down,
+  measureUp,
+  previewDown,
+  previewRedo,
+  previewUp,
+  redo,
+  up,
+} from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;
@@ -50,6 +61,12 @@ export interface MigratorSetup {
   readonly deploy?: DeployKnowledge;
   /** Keeps migrations inside of their database. Default: they may do what the user may. */
   readonly fence?: Fence;
+}
+
+/** Which migrations `up` takes, and its budget for locks. */
+export interface UpInput extends UpOptions {
+  /** Milliseconds. @default - the option of the same name */
+  readonly maxLockMs?: number;
 }
 
 /**
@@ -88,6 +105,22 @@ export class Migrator {
     return this.#reading((context) => previewUp(context, options));
   }
 
+  /**
+   * The SQL that `up` would send, and what it does when it runs in a transaction that is rolled back: which tables it
+   * locks and for how long. Holds the migration lock meanwhile.
+   */
+  measureUp(options: UpOptions = {}, limits: Partial<MeasureLimits> = {}): Promise<PlanReport> {
+    const { statementTimeoutMs, maxLockMs } = this.#options;
+    const { lockTimeoutMs = MEASURE_DEFAULTS.lockTimeoutMs, ...others } = limits;
+    const all = {
+      ...given({ maxLockMs }),
+      lockTimeoutMs,
+      statementTimeoutMs: statementTimeoutMs || MEASURE_DEFAULTS.statementTimeoutMs,
+      ...given(others),
+    };
+    return this.#session((context) => measureUp(context, options, all), { lockTimeoutMs });
+  }
+
   /** The SQL that `down` would send, without sending it. */
   planDown(options: DownOptions = {}): Promise<PlanReport> {
     return this.#reading((context) => previewDown(context, options));
@@ -114,8 +147,8 @@ export class Migrator {
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */
-  up(options: UpOptions = {}, mode: RunMode = "execute"): Promise<RunReport> {
-    return this.#session((context) => up(context, options, mode));
+  up({ maxLockMs, ...options }: UpInput = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => up(context, options, mode), given({ maxLockMs }));
   }
 
   /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */
@@ -160,9 +193,9 @@ export class Migrator {
     });
   }
 
-  async #session<T>(work: (context: Context) => Promise<T>): Promise<T> {
+  async #session<T>(work: (context: Context) => Promise<T>, own: Partial<ResolvedOptions> = {}): Promise<T> {
     const { connection, provenance, source, deadline, deploy, fence } = this.#setup;
-    const options = this.#options;
+    const options = { ...this.#options, ...own };
     const observe = tolerant(this.#setup.observe);
     const { signal, clear } = withDeadline(this.#setup.signal, deadline);
     try {

@@ -2,15 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MigrationError } from "../core/index.ts";
 import type { RunContext } from "./transactions.ts";
 
+type RetryContext = Pick<RunContext, "options" | "observe" | "signal">;
+
 const LONGEST_DELAY_MS = 30_000;
 
 /** Counts the retries of one run after lock timeouts. The count starts again when another migration fails. */
 export class Retries {
-  readonly #run: RunContext;
+  readonly #run: RetryContext;
   #attempt = 1;
   #migration: string | undefined;
 
-  constructor(run: RunContext) {
+  constructor(run: RetryContext) {
     this.#run = run;
   }
 

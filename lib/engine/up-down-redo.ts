@@ -3,6 +3,7 @@ import {
   type DownSource,
   Hint,
   isOwnFault,
+  type MeasureLimits,
   MigrationError,
   type PlanReport,
   planDigest,
@@ -19,6 +20,8 @@ import { type DatabaseState, headOf, isUpToDate, readState } from "./database-st
 import { readOrigins } from "./history/read.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
+import { overBudget, requireWithinBudget } from "./measure/budget.ts";
+import { measureMigrations } from "./measure/measure.ts";
 import { type SelectedMigrations, selectPending, type UpOptions } from "./pending.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { comingSql, requireClear, withPreflight } from "./preflight.ts";
@@ -63,6 +66,19 @@ export async function up(context: Context, options: UpOptions, mode: RunMode): P
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     return execute(context, state, await makeUpPlan(context, state, options), { mode, approved });
+  });
+}
+
+/** The plan of `up`, and what its migrations do when they run and are rolled back. Refused runs are not measured. */
+export function measureUp(context: Context, options: UpOptions, limits: MeasureLimits): Promise<PlanReport> {
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const plan = await makeUpPlan(context, state, options);
+    const report = await describePlan(context, state, plan);
+    if (report.refusals.length > 0) return report;
+    const measured = await measureMigrations(context, plan.migrations, limits);
+    const refusals = limits.maxLockMs === undefined ? [] : overBudget(measured, limits.maxLockMs);
+    return { ...report, digest: refusals.length > 0 ? null : report.digest, measured, refusals };
   });
 }
 
@@ -259,6 +275,7 @@ async function execute(
   if (mode === "execute") await requireKeys(context, plan.migrations);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const { warnings } = mode === "execute" ? await preflight(context, plan) : plan;
+  if (mode === "execute" && plan.action === "up") await requireWithinBudget(context, plan.migrations);
   const writer = await openHistory(context, state, unrecorded(context, state));
   // A redo makes the same objects again, which is no change of the schema.
   const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { MigrationError, type OnDeadline } from "../core/index.ts";
+import { MigrationError, type OnDeadline, type ResolvedOptions } from "../core/index.ts";
 import { describeSession } from "./activity.ts";
 import { CancelOnAbort, cancelled, isTimeUp, leftUntil, timeIsUp } from "./cancel.ts";
 import { connectHelper, cutConnection, cuttingOnAbort, endClient, type SessionOptions } from "./connect.ts";
@@ -33,7 +33,7 @@ export class Connection {
     this.#watch = new StatementWatch({
       connect: (signal) => connectHelper(setup, signal),
       pid,
-      intervalMs: Math.max(20, Math.min(1000, setup.options.lockTimeoutMs / 3 || 1000)),
+      intervalMs: checkIntervalMs(setup.options),
       onBlocked: (by) => setup.observe({ type: "blocked", by }),
     });
   }
@@ -163,6 +163,11 @@ export class Connection {
       this.#cut();
     }
   }
+}
+
+/** Several checks within a lock timeout. That of measuring for a budget is a short one. */
+function checkIntervalMs({ lockTimeoutMs, maxLockMs }: ResolvedOptions): number {
+  return Math.max(20, Math.min(maxLockMs === undefined ? 1_000 : 150, lockTimeoutMs / 3 || 1_000));
 }
 
 /** SQLSTATE of a statement that was cancelled or ran into `statement_timeout`. */

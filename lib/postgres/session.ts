@@ -8,7 +8,7 @@ import { type Concurrent, Connection } from "./connection.ts";
 import { DiscardRowsQuery } from "./discard-rows-query.ts";
 import { connectionError } from "./failure.ts";
 import { messagesOf, own, type Part, placeIn } from "./message.ts";
-import { announcedPid, isDirect, requireSessionPooling } from "./pooler.ts";
+import { announcedPid, isDirect, openClient, requireSessionPooling } from "./pooler.ts";
 import { engineReset, LAST_STATE, migrationReset, type Situation, timeLimit } from "./session-reset.ts";
 import {
   ENGINE_PATH,
@@ -155,10 +155,32 @@ export class Session {
     return this.#statementTimeout;
   }
 
+  /**
+   * Limits the statements of the open transaction. No statement runs beyond the deadline all the same.
+   * @param limits milliseconds, above 0
+   */
+  async limitTransaction(limits: {
+    readonly lockTimeoutMs: number;
+    readonly statementTimeoutMs: number;
+  }): Promise<void> {
+    const { lockTimeoutMs, statementTimeoutMs } = limits;
+    const atMost = Math.min(statementTimeoutMs, leftUntil(this.#setup.deadline) ?? statementTimeoutMs);
+    const inWhole = (ms: number) => Math.max(1, Math.ceil(ms));
+    await this.run(
+      `SET LOCAL lock_timeout = ${inWhole(lockTimeoutMs)}; SET LOCAL statement_timeout = ${inWhole(atMost)}`,
+    );
+  }
+
+  /** Opens another connection to the same database, for queries about this session. End it with `closeClient`. */
+  openBeside(signal: AbortSignal): Promise<pg.Client> {
+    return openClient(this.#setup.connection, this.#setup.applicationName, signal);
+  }
+
   /** Runs a query for a migration's `pgm.db`. */
   queryMigration<Row extends pg.QueryResultRow>(
     query: string | pg.QueryConfig,
     concurrent?: Concurrent,
+    meaning?: Part["meaning"],
   ): Promise<pg.QueryResult<Row>> {
     const text = typeof query === "string" ? query : query.text;
     let completed = 0;
@@ -171,7 +193,7 @@ export class Session {
         const answer = client.query<Row>(query);
         return answer.finally(() => client.connection.off("commandComplete", count));
       },
-      (failure) => placeIn({ text, by: "migration" }, failure, completed),
+      (failure) => placeIn({ text, by: "migration", ...given({ meaning }) }, failure, completed),
       concurrent,
     );
   }

@@ -18,6 +18,16 @@ export function findExternalEffect(sql: string, names: ExternalNames = new Set()
   return undefined;
 }
 
+/**
+ * As `findExternalEffect`, for effects that stay when the transaction is rolled back. Roles, rights and settings of the
+ * server are not among them: they are rolled back, or Postgres refuses to change them in a transaction.
+ */
+export function findLastingEffect(sql: string, names: ExternalNames = new Set()): string | undefined {
+  return statementTokens(sql)
+    .map((tokens) => effectOfRunning(sql, tokens, names))
+    .find(isText);
+}
+
 /** Objects that belong to the server, not to a database. */
 const SHARED = ["role", "user", "group", "database", "tablespace", "subscription"] as const;
 const COMMENTED: readonly string[] = ["role", "database", "tablespace", "subscription"];

@@ -1,6 +1,7 @@
 import { runScenarios } from "./environment.ts";
 import { background } from "./scenarios/background.ts";
+import { budget } from "./scenarios/budget.ts";
 import { interrupted } from "./scenarios/interrupted.ts";
 import { returns } from "./scenarios/returns.ts";
 
-runScenarios(returns, interrupted, background);
+runScenarios(returns, interrupted, background, budget);

@@ -26,6 +26,8 @@ describe("the status function", () => {
     [{ command: "plan", count: "2" }, "count must be number"],
     [{ command: "plan", batch: true }, "batch is about undoing"],
     [{ command: "plan", from: "file" }, "from is about undoing"],
+    [{ command: "plan", measure: true }, "plan with measure is no read-only command"],
+    [{ command: "plan", maxLock: 2 }, "maxLock limits measuring"],
     [{ command: "history", limit: 1e9 }, "limit: "],
     [{ command: "history", action: "redo" }, 'action must be "up" or "down" or'],
     [{ action: "status" }, "command is missing"],
@@ -41,6 +43,8 @@ describe("the operate function", () => {
   it.each([
     [{ command: "up", confirm: "shop" }],
     [{ command: "up", confirm: "shop", to: "2_b" }],
+    [{ command: "up", confirm: "shop", maxLock: 0.5 }],
+    [{ command: "plan", confirm: "shop", measure: true, maxLock: 2, lockTimeout: 1, statementTimeout: 60 }],
     [{ command: "down", confirm: "shop", count: 2, from: "history" }],
     [{ command: "up", confirm: "shop", fake: true }],
     [{ command: "redo", confirm: "shop" }],
@@ -54,6 +58,11 @@ describe("the operate function", () => {
 
   it.each([
     [{ command: "up" }, "confirm is missing"],
+    [{ command: "plan", confirm: "shop" }, "plan reads only, unless it has measure"],
+    [{ command: "plan", confirm: "shop", measure: false }, "plan reads only, unless it has measure"],
+    [{ command: "plan", confirm: "shop", measure: true, down: true }, "a plan of down cannot be measured"],
+    [{ command: "plan", confirm: "shop", measure: true, lockTimeout: 0 }, "lockTimeout: "],
+    [{ command: "up", confirm: "shop", maxLock: -1 }, "maxLock: "],
     [{ command: "up", confirm: "sho" }, 'confirm is "sho"'],
     [{ command: "up", confirm: true }, "confirm must be string"],
     [{ command: "up", confirm: "shop", batch: true }, 'unknown field "batch"'],

@@ -1,19 +1,28 @@
 import { resolve } from "node:path";
+import * as v from "valibot";
 import { findAgent, readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
 import { given, type PlannedBackfill, type PlanReport, type PlanStep, property } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
 import { databaseOf } from "../approval.ts";
-import { count, defineCommand, parsed, text } from "../command.ts";
+import { count, defineCommand, parsed, plainSeconds, text } from "../command.ts";
+import { isOnThisMachine, requireConsent } from "../confirm.ts";
 import { type Context, withContext } from "../context.ts";
-import { DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
+import { CONFIRM_FLAGS, DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
+import { measuredLines, summaryOf } from "../output/measured.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase } from "../settings/target.ts";
 
 const { fields } = COMMANDS.plan;
+
+const someSeconds = v.pipe(plainSeconds, v.gtValue(0, "It must be more than 0."));
+
+function inFlags(meaning: string): string {
+  return meaning.replace("`measure`", "--measure");
+}
 
 export const plan = defineCommand({
   name: "plan",
@@ -26,9 +35,18 @@ export const plan = defineCommand({
     batch: { ...fields.batch, written: "--batch" },
     from: { ...fields.from, written: "--from <source>" },
     contract: { ...fields.contract, written: "--contract <name>" },
+    measure: { ...fields.measure, written: "--measure" },
+    maxLock: parsed("--max-lock <seconds>", `with --measure: ${fields.maxLock.meaning}`, plainSeconds),
+    lockTimeout: parsed("--lock-timeout <seconds>", inFlags(fields.lockTimeout.meaning), someSeconds),
+    statementTimeout: parsed(
+      "--statement-timeout <seconds>",
+      inFlags(fields.statementTimeout.meaning),
+      someSeconds,
+    ),
   },
   flags: {
     out: text("--out <file>", "write the plan to a file too, which `--plan` of a run takes"),
+    ...CONFIRM_FLAGS,
     ...DATABASE_FLAGS,
     ...PREFLIGHT_FLAGS,
   },
@@ -39,6 +57,7 @@ type PlanInput = Parameters<typeof COMMANDS.plan.run>[1];
 
 interface PlanFlags extends DatabaseFlags {
   readonly out?: string | undefined;
+  readonly yes?: boolean | undefined;
 }
 
 /** Exits with 1 when the run would be refused, or the plan cannot be approved: a pipeline can check that before a run. */
@@ -48,7 +67,11 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
     io,
     flags,
     async (context) => {
-      const { printer, remarks } = context;
+      const { printer, remarks, target } = context;
+      if (input.measure && !isOnThisMachine(target)) {
+        const risk = { effect: "This runs what is pending and rolls it back, which locks tables", flags };
+        await requireConsent(io, target, { command: "plan", risk: { ...risk, flag: "--measure" } });
+      }
       const report = await makePlan(io, context, input);
       const { out } = flags;
       // Before anything is printed: with --json, an error is the only object.
@@ -60,6 +83,7 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
         await printPlan(printer, report);
         printWaiting(remarks, report.waiting);
         printFindings(remarks, report);
+        if (report.measured !== undefined) remarks.line(summaryOf(report.measured));
       }
       const why = report.refusals.length > 0 ? "the run would be refused" : "the plan cannot be approved";
       for (const line of written ?? [`${out} was not written: ${why}.`]) remarks.line(line);
@@ -129,6 +153,8 @@ async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
     printer.line(
       colors.bold(`-- ${step.migration} (${step.direction}${transactionNote(step)}${sourceNote(step)})`),
     );
+    const measured = report.measured?.find(({ migration }) => migration === step.migration);
+    if (measured !== undefined) for (const line of measuredLines(measured)) printer.line(line);
     if (step.dynamic) {
       printer.line(
         colors.yellow("-- dynamic: built from what the database answers, may differ when it runs"),

@@ -8,7 +8,7 @@ import {
   planArguments,
   readApproval,
 } from "../approval.ts";
-import { count, defineCommand, parsed, text, toggle } from "../command.ts";
+import { count, defineCommand, parsed, plainSeconds, text, toggle } from "../command.ts";
 import { requireConsent } from "../confirm.ts";
 import { withContext } from "../context.ts";
 import { CONFIRM_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS, RUN_FLAGS } from "../flags.ts";
@@ -45,14 +45,16 @@ export const up = defineCommand({
     contract: { ...upFields.contract, written: "--contract <name>" },
     note: { ...upFields.note, written: "--note <text>" },
     plan,
+    maxLock: parsed("--max-lock <seconds>", upFields.maxLock.meaning, plainSeconds),
   },
   flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
-  run: (io, flags, { fake, plan, contract, note, ...extent }) => {
+  run: (io, flags, { fake, plan, contract, note, maxLock, ...extent }) => {
     const word = given({ contract, note });
     requireContractOfNote(word);
     if (flags.dryRun) return showPlan(io, flags, { ...extent, ...given({ contract }) });
+    const budget = maxLock === undefined ? {} : { maxLockMs: maxLock * 1_000 };
     return run(io, { command: "up", flags, extent, word, fake, plan }, (migrator, options) =>
-      migrator.up({ ...options, ...word }, fake ? "fake" : "execute"),
+      migrator.up({ ...options, ...word, ...budget }, fake ? "fake" : "execute"),
     );
   },
 });

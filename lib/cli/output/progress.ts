@@ -40,8 +40,8 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
       if (event.message === serverMessage) return;
       serverMessage = event.message;
     }
-    if (event.type === "building") return building.begin(describeWork(event));
-    if (event.type === "built") {
+    if (event.type === "building" || event.type === "measuring") return building.begin(describeWork(event));
+    if (event.type === "built" || event.type === "measured") {
       building.end();
       return running.end();
     }
@@ -95,13 +95,18 @@ function createLiveLine(output: Output, colors: Colors) {
   };
 }
 
-type Work = Extract<RunEvent, { type: "started" | "building" }>;
+type Work = Extract<RunEvent, { type: "started" | "building" | "measuring" }>;
 
 function describeWork(event: Work): string {
-  const { type, migration, direction } = event;
-  return type === "building"
-    ? `  … building the SQL of ${migration} (${direction})`
-    : `  … ${placeOf(event)}${VERBS[direction][0]} ${migration}`;
+  const { type, migration } = event;
+  switch (type) {
+    case "building":
+      return `  … building the SQL of ${migration} (${event.direction})`;
+    case "measuring":
+      return `  … ${placeOf(event)}measuring ${migration}`;
+    case "started":
+      return `  … ${placeOf(event)}${VERBS[event.direction][0]} ${migration}`;
+  }
 }
 
 /** Empty for a run with one migration. */
@@ -120,7 +125,7 @@ export function createWatch(io: ProcessIo, output: Output): Observer {
 }
 
 function describe(
-  event: Exclude<RunEvent, { type: "started" | "building" | "built" }>,
+  event: Exclude<RunEvent, { type: "started" | "building" | "built" | "measuring" | "measured" }>,
   colors: Colors,
 ): string {
   switch (event.type) {

@@ -36,6 +36,25 @@ export const failing: Scenarios = (aws) =>
       }
     });
 
+    test("a deploy over its budget for locks fails before anything is applied, and its rollback succeeds", async () => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
+        const options = { maxLockMs: 300 };
+        await stack.create(await deployable(tables(1), options));
+        const slow = { ...tables(1, 2), "3_slow.sql": sql("LOCK TABLE t1; SELECT pg_sleep(2);") };
+        const failed = await stack.update(await deployable(slow, options));
+        expect(failed).toMatchObject({ status: "FAILED" });
+        expect(failed?.reason).toMatch(
+          /^LOCK_BUDGET in 3_slow: 3_slow would block reads and writes of t1 for at least \d+ ms.*the construct's `maxLock`/s,
+        );
+        expect(await tablesIn(db)).toEqual(["t1"]);
+        expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
+        expect(await appliedIn(db)).toEqual(["1_t1"]);
+        const patient = await deployable(slow, { maxLockMs: 20_000 });
+        expect(await stack.update(patient)).toMatchObject({ status: "SUCCESS", data: { Head: "3_slow" } });
+      });
+    });
+
     test("a deploy of the corrected migration goes on where the failed one stopped", async () => {
       const { withStack, deployable } = aws();
       await withStack({}, async ({ stack, db }) => {

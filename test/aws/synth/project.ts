@@ -16,6 +16,7 @@ export const ProjectRequest = v.strictObject({
   transaction: v.optional(v.picklist(["each", "all"]), "each"),
   migrationsTable: v.optional(v.string(), "pgmigrations"),
   lockTimeoutMs: v.optional(v.number()),
+  maxLockMs: v.optional(v.number()),
   /** Refuses deploys; every transaction of another session is an old one. */
   strictPreflight: v.optional(v.boolean(), false),
   allowDown: v.optional(v.boolean(), false),
@@ -45,6 +46,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
     iamUser,
     cluster,
     lockTimeoutMs,
+    maxLockMs,
     ...others
   } = request;
   const { snapshot, snapshotTimeoutSeconds: seconds, role, strictPreflight, ...props } = others;
@@ -63,6 +65,7 @@ export function addProject(app: App, name: string, request: v.InferOutput<typeof
     ...(approvedPlan === undefined ? {} : { approvedPlan }),
     ...(iamUser === undefined ? {} : { username: iamUser }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeout: Duration.millis(lockTimeoutMs) }),
+    ...(maxLockMs === undefined ? {} : { maxLock: Duration.millis(maxLockMs) }),
     ...(strictPreflight ? { preflight: "strict", oldTransaction: Duration.millis(0) } : {}),
     ...(snapshot ? { snapshotBeforeMigrate: true } : {}),
     ...(seconds === undefined ? {} : { snapshotTimeout: Duration.seconds(seconds) }),

@@ -1,0 +1,87 @@
+import {
+  type Finding,
+  Hint,
+  MEASURE_DEFAULTS,
+  type MeasuredLock,
+  type MeasuredMigration,
+  MigrationError,
+  type ResolvedOptions,
+} from "../../core/index.ts";
+import type { Context } from "../context.ts";
+import type { PlannedMigration } from "../plan.ts";
+import { measureMigrations } from "./measure.ts";
+import { notReached } from "./unmeasurable.ts";
+
+/** Limits for measuring before a run. Its lock timeout is never longer than that of the run. */
+function limitsOf({ lockTimeoutMs, statementTimeoutMs }: ResolvedOptions, maxLockMs: number) {
+  return {
+    lockTimeoutMs: Math.min(MEASURE_DEFAULTS.lockTimeoutMs, lockTimeoutMs || MEASURE_DEFAULTS.lockTimeoutMs),
+    statementTimeoutMs: statementTimeoutMs || MEASURE_DEFAULTS.statementTimeoutMs,
+    maxLockMs,
+  };
+}
+
+/**
+ * Measures what is about to run, if there is a budget for locks.
+ * @throws MigrationError `LOCK_BUDGET` before anything has run
+ */
+export async function requireWithinBudget(
+  context: Context,
+  planned: readonly PlannedMigration[],
+): Promise<void> {
+  const { maxLockMs } = context.options;
+  if (maxLockMs === undefined || planned.length === 0) return;
+  const limits = limitsOf(context.options, maxLockMs);
+  const [first, ...others] = overBudget(await measureMigrations(context, planned, limits), maxLockMs);
+  if (first === undefined) return;
+  const [migration = ""] = first.migrations;
+  const more = others.map(({ message }) => `; ${message}`).join("");
+  throw new MigrationError("LOCK_BUDGET", first.message + more, { migration, hint: first.hint });
+}
+
+/** Why migrations, or not known to be within it. */
+export function overBudget(measured: readonly MeasuredMigration[], maxLockMs: number): Finding[] {
+  // The one that ended it is over the budget, or not known to be within it.
+  const ends = new Set(measured.map(({ migration }) => notReached(migration)));
+  const reached = measured.filter(({ reason }) => reason === null || !ends.has(reason));
+  return reached.flatMap((one) => {
+    const locks = one.locks.filter(({ blocks, heldMs }) => blocks !== "schema changes" && heldMs > maxLockMs);
+    const [longest] = locks;
+    if (longest !== undefined) return [tooLong(one, longest, maxLockMs)];
+    const unknown = unknownTime(one);
+    return unknown === undefined ? [] : [notKnown(one, unknown, maxLockMs)];
+  });
+}
+
+function tooLong({ migration, outcome }: MeasuredMigration, lock: MeasuredLock, maxLockMs: number): Finding {
+  const { mode, table, blocks, heldMs } = lock;
+  const held = `${outcome === "measured" ? "" : "at least "}${inSeconds(heldMs)}`;
+  return {
+    code: "LOCK_BUDGET",
+    migrations: [migration],
+    message: `${migration} would block ${blocks} of ${table} for ${held} (${mode}); at most ${inSeconds(maxLockMs)} is allowed`,
+    hint: Hint.of`Do the work without that lock (an index CONCURRENTLY, a constraint NOT VALID and validated later, rows in batches), or allow more with ${Hint.option("maxLockMs")}.`,
+  };
+}
+
+function notKnown({ migration }: MeasuredMigration, reason: string, maxLockMs: number): Finding {
+  return {
+    code: "LOCK_BUDGET",
+    migrations: [migration],
+    message: `${migration} cannot be shown to block reads and writes for at most ${inSeconds(maxLockMs)}: ${reason}`,
+    hint: Hint.of`Apply it once without ${Hint.option("maxLockMs")}, at a time when a longer lock does no harm; or write it so that it can be measured.`,
+  };
+}
+
+function unknownTime({ outcome, reason, blocksNobody, omitted }: MeasuredMigration): string | undefined {
+  if (outcome !== "measured") return blocksNobody ? undefined : (reason ?? outcome);
+  const hidden = omitted.find(({ whileLocked }) => whileLocked);
+  return (
+    hidden &&
+    `statement ${hidden.statement}, which runs while a table is locked, was left out (${hidden.effect})`
+  );
+}
+
+function inSeconds(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
+}
