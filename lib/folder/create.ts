@@ -2,6 +2,8 @@ import { mkdir, open, readdir, readFile, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { errorCode, errorMessage, Hint, MigrationError, numericPrefix, property } from "../core/index.ts";
 import { classifyFileName, extensionOf, ignoreRule, MIGRATION_EXTENSIONS, nameProblem } from "./listing.ts";
+import type { RecipeValues } from "./recipes/recipe-file.ts";
+import { RECIPES, type RecipeName } from "./recipes/recipes.ts";
 
 export interface CreateMigrationOptions {
   /** Created if missing. */
@@ -29,15 +31,57 @@ export interface CreatedMigration {
  * @throws MigrationError `USAGE` for a name that a migration cannot have, `FILE_SYSTEM` if the file cannot be written.
  */
 export async function createMigration(options: CreateMigrationOptions): Promise<CreatedMigration> {
-  const { language = "ts", now = new Date() } = options;
-  const dir = resolve(options.dir);
+  const { language = "ts" } = options;
   const stem = migrationStem(options.name);
-  try {
-    await mkdir(dir, { recursive: true });
-    const name = `${nextPrefix(await migrationFiles(dir, options.ignorePattern), now)}_${stem}`;
+  return inFolder(options, async (dir, number) => {
+    const name = `${number}_${stem}`;
     const file = join(dir, `${name}.${language}`);
     await writeNew(file, migrationTemplate(language, await typesPackage(dir)));
     return { file, name };
+  });
+}
+
+/**
+ * Writes the files of a recipe, numbered in the order in which they run: all of them, or none.
+ * @throws MigrationError as `createMigration`, and `USAGE` for a value that is no name
+ */
+export async function createFromRecipe(
+  options: Omit<CreateMigrationOptions, "language">,
+  recipe: RecipeName,
+  values: RecipeValues,
+): Promise<readonly CreatedMigration[]> {
+  const files = RECIPES[recipe].files(values);
+  const stems = files.map(({ step }) => migrationStem([options.name, step].filter(Boolean).join("-")));
+  return inFolder(options, async (dir, first) => {
+    const names = new Map(files.map(({ step }, index) => [step, `${first + index}_${stems[index]}`]));
+    const created: CreatedMigration[] = [];
+    try {
+      for (const { step, text } of files) {
+        const name = names.get(step) ?? step;
+        const file = join(dir, `${name}.sql`);
+        await writeNew(
+          file,
+          text((other) => names.get(other) ?? other),
+        );
+        created.push({ file, name });
+      }
+      return created;
+    } catch (error) {
+      for (const { file } of created) await unlink(file).catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+/** Does work with the folder, which is created if it is missing, and the number of the next migration. */
+async function inFolder<T>(
+  { dir: given, ignorePattern, now = new Date() }: Omit<CreateMigrationOptions, "name">,
+  work: (dir: string, number: number) => Promise<T>,
+): Promise<T> {
+  const dir = resolve(given);
+  try {
+    await mkdir(dir, { recursive: true });
+    return await work(dir, nextPrefix(await migrationFiles(dir, ignorePattern), now));
   } catch (cause) {
     throw cause instanceof MigrationError ? cause : cannotWrite(dir, cause);
   }

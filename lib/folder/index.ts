@@ -8,6 +8,7 @@ export { declaredContracts } from "./contract-text.ts";
 export {
   type CreatedMigration,
   type CreateMigrationOptions,
+  createFromRecipe,
   createMigration,
   MIGRATION_LANGUAGES,
   type MigrationLanguage,
@@ -18,4 +19,6 @@ export { type MigrationFolder, type OpenFolderOptions, openFolder } from "./fold
 export { compileForLambda, exportsFile, FILES } from "./lambda-target.ts";
 export { type FolderListing, isJunk, type ReadFolderOptions, readFolder } from "./listing.ts";
 export { compiledModule, placeModule } from "./loader.ts";
+export type { RecipeValues } from "./recipes/recipe-file.ts";
+export { RECIPES, type RecipeName } from "./recipes/recipes.ts";
 export { normalizeLines, requireUtf8 } from "./source-text.ts";
