@@ -1,5 +1,6 @@
 import pg from "pg";
 import {
+  type ErrorCode,
   errorMessage,
   given,
   Hint,
@@ -52,7 +53,8 @@ export interface ApplicationState {
  *
  * @param client connected as any user that may read the table of applied migrations
  * @param migrations the folder, or the names of the migrations for an application that is shipped without it
- * @throws MigrationError `USAGE` for a folder that cannot be read, `SQL` when the table cannot be read
+ * @throws MigrationError `USAGE` for a folder that cannot be read, `SQL` when the table cannot be read, `CONNECTION`, `AUTH` or
+ * `DATABASE_NOT_FOUND` when the client does not get to the database
  *
  * @example
  * import { createServer } from "node:http";
@@ -171,11 +173,20 @@ async function readApplied(client: Queryable, options: ApplicationOptions): Prom
             hint: `The user needs these rights: GRANT USAGE ON SCHEMA ${pg.escapeIdentifier(migrationsSchema)}; GRANT SELECT ON ${table}.`,
           }
         : {};
-    const known = typeof sqlstate === "string" ? { sqlstate } : {};
+    // Only an answer of the server has a severity; Node's error codes are no SQLSTATEs.
+    const answered = property(cause, "severity") !== undefined && typeof sqlstate === "string";
+    const code = answered ? (REFUSED[sqlstate] ?? "SQL") : "CONNECTION";
     const message = `the table of applied migrations cannot be read: ${errorMessage(cause)}`;
-    throw new MigrationError("SQL", message, { ...hint, ...known, cause });
+    throw new MigrationError(code, message, { ...hint, ...(answered ? { sqlstate } : {}), cause });
   }
 }
+
+/** Connections that the server has refused. */
+const REFUSED: Readonly<Record<string, ErrorCode>> = {
+  "3D000": "DATABASE_NOT_FOUND",
+  "28P01": "AUTH",
+  "28000": "AUTH",
+};
 
 /** Also for a schema that does not exist. */
 const UNDEFINED_TABLE = "42P01";

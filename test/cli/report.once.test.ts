@@ -100,7 +100,8 @@ describe("report of a folder", () => {
       expect(all.stdout).toContain("**2 pending migrations, 1 lint error**");
       const { stdout } = await run("report", "--scratch", "--after", "1_people");
       expect(stdout).toContain("## 1. `2_orders`");
-      expect(stdout).toContain("head is `1_people`");
+      expect(all.stdout).toContain("on an empty scratch database; no migration is applied yet");
+      expect(stdout).toContain("on a scratch database with the migrations before; head is `1_people`");
       expect(await db.query("SELECT relname FROM pg_class WHERE relname = 'people'")).toEqual([]);
       expect(await run("report", "--scratch", "--after", "9_none")).toMatchObject({ code: 2 });
       expect(await run("report", "--after", "1_people")).toMatchObject({ code: 2 });

@@ -99,11 +99,24 @@ describe("an application asks whether its database is migrated", () => {
       });
     }));
 
+  it("an application that does not get to the database is told so, without a SQLSTATE of Node", () =>
+    withDatabase(async ({ connection: { host, port, user, password, database } }) => {
+      const ask = async (config: pg.PoolConfig) => {
+        const pool = new pg.Pool({ host, port, user, password, database, ...config });
+        const { code, details } = await failureOf(assertMigrated(pool, ["1_a"]));
+        await pool.end();
+        return [code, details.sqlstate];
+      };
+      expect(await ask({ host: "127.0.0.1", port: 1 })).toEqual(["CONNECTION", undefined]);
+      expect(await ask({ database: "nowhere" })).toEqual(["DATABASE_NOT_FOUND", "3D000"]);
+      expect(await ask({ password: "wrong" })).toEqual(["AUTH", "28P01"]);
+    }));
+
   it("an assertion fails when the connection is lost", () =>
     withDatabase(async (db) => {
       const client = await db.client();
       client.on("error", () => {});
       await client.end();
-      expect(await failureOf(assertMigrated(client, ["1_a"]))).toMatchObject({ code: "SQL" });
+      expect(await failureOf(assertMigrated(client, ["1_a"]))).toMatchObject({ code: "CONNECTION" });
     }));
 });

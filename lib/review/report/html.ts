@@ -57,7 +57,7 @@ function overview(report: MigrationReport): Html {
   const place =
     subject.kind === "database"
       ? html`Database <b>${subject.database}</b> on <b>${subject.host}</b> as <b>${subject.user}</b>`
-      : html`The folder <b>${subject.folder}</b> on ${scratchOf(subject)}`;
+      : html`The folder <b>${subject.folder}</b> on ${scratchOf(subject, report)}`;
   const at =
     head === null
       ? "No migration is applied yet."

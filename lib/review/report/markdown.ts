@@ -35,7 +35,7 @@ function overview(report: MigrationReport): string {
   const place =
     subject.kind === "database"
       ? `Database ${code(subject.database)} on ${code(subject.host)} as ${code(subject.user)}`
-      : `The folder ${code(subject.folder)} on ${scratchOf(subject)}`;
+      : `The folder ${code(subject.folder)} on ${scratchOf(subject, report)}`;
   const at = head === null ? "no migration is applied yet" : `head is ${code(head)}`;
   return [
     `**${summaryOf(report).join(", ")}**`,

@@ -119,10 +119,12 @@ export function isReport(text: string): boolean {
 }
 
 /** What a report on a folder began with. */
-export function scratchOf({ base }: Extract<ReportSubject, { kind: "folder" }>): string {
-  return base === undefined
-    ? "an empty scratch database"
-    : `a scratch database with the migrations of commit ${base}`;
+export function scratchOf(
+  { base }: Extract<ReportSubject, { kind: "folder" }>,
+  { head }: Pick<MigrationReport, "head">,
+): string {
+  if (base !== undefined) return `a scratch database with the migrations of commit ${base}`;
+  return head === null ? "an empty scratch database" : "a scratch database with the migrations before";
 }
 
 /** How it runs, in a few words each. */
