@@ -129,6 +129,9 @@ async function ask(question: string, signal: AbortSignal): Promise<string | unde
   try {
     const ended = once(terminal, "close").then(() => "");
     return await Promise.race([terminal.question(question, { signal }), ended]);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return "";
   } finally {
     terminal.close();
   }

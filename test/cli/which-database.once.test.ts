@@ -1,11 +1,13 @@
-import { writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { confirmRisk } from "../../lib/cli/confirm.ts";
 import { MigrationError } from "../../lib/core/index.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
-import { jsonOf, runCommand, writeProject } from "./command.ts";
+import { COMMAND, jsonOf, runCommand, writeProject } from "./command.ts";
 import { createIo } from "./process-io.ts";
 
 const FILES = { "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;" };
@@ -140,4 +142,26 @@ describe("a command that takes something away from a database on another machine
     await expect(refusal).rejects.toThrow(MigrationError);
     await expect(refusal).rejects.toMatchObject({ code: "CANCELLED" });
   });
+
+  // `script` of util-linux gives a command a terminal.
+  (existsSync("/usr/bin/script") ? it : it.skip)("Ctrl-D at the question cancels the command", () =>
+    withDatabase(async (db) => {
+      const project = writeProject(FILES);
+      await runCommand(project, ["up", "--url", urlOf(db)], {});
+      const line = [process.execPath, COMMAND, "down", "--url", `'${urlOf(db, OTHER_HOST)}'`].join(" ");
+      const terminal = spawn("script", ["-qec", line, "/dev/null"], {
+        cwd: project,
+        env: { PATH: process.env["PATH"], HOME: project, TERM: "xterm" },
+      });
+      let shown = "";
+      terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+        shown += text;
+        if (text.includes("to go on: ")) terminal.stdin.write("\u0004");
+      });
+      const [code] = await once(terminal, "close");
+      expect(shown).toContain(`"" is not the name of the database, "${db.name}"`);
+      expect(code).toBe(130);
+      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }),
+  );
 });
