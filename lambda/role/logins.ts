@@ -22,6 +22,15 @@ export function cloneOf(role: string): string {
   return `${role}_clone`;
 }
 
+/**
+ * The group that owns what the migrations make. The application acts as it. The user of the migrations is a member, so that
+ * later migrations may still alter and drop everything; it is no member of the application's own role, which may log in with
+ * tokens: RDS would refuse its password.
+ */
+export function ownerOf(role: string): string {
+  return `${role}_owner`;
+}
+
 /** Two roles at once would change the same rows of the catalogue, which Postgres refuses. */
 const ROLES_LOCK = "7241865325823965";
 
@@ -47,7 +56,7 @@ export interface RoleState {
   /** Something that an application role never is. */
   readonly power: string | null;
   readonly hasToken: boolean;
-  /** What its sessions are from their login on, if not this role. */
+  /** Setting of its sessions from their login on. The role may have changed it: it is no text for SQL. */
   readonly actsAs: string | null;
 }
 
@@ -102,7 +111,8 @@ export async function setLogin(
   const statements = mainStatements(own, main, credentials);
   if (credentials?.username === clone.name) {
     requireOwn(own, clone);
-    statements.push(...cloneStatements(own, clone, credentials, main.actsAs ?? own.role));
+    const actsAs = main.actsAs === ownerOf(own.role) ? ownerOf(own.role) : own.role;
+    statements.push(...cloneStatements(own, clone, credentials, actsAs));
   }
   if (credentials === undefined && isOwn(own, clone)) {
     statements.push(`ALTER ROLE ${clone.name} NOLOGIN PASSWORD NULL`);

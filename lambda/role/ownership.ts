@@ -1,16 +1,17 @@
+import pg from "pg";
 import { MigrationError, type ResolvedOptions } from "../../lib/core/index.ts";
 import type { Session } from "../../lib/postgres/index.ts";
 import type { RoleRequest } from "./event.ts";
-import { adviseOnRole, cloneOf, comment, isOwn, type OwnRole, requireOwn, stateOf } from "./logins.ts";
-
-/**
- * The group that owns what the migrations make. The application acts as it. The user of the migrations is a member, so that
- * later migrations may still alter and drop everything; it is no member of the application's own role, which may log in with
- * tokens: RDS would refuse its password.
- */
-export function ownerOf(role: string): string {
-  return `${role}_owner`;
-}
+import {
+  adviseOnRole,
+  cloneOf,
+  comment,
+  isOwn,
+  type OwnRole,
+  ownerOf,
+  requireOwn,
+  stateOf,
+} from "./logins.ts";
 
 /** Makes the group, with the application and the user of the migrations as members. */
 export async function joinOwner(session: Session, request: RoleRequest): Promise<void> {
@@ -32,16 +33,25 @@ export async function joinOwner(session: Session, request: RoleRequest): Promise
 /** Takes back what the role owned under an earlier access, and the rights of the group. */
 export async function leaveOwner(session: Session, request: RoleRequest): Promise<void> {
   const { role } = request;
-  const group = ownerOf(role);
-  const { actsAs } = await stateOf(session, role);
-  if (actsAs !== group) return;
+  const group = await stateOf(session, ownerOf(role));
+  // The application can change what it acts as, but not who is a member.
+  if (!isOwn(request, group) || !(await isMember(session, role, group.name))) return;
   const statements = [
-    `REASSIGN OWNED BY ${group} TO CURRENT_USER`,
-    `DROP OWNED BY ${group}`,
-    `REVOKE ${group} FROM ${role}`,
+    `REASSIGN OWNED BY ${group.name} TO CURRENT_USER`,
+    `DROP OWNED BY ${group.name}`,
+    `REVOKE ${group.name} FROM ${role}`,
     ...(await actAs(session, request, role)),
   ];
   await session.run(statements.join(";\n")).catch(adviseOnRole);
+}
+
+async function isMember(session: Session, role: string, group: string): Promise<boolean> {
+  const rows = await session.rows(
+    `SELECT 1 FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+     JOIN pg_catalog.pg_roles AS g ON g.oid = m.roleid WHERE r.rolname = $1 AND g.rolname = $2`,
+    [role, group],
+  );
+  return rows.length > 0;
 }
 
 /** What the sessions of both users of the role are from their login on. */
@@ -69,9 +79,13 @@ async function requireOwnership(session: Session, { role, schemas }: RoleRequest
     });
   }
   if (typeof row?.schema === "string") {
-    throw new MigrationError("AUTH", `the role ${group} may create nothing in the schema ${row.schema}`, {
-      hint: `An owner needs this right. Run as the owner of the schema: GRANT USAGE, CREATE ON SCHEMA ${row.schema} TO ${group}.`,
-    });
+    throw new MigrationError(
+      "AUTH",
+      `the role ${group} may create nothing in the schema ${row.schema} of the role`,
+      {
+        hint: `An owner needs this right. Run as the owner of the schema: GRANT USAGE, CREATE ON SCHEMA ${pg.escapeIdentifier(row.schema)} TO ${group}.`,
+      },
+    );
   }
 }
 

@@ -6,8 +6,8 @@ import { type Credentials, fetchCredentials } from "../runtime/credentials.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readSettings } from "../runtime/settings.ts";
 import type { RoleRequest } from "./event.ts";
-import { cloneOf, setLogin, withRolesLocked } from "./logins.ts";
-import { joinOwner, leaveOwner, ownerOf, runEach, transferOwnership } from "./ownership.ts";
+import { cloneOf, ownerOf, setLogin, withRolesLocked } from "./logins.ts";
+import { joinOwner, leaveOwner, runEach, transferOwnership } from "./ownership.ts";
 import { grants, revocations } from "./rights.ts";
 
 /**

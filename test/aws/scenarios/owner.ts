@@ -217,6 +217,16 @@ export const owners: Scenarios = (aws) =>
       });
     });
 
+    test("a role cannot stay the owner by changing its own settings", async () => {
+      await withRole(aws(), async ({ ask, says, db, role }) => {
+        await ask(owner);
+        expect(await says("SET ROLE NONE", `ALTER ROLE ${role} RESET role`)).toEqual(["ok", "ok"]);
+        expect(await ask({ Access: "write" })).toMatchObject({ failed: false });
+        expect(await ownersIn(db, ["t1"])).toEqual({ t1: db.owner });
+        expect(await says(`SET ROLE ${role}_owner`, "ALTER TABLE t1 ADD b int")).toEqual([DENIED, DENIED]);
+      });
+    });
+
     test("another role reads what an owner has, and what it gets later", async () => {
       const { deployable, services, secrets } = aws();
       await withRole(aws(), async ({ ask, stack, db, role }) => {

@@ -264,6 +264,25 @@ export const rotation: Scenarios = (aws) =>
       });
     });
 
+    test("a rotation runs no SQL that the application has put into its own settings", async () => {
+      await withRotation(aws(), async ({ deployRole, rotate, use, roleSecret: secret, db }) => {
+        await deployRole();
+        const planted = `x; ALTER ROLE ${ROLE} CREATEROLE`;
+        const { password } = v.parse(Credentials, JSON.parse(secret.text("AWSCURRENT") ?? "{}"));
+        const { host, port } = aws().server.connection;
+        const client = new pg.Client({
+          ...{ host, port, database: db.name, user: ROLE, password, ssl: { ca: aws().server.ca } },
+        });
+        await client.connect();
+        await client.query(`ALTER ROLE ${ROLE} SET role TO ${pg.escapeLiteral(planted)}`);
+        await client.end();
+        expect(await rotate(secret.begin())).toBe(true);
+        const [row] = await db.query("SELECT rolcreaterole AS may FROM pg_roles WHERE rolname = $1", [ROLE]);
+        expect(row).toEqual({ may: false });
+        expect(await use(secret.text("AWSCURRENT"))).toBe(ROLE);
+      });
+    });
+
     test("a rotation is refused when its second user is somebody else's, and the current password stays", async () => {
       await withRotation(aws(), async ({ deployRole, rotate, step, use, roleSecret: secret, db }) => {
         await db.query(`CREATE ROLE ${CLONE} LOGIN`);
