@@ -123,5 +123,6 @@ export type {
 } from "./report.ts";
 export { progressFilter, resultAsJson } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";
+export { describeSize, SMALL_TABLE_BYTES, shortBytes, shortCount, type TableSize } from "./table-size.ts";
 export { errorCode, errorMessage, given, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -4,6 +4,7 @@ import type { BackgroundSession, MigrationError } from "./errors.ts";
 import type { Hint } from "./hint.ts";
 import type { MeasuredMigration } from "./measurement.ts";
 import type { Direction, MigrationState } from "./migration.ts";
+import type { TableSize } from "./table-size.ts";
 
 /** Another session that stands in the way, as `pg_stat_activity` shows it. */
 export interface SessionInfo {
@@ -308,6 +309,8 @@ export interface PlanReport {
   readonly waiting: readonly WaitingMigration[];
   /** What the migrations did when they ran and were rolled back; absent unless that was asked for. */
   readonly measured?: readonly MeasuredMigration[];
+  /** The tables of more than 10 MB, and those that the SQL names; absent if the server does not tell in time. */
+  readonly tables?: readonly TableSize[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }

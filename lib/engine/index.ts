@@ -10,4 +10,5 @@ export { forecastFiles, maskedPlan, maskedSteps } from "./preview.ts";
 export type { Outcome } from "./resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
 export type { Extent, ReleaseExtent } from "./selection.ts";
+export { TABLE_SIZES, type TableSizeRow, toTableSize } from "./table-sizes.ts";
 export type { DownOptions } from "./up-down-redo.ts";

@@ -1,6 +1,7 @@
 import {
   type Approval,
   type DownSource,
+  given,
   Hint,
   isOwnFault,
   type MeasureLimits,
@@ -31,6 +32,7 @@ import { type RunMode, runPlan } from "./run.ts";
 import { noOpReport, reportAfter, upToDateReport } from "./run-report.ts";
 import { readSchema } from "./schema-changes.ts";
 import { type DownExtent, selectDown } from "./selection.ts";
+import { sizesOfTables } from "./table-sizes.ts";
 
 export interface DownOptions extends DownExtent {
   /** As of an `up`. */
@@ -146,7 +148,8 @@ async function describePlan(
   const varying = await varyingFinding(source, migrations);
   const warnings = varying === undefined ? found : [...found, varying];
   const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
-  return { action, digest, ...covered, waiting, refusals, warnings };
+  const tables = await sizesOfTables(session, steps);
+  return { action, digest, ...covered, ...given({ tables }), waiting, refusals, warnings };
 }
 
 /**

@@ -59,10 +59,79 @@ describe("lint --database", () => {
       const { code, stdout } = await run("lint", "--database", "--format", "github");
       expect(code).toBe(1);
       expect(stdout).toMatch(
-        /^::error file=migrations\/2_b\.sql,line=2.*about 12 thousand rows, \d+ MB: holds SHARE/m,
+        /^::error file=migrations\/2_b\.sql,line=2.*about 12 k rows, \d+ MB: holds SHARE/m,
       );
       expect(await run("lint", "--files-only", "--database")).toMatchObject({ code: 2 });
     }));
+});
+
+describe("lint --plan", () => {
+  const PENDING = {
+    "2_b.sql": "CREATE TABLE fresh (id int);\nCREATE INDEX big_i ON big (id);\n-- Down Migration\nSELECT 1;",
+    "3_c.sql":
+      "CREATE INDEX fresh_i ON fresh (id); CREATE INDEX a_i ON a ((1));\n-- Down Migration\nSELECT 1;",
+  };
+
+  it("a plan has the sizes of the tables that it names, by which lint judges without the database", () =>
+    withProject(async (run, project, db) => {
+      await run("up");
+      await db.query("CREATE TABLE big (id int, x text); CREATE TABLE other (id int)");
+      await db.query("INSERT INTO big SELECT n, repeat('x', 1000) FROM generate_series(1, 12000) AS n");
+      await db.query("ANALYZE");
+      addMigrations(project, PENDING);
+      expect((await run("plan")).stdout).toMatch(
+        /^-- 2_b \(up\)\n-- public\.big has about 12 k rows, 1\d MB\nCREATE/m,
+      );
+      const plan = await run("plan", "--json");
+      expect(jsonOf(plan)).toMatchObject({
+        tables: [
+          { schema: "public", name: "a", rows: 0, bytes: 0 },
+          { schema: "public", name: "big", rows: 12000, bytes: expect.any(Number) },
+        ],
+      });
+      writeFileSync(join(project, "plan.json"), plan.stdout);
+      // Not in the plan: it was written later.
+      addMigrations(project, {
+        "4_d.sql": "CREATE INDEX o ON other (id);\nCREATE INDEX b ON big (x);\n-- Down Migration\nSELECT 1;",
+      });
+      const { code, stdout } = await runCommand(project, ["lint", "--plan", "plan.json", "--json"], {});
+      expect(code).toBe(1);
+      expect(JSON.parse(stdout)).toMatchObject({
+        migrations: 3,
+        findings: [
+          {
+            migration: "2_b",
+            line: 2,
+            message: expect.stringContaining("public.big has about 12 k rows"),
+          },
+          {
+            migration: "4_d",
+            line: 2,
+            message: expect.stringContaining("public.big has about 12 k rows"),
+          },
+        ],
+        quick: [
+          { migration: "3_c", reason: "fresh has at most 10 MB" },
+          { migration: "3_c", reason: "public.a has no rows" },
+          { migration: "4_d", reason: "other has at most 10 MB" },
+        ],
+      });
+    }));
+
+  it("lint --plan refuses a file that is no plan", async () => {
+    const project = writeProject(GOOD);
+    writeFileSync(join(project, "no-plan.json"), "{}");
+    for (const [file, message] of [
+      ["missing.json", "missing.json cannot be read"],
+      ["no-plan.json", "no-plan.json is no plan of `up`"],
+    ] as const) {
+      const { code, stderr } = await runCommand(project, ["lint", "--plan", file], {});
+      expect([code, stderr]).toEqual([2, expect.stringContaining(message)]);
+    }
+    expect(await runCommand(project, ["lint", "--plan", "no-plan.json", "--all"], {})).toMatchObject({
+      code: 2,
+    });
+  });
 });
 
 describe("lint --files-only", () => {

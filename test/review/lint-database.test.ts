@@ -82,7 +82,7 @@ describe("lint with the sizes of a database", () => {
       const large = await lint(db, of("big"));
       expect(reported(large)).toEqual(all);
       for (const { message } of large.findings)
-        expect(message).toContain("public.big has about 8000 rows, 16 MB");
+        expect(message).toContain("public.big has about 8.0 k rows, 16 MB");
       for (const table of ["small", "empty"]) {
         const report = await lint(db, of(table));
         expect(reported(report)).toEqual([]);
@@ -102,7 +102,7 @@ describe("lint with the sizes of a database", () => {
       );
       expect(findings.map(({ message }) => message)).toEqual([
         expect.stringMatching(
-          / public\.parts has about 8000 rows, \d+ MB: holds SHARE \(nobody writes\) while the index is built\.$/,
+          / public\.parts has about 8.0 k rows, \d+ MB: holds SHARE \(nobody writes\) while the index is built\.$/,
         ),
       ]);
       expect(quick).toEqual([
@@ -134,7 +134,7 @@ describe("lint with the sizes of a database", () => {
       const { findings } = await lint(db, "ALTER TABLE small DROP COLUMN note; DROP TABLE big;");
       expect(findings.map(({ rule, message }) => [rule, message])).toEqual([
         ["ban-drop-column", expect.stringContaining("public.small has about 300 rows, 16 kB.")],
-        ["ban-drop-table", expect.stringContaining("public.big has about 8000 rows, 16 MB.")],
+        ["ban-drop-table", expect.stringContaining("public.big has about 8.0 k rows, 16 MB.")],
       ]);
     }));
 

@@ -1,5 +1,13 @@
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type Forecast, inRunningOrder, MigrationError } from "../../core/index.ts";
+import * as v from "valibot";
+import {
+  compareMigrations,
+  errorMessage,
+  type Forecast,
+  inRunningOrder,
+  MigrationError,
+} from "../../core/index.ts";
 import { forecastFiles } from "../../engine/index.ts";
 import { type MigrationFolder, openFolder } from "../../folder/index.ts";
 import type { LintFinding, LintReport, LintRequest } from "../../review/lint/index.ts";
@@ -9,7 +17,7 @@ import { DATABASE_FLAGS, listingOptions } from "../flags.ts";
 import { annotationsOf, rootOfPlaces } from "../github/workflow.ts";
 import { type Colors, clip, createPrinter, printJson, visibleAll, wrap } from "../output/printer.ts";
 import { createProgress } from "../output/progress.ts";
-import { EXIT, entryIn, type ProcessIo, widthOf } from "../process-io.ts";
+import { commandLine, EXIT, entryIn, type ProcessIo, widthOf } from "../process-io.ts";
 
 const FLAGS = {
   all: toggle("--all", "look at applied migrations too"),
@@ -25,6 +33,13 @@ const FLAGS = {
     "judge by the sizes of the tables, and by which of them are new: for a database with the rows of production",
   ),
   after: text("--after <name>", "with --files-only: look at the migrations after this one"),
+  plan: {
+    ...text(
+      "--plan <file>",
+      "look at the migrations after the head of this plan, by the sizes of its tables; `plan --json` or the status function writes it",
+    ),
+    conflicts: ["local", "url", "envFile", "database", "filesOnly", "all"],
+  },
   format: choice("--format <format>", "for people, or as annotations of GitHub (default: text)", [
     "text",
     "github",
@@ -39,7 +54,10 @@ export const lint = defineCommand({
   input: {},
   flags: FLAGS,
   // Exits with 1 for errors; warnings alone pass.
-  run: (io, flags) => (flags.filesOnly ? lintFiles(io, flags) : lintWithDatabase(io, flags)),
+  run: (io, flags) => {
+    if (flags.plan !== undefined) return lintPlan(io, flags, flags.plan);
+    return flags.filesOnly ? lintFiles(io, flags) : lintWithDatabase(io, flags);
+  },
 });
 
 function lintWithDatabase(io: ProcessIo, flags: Flags): Promise<number> {
@@ -70,14 +88,7 @@ const USUAL_MAJOR = 17;
 
 async function lintFiles(io: ProcessIo, flags: Flags): Promise<number> {
   const folder = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
-  const observe = createProgress(io, io.stderr);
-  const migrations = await forecastFiles(folder, namesAfter(folder, flags.after), {
-    decamelize: flags.decamelize ?? false,
-    warn: (message) => observe({ type: "warning", message }),
-    observe,
-    signal: io.signal,
-  });
-  const forecast: Forecast = { ...migrations, head: null, serverMajor: USUAL_MAJOR };
+  const forecast = await forecastNamed(io, flags, { folder, names: namesAfter(folder, flags.after) });
   return lintAndPrint(io, flags, {
     forecast,
     all: true,
@@ -85,6 +96,68 @@ async function lintFiles(io: ProcessIo, flags: Flags): Promise<number> {
     newestApplied: null,
     squawk: "if-installed",
   });
+}
+
+/**
+ * The database may be out of reach, as from a laptop: a plan of it has its head and the sizes of its tables. It need not have
+ * the migrations: a function plans what is deployed, and those that are judged may be newer.
+ */
+async function lintPlan(io: ProcessIo, flags: Flags, file: string): Promise<number> {
+  const { head, steps, tables: sizes } = await readPlanned(io, file);
+  const folder = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
+  const planned = new Set(steps.map(({ migration }) => migration));
+  const names = namesAfter(folder, undefined).filter(
+    (name) => planned.has(name) || head === null || compareMigrations(name, head) > 0,
+  );
+  return lintAndPrint(io, flags, {
+    forecast: await forecastNamed(io, flags, { folder, names }),
+    folder,
+    facts: async () => ({ columns: [], checks: [], indexes: [], sizes, othersAreSmall: true }),
+    newestApplied: flags.order === "allow" ? null : head,
+  });
+}
+
+interface NamedMigrations {
+  readonly folder: MigrationFolder;
+  readonly names: readonly string[];
+}
+
+async function forecastNamed(
+  io: ProcessIo,
+  flags: Flags,
+  { folder, names }: NamedMigrations,
+): Promise<Forecast> {
+  const observe = createProgress(io, io.stderr);
+  const migrations = await forecastFiles(folder, names, {
+    decamelize: flags.decamelize ?? false,
+    warn: (message) => observe({ type: "warning", message }),
+    observe,
+    signal: io.signal,
+  });
+  return { ...migrations, head: null, serverMajor: USUAL_MAJOR };
+}
+
+const Planned = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({
+    action: v.literal("up"),
+    head: v.nullable(v.string()),
+    steps: v.array(v.object({ migration: v.string() })),
+    tables: v.array(
+      v.object({ schema: v.string(), name: v.string(), rows: v.nullable(v.number()), bytes: v.number() }),
+    ),
+  }),
+);
+
+async function readPlanned({ cwd }: ProcessIo, file: string) {
+  const hint = `Write it with ${commandLine("plan", "--json")} > plan.json, or take the answer of the status function to {"command":"plan"}.`;
+  const text = await readFile(resolve(cwd, file), "utf8").catch((cause: unknown) => {
+    throw new MigrationError("USAGE", `${file} cannot be read: ${errorMessage(cause)}`, { hint, cause });
+  });
+  const parsed = v.safeParse(Planned, text);
+  if (parsed.success) return parsed.output;
+  throw new MigrationError("USAGE", `${file} is no plan of \`up\` with the sizes of its tables`, { hint });
 }
 
 function namesAfter({ entries, dir }: MigrationFolder, after: string | undefined): readonly string[] {

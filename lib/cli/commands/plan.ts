@@ -2,8 +2,17 @@ import { resolve } from "node:path";
 import * as v from "valibot";
 import { findAgent, readProvenance } from "../../client/index.ts";
 import { COMMANDS, writePlan } from "../../commands/index.ts";
-import { given, type PlannedBackfill, type PlanReport, type PlanStep, property } from "../../core/index.ts";
+import {
+  describeSize,
+  given,
+  type PlannedBackfill,
+  type PlanReport,
+  type PlanStep,
+  property,
+  SMALL_TABLE_BYTES,
+} from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
+import { mentions } from "../../sql/index.ts";
 import { databaseOf } from "../approval.ts";
 import { count, defineCommand, parsed, plainSeconds, text } from "../command.ts";
 import { isOnThisMachine, requireConsent } from "../confirm.ts";
@@ -163,12 +172,20 @@ async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
     if (step.sql === null) {
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
+    for (const note of sizeNotes(step, report)) printer.line(colors.dim(note));
     if (step.backfill !== undefined) printer.line(`-- ${describeBackfill(step.backfill)}`);
     if (step.sql?.length === 0)
       printer.line(colors.dim(step.note === undefined ? "-- no SQL" : `-- no SQL: ${step.note}`));
     for (const text of step.sql ?? []) printer.verbatim(paint(text.trim()));
     printer.line();
   }
+}
+
+/** The large tables that a step names. */
+function sizeNotes({ sql }: PlanStep, { tables = [] }: PlanReport): string[] {
+  return tables
+    .filter(({ name, bytes }) => bytes > SMALL_TABLE_BYTES && sql?.some((text) => mentions(text, name)))
+    .map((table) => `-- ${table.schema}.${table.name} has ${describeSize(table)}`);
 }
 
 function nothing({ refusals }: PlanReport): string {

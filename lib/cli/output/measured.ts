@@ -1,4 +1,4 @@
-import type { MeasuredLock, MeasuredMigration } from "../../core/index.ts";
+import { type MeasuredLock, type MeasuredMigration, shortBytes, shortCount } from "../../core/index.ts";
 import { amount, duration, listNames, wrap } from "./printer.ts";
 
 /** Columns of a terminal, without what begins a line. The output is a file of SQL, whose comments are kept short. */
@@ -30,7 +30,7 @@ export function measuredLines(measured: MeasuredMigration): string[] {
   if (isFree) facts.unshift("blocks neither reads nor writes of what is there");
   if (isSeen)
     facts.push(
-      `took ${duration(durationMs)}${walBytes === null ? "" : `, at most ${size(walBytes)} of WAL`}`,
+      `took ${duration(durationMs)}${walBytes === null ? "" : `, at most ${shortBytes(walBytes)} of WAL`}`,
     );
   return facts.flatMap((fact) =>
     wrap(fact, COLUMNS).map((line, index) => `--   ${index === 0 ? "" : "  "}${line}`),
@@ -50,7 +50,7 @@ const SHOWN = 5;
 function lockLine(lock: MeasuredLock, outcome: MeasuredMigration["outcome"]): string {
   const { mode, table, kind, rows, bytes, heldMs, blocks, rewritten } = lock;
   const what = kind === "table" ? table : `${kind} ${table}`;
-  const large = [...(rows === null ? [] : [`${short(rows)} rows`]), size(bytes)].join(", ");
+  const large = [...(rows === null ? [] : [`${shortCount(rows)} rows`]), shortBytes(bytes)].join(", ");
   const held = `${outcome === "measured" ? "" : "at least "}${duration(heldMs)}`;
   const end =
     kind !== "table" && kind !== "materialized view" ? "" : rewritten ? "; rewrites it" : "; no rewrite";
@@ -72,7 +72,7 @@ function changesOf({
     [deleted, "deleted"],
   ] as const;
   return parts
-    .flatMap(([number, what]) => (number === 0 ? [] : [`${short(number)} rows ${what}`]))
+    .flatMap(([number, what]) => (number === 0 ? [] : [`${shortCount(number)} rows ${what}`]))
     .join(", ");
 }
 
@@ -87,21 +87,4 @@ export function summaryOf(measured: readonly MeasuredMigration[]): string {
   if (measured.length === 0) return "Nothing to measure: nothing is pending.";
   const of = seen === measured.length ? amount(seen) : `${seen} of ${amount(measured.length)}`;
   return `Measured ${of}, and rolled everything back.`;
-}
-
-/** 1234567 as `1.2 M`. */
-function short(number: number): string {
-  return scaled(number, 1_000, ["", " k", " M", " G"]);
-}
-
-/** Bytes as `18 GB`. */
-function size(bytes: number): string {
-  return scaled(bytes, 1_024, [" B", " kB", " MB", " GB", " TB"]);
-}
-
-function scaled(number: number, base: number, units: readonly string[]): string {
-  const power = Math.min(units.length - 1, number < base ? 0 : Math.floor(Math.log(number) / Math.log(base)));
-  const value = number / base ** power;
-  const digits = power > 0 && value < 9.95 ? 1 : 0;
-  return `${value.toFixed(digits)}${units[power]}`;
 }

@@ -1,16 +1,9 @@
+import { given, type TableSize } from "../../core/index.ts";
+import { TABLE_SIZES, type TableSizeRow, toTableSize } from "../../engine/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo } from "../catalog/index.ts";
 import type { KnownColumn } from "./column-types.ts";
 import { isSame, type ObjectName } from "./objects.ts";
-
-/** A table or materialized view of the database, with its partitions. */
-export interface KnownTable {
-  readonly name: ObjectName;
-  /** As the statistics estimate it; null if they do not. */
-  readonly rows: number | null;
-  /** Without its indexes. */
-  readonly bytes: number;
-}
 
 /** A CHECK constraint that says that a column is not null. */
 export interface NotNullCheck {
@@ -32,7 +25,9 @@ export interface DatabaseFacts {
   /** Names of the tables, to tell which of them are new. @default - a table is new only to the migration that creates it */
   readonly tables?: readonly ObjectName[];
   /** @default - sizes are not known, or say nothing about the database that counts */
-  readonly sizes?: readonly KnownTable[];
+  readonly sizes?: readonly TableSize[];
+  /** Whether tables without a size are small, or do not exist. @default - nothing is known of them */
+  readonly othersAreSmall?: true;
 }
 
 export const NO_FACTS: DatabaseFacts = { columns: [], checks: [], indexes: [] };
@@ -56,7 +51,8 @@ export async function readFacts(connection: ConnectionSettings, evidence: Eviden
     const { rows: columns } = await client.query<ColumnRow>(COLUMNS);
     const { rows: checks } = await client.query<CheckRow>(CHECKS);
     const { rows: indexes } = await client.query<IndexRow>(INDEXES);
-    const { rows: tables } = await client.query<TableRow>(evidence === "sizes" ? SIZES : TABLES);
+    const { rows: tables } = await client.query<InTable>(TABLES);
+    const sizes = evidence === "sizes" ? (await client.query<TableSizeRow>(TABLE_SIZES)).rows : undefined;
     return {
       columns: columns.map(toColumn),
       checks: checks.map(({ column, name, validated, ...table }) => {
@@ -67,7 +63,7 @@ export async function readFacts(connection: ConnectionSettings, evidence: Eviden
         table: { schema, name: table },
       })),
       ...(evidence === "columns" ? {} : { tables: tables.map(nameIn) }),
-      ...(evidence === "sizes" ? { sizes: tables.map(toTable) } : {}),
+      ...given({ sizes: sizes?.map(toTableSize) }),
     };
   } finally {
     await closeClient(client);
@@ -96,18 +92,7 @@ interface IndexRow extends InTable {
   readonly name: string;
 }
 
-interface TableRow extends InTable {
-  /** Null without statistics; absent if sizes were not asked for. */
-  readonly rows?: number | null;
-  /** Text, because it may exceed an integer. */
-  readonly bytes?: string;
-}
-
 const nameIn = ({ schema, table }: InTable): ObjectName => ({ schema, name: table });
-
-function toTable({ rows = null, bytes = "0", ...table }: TableRow): KnownTable {
-  return { name: nameIn(table), rows, bytes: Number(bytes) };
-}
 
 function toColumn({ column, type, modifier, indexed, ...table }: ColumnRow): KnownColumn {
   return {
@@ -158,22 +143,5 @@ const INDEXES = `SELECT ${RELATION}, x.relname::pg_catalog.text AS name
   FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid OPERATOR(pg_catalog.=) i.indexrelid
   JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indrelid ${JOIN_NAMESPACE} WHERE ${OF_USERS}`;
 
-const TABLES_ONLY = `c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog."char"[]) AND ${OF_USERS}`;
-const TABLES = `SELECT ${RELATION} FROM pg_catalog.pg_class AS c ${JOIN_NAMESPACE} WHERE ${TABLES_ONLY}`;
-
-/** With the partitions, and the tables that inherit: a statement works on these too. */
-const SIZES = `WITH RECURSIVE tree AS (
-    SELECT c.oid AS root, c.oid FROM pg_catalog.pg_class AS c ${JOIN_NAMESPACE} WHERE ${TABLES_ONLY}
-    UNION SELECT tree.root, i.inhrelid FROM tree
-      JOIN pg_catalog.pg_inherits AS i ON i.inhparent OPERATOR(pg_catalog.=) tree.oid
-  ), parts AS (
-    SELECT tree.root, p.reltuples, p.relkind, pg_catalog.pg_relation_size(p.oid) OPERATOR(pg_catalog.+)
-      CASE p.reltoastrelid WHEN 0 THEN 0 ELSE pg_catalog.pg_relation_size(p.reltoastrelid) END AS bytes
-    FROM tree JOIN pg_catalog.pg_class AS p ON p.oid OPERATOR(pg_catalog.=) tree.oid
-  )
-  SELECT ${RELATION}, sum(parts.bytes)::pg_catalog.text AS bytes,
-    CASE WHEN sum(parts.bytes) OPERATOR(pg_catalog.=) 0 THEN 0
-      WHEN bool_or(parts.reltuples OPERATOR(pg_catalog.<) 0 AND parts.relkind OPERATOR(pg_catalog.<>) 'p') THEN NULL
-      ELSE sum(parts.reltuples) FILTER (WHERE parts.relkind OPERATOR(pg_catalog.<>) 'p')::pg_catalog.float8 END AS rows
-  FROM parts JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) parts.root ${JOIN_NAMESPACE}
-  GROUP BY n.nspname, c.relname`;
+const TABLES = `SELECT ${RELATION} FROM pg_catalog.pg_class AS c ${JOIN_NAMESPACE}
+  WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m}'::pg_catalog."char"[]) AND ${OF_USERS}`;

@@ -1,6 +1,7 @@
 import type { Node } from "libpg-query";
+import { describeSize, SMALL_TABLE_BYTES } from "../../core/index.ts";
 import { dataChanges } from "./data-changes.ts";
-import type { DatabaseFacts, KnownTable } from "./database-facts.ts";
+import type { DatabaseFacts } from "./database-facts.ts";
 import { droppedBy, isSame, lockedTables, nameOf, type ObjectName, showName } from "./objects.ts";
 import type { RuleFinding } from "./report.ts";
 import { rewrites } from "./statement-rules.ts";
@@ -10,9 +11,6 @@ export interface SizedFindings {
   readonly findings: readonly RuleFinding[];
   readonly quick: readonly { readonly finding: RuleFinding; readonly reason: string }[];
 }
-
-/** What is read, written and built again within tens of milliseconds. */
-const QUICK_BYTES = 10 * 1024 * 1024;
 
 const READ = "all rows are read";
 const REWRITE = "the table is rewritten";
@@ -59,23 +57,34 @@ export function bySize(findings: readonly RuleFinding[], facts: DatabaseFacts): 
   return { findings: kept, quick };
 }
 
-function isQuick(rule: string, tables: readonly KnownTable[]): boolean {
-  if (LOSSES.includes(rule)) return tables.every(({ bytes }) => bytes === 0);
-  return rule in DURATIONS && tables.every(({ bytes }) => bytes <= QUICK_BYTES);
+/** A table that a finding is about. */
+interface SizedTable {
+  /** At most. */
+  readonly bytes: number;
+  /** Its name and size. */
+  readonly text: string;
 }
 
-/** The tables that a finding is about; undefined if it is about no size, or the database does not have one of them. */
-function knownTables({ rule, at }: RuleFinding, facts: DatabaseFacts): readonly KnownTable[] | undefined {
+function isQuick(rule: string, tables: readonly SizedTable[]): boolean {
+  if (LOSSES.includes(rule)) return tables.every(({ bytes }) => bytes === 0);
+  return rule in DURATIONS && tables.every(({ bytes }) => bytes <= SMALL_TABLE_BYTES);
+}
+
+/** The tables that a finding is about; undefined if it is about no size, or one of them is not known. */
+function knownTables({ rule, at }: RuleFinding, facts: DatabaseFacts): readonly SizedTable[] | undefined {
   if (at?.statement === undefined || !(rule in DURATIONS || TOLD.includes(rule))) return undefined;
   const names = tablesOf(at.statement.node, facts);
-  const known = names.map((name) => largest(name, facts.sizes ?? []));
-  const present = known.filter((table) => table !== undefined);
-  return names.length === 0 || present.length < names.length ? undefined : present;
+  const known = names.map((name) => sizeOf(name, facts)).filter((table) => table !== undefined);
+  return names.length === 0 || known.length < names.length ? undefined : known;
 }
 
-/** Without a schema, a name may stand for tables of several schemas. */
-function largest(name: ObjectName, sizes: readonly KnownTable[]): KnownTable | undefined {
-  return sizes.filter((table) => isSame(table.name, name)).toSorted((a, b) => b.bytes - a.bytes)[0];
+/** Without a schema, a name may stand for tables of several schemas: the largest counts. */
+function sizeOf(name: ObjectName, { sizes = [], othersAreSmall }: DatabaseFacts): SizedTable | undefined {
+  const [table] = sizes.filter((one) => isSame(one, name)).toSorted((a, b) => b.bytes - a.bytes);
+  if (table !== undefined) {
+    return { bytes: table.bytes, text: `${showName(table)} has ${describeSize(table)}` };
+  }
+  return othersAreSmall && { bytes: SMALL_TABLE_BYTES, text: `${showName(name)} has at most 10 MB` };
 }
 
 /** The tables whose rows a statement reads or writes, or would have to. */
@@ -96,38 +105,13 @@ function listed(name: ObjectName | undefined): ObjectName[] {
   return name === undefined ? [] : [name];
 }
 
-function withSizes({ rule, message }: RuleFinding, tables: readonly KnownTable[]): string {
+function withSizes({ rule, message }: RuleFinding, tables: readonly SizedTable[]): string {
   const [lock, work] = DURATIONS[rule] ?? [];
   const end = /[.!?]$/.test(message) ? "" : ".";
   const meanwhile = lock === undefined ? "" : `: holds ${lock} while ${work}`;
   return `${message}${end} ${describeAll(tables)}${meanwhile}.`;
 }
 
-function describeAll(tables: readonly KnownTable[]): string {
-  return tables.map((table) => `${showName(table.name)} has ${describeSize(table)}`).join(", ");
-}
-
-export function describeSize({ rows, bytes }: Omit<KnownTable, "name">): string {
-  if (bytes === 0) return "no rows";
-  return `${rows === null ? "an unknown number of rows" : `about ${describeRows(rows)}`}, ${describeBytes(bytes)}`;
-}
-
-function describeRows(rows: number): string {
-  if (rows === 1) return "1 row";
-  if (rows < 10_000) return `${Math.round(rows)} rows`;
-  const [divisor, unit] = rows < 1e6 ? [1e3, "thousand"] : rows < 1e9 ? [1e6, "million"] : [1e9, "billion"];
-  return `${shortNumber(rows / divisor)} ${unit} rows`;
-}
-
-const UNITS = ["kB", "MB", "GB", "TB"];
-
-function describeBytes(bytes: number): string {
-  let [size, unit] = [bytes / 1024, 0];
-  while (size >= 1000 && unit < UNITS.length - 1) [size, unit] = [size / 1024, unit + 1];
-  return `${shortNumber(size)} ${UNITS[unit]}`;
-}
-
-/** Two digits at least, three at most. */
-function shortNumber(value: number): string {
-  return value < 10 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
+function describeAll(tables: readonly SizedTable[]): string {
+  return tables.map(({ text }) => text).join(", ");
 }
