@@ -1,5 +1,5 @@
 import { type Finding, Hint, MigrationError, type PreflightCheck, type SessionInfo } from "../core/index.ts";
-import { describeSession, presentable, type Session } from "../postgres/index.ts";
+import { describeSession, ENGINE_PATH, presentable, type Session } from "../postgres/index.ts";
 import { mentions, quoteLiteral, runsOtherCode } from "../sql/index.ts";
 import type { Checks } from "./checks.ts";
 import type { Context } from "./context.ts";
@@ -93,7 +93,8 @@ async function ask<Found extends object>(
   describe: (found: readonly Found[]) => readonly Finding[],
 ): Promise<readonly Finding[]> {
   try {
-    return describe(await session.lastRows<Found>(`SET LOCAL statement_timeout = ${LONGEST_MS}; ${query}`));
+    const scope = `SET LOCAL search_path = ${ENGINE_PATH}; SET LOCAL statement_timeout = ${LONGEST_MS}`;
+    return describe(await session.lastRows<Found>(`${scope}; ${query}`));
   } catch (error) {
     if (!(error instanceof MigrationError) || !["SQL", "LOCK_TIMEOUT"].includes(error.code)) throw error;
     return [obstacle("failed", `the pre-flight check of ${what} failed: ${error.message}`, FAILED_HINT)];
