@@ -55,7 +55,7 @@ interface Named extends ForeignMigration {
 /**
  * Compares the tool's folder with its table.
  * @throws MigrationError `USAGE` for a folder without migrations, `PARTIAL` for a migration that failed after some of its
- * statements, `MISSING` for one that is applied and has no file, `SQUASHED` for a database that cannot have the baseline of the folder
+ * statements, `MIGRATION` for a file that does what the baseline does, `MISSING` for one that is applied and has no file, `SQUASHED` for a database that cannot have the baseline of the folder
  */
 export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   const { tool, folder, rows, existing, schema, omitted = [] } = request;
@@ -67,6 +67,10 @@ export async function planImport(request: ImportRequest): Promise<ImportPlan> {
   if (schema === undefined) requireFiles(tool, migrations, applied);
   const keys = new Set(applied.map(({ key }) => key));
   const isReplaced = (one: Named) => schema !== undefined && keys.has(one.key);
+  if (request.baseline === undefined) {
+    const twice = migrations.filter((one) => isReplaced(one) && existing.has(one.name));
+    refuseTwice(tool, twice);
+  }
   const remarks = [
     ...(schema === undefined ? otherSchema(request) : []),
     ...callbacks(tool, folder),
@@ -142,6 +146,16 @@ function baselineOf(
 /** What follows the number in the name of a baseline. */
 export function baselineSuffix({ title }: Tool): string {
   return `_baseline-from-${title.toLowerCase()}`;
+}
+
+/** A new database would run both. */
+function refuseTwice({ title }: Tool, twice: readonly Named[]): void {
+  if (twice.length === 0) return;
+  const names = twice.map(({ name }) => name).join(", ");
+  const message = `the baseline stands for what the folder has already, converted from ${title}: ${names}`;
+  throw new MigrationError("MIGRATION", message, {
+    hint: "Delete these files and import again; or keep them, write the others by hand, and leave --baseline out.",
+  });
 }
 
 function otherBaseline({ title }: Tool, existing: string, name: string): MigrationError {

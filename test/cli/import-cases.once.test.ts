@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { MIGRATION_LOCK_ID } from "../../lib/core/index.ts";
 import { createDatabase, withDatabase } from "../support/database.ts";
 import { addFiles } from "../support/folders.ts";
-import { environmentOf, runCommand, startCommand, until } from "./command.ts";
+import { addMigrations, environmentOf, runCommand, startCommand, until } from "./command.ts";
 import { statesOf } from "./import-history.ts";
 import {
   CREATE_A,
@@ -214,6 +214,17 @@ describe("import", () => {
       );
       const withoutKnex = here?.split("\n\n").filter((block) => !block.includes("knex_migrations"));
       expect(there?.split("\n\n")).toEqual(withoutKnex);
+    }));
+
+  it("import refuses a baseline beside converted files that it stands for", () =>
+    withProject({ files: CODE, sql: KNEX_TABLES }, async (run, project) => {
+      addMigrations(project, { "1_a.sql": "CREATE TABLE a (id serial PRIMARY KEY, name text);" });
+      const { code, stderr } = await run("import", "--from", "knex", "--source", "knex", "--baseline");
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        "the baseline stands for what the folder has already, converted from knex: 1_a",
+      );
+      expect(Object.keys(migrationsOf(project))).toEqual(["1_a.sql"]);
     }));
 
   it("import keeps the baseline for a second database, and says if that one has another schema", () =>
