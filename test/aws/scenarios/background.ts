@@ -89,7 +89,8 @@ export const background: Scenarios = (aws) =>
         await stack.create(await deployable(tables(1)));
         const release = await holdSnapshot(db);
         const updating = stack.update(await deployable({ ...tables(1), ...BUILD }));
-        const waiting = "SELECT FROM pg_stat_progress_create_index WHERE phase = 'waiting for old snapshots'";
+        const waiting =
+          "SELECT FROM pg_stat_progress_create_index WHERE datname = current_database() AND phase = 'waiting for old snapshots'";
         await until(async () => (await db.query(waiting)).length > 0, "the index build to wait");
         services.lambda.kill(stack.functionName(DEPLOY));
         expect(await updating).toMatchObject({ status: "FAILED" });
