@@ -203,12 +203,13 @@ export class BackfillRun {
     const { name } = this.#planned;
     const change = { state: "failed", errorCode: error.code, durationMs: this.#elapsed() } as const;
     await session.record(writer.advance(name, change));
-    const { rows, total, percent } = progressOf(this.#checkpoint);
-    const reached = rows === 0 ? "" : `: ${rows} of about ${total} rows (${percent} %) are done`;
+    const backfill = progressOf(this.#checkpoint);
+    if (backfill.rows === 0) return error.with({ migration: name });
+    const [rows, total] = [backfill.rows, backfill.total].map((number) => number.toLocaleString("en"));
     return error
-      .with({ migration: name })
+      .with({ migration: name, backfill })
       .advised(
-        Hint.of`The backfill keeps what it has done${reached}; ${Hint.command("up")} goes on with it.`,
+        Hint.of`The backfill keeps what it has done, ${rows ?? ""} of about ${total ?? ""} rows; ${Hint.command("up")} goes on with it.`,
       );
   }
 

@@ -194,7 +194,7 @@ function nothing({ refusals }: PlanReport): string {
 
 function describeBackfill({ table, key, rows }: PlannedBackfill): string {
   const order = key === null ? "its primary key" : key.join(", ");
-  const size = rows === null ? "" : `, about ${rows} rows`;
+  const size = rows === null ? "" : `, about ${rows.toLocaleString("en")} rows`;
   return `runs in batches over ${table} by ${order}${size}; :batch becomes the condition on the key`;
 }
 

@@ -34,10 +34,10 @@ const DOWN = { kept: "Undone", rolledBack: "Rolled back, still applied", left: "
 
 function oneWayParts({ error, applied, undone, remaining }: StoppedRun, words: typeof UP): Part[] {
   const kept = [...applied, ...undone];
-  const { migration, partial, inDoubt = [] } = error.details;
+  const { migration, inDoubt = [] } = error.details;
   // With one transaction for all, those before the failed migration are rolled back with it.
   const started = remaining.slice(0, remaining.indexOf(migration ?? "") + 1);
-  const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
+  const undecided = isPart(error) ? [...inDoubt, migration] : inDoubt;
   return [
     [words.kept, kept.length === 0 ? ["nothing"] : kept],
     [words.rolledBack, started.filter((name) => !undecided.includes(name))],
@@ -45,10 +45,15 @@ function oneWayParts({ error, applied, undone, remaining }: StoppedRun, words: t
   ];
 }
 
+/** Whether the migration that failed has done a part of its work, which stays. */
+function isPart({ details: { partial, backfill } }: MigrationError): boolean {
+  return partial !== undefined || backfill !== undefined;
+}
+
 /** A redo undoes all of its migrations, then applies them again. A migration that it did not reach is still applied. */
 function redoParts({ error, applied, undone, remaining }: StoppedRun): Part[] {
-  const { migration, partial, inDoubt = [] } = error.details;
-  const undecided = partial === undefined ? inDoubt : [...inDoubt, migration];
+  const { migration, inDoubt = [] } = error.details;
+  const undecided = isPart(error) ? [...inDoubt, migration] : inDoubt;
   const certain = (names: readonly string[]) => names.filter((name) => !undecided.includes(name));
   const nothing = applied.length + undone.length === 0 && undecided.length === 0;
   return [
@@ -68,8 +73,12 @@ function line(label: string, names: readonly string[]): string[] {
 
 function outlook(
   command: string,
-  { code, details: { undone = [], migration, partial, statements, inDoubt = [] } }: MigrationError,
+  { code, details: { undone = [], migration, partial, backfill, statements, inDoubt = [] } }: MigrationError,
 ): string[] {
+  if (backfill !== undefined)
+    return [
+      `Begun: ${migration}, a backfill, stays at ${backfill.percent} %. ${commandLine("up")} goes on with it.`,
+    ];
   if (partial !== undefined) {
     const all = statements === undefined ? "its statements" : `its ${statements} statements`;
     const done = partial === 1 ? `1 of ${all} is done and stays` : `${partial} of ${all} are done and stay`;

@@ -174,7 +174,7 @@ function describe(
 export function describeBackfill(event: Extract<RunEvent, { type: "backfill" }>): string {
   const { rows, waitsFor } = event;
   const waiting = waitsFor === null ? "" : `; waits for ${waitsFor}`;
-  return `${shareOf(event)}${waiting} (${rows} rows)`;
+  return `${shareOf(event)}${waiting} (${rows.toLocaleString("en")} rows)`;
 }
 
 /** Such as `62 %, about 3 min left`. */
