@@ -1,5 +1,6 @@
 // Measures what the project promises about its speed, and prints each figure beside its goal: see docs/performance.md.
 import { availableParallelism, cpus, loadavg } from "node:os";
+import { measureBackfill } from "./backfill.ts";
 import { measureFresh, measureNoOp } from "./command-line.ts";
 import type { Context } from "./commands.ts";
 import { measureDeploy } from "./deploy.ts";
@@ -13,6 +14,7 @@ const MEASURE: Record<Part, (context: Context) => AsyncGenerator<Section>> = {
   "no-op": measureNoOp,
   deploy: measureDeploy,
   testing: measureTesting,
+  backfill: measureBackfill,
 };
 
 async function measure({ short, parts, trees }: Options): Promise<void> {

@@ -37,14 +37,14 @@ const AUTH_WITH_TOKEN =
 const ALWAYS: readonly ErrorCode[] = ["DEADLINE"];
 
 export function adviseOnAws(error: MigrationError, login: Login["kind"] = "secret"): MigrationError {
-  const { migration, sqlstate, background, hint: given } = error.details;
+  const { migration, sqlstate, background, backfill, hint: given } = error.details;
   // A server that answered is not out of reach, whatever it refuses.
   const isReached = error.code === "CONNECTION" && sqlstate !== undefined;
   const advice = (migration === undefined && !isReached) || ALWAYS.includes(error.code);
   const byCode = error.code === "AUTH" && login === "iam" ? AUTH_WITH_TOKEN : ADVICE[error.code];
-  // The server finishes the statement: a run from a machine would only wait for it, too.
-  const hint =
-    (advice && background === undefined ? byCode : undefined) ?? (given && renderHint(given, wordsOnAws));
+  // The server finishes the statement, or the next run goes on with the batches: no statement needs more time.
+  const goesOn = background !== undefined || backfill !== undefined;
+  const hint = (advice && !goesOn ? byCode : undefined) ?? (given && renderHint(given, wordsOnAws));
   if (hint === undefined) return error;
   return new MigrationError(error.code, error.message, { ...error.details, hint });
 }
