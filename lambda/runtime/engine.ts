@@ -114,9 +114,7 @@ async function loggingIn<T>(
       await sleep(RETRY_MS[kind]);
       return once().catch(async (refused: unknown) => {
         if (kind === "iam" || !isWrongPassword(refused, kind)) throw refused;
-        const pending = await midRotation(invocation, settings);
-        if (pending === undefined) throw refused;
-        return work(pending);
+        return work(await midRotation(invocation, settings));
       });
     });
   } catch (error) {
@@ -143,19 +141,15 @@ async function connectionAs(settings: Settings, credentials: Credentials): Promi
 
 /**
  * While a rotation is under way, or after it was interrupted, the database has the new password and the current version of
- * the secret the old one. Undefined if there is no pending version.
+ * the secret the old one. Without a pending version, the rotation may have ended since the current one was read.
  */
-async function midRotation(
-  invocation: Invocation,
-  settings: Settings,
-): Promise<ConnectionSettings | undefined> {
-  const pending = await connectionTo(invocation, settings, "AWSPENDING").catch(() => undefined);
-  if (pending !== undefined) {
-    invocation.log.warn(
-      "the password is refused again; trying the one that a rotation is about to make current",
-    );
-  }
-  return pending;
+async function midRotation(invocation: Invocation, settings: Settings): Promise<ConnectionSettings> {
+  invocation.log.warn(
+    "the password is refused again; trying the one that a rotation is about to make current",
+  );
+  return connectionTo(invocation, settings, "AWSPENDING").catch(() =>
+    connectionTo(invocation, settings, "AWSCURRENT"),
+  );
 }
 
 const SECOND_TRY = {

@@ -74,6 +74,13 @@ export class RotatedSecret {
     return id;
   }
 
+  /** As the rotation of another function ends: the pending version is the current one, and no longer pending. */
+  end(id: string): void {
+    this.#makeCurrent(id);
+    const version = this.#versions.get(id);
+    if (version !== undefined) version.stages = ["AWSCURRENT"];
+  }
+
   /** CloudFormation or a person writes a new value. */
   replace(text: string): void {
     const id = randomUUID();

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
+import * as v from "valibot";
 import type { SecretAnswer } from "../cloud/secrets.ts";
 import { type Scenarios, secretText } from "../environment.ts";
 import { sql, tables } from "../migrations.ts";
 import { appliedIn, untilHeldUp } from "../state.ts";
 
 const DENIED = "User is not authorized to perform: secretsmanager:GetSecretValue";
+
+const Credentials = v.object({ password: v.string() });
 
 function useless(make: () => string): readonly (readonly [string, SecretAnswer, RegExp])[] {
   const text = (content: unknown): SecretAnswer => ({ kind: "text", text: JSON.stringify(content) });
@@ -79,6 +82,36 @@ export const secret: Scenarios = (aws) =>
         });
       });
 
+      // Which request for the secret is answered when the rotation takes its next step: its password is set, or it ends.
+      test.each([
+        ["sets the password", 1],
+        ["ends", 1],
+        ["ends", 2],
+        ["ends", 3],
+      ] as const)(
+        "a deploy connects when a rotation %s just after request %i for the secret",
+        async (what, at) => {
+          const { withStack, deployable, services, secrets } = aws();
+          await withStack({}, async ({ stack, db, secretArn }) => {
+            const version = services.secrets.putVersions(secretArn, secretText(db.owner, db.password));
+            const next = secretText(db.owner, secrets.make("next'"));
+            const id = version.begin();
+            const change = { SecretId: secretArn, ClientRequestToken: id, SecretString: next };
+            version.answer("PutSecretValue", { ...change, VersionStages: ["AWSPENDING"] });
+            const setPassword = () => db.setPassword(v.parse(Credentials, JSON.parse(next)).password);
+            if (what === "ends") await setPassword();
+            let requests = 0;
+            version.interrupt = async ({ moment }) => {
+              if (moment === "before") return;
+              requests += 1;
+              if (requests === at) await (what === "ends" ? version.end(id) : setPassword());
+            };
+            expect(await stack.create(await deployable(tables(1)))).toMatchObject({ status: "SUCCESS" });
+            expect(await appliedIn(db)).toEqual(["1_t1"]);
+          });
+        },
+      );
+
       test("a run goes on with its connection when the secret rotates in the middle of it", async () => {
         const { withStack, deployable, secrets } = aws();
         await withStack({}, async ({ stack, db }) => {
@@ -92,7 +125,7 @@ export const secret: Scenarios = (aws) =>
         });
       });
 
-      test("a deploy fails after one more try when the secret rotates and the new one is wrong too", async () => {
+      test("a deploy fails after two more tries when the secret rotates and the new one is wrong too", async () => {
         const { withStack, deployable, services, secrets } = aws();
         await withStack({}, async ({ stack, db, secretArn }) => {
           await db.setPassword(secrets.make("another"));
@@ -101,7 +134,7 @@ export const secret: Scenarios = (aws) =>
             status: "FAILED",
             reason: expect.stringMatching(/^AUTH: .*28P01/),
           });
-          expect(services.secrets.calls(secretArn)).toBe(2);
+          expect(services.secrets.calls(secretArn)).toBe(3);
         });
       });
     });
