@@ -53,7 +53,7 @@ async function killIn(
 
 describe("an index build that loses its run", () => {
   it.each(PHASES)(
-    "kill -9 in the phase %s leaves the build to the server, and two later runs do the rest once [G46]",
+    "kill -9 in the phase %s leaves the build to the server, and two later runs do the rest once [G60]",
     (phase, before, meanwhile) =>
       withDatabase(async (db) => {
         const project = writeProject({ "1_a.sql": SLOW["1_a.sql"] });
@@ -94,7 +94,7 @@ describe("an index build that loses its run", () => {
       expect(await failureOf((await openMigrator(db, dir)).up())).toMatchObject({ code: "PARTIAL" });
     }));
 
-  it("a build whose network is cut goes on, and the next run records it [G46]", () =>
+  it("a build whose network is cut goes on, and the next run records it [G60]", () =>
     withStage(BUILD, async ({ db, dir, reader }) => {
       const proxy = await startProxy(db.connection, () => "pass");
       const failing = failureOf((await openMigrator(db, dir, {}, { connection: proxy.connection })).up());
@@ -118,7 +118,7 @@ describe("an index build that loses its run", () => {
       expect(await builders(db)).toEqual([]);
     }));
 
-  it("a build that a restart of the server has ended is repeated by the next run [G46]", () =>
+  it("a build that a restart of the server has ended is repeated by the next run [G60]", () =>
     withProjects(1, async (projectDir) => {
       const local = await startLocal({ projectDir });
       const address = { connection: { ...local.connection, tls: { mode: "disable" as const } } };
