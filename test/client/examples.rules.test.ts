@@ -36,6 +36,7 @@ const METHODS = [
   "baseline",
   "down",
   "history",
+  "measure",
   "plan",
   "redo",
   "rename",
