@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { given, Hint, MEASURE_DEFAULTS, MigrationError } from "../core/index.ts";
+import { given, Hint, MEASURE_DEFAULTS, MigrationError, OPTIONS } from "../core/index.ts";
 import { type Migrator, maskedPlan } from "../engine/index.ts";
 
 /**
@@ -61,6 +61,10 @@ const upExtent = {
   to: optional(name, "as far as and including this migration"),
 };
 const contract = optional(name, "this contract too, although it waits for a release");
+const preflight = choice(
+  OPTIONS.preflight.choices,
+  "what stands in the way of the run is mentioned, refuses it or is not looked for (default: as the construct says)",
+);
 const batch = optional(v.boolean(), "everything that the last run applied");
 const from = choice(
   ["file", "history"],
@@ -218,6 +222,7 @@ export const COMMANDS = {
       contract,
       note: optional(v.string(), "with `contract`: why it may run, for the history"),
       maxLock,
+      preflight,
     },
     check: (input) => {
       refuseFakePlan(input);
@@ -239,6 +244,7 @@ export const COMMANDS = {
       from,
       fake: fake("remove the migrations from the record, run no SQL"),
       plan,
+      preflight,
     },
     check: refuseFakePlan,
     run: (migrator, { fake, plan, ...extent }) =>
@@ -247,7 +253,7 @@ export const COMMANDS = {
   redo: command({
     summary: "undo the last migrations and apply the same again",
     access: "undo",
-    fields: { count: downCount, batch, from, plan },
+    fields: { count: downCount, batch, from, plan, preflight },
     run: (migrator, { plan, ...extent }) => migrator.redo({ ...extent, ...given({ approved: plan }) }),
   }),
   repair: command({

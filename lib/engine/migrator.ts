@@ -9,6 +9,7 @@ import {
   type MigratorOptions,
   type Observer,
   type PlanReport,
+  type PreflightMode,
   type Provenance,
   type ResolvedOptions,
   type RunReport,
@@ -63,8 +64,16 @@ export interface MigratorSetup {
   readonly fence?: Fence;
 }
 
-/** Which migrations `up` takes, and its budget for locks. */
+/** Which migrations `down` and `redo` take, and what their pre-flight check does. */
+export interface DownInput extends DownOptions {
+  /** @default - the option of the same name */
+  readonly preflight?: PreflightMode;
+}
+
+/** Which migrations `up` takes, its budget for locks, and what its pre-flight check does. */
 export interface UpInput extends UpOptions {
+  /** @default - the option of the same name */
+  readonly preflight?: PreflightMode;
   /** Milliseconds. @default - the option of the same name */
   readonly maxLockMs?: number;
 }
@@ -147,18 +156,18 @@ export class Migrator {
   }
 
   /** Applies pending migrations: all, the first `count`, or as far as `to`. */
-  up({ maxLockMs, ...options }: UpInput = {}, mode: RunMode = "execute"): Promise<RunReport> {
-    return this.#session((context) => up(context, options, mode), given({ maxLockMs }));
+  up({ maxLockMs, preflight, ...options }: UpInput = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => up(context, options, mode), given({ maxLockMs, preflight }));
   }
 
   /** Undoes the migration applied last, the last `count`, all applied after `to`, or all that the last run applied. */
-  down(options: DownOptions = {}, mode: RunMode = "execute"): Promise<RunReport> {
-    return this.#session((context) => down(context, options, mode));
+  down({ preflight, ...options }: DownInput = {}, mode: RunMode = "execute"): Promise<RunReport> {
+    return this.#session((context) => down(context, options, mode), given({ preflight }));
   }
 
   /** Undoes as `down` does and applies the same migrations again, no others. */
-  redo(options: DownOptions = {}): Promise<RunReport> {
-    return this.#session((context) => redo(context, options));
+  redo({ preflight, ...options }: DownInput = {}): Promise<RunReport> {
+    return this.#session((context) => redo(context, options), given({ preflight }));
   }
 
   /** Accepts changed files as what was applied: the named ones, or all. The note says why. */

@@ -33,6 +33,9 @@ const plan = text(
   "run exactly this approved plan, or nothing: a file of `plan --out`, or its digest",
 );
 
+/** A payload has the mode too. */
+const { preflight: PREFLIGHT_MODE, ...PREFLIGHT_LIMITS } = PREFLIGHT_FLAGS;
+
 const upFields = COMMANDS.up.fields;
 
 export const up = defineCommand({
@@ -46,9 +49,11 @@ export const up = defineCommand({
     note: { ...upFields.note, written: "--note <text>" },
     plan,
     maxLock: parsed("--max-lock <seconds>", upFields.maxLock.meaning, plainSeconds),
+    preflight: PREFLIGHT_MODE,
   },
-  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
-  run: (io, flags, { fake, plan, contract, note, maxLock, ...extent }) => {
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_LIMITS },
+  run: (io, typed, { fake, plan, contract, note, maxLock, preflight, ...extent }) => {
+    const flags = { ...typed, ...given({ preflight }) };
     const word = given({ contract, note });
     requireContractOfNote(word);
     if (flags.dryRun) return showPlan(io, flags, { ...extent, ...given({ contract }) });
@@ -66,6 +71,7 @@ const undoInput = {
   batch: { ...downFields.batch, written: "--batch" },
   from: { ...downFields.from, written: "--from <source>" },
   plan,
+  preflight: PREFLIGHT_MODE,
 };
 
 export const down = defineCommand({
@@ -76,8 +82,9 @@ export const down = defineCommand({
     to: { ...downFields.to, written: "--to <name>" },
     fake: { ...downFields.fake, written: "--fake" },
   },
-  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
-  run: (io, flags, { fake, plan, ...extent }) => {
+  flags: { dryRun, ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_LIMITS },
+  run: (io, typed, { fake, plan, preflight, ...extent }) => {
+    const flags = { ...typed, ...given({ preflight }) };
     if (flags.dryRun) return showPlan(io, flags, { ...extent, down: true });
     return run(io, { command: "down", flags, extent, fake, plan }, (migrator, options) =>
       migrator.down(options, fake ? "fake" : "execute"),
@@ -89,11 +96,13 @@ export const redo = defineCommand({
   name: "redo",
   summary: COMMANDS.redo.summary,
   input: undoInput,
-  flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_FLAGS },
+  flags: { ...CONFIRM_FLAGS, ...RUN_FLAGS, ...PREFLIGHT_LIMITS },
   // On a developer's own database, the down of an edited file may not fit what was applied: the stored one does.
-  run: (io, flags, { plan, ...extent }) =>
-    run(io, { command: "redo", flags, extent, plan }, (migrator, options, target) =>
-      migrator.redo({ ...options, preferHistory: isOwnDatabase(target, io) }),
+  run: (io, flags, { plan, preflight, ...extent }) =>
+    run(
+      io,
+      { command: "redo", flags: { ...flags, ...given({ preflight }) }, extent, plan },
+      (migrator, options, target) => migrator.redo({ ...options, preferHistory: isOwnDatabase(target, io) }),
     ),
 });
 

@@ -24,12 +24,28 @@ export const preflight: Scenarios = (aws) =>
           /^PREFLIGHT: the pre-flight check found 1 obstacle:\s+an idle transaction has been open for long: .*pid \d+/,
         );
         expect(refused?.reason).toContain('the construct\'s `preflight: "warn"` runs all the same');
+        expect(await appliedIn(db)).toEqual(["1_t1"]);
         expect(await stack.rollBack("new code")).toMatchObject({ status: "SUCCESS" });
         await db.query("COMMIT");
-        expect(await appliedIn(db)).toEqual(["1_t1"]);
         expect(await stack.update(await deployable(tables(1, 2), options))).toMatchObject({
           status: "SUCCESS",
         });
+        expect(await appliedIn(db)).toEqual(["1_t1", "2_t2"]);
+      });
+    });
+
+    test("an operator may run all the same on a stack whose preflight is strict", async () => {
+      const { withStack, deployable } = aws();
+      await withStack({}, async ({ stack, db }) => {
+        await stack.create(await deployable(tables(1), { strictPreflight: true }));
+        await openTransaction(db);
+        await stack.update(await deployable(tables(1, 2), { strictPreflight: true }));
+        const up = { command: "up", confirm: db.name };
+        const refused = await stack.invoke("on-operate.handler", up);
+        expect(refused.payload).toMatchObject({ ok: false, error: { code: "PREFLIGHT" } });
+        const done = await stack.invoke("on-operate.handler", { ...up, preflight: "warn" });
+        expect(done.payload).toMatchObject({ ok: true, warnings: [{ check: "old-transaction" }] });
+        await db.query("COMMIT");
         expect(await appliedIn(db)).toEqual(["1_t1", "2_t2"]);
       });
     });
