@@ -167,7 +167,11 @@ const GRACE_MS = 1_000;
  */
 function endAtSecondSignal(message: string): void {
   const workerData = { message, grace: GRACE_MS };
-  const worker = new Worker(WATCH, { eval: true, execArgv: ["--expose-internals"], workerData });
+  const worker = new Worker(WATCH, {
+    eval: true,
+    execArgv: ["--expose-internals", "--no-warnings"],
+    workerData,
+  });
   worker.on("error", () => {});
   worker.unref();
 }

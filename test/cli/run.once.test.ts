@@ -1,7 +1,15 @@
 import { describe, expect, it } from "@jest/globals";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
-import { COMMAND, environmentOf, jsonOf, runCommand, startProgram, writeProject } from "./command.ts";
+import {
+  COMMAND,
+  environmentOf,
+  jsonOf,
+  runCommand,
+  startCommand,
+  startProgram,
+  writeProject,
+} from "./command.ts";
 
 const TWO = {
   "1_a.sql": "CREATE TABLE a ();\n-- Down Migration\nDROP TABLE a;",
@@ -40,6 +48,13 @@ describe("a run", () => {
       expect(await run("down")).toContain("Nothing to undo: no migration is applied.\n");
       expect(await run("up", "--fake")).toContain("Recorded 2 migrations as applied; no SQL was run.\n");
       expect(await run("down", "--fake")).toContain("Took 1 migration off the record; no SQL was run.\n");
+    }));
+
+  it("a run of code prints no warning of Node", () =>
+    withDatabase(async (db) => {
+      const project = writeProject({ "1_a.ts": 'export const up = (pgm) => pgm.createTable("a", {});' });
+      const { code, stderr } = await startCommand(project, ["up"], environmentOf(db.connection)).ended;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     }));
 
   it("a run with --json prints one object on stdout and progress on stderr", () =>
