@@ -124,6 +124,20 @@ describe("lint with the sizes of a database", () => {
       ]);
     }));
 
+  it("a table keeps its size under a new name, also in later migrations", () =>
+    withDatabase(async (db) => {
+      await db.query(TABLES);
+      const release = [
+        "ALTER TABLE small RENAME TO little; CREATE INDEX i ON little (id);",
+        "ALTER TABLE little RENAME TO tiny; ALTER TABLE big RENAME TO huge;",
+        "CREATE INDEX j ON tiny (id); CREATE INDEX k ON huge (id);",
+      ];
+      const { findings, quick } = await lint(db, release);
+      const ofIndexes = findings.filter(({ rule }) => rule === "require-concurrent-index-creation");
+      expect(ofIndexes.map(({ statement }) => statement)).toEqual(["CREATE INDEX k ON huge (id)"]);
+      expect(quick?.map(({ migration }) => migration)).toEqual(["1_a", "3_a"]);
+    }));
+
   it("findings about lost data are left out only for a table without any row", () =>
     withDatabase(async (db) => {
       await db.query(TABLES);

@@ -12,7 +12,7 @@ import { applyRules } from "./rules.ts";
 import { findSquawk } from "./squawk.ts";
 import { findBySquawk } from "./squawk-findings.ts";
 import { SQUAWK_RULES } from "./squawk-rules.ts";
-import { bySize, type SizedFindings } from "./table-sizes.ts";
+import { afterRenames, bySize, type SizedFindings } from "./table-sizes.ts";
 
 /**
  * Checks the SQL that migrations would send with our own rules and those of squawk.
@@ -39,7 +39,9 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
           signal: request.signal,
         });
   const notApplied = program === undefined ? Object.keys(SQUAWK_RULES) : [];
+  let known = facts;
   const results = migrations.map((migration) => {
+    known = afterRenames(known, migration.up?.statements.map(({ node }) => node) ?? []);
     const found = [
       ...applyRules(migration, { newestApplied, contracts, columns: all ? [] : facts.columns }),
       ...(bySquawk.get(migration.name) ?? []),
@@ -47,7 +49,7 @@ export async function lintMigrations(request: LintRequest): Promise<LintReport> 
     const expected = contracts.has(migration.name) ? EXPECTED_OF_CONTRACTS : [];
     const reported = bySize(
       withoutRepeats(found).filter(({ rule }) => !expected.includes(rule)),
-      facts,
+      known,
     );
     return judge(parser, { migration, reported, notApplied });
   });

@@ -1,5 +1,5 @@
 import type { Node } from "libpg-query";
-import { describeSize, SMALL_TABLE_BYTES } from "../../core/index.ts";
+import { describeSize, SMALL_TABLE_BYTES, type TableSize } from "../../core/index.ts";
 import { dataChanges } from "./data-changes.ts";
 import type { DatabaseFacts } from "./database-facts.ts";
 import { droppedBy, isSame, lockedTables, nameOf, type ObjectName, showName } from "./objects.ts";
@@ -55,6 +55,24 @@ export function bySize(findings: readonly RuleFinding[], facts: DatabaseFacts): 
     else kept.push({ ...finding, message: withSizes(finding, tables) });
   }
   return { findings: kept, quick };
+}
+
+/** The facts as later statements see them: tables keep their sizes under new names. */
+export function afterRenames(facts: DatabaseFacts, nodes: readonly Node[]): DatabaseFacts {
+  const { sizes } = facts;
+  if (sizes === undefined) return facts;
+  return { ...facts, sizes: nodes.reduce(withRenamed, sizes) };
+}
+
+function withRenamed(sizes: readonly TableSize[], node: Node): readonly TableSize[] {
+  if (!("RenameStmt" in node) || node.RenameStmt.renameType !== "OBJECT_TABLE") return sizes;
+  const { relation, newname } = node.RenameStmt;
+  const old = nameOf(relation);
+  if (old === undefined || newname === undefined) return sizes;
+  return [
+    ...sizes,
+    ...sizes.filter((table) => isSame(table, old)).map((table) => ({ ...table, name: newname })),
+  ];
 }
 
 /** A table that a finding is about. */
