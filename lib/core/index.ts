@@ -94,6 +94,7 @@ export type {
   BackgroundState,
   BackgroundStatement,
   CompletedMigration,
+  ContractUse,
   ContractWait,
   DownForecast,
   DownSource,

@@ -226,6 +226,22 @@ export interface WaitingMigration {
   readonly waitsFor: ContractWait;
 }
 
+/** Something in the database that still names what a pending contract drops. */
+export interface ContractUse {
+  /** The contract. */
+  readonly migration: string;
+  /** The table, or the column with its table before it. */
+  readonly drops: string;
+  readonly kind: "view" | "function" | "generated column" | "statement";
+  /** Its name; of a statement that the server has counted its text, with secrets masked. */
+  readonly name: string;
+  /** Of a statement: how often it ran, and as whom. */
+  readonly calls?: number;
+  readonly user?: string;
+  /** Of a statement: since when the server counts, UTC, ISO 8601; null where it does not say. */
+  readonly since?: string | null;
+}
+
 /** One migration in a status report. */
 export interface MigrationStatus {
   readonly name: string;
@@ -256,6 +272,8 @@ export interface StatusReport {
   readonly counts: Readonly<Record<MigrationState, number>>;
   /** The pending contracts that wait, in running order. */
   readonly waiting: readonly WaitingMigration[];
+  /** What still names that which pending contracts drop. */
+  readonly uses: readonly ContractUse[];
   /** What would make `up` refuse, and what it would only say. */
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
@@ -311,6 +329,8 @@ export interface PlanReport {
   readonly measured?: readonly MeasuredMigration[];
   /** The tables of more than 10 MB, and those that the SQL names; absent if the server does not tell in time. */
   readonly tables?: readonly TableSize[];
+  /** What still names that which pending contracts drop. */
+  readonly uses: readonly ContractUse[];
   readonly refusals: readonly Finding[];
   readonly warnings: readonly Finding[];
 }

@@ -1,6 +1,7 @@
 /** The engine: migrations over pg and node-pg-migrate. Knows no AWS, no CDK, no environment; never exits the process. */
 
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./contain.ts";
+export { describeUse } from "./contract-uses.ts";
 export { type DeployKnowledge, readContracts } from "./contracts.ts";
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";

@@ -22,6 +22,7 @@ import { type ConnectionSettings, Session, withDeadline } from "../postgres/inde
 import { readBackground } from "./background.ts";
 import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
+import { findContractUses } from "./contract-uses.ts";
 import { type DeployKnowledge, waitingContracts } from "./contracts.ts";
 import { describeState, readState } from "./database-state.ts";
 import type { Fence } from "./fence.ts";
@@ -105,7 +106,8 @@ export class Migrator {
       const waiting = waitingContracts(context, state);
       const background = await readBackground(context.session, state, running);
       const described = describeState(state, waiting, background);
-      return { running, ...described, ...checkUp(state, this.#options.order) };
+      const uses = await findContractUses(context, state.contracts);
+      return { running, ...described, uses, ...checkUp(state, this.#options.order) };
     });
   }
 

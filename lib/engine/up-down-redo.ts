@@ -16,6 +16,7 @@ import { requireKeys } from "./backfill-run.ts";
 import { recordedNote } from "./baselines.ts";
 import { type Checks, checkDown, checkUp, requireAllowed } from "./checks.ts";
 import { type Context, loadOptions } from "./context.ts";
+import { describeUse, findContractUses, usesOf } from "./contract-uses.ts";
 import { waitingContracts, waitingMigrations } from "./contracts.ts";
 import { type DatabaseState, headOf, isUpToDate, readState } from "./database-state.ts";
 import { readOrigins } from "./history/read.ts";
@@ -109,9 +110,13 @@ export async function previewUp(context: Context, options: UpOptions): Promise<P
   const checks = checkUp(state, context.options.order);
   const selected = selectPending(context, state, options);
   const waiting = waitingMigrations(selected.waiting);
+  const uses = await findContractUses(context, state.contracts);
   try {
     const migrations = await planSelected(context, state, selected);
-    return await describePlan(context, state, { action: "up", migrations, waiting, ...checks });
+    return {
+      ...(await describePlan(context, state, { action: "up", migrations, waiting, ...checks })),
+      uses,
+    };
   } catch (error) {
     if (checks.refusals.length === 0 || !isOwnFault(error)) throw error;
     const { code, message, details } = error;
@@ -119,7 +124,8 @@ export async function previewUp(context: Context, options: UpOptions): Promise<P
     const failure = { code, migrations, message, hint: details.hint ?? "" };
     const { refusals } = checks;
     const warnings = [...checks.warnings, failure];
-    return describePlan(context, state, { action: "up", migrations: [], waiting, refusals, warnings });
+    const plan = { action: "up", migrations: [], waiting, refusals, warnings } as const;
+    return { ...(await describePlan(context, state, plan)), uses };
   }
 }
 
@@ -149,7 +155,7 @@ async function describePlan(
   const warnings = varying === undefined ? found : [...found, varying];
   const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
   const tables = await sizesOfTables(session, steps);
-  return { action, digest, ...covered, ...given({ tables }), waiting, refusals, warnings };
+  return { action, digest, ...covered, ...given({ tables }), waiting, uses: [], refusals, warnings };
 }
 
 /**
@@ -279,6 +285,7 @@ async function execute(
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const { warnings } = mode === "execute" ? await preflight(context, plan) : plan;
   if (mode === "execute" && plan.action === "up") await requireWithinBudget(context, plan.migrations);
+  if (mode === "execute" && plan.action === "up") await warnOfUses(context, state, plan.migrations);
   const writer = await openHistory(context, state, unrecorded(context, state));
   // A redo makes the same objects again, which is no change of the schema.
   const isOneWay = new Set(plan.migrations.map(({ direction }) => direction)).size === 1;
@@ -290,6 +297,17 @@ async function execute(
   const { waiting } = plan;
   const result = { run: writer.run, completed, background, waiting, warnings };
   return reportAfter(context, state, result, schema);
+}
+
+/** Says what still names that which the contracts of a run drop, before they do. */
+async function warnOfUses(
+  { session, observe }: Context,
+  { contracts }: DatabaseState,
+  planned: readonly PlannedMigration[],
+): Promise<void> {
+  if (contracts === undefined) return;
+  const running = planned.filter(({ name }) => contracts.targets.has(name));
+  for (const use of await usesOf(session, running)) observe({ type: "warning", message: describeUse(use) });
 }
 
 /** Reports what stands in the way before the first statement. @throws MigrationError `PREFLIGHT` */

@@ -18,6 +18,7 @@ export {
 } from "./classify.ts";
 export { type IndexBuild, type NameParts, readTraceable, type TraceableStatement } from "./concurrent.ts";
 export { DIGEST_VERSION, sqlDigest } from "./digest.ts";
+export { type DroppedName, droppedNames } from "./dropped-names.ts";
 export { type ExternalNames, findExternalEffect, findLastingEffect } from "./external-effects.ts";
 export { isKeyword, isMark, scan, type Token, tokenize } from "./lexer.ts";
 export { chunksOf, quoteJson, quoteLiteral } from "./literals.ts";

@@ -248,6 +248,47 @@ describe("a contract outside deploys", () => {
     }));
 });
 
+describe("what still names that which a contract drops", () => {
+  it("views, functions, triggers and generated columns are named in status and plan, and in the run", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ ...BEFORE, ...EXPAND });
+      await (await openMigrator(db, dir)).up();
+      await db.query(`
+        CREATE VIEW shown AS SELECT old FROM a; CREATE VIEW other AS SELECT new FROM a;
+        ALTER TABLE a ADD COLUMN twice int GENERATED ALWAYS AS (old * 2) STORED;
+        CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(old) FROM a';
+        CREATE FUNCTION modern() RETURNS int LANGUAGE sql RETURN (SELECT max(old) FROM a);
+        CREATE FUNCTION copied() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.new := NEW.old; RETURN NEW; END $$;
+        CREATE TRIGGER copies BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION copied();
+        CREATE FUNCTION dropped_too() RETURNS int LANGUAGE sql AS 'SELECT old FROM a';
+      `);
+      addFiles(dir, {
+        "3_contract.sql":
+          "-- migrate: contract after 2_expand\nDROP FUNCTION dropped_too(); ALTER TABLE a DROP COLUMN old CASCADE;",
+      });
+      const migrator = await openMigrator(db, dir);
+      const { uses } = await migrator.status();
+      expect(uses.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+        "function public.copied",
+        "function public.modern",
+        "function public.total",
+        "generated column public.a.twice",
+        "view public.shown",
+      ]);
+      expect(uses[0]).toEqual({
+        migration: "3_contract",
+        drops: "a.old",
+        kind: "function",
+        name: "public.copied",
+      });
+      expect((await migrator.planUp()).uses).toEqual(uses);
+      await migrator.up();
+      const warnings = migrator.events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
+      expect(warnings).toContain("3_contract drops a.old, which the view public.shown names");
+      expect((await migrator.status()).uses).toEqual([]);
+    }));
+});
+
 describe("a contract beside an approved plan", () => {
   it("a deploy leaves a contract waiting that its approved plan does not have, be it the file or the digest", () =>
     withDeployed(async (db, dir) => {

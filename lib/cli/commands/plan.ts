@@ -21,7 +21,7 @@ import { CONFIRM_FLAGS, DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } fr
 import { replaceOwn } from "../output/file-system.ts";
 import { measuredLines, summaryOf } from "../output/measured.ts";
 import { type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
-import { printWaiting } from "../output/waiting.ts";
+import { printUses, printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT, type ProcessIo } from "../process-io.ts";
 import { isOwnDatabase } from "../settings/target.ts";
 
@@ -91,6 +91,7 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
       } else {
         await printPlan(printer, report);
         printWaiting(remarks, report.waiting);
+        printUses(remarks, report.uses);
         printFindings(remarks, report);
         if (report.measured !== undefined) remarks.line(summaryOf(report.measured));
       }

@@ -6,7 +6,7 @@ import { withContext } from "../context.ts";
 import { DATABASE_FLAGS } from "../flags.ts";
 import { type Colors, type Printer, printFindings, printJson, visibleAll } from "../output/printer.ts";
 import { shareOf } from "../output/progress.ts";
-import { printWaiting } from "../output/waiting.ts";
+import { printUses, printWaiting } from "../output/waiting.ts";
 import { commandLine, EXIT } from "../process-io.ts";
 
 export const status = defineCommand({
@@ -73,6 +73,7 @@ function printStatus(printer: Printer, status: StatusReport, layout: StatusLayou
     );
   }
   printWaiting(printer, status.waiting);
+  printUses(printer, status.uses);
   printFindings(printer, report);
 }
 

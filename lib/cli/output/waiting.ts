@@ -1,4 +1,5 @@
-import type { WaitingMigration } from "../../core/index.ts";
+import type { ContractUse, WaitingMigration } from "../../core/index.ts";
+import { describeUse } from "../../engine/index.ts";
 import { commandLine } from "../process-io.ts";
 import { type Printer, visibleAll } from "./printer.ts";
 
@@ -10,4 +11,9 @@ export function printWaiting(printer: Printer, waiting: readonly WaitingMigratio
   printer.line(
     `  Once no code needs the old shape, ${commandLine("up", "--contract <name>")} applies one without waiting.`,
   );
+}
+
+/** Prints what still names that which pending contracts drop. */
+export function printUses(printer: Printer, uses: readonly ContractUse[]): void {
+  for (const use of visibleAll(uses)) printer.line(`${printer.colors.yellow("Note:")} ${describeUse(use)}.`);
 }
