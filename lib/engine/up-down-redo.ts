@@ -22,7 +22,7 @@ import { type DatabaseState, headOf, isUpToDate, readState } from "./database-st
 import { readOrigins } from "./history/read.ts";
 import { needsTakeOver, openHistory, unrecorded } from "./history-entries.ts";
 import { withMigrationLock } from "./lock.ts";
-import { overBudget, requireWithinBudget } from "./measure/budget.ts";
+import { budgetFindings, requireWithinBudget } from "./measure/budget.ts";
 import { measureMigrations } from "./measure/measure.ts";
 import { type SelectedMigrations, selectPending, type UpOptions } from "./pending.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
@@ -80,7 +80,7 @@ export function measureUp(context: Context, options: UpOptions, limits: MeasureL
     const report = await describePlan(context, state, plan);
     if (report.refusals.length > 0) return report;
     const measured = await measureMigrations(context, plan.migrations, limits);
-    const refusals = limits.maxLockMs === undefined ? [] : overBudget(measured, limits.maxLockMs);
+    const refusals = await budgetFindings(context, measured, limits.maxLockMs);
     return { ...report, digest: refusals.length > 0 ? null : report.digest, measured, refusals };
   });
 }

@@ -10,6 +10,7 @@ import {
 import type { Context } from "../context.ts";
 import type { PlannedMigration } from "../plan.ts";
 import { measureMigrations } from "./measure.ts";
+import { holdsTables } from "./relations.ts";
 import { notReached } from "./unmeasurable.ts";
 
 /** Limits for measuring before a run. Its lock timeout is never longer than that of the run. */
@@ -31,6 +32,8 @@ export async function requireWithinBudget(
 ): Promise<void> {
   const { maxLockMs } = context.options;
   if (maxLockMs === undefined || planned.length === 0) return;
+  // A database without tables has nobody who could wait.
+  if (!(await holdsTables(context.session, context.tables))) return;
   const limits = limitsOf(context.options, maxLockMs);
   const [first, ...others] = overBudget(await measureMigrations(context, planned, limits), maxLockMs);
   if (first === undefined) return;
@@ -39,8 +42,18 @@ export async function requireWithinBudget(
   throw new MigrationError("LOCK_BUDGET", first.message + more, { migration, hint: first.hint });
 }
 
-/** Why migrations, or not known to be within it. */
-export function overBudget(measured: readonly MeasuredMigration[], maxLockMs: number): Finding[] {
+/** Why a run would be refused, once it is measured. */
+export async function budgetFindings(
+  context: Context,
+  measured: readonly MeasuredMigration[],
+  maxLockMs: number | undefined,
+): Promise<readonly Finding[]> {
+  const applies = maxLockMs !== undefined && (await holdsTables(context.session, context.tables));
+  return applies ? overBudget(measured, maxLockMs) : [];
+}
+
+/** Why migrations are over the budget, or not known to be within it. */
+function overBudget(measured: readonly MeasuredMigration[], maxLockMs: number): Finding[] {
   // The one that ended it is over the budget, or not known to be within it.
   const ends = new Set(measured.map(({ migration }) => notReached(migration)));
   const reached = measured.filter(({ reason }) => reason === null || !ends.has(reason));

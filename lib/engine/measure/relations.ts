@@ -5,7 +5,9 @@ import {
   type MeasuredLock,
   type MeasuredRows,
 } from "../../core/index.ts";
-import type { Session } from "../../postgres/index.ts";
+import { ENGINE_PATH, type Session } from "../../postgres/index.ts";
+import { quoteLiteral } from "../../sql/index.ts";
+import type { Tables } from "../history/tables.ts";
 import { type HeldLock, lockModeOf, locksOf } from "./lock-guard.ts";
 
 /** A table, or something else in `pg_class` that can be locked like one. */
@@ -32,6 +34,21 @@ const COLUMNS = `c.oid, c.relkind AS kind, c.relfilenode AS file, i.indrelid AS 
 const SOURCE = `pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
   WHERE c.oid = ANY ($1::pg_catalog.oid[]) OR i.indrelid = ANY ($1::pg_catalog.oid[])`;
+
+/** Whether the database holds tables or views, in any schema, other than those of the engine and of extensions. */
+export async function holdsTables(session: Session, tables: Tables): Promise<boolean> {
+  const own = [tables.applied, tables.history].map(quoteLiteral).join(", ");
+  const [row] = await session.lastRows<{ found: boolean }>(
+    `SET LOCAL search_path = ${ENGINE_PATH};
+     SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+       WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+         AND c.oid NOT IN (SELECT o.oid FROM (SELECT pg_catalog.to_regclass(own)::pg_catalog.oid AS oid
+                                              FROM pg_catalog.unnest(ARRAY[${own}]) AS own) AS o WHERE o.oid IS NOT NULL)
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                           AND d.objid = c.oid AND d.deptype = 'e')) AS found`,
+  );
+  return row?.found ?? true;
+}
 
 /** The locks of the session's transaction on relations. */
 export async function readHeldLocks(session: Session): Promise<HeldLock[]> {
