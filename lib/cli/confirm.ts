@@ -40,7 +40,18 @@ export async function requireConsent(
   requireApprovedPlan(target, { agent, ...command, command: written });
 }
 
-export function isOnThisMachine({ connection, local }: Target): boolean {
+/** Asks before tables of another machine's database are locked. @throws as `requireConsent` */
+export async function requireMeasuring(
+  io: ProcessIo,
+  target: Target,
+  { command, flags }: Pick<RiskyCommand, "command" | "flags">,
+): Promise<void> {
+  if (isOnThisMachine(target)) return;
+  const effect = "This runs what is pending and rolls it back, which locks tables,";
+  await requireConsent(io, target, { command, risk: { effect, flag: "--measure", flags } });
+}
+
+function isOnThisMachine({ connection, local }: Target): boolean {
   return local || isLoopback(connection.host);
 }
 

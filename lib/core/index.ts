@@ -48,6 +48,7 @@ export {
   type HintTerm,
   renderHint,
 } from "./hint.ts";
+export { measuredFacts, timeOf } from "./measured-facts.ts";
 export {
   type Blocked,
   blockedBy,

@@ -84,6 +84,20 @@ describe("plan --measure", () => {
     }),
   );
 
+  it("a report shows what was measured, and none is measured without rows", () =>
+    withPending(WIDER, async (run, db) => {
+      const { code, stdout } = await run("report --measure");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(
+        /^Measured on this database, and rolled back:\n\n- ACCESS EXCLUSIVE on orders \\\(.*\\\) for \d+ ms: blocks reads and writes; rewrites it$/m,
+      );
+      expect((await run("report --measure --format html --output -")).stdout).toContain(
+        "<li>ACCESS EXCLUSIVE on orders",
+      );
+      expect(await appliedNames(db)).toEqual(["1_orders"]);
+      expect(await run("report --measure --scratch")).toMatchObject({ code: 2 });
+    }));
+
   it("asks before it locks tables on another machine, and a coding agent cannot answer", () =>
     withPending(WIDER, async (run) => {
       const elsewhere = { DATABASE_HOST: "0.0.0.0" };

@@ -60,7 +60,20 @@ export const FULL_REPORT: MigrationReport = {
         name: LONG,
         change,
       })),
-      locks: [{ table: LONG, mode: "AccessExclusiveLock", blocks: "reads and writes", heldMs: 12 }],
+      measured: {
+        ...{ migration: HOSTILE, outcome: "stopped", reason: HOSTILE, blocksNobody: false, durationMs: 12 },
+        locks: [
+          {
+            ...{ table: LONG, kind: "table", mode: "ACCESS EXCLUSIVE", blocks: "reads and writes" },
+            ...{ heldMs: 12, rows: 41_000_000, bytes: 18 * 2 ** 30, rewritten: false },
+          },
+        ],
+        indexes: [{ index: HOSTILE, table: HOSTILE }],
+        rows: [{ table: HOSTILE, inserted: 1, updated: 0, deleted: 0 }],
+        walBytes: 1_024,
+        omitted: [{ statement: 1, effect: "nextval()", whileLocked: true }],
+        sequences: [HOSTILE],
+      },
       problem: HOSTILE,
     },
     {

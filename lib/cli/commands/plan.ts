@@ -15,7 +15,7 @@ import { maskedPlan } from "../../engine/index.ts";
 import { mentions } from "../../sql/index.ts";
 import { databaseOf } from "../approval.ts";
 import { count, defineCommand, parsed, plainSeconds, text } from "../command.ts";
-import { isOnThisMachine, requireConsent } from "../confirm.ts";
+import { requireMeasuring } from "../confirm.ts";
 import { type Context, withContext } from "../context.ts";
 import { CONFIRM_FLAGS, DATABASE_FLAGS, type DatabaseFlags, PREFLIGHT_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
@@ -77,10 +77,7 @@ export async function showPlan(io: ProcessIo, flags: PlanFlags, input: PlanInput
     flags,
     async (context) => {
       const { printer, remarks, target } = context;
-      if (input.measure && !isOnThisMachine(target)) {
-        const risk = { effect: "This runs what is pending and rolls it back, which locks tables", flags };
-        await requireConsent(io, target, { command: "plan", risk: { ...risk, flag: "--measure" } });
-      }
+      if (input.measure) await requireMeasuring(io, target, { command: "plan", flags });
       const report = await makePlan(io, context, input);
       const { out } = flags;
       // Before anything is printed: with --json, an error is the only object.

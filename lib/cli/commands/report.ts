@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { MigrationError } from "../../core/index.ts";
+import { given, type MeasuredMigration, MigrationError } from "../../core/index.ts";
 import {
   drawPicture,
   isReport,
@@ -8,8 +8,9 @@ import {
   renderMarkdown,
 } from "../../review/report/index.ts";
 import { choice, defineCommand, text, toggle, type Values } from "../command.ts";
+import { requireMeasuring } from "../confirm.ts";
 import { chooseNamedScratch, withContext } from "../context.ts";
-import { DATABASE_FLAGS } from "../flags.ts";
+import { CONFIRM_FLAGS, DATABASE_FLAGS } from "../flags.ts";
 import { replaceOwn } from "../output/file-system.ts";
 import { createPrinter, printJson, visibleAll } from "../output/printer.ts";
 import { EXIT, type ProcessIo } from "../process-io.ts";
@@ -22,6 +23,11 @@ const REPORT_FLAGS = {
   ]),
   output: text("--output <file>", "where to; - is the standard output (default: -, or report.html)"),
   scratch: toggle("--scratch", "of the folder alone: all migrations on an empty scratch database"),
+  measure: toggle(
+    "--measure",
+    "what is pending also runs on the database, and is rolled back: what it locks",
+  ),
+  ...CONFIRM_FLAGS,
   after: text("--after <name>", "with --scratch: migrations up to and including this one are applied first"),
   ...DATABASE_FLAGS,
 };
@@ -39,6 +45,11 @@ export const report = defineCommand({
         hint: "A database knows itself what is applied. Add --scratch to report on the folder alone.",
       });
     }
+    if (flags.measure && flags.scratch) {
+      throw new MigrationError("USAGE", "--measure is about a database with rows, and --scratch has none", {
+        hint: "Leave one of the two out.",
+      });
+    }
     if (flags.scratch) {
       const scratch = await chooseNamedScratch(io, flags, io.stderr);
       return writeReport(io, flags, await reportOnFolder(io, flags, { scratch, after: flags.after }));
@@ -46,11 +57,23 @@ export const report = defineCommand({
     return withContext(
       io,
       flags,
-      async (context) => writeReport(io, flags, await reportOnDatabase(io, flags, context)),
+      async (context) => {
+        if (flags.measure) await requireMeasuring(io, context.target, { command: "report", flags });
+        const found = await reportOnDatabase(io, flags, context);
+        const { measured = [] } = flags.measure ? await context.migrator.measureUp() : {};
+        return writeReport(io, flags, withMeasured(found, measured));
+      },
       io.stderr,
     );
   },
 });
+
+function withMeasured(found: MigrationReport, measured: readonly MeasuredMigration[]): MigrationReport {
+  const pending = found.pending.map((one) => {
+    return { ...one, ...given({ measured: measured.find(({ migration }) => migration === one.name) }) };
+  });
+  return { ...found, pending };
+}
 
 async function writeReport(io: ProcessIo, flags: ReportFlags, found: MigrationReport): Promise<number> {
   const shown = visibleAll(found);

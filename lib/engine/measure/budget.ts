@@ -6,6 +6,7 @@ import {
   type MeasuredMigration,
   MigrationError,
   type ResolvedOptions,
+  timeOf,
 } from "../../core/index.ts";
 import type { Context } from "../context.ts";
 import type { PlannedMigration } from "../plan.ts";
@@ -68,11 +69,11 @@ function overBudget(measured: readonly MeasuredMigration[], maxLockMs: number): 
 
 function tooLong({ migration, outcome }: MeasuredMigration, lock: MeasuredLock, maxLockMs: number): Finding {
   const { mode, table, blocks, heldMs } = lock;
-  const held = `${outcome === "measured" ? "" : "at least "}${inSeconds(heldMs)}`;
+  const held = `${outcome === "measured" ? "" : "at least "}${timeOf(heldMs)}`;
   return {
     code: "LOCK_BUDGET",
     migrations: [migration],
-    message: `${migration} would block ${blocks} of ${table} for ${held} (${mode}); at most ${inSeconds(maxLockMs)} is allowed`,
+    message: `${migration} would block ${blocks} of ${table} for ${held} (${mode}); at most ${timeOf(maxLockMs)} is allowed`,
     hint: Hint.of`Do the work without that lock (an index CONCURRENTLY, a constraint NOT VALID and validated later, rows in batches), or allow more with ${Hint.option("maxLockMs")}.`,
   };
 }
@@ -81,7 +82,7 @@ function notKnown({ migration }: MeasuredMigration, reason: string, maxLockMs: n
   return {
     code: "LOCK_BUDGET",
     migrations: [migration],
-    message: `${migration} cannot be shown to block reads and writes for at most ${inSeconds(maxLockMs)}: ${reason}`,
+    message: `${migration} cannot be shown to block reads and writes for at most ${timeOf(maxLockMs)}: ${reason}`,
     hint: Hint.of`Apply it once without ${Hint.option("maxLockMs")}, at a time when a longer lock does no harm; or write it so that it can be measured.`,
   };
 }
@@ -93,8 +94,4 @@ function unknownTime({ outcome, reason, blocksNobody, omitted }: MeasuredMigrati
     hidden &&
     `statement ${hidden.statement}, which runs while a table is locked, was left out (${hidden.effect})`
   );
-}
-
-function inSeconds(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }

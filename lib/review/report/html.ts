@@ -1,11 +1,16 @@
 import { getSegments } from "sql-highlight";
-import { type Finding, type HistoryRow, TOOL } from "../../core/index.ts";
+import {
+  type Finding,
+  type HistoryRow,
+  type MeasuredMigration,
+  measuredFacts,
+  TOOL,
+} from "../../core/index.ts";
 import type { ObjectChange } from "../catalog/index.ts";
 import type { LintFinding } from "../lint/index.ts";
 import type { Change, Diagram, DiagramTable } from "./diagram.ts";
 import {
   isAboutLocks,
-  type MeasuredLock,
   type MigrationReport,
   omittedNote,
   type ReportedMigration,
@@ -94,14 +99,14 @@ function worstOf(findings: readonly LintFinding[], problem: string | undefined):
 }
 
 function migrationCard(migration: ReportedMigration, index: number): Html {
-  const { name, sql, changes = [], findings, locks = [], problem } = migration;
+  const { name, sql, changes = [], findings, measured, problem } = migration;
   return html`<article id="m${index + 1}">
 <h3><span class="number">${index + 1}</span> ${name}</h3>
 <p class="traits">${traitsOf(migration).join(" · ")}</p>
 ${problem === undefined ? [] : note("error", html`${prose(problem)}`)}
 ${changes.length === 0 ? [] : html`<ul class="changes">${changes.map(changeLine)}</ul>`}
 ${findings.length === 0 ? [] : html`<ul class="findings">${findings.map(findingLine)}</ul>`}
-${locks.length === 0 ? [] : lockTable(locks)}
+${measured === undefined ? [] : measuredList(measured)}
 ${sqlBlock(sql)}
 </article>`;
 }
@@ -129,12 +134,9 @@ function prose(text: string): Html[] {
     .map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 }
 
-function lockTable(locks: readonly MeasuredLock[]): Html {
-  const rows = locks.map(
-    ({ table, mode, blocks, heldMs }) =>
-      html`<tr><td><code>${table}</code></td><td>${mode}</td><td>${blocks}</td><td>${heldMs} ms</td></tr>`,
-  );
-  return html`<div class="wide"><table><tr><th>locked</th><th>lock</th><th>blocks</th><th>for</th></tr>${rows}</table></div>`;
+function measuredList(measured: MeasuredMigration): Html {
+  const facts = measuredFacts(measured).map((fact) => html`<li>${prose(fact)}</li>`);
+  return html`<p class="help">Measured on this database, and rolled back:</p><ul class="changes">${facts}</ul>`;
 }
 
 function sqlBlock(sql: readonly string[] | null): Html {

@@ -5,7 +5,6 @@ export { renderMarkdown } from "./markdown.ts";
 export { renderMermaid } from "./mermaid.ts";
 export {
   isReport,
-  type MeasuredLock,
   type MigrationReport,
   type ReportedMigration,
   type ReportSubject,

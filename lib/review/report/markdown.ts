@@ -1,4 +1,4 @@
-import type { Finding, HistoryRow } from "../../core/index.ts";
+import { type Finding, type HistoryRow, type MeasuredMigration, measuredFacts } from "../../core/index.ts";
 import type { ObjectChange } from "../catalog/index.ts";
 import type { LintFinding } from "../lint/index.ts";
 import type { Diagram } from "./diagram.ts";
@@ -52,7 +52,7 @@ function findingsOfChecks({ refusals, warnings }: MigrationReport): string[] {
 }
 
 function migrationSection(migration: ReportedMigration, index: number): string[] {
-  const { name, sql, changes, findings, locks, problem } = migration;
+  const { name, sql, changes, findings, measured, problem } = migration;
   const traits = traitsOf(migration).join(" · ");
   return [
     `## ${index + 1}. ${code(name)}`,
@@ -60,17 +60,7 @@ function migrationSection(migration: ReportedMigration, index: number): string[]
     problem === undefined ? "" : `> ❌ ${prose(problem)}`,
     changes === undefined ? "" : changes.map(change).join("\n"),
     findings.map(finding).join("\n"),
-    locks === undefined || locks.length === 0
-      ? ""
-      : table(
-          ["locked", "lock", "blocks", "for"],
-          locks.map(({ table: name, mode, blocks, heldMs }) => [
-            code(name),
-            code(mode),
-            blocks,
-            `${heldMs} ms`,
-          ]),
-        ),
+    measured === undefined ? "" : measuredBlock(measured),
     sql === null ? "Its SQL is not known before it runs." : sqlBlock(sql),
   ];
 }
@@ -88,6 +78,14 @@ function finding(one: LintFinding): string {
   const mark = severity === "error" ? "❌" : "⚠️";
   const about = isAboutLocks(one) ? " (lock)" : "";
   return `- ${mark} **${rule}**${about} ${code(place)}: ${prose(message)}\n  ${prose(help)}`;
+}
+
+function measuredBlock(measured: MeasuredMigration): string {
+  return [
+    "Measured on this database, and rolled back:",
+    "",
+    ...measuredFacts(measured).map((fact) => `- ${prose(fact)}`),
+  ].join("\n");
 }
 
 function sqlBlock(sql: readonly string[]): string {

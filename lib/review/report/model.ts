@@ -1,4 +1,4 @@
-import type { Finding, HistoryRow } from "../../core/index.ts";
+import type { Finding, HistoryRow, MeasuredMigration } from "../../core/index.ts";
 import type { ObjectChange } from "../catalog/index.ts";
 import type { LintFinding } from "../lint/index.ts";
 import type { Diagram } from "./diagram.ts";
@@ -49,19 +49,10 @@ export interface ReportedMigration {
   readonly findings: readonly LintFinding[];
   /** What it changed on the scratch database; undefined if it did not run there. */
   readonly changes: readonly ObjectChange[] | undefined;
-  /** Locks that were measured while it ran on a copy. @default - not measured; the findings tell what lint expects */
-  readonly locks?: readonly MeasuredLock[];
+  /** What it did when it ran on the database and was rolled back. @default - not measured; the findings tell what lint expects */
+  readonly measured?: MeasuredMigration | undefined;
   /** Why it cannot be loaded, built or applied. */
   readonly problem: string | undefined;
-}
-
-/** A lock that a migration held on a table. */
-export interface MeasuredLock {
-  readonly table: string;
-  /** As in `pg_locks`: `AccessExclusiveLock`. */
-  readonly mode: string;
-  readonly blocks: "reads and writes" | "writes" | "schema changes";
-  readonly heldMs: number;
 }
 
 /** The schema before and after. */
