@@ -13,6 +13,8 @@ import {
   type Page,
   readReplicaLag,
 } from "./backfill-table.ts";
+import type { Context } from "./context.ts";
+import type { Existing } from "./history/tables.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { Retries } from "./retries.ts";
@@ -264,14 +266,24 @@ function firstCheckpoint(
 /**
  * Checks the keys of all backfills of a run, before any migration of it runs. A table that an earlier migration of the
  * run makes is checked when that has happened.
- * @throws MigrationError `MIGRATION`
+ * @throws MigrationError `MIGRATION`; `SQL` when the history lacks the column for checkpoints, and may not get it
  */
 export async function requireKeys(
-  { session, options }: Pick<RunContext, "session" | "options">,
+  { session, options, tables }: Context,
+  { upgrade }: Existing,
   planned: readonly PlannedMigration[],
 ): Promise<void> {
   for (const { name, rendered, recordedAs } of planned) {
     const backfill = rendered.kind === "static" && recordedAs === undefined ? rendered.backfill : undefined;
-    if (backfill !== undefined) await findBackfillTable(session, options, name, backfill);
+    if (backfill === undefined) continue;
+    if (upgrade === "forbidden") throw withoutCheckpoints(name, tables.history);
+    await findBackfillTable(session, options, name, backfill);
   }
+}
+
+function withoutCheckpoints(migration: string, history: string): MigrationError {
+  return new MigrationError("SQL", `backfill ${migration} has no place for its checkpoint`, {
+    migration,
+    hint: `The history has the shape of an earlier version. Let its owner run: ALTER TABLE ${history} ADD COLUMN progress jsonb;`,
+  });
 }

@@ -197,11 +197,15 @@ export async function estimateRows(session: Session, { name }: BackfillTable): P
   return row?.["QUERY PLAN"][0]?.Plan["Plan Rows"] ?? 0;
 }
 
-/** Lag of the slowest replica in milliseconds; null when there is none, or the user may not see it. */
+/**
+ * Lag of the slowest replica in milliseconds; null when there is none, or the user may not see it. The server shows the
+ * last lag for some seconds after a replica has caught up, so that its place in the WAL counts too.
+ */
 export async function readReplicaLag(session: Session): Promise<number | null> {
   const [row] = await session.lastRows<{ lag: number | null }>(
     `SET LOCAL search_path = ${ENGINE_PATH};
-     SELECT max(1000 * date_part('epoch', replay_lag)) AS lag FROM pg_stat_replication WHERE state = 'streaming'`,
+     SELECT max(1000 * date_part('epoch', replay_lag)) AS lag FROM pg_stat_replication
+     WHERE state = 'streaming' AND replay_lag > '0' AND replay_lsn < pg_current_wal_lsn()`,
   );
   return row?.lag ?? null;
 }

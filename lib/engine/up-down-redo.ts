@@ -281,7 +281,7 @@ async function execute(
 ): Promise<RunReport> {
   await requireAllowed(context, state, plan);
   await requireApproved(context, state, plan, approved);
-  if (mode === "execute") await requireKeys(context, plan.migrations);
+  if (mode === "execute") await requireKeys(context, state.existing, plan.migrations);
   if (plan.migrations.length === 0 && !needsTakeOver(context, state)) return noOpReport(state, plan);
   const { warnings } = mode === "execute" ? await preflight(context, plan) : plan;
   if (mode === "execute" && plan.action === "up") await requireWithinBudget(context, plan.migrations);

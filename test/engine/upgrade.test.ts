@@ -81,6 +81,14 @@ describe("a history that an earlier version has made", () => {
             'Let its owner run: ALTER TABLE "public"."pgmigrations_history" ADD COLUMN',
           ),
         );
+        addFiles(dir, {
+          "3_fill.sql": "-- migrate: backfill\nUPDATE t SET n = 1 WHERE n IS NULL AND :batch",
+        });
+        const refused = await failureOf((await openMigrator(db, dir, {}, { connection })).up());
+        expect(refused).toMatchObject({
+          code: "SQL",
+          message: expect.stringContaining("no place for its checkpoint"),
+        });
       }),
     ));
 });
