@@ -90,7 +90,7 @@ function lockHeld(
   const doing = progress === null ? "" : ` (${describeProgress(progress)})`;
   const who = holder === null ? "another run" : describeSession(holder) + doing;
   const seconds = Math.round(waitMs / 100) / 10;
-  const end = holder === null ? "" : `, or end that session: SELECT pg_terminate_backend(${holder.pid});`;
+  const end = holder === null ? "" : waysToEnd(holder.pid, progress);
   return new MigrationError(
     "LOCK_HELD",
     `the migration lock is still held by ${who} after ${seconds} s of waiting`,
@@ -98,4 +98,11 @@ function lockHeld(
       hint: Hint.of`Wait for that run and try again (${Hint.option("lockWaitMs")} gives more time)${end}`,
     },
   );
+}
+
+/** A session that builds an index needs no run any more. */
+function waysToEnd(pid: number, progress: StatementProgress | null): string {
+  return progress === null
+    ? `, or end that session: SELECT pg_terminate_backend(${pid});`
+    : `. It builds an index, with its run or without; to stop it and lose that work: SELECT pg_cancel_backend(${pid});`;
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { environmentOf, startCommand, writeProject } from "../cli/command.ts";
+import { environmentOf, runCommand, startCommand, writeProject } from "../cli/command.ts";
 import { alone, indexes, withOldSnapshot } from "../engine/concurrent.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
@@ -100,6 +100,12 @@ describe("a concurrent statement whose run has ended before it", () => {
       expect(await partialOf({ db, dir, reader })).toMatchObject({ background: { running: true } });
       const held = await failureOf((await openMigrator(db, dir, { lockWaitMs: 0 })).up());
       expect(held).toMatchObject({ code: "LOCK_HELD" });
+      expect(String(held.details.hint)).toMatch(/SELECT pg_cancel_backend\(\d+\);$/);
+      const { stdout } = await runCommand(project, ["status"], environmentOf(db.connection));
+      expect(stdout).toContain(
+        "partial  2_b  0 of 1 statement done; building in the background (waiting for old snapshots)",
+      );
+      expect(stdout).toMatch(/The server works on 2_b: .*\n {2}It waits for "nightly report", pid \d+/);
       const before = await db.query("SELECT 'a_i'::regclass::oid");
       await reader.query("ROLLBACK");
       await Promise.all([1, 2].map(async () => (await openMigrator(db, dir)).up()));
