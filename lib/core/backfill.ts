@@ -2,6 +2,7 @@
  * A change of many rows in small transactions: `export const backfill` of a migration in TypeScript or JavaScript, in
  * place of `up`.
  *
+ * @jsii ignore
  * @example
  * import type { Backfill } from "cdk-pg-migrate";
  *

@@ -62,6 +62,7 @@ export class BackfillRun {
     backfill: CheckedBackfill,
   ): Promise<BackfillRun> {
     const { session, options } = run;
+    run.fence?.inspect(backfill.statement.text);
     await session.enterMigration();
     const table = await findBackfillTable(session, options, planned.name, backfill);
     if (table === undefined)

@@ -43,6 +43,17 @@ describe("a backfill in review", () => {
       });
     }));
 
+  test("verify runs no backfill that acts on the server", () =>
+    withDatabase(async (db) => {
+      const text =
+        "-- migrate: backfill\n-- table: t\nSELECT pg_terminate_backend(a) FROM t WHERE a > 0 AND :batch;";
+      const { migrations } = await verify(
+        db,
+        writeFolder({ "1_t.sql": FILES["1_t.sql"], "2_end.sql": text }),
+      );
+      expect(migrations[1]).toMatchObject({ name: "2_end", status: "unchecked" });
+    }));
+
   test("squash takes backfills into a baseline", () =>
     withDatabase(async (db) => {
       const source = await openFolder(
