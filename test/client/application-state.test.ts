@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { assertMigrated, migrationNames, migrationState } from "../../lib/client/index.ts";
 import { withDatabase } from "../support/database.ts";
-import { removeFiles, writeFolder } from "../support/folders.ts";
+import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 
 const TWO = { "1_a.sql": "CREATE TABLE a (id int);", "2_b.sql": "CREATE TABLE b (id int);" };
@@ -54,6 +54,19 @@ describe("an application asks whether its database is migrated", () => {
       } finally {
         await pool.end();
       }
+    }));
+
+  it("an application starts although a contract of its folder waits", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      await (await openMigrator(db, dir)).up();
+      const contract = { "3_c.sql": "-- migrate: contract after 2_b\nDROP TABLE a;" };
+      const client = await db.client();
+      addFiles(dir, { ...contract, "4_d.ts": 'export const contractAfter = "3_c";' });
+      await assertMigrated(client, dir);
+      expect(await migrationNames(dir)).toEqual(["1_a", "2_b"]);
+      addFiles(dir, { "5_e.sql": "SELECT 5;" });
+      expect((await migrationState(client, dir)).pending).toEqual(["5_e"]);
     }));
 
   it("an application that has the names of the migrations needs no folder", () =>
