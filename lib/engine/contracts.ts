@@ -25,6 +25,12 @@ export async function readContracts(
   return contractTargets(source.entries, declared, new Set(replaced));
 }
 
+/** The same migrations for a scratch database, where no contract waits, also when what it comes after is left out. */
+export function withoutContracts(source: MigrationSource): MigrationSource {
+  const { contracts: _, ...others } = source;
+  return others;
+}
+
 /**
  * A module may get its `contractAfter` from another file, where it is not found without loading: it would run at once.
  * @throws MigrationError `MIGRATION`
@@ -37,7 +43,7 @@ export async function requireDeclared(
     const after = migration.kind === "module" ? property(migration.exports, "contractAfter") : undefined;
     return after === undefined ? [] : [{ name, after }];
   });
-  if (exported.length === 0) return;
+  if (exported.length === 0 || source.contracts === undefined) return;
   const contracts = await readContracts(source);
   const hidden = exported.find(({ name, after }) => contracts.get(name) !== after);
   if (hidden === undefined) return;

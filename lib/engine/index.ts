@@ -2,7 +2,7 @@
 
 export { onFirstMigrationCode, outsideContainment, type StrayError, strayError } from "./contain.ts";
 export { describeUse } from "./contract-uses.ts";
-export { type DeployKnowledge, readContracts } from "./contracts.ts";
+export { type DeployKnowledge, readContracts, withoutContracts } from "./contracts.ts";
 export { FENCE_STATE, type Fence } from "./fence.ts";
 export { HOW_TO_DECLARE, irreversibleReason, runContained } from "./load.ts";
 export { Migrator, type MigratorSetup } from "./migrator.ts";

@@ -55,6 +55,18 @@ describe("report of a database", () => {
       await scratchDropped();
     }));
 
+  it("report shows a pending contract without the migration that it comes after", () =>
+    withProject(FIRST, async (run, project) => {
+      await run("up");
+      addMigrations(project, {
+        "2_drop.ts":
+          'export const contractAfter = "1_people";\nexport const up = (pgm) => pgm.dropTable("people");\nexport const down = false;',
+      });
+      const { code, stdout } = await run("report");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/dropped table `public\.people`|- table `public\.people`|people \(dropped\)/);
+    }));
+
   it("report says that nothing is pending, and still shows the schema", () =>
     withProject(FIRST, async (run) => {
       await run("up");

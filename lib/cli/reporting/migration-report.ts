@@ -6,7 +6,7 @@ import {
   type MigrationSource,
   type MigrationStatus,
 } from "../../core/index.ts";
-import { maskedSteps } from "../../engine/index.ts";
+import { maskedSteps, withoutContracts } from "../../engine/index.ts";
 import { type MigrationFolder, openFolder, type ReadFolderOptions } from "../../folder/index.ts";
 import { type ConnectionSettings, closeClient } from "../../postgres/index.ts";
 import { connectTo, ownTablesOf, readTables, type SchemaTable } from "../../review/catalog/index.ts";
@@ -49,7 +49,8 @@ export async function reportOnDatabase(
   const schema = await readSchema(target.connection, flags);
   const entries = source.entries.filter(({ name }) => pending.has(name));
   const running = entries.filter(({ name }) => pending.get(name) === undefined);
-  const replay = await replayOn(io, flags, { source: { ...source, entries: running }, schema: schema.sql });
+  const alone = { ...withoutContracts(source), entries: running };
+  const replay = await replayOn(io, flags, { source: alone, schema: schema.sql });
   const { database, host, user } = target.connection;
   return {
     subject: { kind: "database", database, host, user },

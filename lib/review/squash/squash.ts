@@ -10,6 +10,7 @@ import {
   parseBaselineHeader,
   type ReplacedMigration,
 } from "../../core/index.ts";
+import { withoutContracts } from "../../engine/index.ts";
 import { type Catalog, diffCatalogs, readAppliedDigests } from "../catalog/index.ts";
 import { dumpAroundRows, type SchemaParts } from "../dump/index.ts";
 import { TrialDatabase, type TrialSetup } from "../verify/index.ts";
@@ -230,12 +231,11 @@ function squashedSource(
   const others = (names: readonly string[]) => names.filter((one) => one !== name);
   const isKept = new Set(rest.map((one) => one.name));
   return {
-    ...source,
+    ...withoutContracts(source),
     entries: [own, ...rest],
     digests: async (names) => new Map([...(await source.digests(others(names))), [name, name]]),
     shorthandNames: async () => (await source.shorthandNames()).filter((one) => isKept.has(one)),
     baselineHeaders: async () => new Map(),
-    contracts: async () => new Map(),
     load: async (names, run) => {
       const loaded = new Map(await source.load(others(names), run));
       if (names.includes(name)) loaded.set(name, { kind: "sql", file: { path: fileName, text: sql } });
