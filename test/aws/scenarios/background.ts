@@ -27,7 +27,7 @@ export const background: Scenarios = (aws) =>
   describe("an index build that takes longer than a deploy", () => {
     test("a deploy leaves its last index build to the server and says so, and the next one records it", async () => {
       const { withStack, deployable, services } = aws();
-      await withStack({ timeoutSeconds: 6 }, async ({ stack, db }) => {
+      await withStack({ timeoutSeconds: 9 }, async ({ stack, db }) => {
         await stack.create(await deployable(tables(1)));
         const release = await holdSnapshot(db);
         const before = services.recorder.emissions.length;
@@ -39,7 +39,7 @@ export const background: Scenarios = (aws) =>
         const logged = services.recorder.since(before).map(({ text }) => text);
         expect(logged.join()).toContain("time is up; the server goes on with 2_index");
         expect(logged.join()).toContain('"LeftInBackground":1');
-        expect(await sessionsIn(db)).toBe(1);
+        await until(async () => (await sessionsIn(db)) === 1, "the index build to be alone");
         const { payload } = await stack.invoke("on-status.handler", { command: "status" });
         expect(payload).toMatchObject({
           ok: true,
@@ -64,7 +64,7 @@ export const background: Scenarios = (aws) =>
     test("a deploy fails when migrations come after the index build, and its rollback succeeds while the server builds", async () => {
       const { withStack, deployable } = aws();
       for (const onRollback of ["keep", "down"] as const) {
-        await withStack({ timeoutSeconds: 6 }, async ({ stack, db }) => {
+        await withStack({ timeoutSeconds: 9 }, async ({ stack, db }) => {
           await stack.create(await deployable(tables(1), { onRollback }));
           const release = await holdSnapshot(db);
           const next = await deployable({ ...tables(1, 3), ...BUILD }, { onRollback });
@@ -74,7 +74,7 @@ export const background: Scenarios = (aws) =>
               /^DEADLINE.*the server goes on with statement 1 of 2_index.*pg_cancel_backend/s,
             ),
           });
-          expect(await sessionsIn(db)).toBe(1);
+          await until(async () => (await sessionsIn(db)) === 1, "the index build to be alone");
           expect(await stack.rollBack("old code")).toMatchObject({ status: "SUCCESS" });
           await release();
           expect(await stack.update(next)).toMatchObject({ status: "SUCCESS", data: { AppliedCount: "3" } });
