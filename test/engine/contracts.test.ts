@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { ApprovedPlan, PlanReport } from "../../lib/core/index.ts";
+import { type ApprovedPlan, baselineHeader, type PlanReport } from "../../lib/core/index.ts";
 import type { DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
 import { until } from "../faults/until.ts";
 import { type TestDatabase, withDatabase } from "../support/database.ts";
@@ -147,6 +147,24 @@ describe("a contract in deploys", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_expand"]);
       await (await deployOf(db, dir, "R3", { release: "R2", ...HAS_IT })).up();
       expect(await appliedNames(db)).toEqual(["1_a", "2_expand", "3_contract"]);
+    }));
+
+  it("a contract may come after a migration that a squash has replaced, on old databases and new ones", () =>
+    withDeployed(async (db, dir) => {
+      await (await deployOf(db, dir, "R1", { release: "R0" })).up();
+      const replaces = ["1_a", "2_expand"].map((name) => ({ name, sqlDigest: undefined, replaces: [] }));
+      const squashed = writeFolder({
+        ...CONTRACT,
+        "2_all.sql": `${baselineHeader(replaces).join("\n")}\nCREATE TABLE a (old int, new int);`,
+      });
+      const early = await (await deployOf(db, squashed, "R2", { release: "R1", ...HAS_IT })).up();
+      expect(early.waiting.map(({ waitsFor }) => waitsFor.release)).toEqual(["R1"]);
+      await (await deployOf(db, squashed, "R3", { release: "R2", ...HAS_IT })).up();
+      expect((await appliedNames(db)).at(-1)).toBe("3_contract");
+      await withDatabase(async (other) => {
+        await (await deployOf(other, squashed, "R3", undefined)).up();
+        expect(await appliedNames(other)).toEqual(["2_all", "3_contract"]);
+      });
     }));
 
   it("a contract that was undone is applied again by the next deploy", () =>
