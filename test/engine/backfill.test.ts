@@ -129,6 +129,26 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await db.query("SELECT id FROM orders WHERE cents IS DISTINCT FROM 7")).toEqual([{ id: "750" }]);
     }));
 
+  it("begins at the first row after the column that it fills was undone and added again", () =>
+    withDatabase(async (db) => {
+      const files = {
+        "1_t.sql":
+          "CREATE TABLE t (id int PRIMARY KEY, divisor int); INSERT INTO t SELECT n, n - 250 FROM generate_series(1, 300) n;",
+        "2_column.sql":
+          "ALTER TABLE t ADD COLUMN done int;\n-- Down Migration\nALTER TABLE t DROP COLUMN done;",
+        "3_fill.sql":
+          "-- migrate: backfill\n-- batch: 100\nUPDATE t SET done = 1 / divisor WHERE done IS NULL AND :batch",
+      };
+      const migrator = await openMigrator(db, writeFolder(files));
+      const error = await failureOf(migrator.up());
+      expect(error.details.backfill).toMatchObject({ rows: 200 });
+      await migrator.down();
+      expect((await migrator.status()).migrations.at(-1)).not.toHaveProperty("backfill");
+      await db.query("UPDATE t SET divisor = 1");
+      await migrator.up();
+      expect(await db.query("SELECT count(done)::int AS done FROM t")).toEqual([{ done: 300 }]);
+    }));
+
   it("stops at the deadline between two batches, and the next run goes on", () =>
     withDatabase(async (db) => {
       const slow = "UPDATE orders SET cents = total * 100 FROM pg_sleep(0.2) WHERE cents IS NULL AND :batch";

@@ -208,7 +208,10 @@ function selectPartial(tables: Tables): string {
                             WHERE later.migration = h.migration AND later.id > h.id)`;
 }
 
-/** Backfills that have not ended. They have no `statement`, so that they are not partial: the next run goes on with them. */
+/**
+ * Backfills that have not ended. They have no `statement`, so that they are not partial: the next run goes on with them.
+ * After a `down` it begins again, because the rows that were visited may have gone with their table or column.
+ */
 function selectBackfills(tables: Tables): string {
   return `SELECT h.id, h.migration AS name, h.sql_digest AS "sqlDigest", found.progress
           FROM ONLY ${tables.history} AS h
@@ -216,7 +219,8 @@ function selectBackfills(tables: Tables): string {
           WHERE h.no_transaction AND h.state <> 'finished' AND h.statement IS NULL AND h.action = 'up'
             AND pg_catalog.jsonb_extract_path_text(found.progress, 'kind') = 'backfill'
             AND NOT EXISTS (SELECT 1 FROM ONLY ${tables.history} AS later
-                            WHERE later.migration = h.migration AND later.id > h.id)`;
+                            WHERE later.id > h.id AND (later.migration = h.migration OR later.action = 'down'
+                                                       AND (later.no_transaction OR later.state = 'finished')))`;
 }
 
 /** node-pg-migrate's table has no unique name: of two rows with the same name, the last one counts. */
