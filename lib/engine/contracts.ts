@@ -40,7 +40,9 @@ export async function requireDeclared(
   loaded: ReadonlyMap<string, LoadedMigration>,
 ): Promise<void> {
   const exported = [...loaded].flatMap(([name, migration]) => {
-    const after = migration.kind === "module" ? property(migration.exports, "contractAfter") : undefined;
+    if (migration.kind !== "module") return [];
+    requireSpelling(name, migration.exports);
+    const after = property(migration.exports, "contractAfter");
     return after === undefined ? [] : [{ name, after }];
   });
   if (exported.length === 0 || source.contracts === undefined) return;
@@ -52,6 +54,19 @@ export async function requireDeclared(
     `${hidden.name} exports contractAfter = ${JSON.stringify(hidden.after)}, which its own text does not say`,
     { migration: hidden.name, hint: `Write ${CONTRACT_FORMS}.` },
   );
+}
+
+const MISSPELLED = /^c\w{4,9}_?aft?e?r$/i;
+
+/** A migration whose contract is misspelled would run at once. */
+function requireSpelling(migration: string, exports: unknown): void {
+  const names = typeof exports === "object" && exports !== null ? Object.keys(exports) : [];
+  const wrong = names.find((name) => name !== "contractAfter" && MISSPELLED.test(name));
+  if (wrong === undefined) return;
+  throw new MigrationError("MIGRATION", `${migration} exports ${wrong}, which has no effect`, {
+    migration,
+    hint: `Did you mean export const contractAfter = "<name>"? It makes the migration a contract.`,
+  });
 }
 
 /** Pending contracts of a database, with what the history knows of the migrations that they come after. */

@@ -195,15 +195,15 @@ export function chooseAction(name: string, actions: Actions, direction: Directio
       hint: `Add a down section or function to it, or write a new migration that undoes it. A file says why it cannot be undone: ${HOW_TO_DECLARE}.`,
     });
   }
-  const shown = action === undefined ? "nothing" : String(action);
-  throw new MigrationError(
-    "MIGRATION",
-    `migration ${name} must export a function "${direction}", and exports ${shown}`,
-    {
-      migration: name,
-      hint: `Export async function ${direction}(pgm) { … } from it.`,
-    },
-  );
+  const wrong =
+    action === undefined
+      ? `exports no function "${direction}"`
+      : `must export a function "${direction}", and exports ${String(action)}`;
+  const orBackfill = direction === "up" ? ", or export const backfill = { key, statement }" : "";
+  throw new MigrationError("MIGRATION", `migration ${name} ${wrong}`, {
+    migration: name,
+    hint: `Export async function ${direction}(pgm) { … } from it${orBackfill}.`,
+  });
 }
 
 function isAction(value: unknown): value is Action {

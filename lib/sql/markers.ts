@@ -99,14 +99,19 @@ function foreignMarker(text: string): Meaning | undefined {
 const TRANSACTION_OFF =
   /\b(?:no|without|disable|skip)[-_ ]?trans?a?c\w*|\btransaction\s*[:=]\s*(?:false|off|no|none)\b/i;
 
+/** A contract without its word or its colon: as a mere comment, it would let the migration run at once. */
+const LIKE_CONTRACT =
+  /^migrat\w*\s*:\s*(?:\S+\s+)?after\s+\S+$|^(?:migrat\w*\s+)?contract\s*:?\s*after\s*:?\s*\S+$/i;
+
 /** A comment that can only be a misspelled marker. Sentences and quotations are ignored. */
 function misspelled(bare: string): Meaning | undefined {
   if (/^["'`]/.test(bare)) return undefined;
   const isShort = bare.split(/\s+/).length <= 3 || /^migrat\w*\s*:/i.test(bare);
-  if (/^migrate\s*:\s*\S+$/i.test(bare) || (isShort && TRANSACTION_OFF.test(bare))) {
+  const isLike = /^migrate\s*:\s*\S+$/i.test(bare) || LIKE_CONTRACT.test(bare);
+  if (isLike || (isShort && TRANSACTION_OFF.test(bare))) {
     return refused(
       `has "${bare.slice(0, 60)}", which is not understood`,
-      'Write "-- migrate: no-transaction" to run the file, or a section, outside a transaction; "-- migrate: backfill" runs one statement in batches.',
+      'Write "-- migrate: no-transaction" to run the file, or a section, outside a transaction, "-- migrate: backfill" to run one statement in batches, or "-- migrate: contract after <name>" to wait until old code cannot come back.',
     );
   }
   if (!/^(?:down|undo|rollback|revert|migration\s+down|down[-_]?migrat\w*)\s*:?$/i.test(bare))

@@ -119,7 +119,7 @@ interface Markers {
 
 /** Words that markers contain. A file without any of them is not split into tokens. */
 const MARKER_WORDS =
-  /migrat|goose|rollback|revert|undo|trans|liquibase|changeset|rambler|drop below|flyway|atlas|down|ups/i;
+  /migrat|contract|goose|rollback|revert|undo|trans|liquibase|changeset|rambler|drop below|flyway|atlas|down|ups/i;
 
 function readMarkers(file: SqlFile): Markers {
   const reader = new MarkerReader(file);

@@ -264,6 +264,22 @@ describe("a contract outside deploys", () => {
         '2_b exports contractAfter = "1_a", which its own text does not say',
       ]);
     }));
+
+  it.each(["contractAftr", "contractafter", "contract_after", "contactAfter"])(
+    "a contract that is exported as %s is refused instead of run at once",
+    (name) =>
+      withDatabase(async (db) => {
+        const dir = writeFolder({
+          ...BEFORE,
+          "2_b.ts": `export const ${name} = "1_a"; export const up = () => {};`,
+        });
+        const error = await failureOf((await openMigrator(db, dir)).up());
+        expect([error.code, error.message]).toEqual([
+          "MIGRATION",
+          `2_b exports ${name}, which has no effect`,
+        ]);
+      }),
+  );
 });
 
 describe("what still names that which a contract drops", () => {

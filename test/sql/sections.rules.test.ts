@@ -29,6 +29,12 @@ const CUT: readonly (readonly [text: string, up: string, down: string | undefine
   ["-- Migration: adds a\nA;", "-- Migration: adds a\nA;", undefined],
   ["-- no transaction is needed here\nA;", "-- no transaction is needed here\nA;", undefined],
   [
+    "-- the contract after 2020 is another one\nA;",
+    "-- the contract after 2020 is another one\nA;",
+    undefined,
+  ],
+  ["-- migrate users after 2020\nA;", "-- migrate users after 2020\nA;", undefined],
+  [
     "-- go down the list, then rollback the rest\nA;",
     "-- go down the list, then rollback the rest\nA;",
     undefined,
@@ -73,6 +79,11 @@ const REFUSED: readonly (readonly [text: string, line: number, words: RegExp])[]
   ["-- no-transaction\nA;", 1, /not understood/],
   ["--! no-transaction\nA;", 1, /not understood/],
   ["-- transaction: false\nA;", 1, /not understood/],
+  ["-- migrate: contact after 0_z\nA;", 1, /not understood/],
+  ["-- migrations: contract after 0_z\nA;", 1, /not understood/],
+  ["-- migrate contract after 0_z\nA;", 1, /not understood/],
+  ["-- migrate: after 0_z\nA;", 1, /not understood/],
+  ["-- contract after: 0_z\nA;", 1, /not understood/],
 ];
 
 describe("readSections", () => {
