@@ -26,6 +26,7 @@ export interface Backfill {
    * The columns of a unique index of that table, in its order: batches follow it. A name with an alias (`o.id`) says
    * how the statement calls the table.
    * @default - the primary key
+   * @jsii ignore
    */
   readonly key?: string | readonly string[];
   /**

@@ -40,6 +40,17 @@ export {
   type SqlChange,
 } from "./errors.ts";
 export {
+  type BackgroundState,
+  type BackgroundStatement,
+  type Finding,
+  type Observer,
+  type PreflightCheck,
+  progressFilter,
+  type RunEvent,
+  type SessionInfo,
+  type StatementProgress,
+} from "./events.ts";
+export {
   type CommandInput,
   commandArguments,
   commandLineWords,
@@ -92,14 +103,11 @@ export {
 } from "./options.ts";
 export { compareMigrations, inRunningOrder, numericPrefix } from "./order.ts";
 export type {
-  BackgroundState,
-  BackgroundStatement,
   CompletedMigration,
   ContractUse,
   ContractWait,
   DownForecast,
   DownSource,
-  Finding,
   Forecast,
   ForecastFailure,
   HistoryAction,
@@ -107,23 +115,18 @@ export type {
   HistoryReport,
   HistoryRow,
   MigrationStatus,
-  Observer,
   PlannedBackfill,
   PlannedStep,
   PlanReport,
   PlanStep,
-  PreflightCheck,
-  RunEvent,
   RunReport,
   SchemaChange,
   SchemaPart,
-  SessionInfo,
   SettleReport,
-  StatementProgress,
   StatusReport,
   WaitingMigration,
 } from "./report.ts";
-export { progressFilter, resultAsJson } from "./report.ts";
+export { resultAsJson } from "./report.ts";
 export { requireStorable, resolveOptions } from "./resolve-options.ts";
 export { describeSize, SMALL_TABLE_BYTES, shortBytes, shortCount, type TableSize } from "./table-size.ts";
 export { errorCode, errorMessage, given, property } from "./unknown.ts";

@@ -74,11 +74,11 @@ export class BackfillRun {
           hint: Hint.of`Is it in another schema than those of ${Hint.option("schema")}? Then write schema.name.`,
         },
       );
-    const checkpoint = firstCheckpoint(run, planned, backfill, table);
-    const prepared = new BackfillRun(run, planned, backfill, {
-      table,
-      checkpoint: { ...checkpoint, total: await estimateRows(session, table) },
-    });
+    const begun = firstCheckpoint(run, planned, backfill, table);
+    // Batches leave dead rows, which would count in a second estimate.
+    const total = begun.key === null ? await estimateRows(session, table) : begun.total;
+    const checkpoint = { ...begun, total };
+    const prepared = new BackfillRun(run, planned, backfill, { table, checkpoint });
     await session.enterMigration();
     // An empty table would hide a mistake in the statement until there are rows.
     await session.runMigration(

@@ -9,6 +9,7 @@ import {
 } from "../core/index.ts";
 import { isMark, scan } from "./lexer.ts";
 import { meaningOf, type Note } from "./markers.ts";
+import { isEmptySql } from "./split.ts";
 
 /** The two directions of one SQL file. */
 export interface Sections {
@@ -96,11 +97,12 @@ function withoutMarker(text: string, from: number, to: number, marker: Marker | 
   return joined(text.slice(from, marker.start), text.slice(marker.end, to));
 }
 
-/** A section ends its last statement. */
+/** A section ends its last statement, if it has one. */
 function joined(before: string, after: string): string {
   const [first, second] = [before.trimEnd(), after.trimStart()];
   if (first === "" || second === "") return first === "" ? after : before;
-  return `${first}${first.endsWith(";") ? "" : "\n;"}\n${second}`;
+  const isEnded = first.endsWith(";") || isEmptySql([first]);
+  return `${first}${isEnded ? "" : "\n;"}\n${second}`;
 }
 
 interface Marker {

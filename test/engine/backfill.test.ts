@@ -28,6 +28,11 @@ const wrongRows = (db: TestDatabase) =>
 const batchesOf = (db: TestDatabase, table: string) =>
   db.query(`SELECT count(*)::int AS rows, count(DISTINCT xmin::text)::int AS batches FROM ${table}`);
 
+const recordedTotal = (db: TestDatabase, migration: string) =>
+  db.query(
+    `SELECT (progress->>'total')::int AS total FROM pgmigrations_history WHERE migration = '${migration}' ORDER BY id`,
+  );
+
 describe("a backfill", () => {
   it("writes every row once, in batches that are recorded with their rows", () =>
     withDatabase(async (db) => {
@@ -101,7 +106,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
 
   it("stays pending when its statement fails, keeps its batches, and goes on once the cause is gone", () =>
     withDatabase(async (db) => {
-      const files = { ...ordersOf(500), ...REFUSE_750, "3_fill.sql": FILL, "4_after.sql": "SELECT 1;" };
+      const files = { ...ordersOf(3000), ...REFUSE_750, "3_fill.sql": FILL, "4_after.sql": "SELECT 1;" };
       const migrator = await openMigrator(db, writeFolder(files));
       const error = await failureOf(migrator.up());
       const place = { migration: "3_fill", sqlstate: "23514", file: "3_fill.sql", line: 4 };
@@ -110,8 +115,14 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       const { migrations, counts } = await migrator.status();
       expect(counts).toMatchObject({ pending: 2, partial: 0 });
       expect(migrations[2]).toMatchObject({ state: "pending", backfill: { rows: 200, written: 200 } });
+      const total = migrations[2]?.backfill?.total;
       await db.query("ALTER TABLE orders DROP CONSTRAINT orders_check");
+      await db.query(
+        "INSERT INTO orders SELECT id + 10000, 1 FROM orders; DELETE FROM orders WHERE id > 10000",
+      );
       await migrator.up();
+      // Dead rows have doubled the table since, from whose size the planner estimates.
+      expect(await recordedTotal(db, "3_fill")).toEqual([{ total }, { total }]);
       expect(await wrongRows(db)).toEqual([]);
       expect(await appliedNames(db)).toEqual(["1_orders", "2_check", "3_fill", "4_after"]);
     }));

@@ -20,6 +20,7 @@ const CUT: readonly (readonly [text: string, up: string, down: string | undefine
   ["H;\n-- Up Migration\nA;\n-- Down Migration\nB;", "H;\nA;", "B;"],
   ["H;\n-- Down Migration\nB;\n-- Up Migration\nA;", "H;\nA;", "B;"],
   ["H\n-- Up Migration\nA", "H\n;\nA", undefined],
+  ["-- why\n\n-- Up Migration\nA;", "-- why\nA;", undefined],
   ["-- Up Migration: adds a\nA;\n-- Down Migration\nB;", "-- Up Migration: adds a\nA;", "B;"],
   ["-- Up Migration\n-- Up migration of a\nA;", "-- Up migration of a\nA;", undefined],
   ["A;\n-- Down Migration: nothing to do\n", "A;", ""],
