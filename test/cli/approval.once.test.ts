@@ -49,6 +49,18 @@ describe("plan --out and --plan", () => {
       }
     }));
 
+  it("a plan with a contract that a person has named says how it is run, with its name", () =>
+    withProject(async (run, db, project) => {
+      await run("up");
+      await db.query("UPDATE pgmigrations_history SET origin = 'deploy'");
+      addMigrations(project, { "3_contract.sql": "-- migrate: contract after 1_a\nDROP TABLE b;" });
+      const planned = await run("plan --contract 3_contract --out plan.json");
+      const [, command = ""] = /npm run migrate:(.*) runs exactly/.exec(planned.stderr) ?? [];
+      expect(command).toBe("up -- --plan plan.json --contract 3_contract");
+      expect(await run(command.replace(" --", ""))).toMatchObject({ code: 0 });
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_contract"]);
+    }));
+
   it("what differs from the plan is shown, and nothing is run", () =>
     withProject(async (run, db, project) => {
       await run("plan --out plan.json");

@@ -132,12 +132,13 @@ async function writePlanFile(
     agent,
   });
   const path = resolve(io.cwd, out);
+  const named = input.contract === undefined ? "" : ` --contract ${input.contract}`;
   const hint = "Choose another file with --out, or delete this one first.";
   await replaceOwn(path, text, { command: "plan", isOwn: isPlan, hint });
   return [
     `The plan is in ${out}; its digest is ${digest}.`,
     agent === null
-      ? `${commandLine(action, `--plan ${out}`)} runs exactly that, or nothing.`
+      ? `${commandLine(action, `--plan ${out}${named}`)} runs exactly that, or nothing.`
       : `It was made for a coding agent (${agent} is set): it approves nothing, a person has to make it again.`,
   ];
 }
