@@ -18,7 +18,7 @@ import type { Existing } from "./history/tables.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { Retries } from "./retries.ts";
-import { Whereabouts } from "./sql-failure.ts";
+import { ANY_BATCH, EXPLAIN, meaningOfExplain, Whereabouts } from "./sql-failure.ts";
 import { inEngineTransaction, type RunContext } from "./transactions.ts";
 
 /** Rows of the first batch: its time tells how large the next ones can be. */
@@ -74,17 +74,17 @@ export class BackfillRun {
           hint: Hint.of`Is it in another schema than those of ${Hint.option("schema")}? Then write schema.name.`,
         },
       );
-    const begun = firstCheckpoint(run, planned, backfill, table);
-    // Batches leave dead rows, which would count in a second estimate.
-    const total = begun.key === null ? await estimateRows(session, table) : begun.total;
-    const checkpoint = { ...begun, total };
+    const checkpoint = firstCheckpoint(run, planned, backfill, table);
     const prepared = new BackfillRun(run, planned, backfill, { table, checkpoint });
     await session.enterMigration();
     // An empty table would hide a mistake in the statement until there are rows.
     await session.runMigration(
-      `EXPLAIN ${withCondition(backfill.statement, betweenKeys(table, backfill.alias, null))}`,
-      prepared.#meaning,
+      EXPLAIN + withCondition(backfill.statement, ANY_BATCH),
+      meaningOfExplain(prepared.#meaning),
     );
+    // Batches leave dead rows, which would count in a second estimate.
+    if (checkpoint.key === null)
+      prepared.#checkpoint = { ...checkpoint, total: await estimateRows(session, table) };
     return prepared;
   }
 

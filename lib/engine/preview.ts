@@ -25,6 +25,7 @@ import type { RenderedSql } from "./node-pg-migrate.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { isNotAwaited } from "./queries.ts";
 import { renderOrIrreversible, renderWithDatabase, renderWithoutDatabase } from "./render.ts";
+import { withAdvice } from "./sql-failure.ts";
 
 /**
  * Shows what the planned migrations would send. The session must be read-only: a dynamic migration is rendered against
@@ -61,7 +62,10 @@ async function previewBackfill(
   const table = await findBackfillTable(session, options, name, backfill);
   if (table === undefined) return undefined;
   const key = table.key.map((column) => column.name);
-  return { table: table.name, key, rows: await estimateRows(session, table) };
+  const rows = await estimateRows(session, table).catch((error: unknown) => {
+    throw error instanceof MigrationError ? withAdvice(error, undefined).with({ migration: name }) : error;
+  });
+  return { table: table.name, key, rows };
 }
 
 /** @param rendered - undefined if its SQL cannot be known yet */

@@ -1,6 +1,6 @@
-import { type ErrorDetails, Hint, type MigrationError } from "../core/index.ts";
+import { type ErrorDetails, Hint, MigrationError } from "../core/index.ts";
 import type { FailingStatement, Part } from "../postgres/index.ts";
-import { concernsTransaction, countLines, type Statement, splitStatements } from "../sql/index.ts";
+import { BATCH, concernsTransaction, countLines, type Statement, splitStatements } from "../sql/index.ts";
 import { PlainSql, type SqlOrigin } from "./load.ts";
 import type { PlannedMigration } from "./plan.ts";
 
@@ -50,6 +50,24 @@ export class Whereabouts {
     const found = inFile[index + left];
     return found === undefined ? {} : { file, line: countLines(text.slice(0, found.start + at - start)) };
   }
+}
+
+/** A condition that all rows meet, as long as the `:batch` in whose place it is sent: positions stay the same. */
+export const ANY_BATCH = "(true)";
+export const EXPLAIN = "EXPLAIN ";
+
+/** Explains a failure of `EXPLAIN` of a backfill's statement, with the statement as it is in the file. */
+export function meaningOfExplain(meaning: NonNullable<Part["meaning"]>): NonNullable<Part["meaning"]> {
+  return (error, failing) => {
+    const { statement, position } = error.details;
+    const place = failing && { ...failing, at: Math.max(failing.start, failing.at - EXPLAIN.length) };
+    if (!statement?.startsWith(EXPLAIN)) return meaning(error, place);
+    const shown = {
+      statement: statement.slice(EXPLAIN.length).replaceAll(ANY_BATCH, BATCH),
+      ...(position === undefined ? {} : { position: Math.max(1, position - EXPLAIN.length) }),
+    };
+    return meaning(new MigrationError(error.code, error.message, { ...error.details, ...shown }), place);
+  };
 }
 
 /** Offsets are those of the file. */

@@ -288,7 +288,13 @@ describe("a backfill that cannot be run in batches", () => {
       const error = await failureOf((await openMigrator(db, dir)).up());
       expect(error).toMatchObject({
         code: "SQL",
-        details: { sqlstate: "42703", file: "2_fill.sql", line: 4 },
+        details: {
+          sqlstate: "42703",
+          file: "2_fill.sql",
+          line: 4,
+          statement: expect.stringMatching(/^UPDATE orders/),
+          position: "UPDATE orders SET cents = total * 100 WHERE ".length + 1,
+        },
       });
     }));
 });

@@ -94,4 +94,21 @@ describe("a user with few rights", () => {
         await db.query(`ALTER DATABASE ${db.name} OWNER TO CURRENT_USER`);
       }),
     ));
+
+  it("a backfill of a table that the user may not read says so, with its place, in plan and up", () =>
+    withDatabase(async (db) => {
+      await withRole(db, async (role, connection) => {
+        await db.query(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
+        const fill = "-- migrate: backfill\nUPDATE t SET n = 1 WHERE n IS NULL AND :batch;";
+        const dir = writeFolder({ "1_fill.sql": fill });
+        const migrator = await openMigrator(db, dir, {}, { connection });
+        await migrator.baseline();
+        await db.query("CREATE TABLE t (id int PRIMARY KEY, n int)");
+        const details = { migration: "1_fill", sqlstate: "42501" };
+        const [planned, failed] = [await failureOf(migrator.planUp({})), await failureOf(migrator.up())];
+        expect(planned).toMatchObject({ code: "SQL", details });
+        expect(failed).toMatchObject({ code: "SQL", details: { ...details, file: "1_fill.sql", line: 2 } });
+        for (const { details } of [planned, failed]) expect(String(details.hint)).toContain("GRANT it");
+      });
+    }));
 });
