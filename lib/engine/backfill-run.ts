@@ -93,7 +93,11 @@ export class BackfillRun {
     const { writer, transactions } = this.#run;
     const { name, direction: action } = this.#planned;
     const progress = recordOf(this.#checkpoint);
-    await transactions.commitWith(name, writer.record({ ...entry, action, state: "started", progress }));
+    const begun = writer.record({ ...entry, action, state: "started", progress });
+    await transactions.commitWith(name, begun).catch((error: unknown) => {
+      const lacksColumn = error instanceof MigrationError && error.details.sqlstate === "42703";
+      throw lacksColumn ? withoutCheckpoints(name, HISTORY_IN_USE) : error;
+    });
     try {
       while (await this.#batch());
     } catch (error) {
@@ -277,14 +281,18 @@ export async function requireKeys(
   for (const { name, rendered, recordedAs } of planned) {
     const backfill = rendered.kind === "static" && recordedAs === undefined ? rendered.backfill : undefined;
     if (backfill === undefined) continue;
-    if (upgrade === "forbidden") throw withoutCheckpoints(name, tables.history);
+    const remedy = `Let its owner run: ALTER TABLE ${tables.history} ADD COLUMN progress jsonb;`;
+    if (upgrade === "forbidden") throw withoutCheckpoints(name, remedy);
     await findBackfillTable(session, options, name, backfill);
   }
 }
 
-function withoutCheckpoints(migration: string, history: string): MigrationError {
+const HISTORY_IN_USE =
+  "Another session reads it, such as a backup, so that it could not get the column: run again when that has ended.";
+
+function withoutCheckpoints(migration: string, remedy: string): MigrationError {
   return new MigrationError("SQL", `backfill ${migration} has no place for its checkpoint`, {
     migration,
-    hint: `The history has the shape of an earlier version. Let its owner run: ALTER TABLE ${history} ADD COLUMN progress jsonb;`,
+    hint: `The history has the shape of an earlier version. ${remedy}`,
   });
 }

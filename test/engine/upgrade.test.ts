@@ -50,7 +50,7 @@ describe("a history that an earlier version has made", () => {
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
-      await db.query(OLDER);
+      await db.query(`CREATE TABLE t (id int PRIMARY KEY, n int); ${OLDER}`);
       addFiles(dir, { "2_b.sql": file("b") });
       const backup = new pg.Client({ ...db.connection, ssl: false });
       await backup.connect();
@@ -61,6 +61,11 @@ describe("a history that an earlier version has made", () => {
         expect.stringContaining('The next run adds the column "progress"'),
       ]);
       expect(await hasColumn(db)).toBe(false);
+
+      addFiles(dir, { "3_fill.sql": "-- migrate: backfill\nUPDATE t SET n = 1 WHERE n IS NULL AND :batch" });
+      const { message, details } = await failureOf((await openMigrator(db, dir)).up());
+      expect(message).toContain("no place for its checkpoint");
+      expect(details.hint).toContain("run again when that has ended");
       await backup.end();
     }));
 
