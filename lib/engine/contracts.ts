@@ -10,7 +10,7 @@ import {
   type WaitingMigration,
 } from "../core/index.ts";
 import { readBaselines } from "./baselines.ts";
-import type { AppliedInRelease, Releases } from "./history/read.ts";
+import type { AppliedInRelease, Releases } from "./history/runs.ts";
 
 /**
  * The migration that each contract waits for. Loads no migration.

@@ -28,10 +28,10 @@ import {
   type AppliedMigration,
   readAccepted,
   readFingerprint,
-  readReleases,
   readStored,
   type Stored,
 } from "./history/read.ts";
+import { readReleases } from "./history/runs.ts";
 import { asReading, type Existing, findTables } from "./history/tables.ts";
 import { inOrder } from "./load.ts";
 import { findResumable } from "./resume.ts";

@@ -25,25 +25,18 @@ import type { Context } from "./context.ts";
 import { findContractUses } from "./contract-uses.ts";
 import { type DeployKnowledge, waitingContracts } from "./contracts.ts";
 import { describeState, readState } from "./database-state.ts";
+import { measureUp, previewDown, previewRedo, previewUp } from "./describe-plan.ts";
 import type { Fence } from "./fence.ts";
-import { readHistory } from "./history/read.ts";
+import { readHistory } from "./history/runs.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
+import type { DownOptions } from "./make-plan.ts";
 import type { UpOptions } from "./pending.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
 import { rename, repair } from "./repair.ts";
 import { baseline, type Evidence, type Outcome, resolve } from "./resolve-baseline.ts";
 import type { RunMode } from "./run.ts";
-import {
-  type DownOptions,
-  down,
-  measureUp,
-  previewDown,
-  previewRedo,
-  previewUp,
-  redo,
-  up,
-} from "./up-down-redo.ts";
+import { down, redo, up } from "./up-down-redo.ts";
 
 export interface MigratorSetup {
   readonly connection: ConnectionSettings;

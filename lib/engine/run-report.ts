@@ -9,7 +9,8 @@ import {
   namesIn,
   shownNames,
 } from "./database-state.ts";
-import { listTables, revokeRights } from "./history/tables.ts";
+import { revokeRights } from "./history/rights.ts";
+import { listTables } from "./history/tables.ts";
 import { compareSchemas, readSchema, type SchemaSummary } from "./schema-changes.ts";
 
 /**

@@ -1,0 +1,89 @@
+import { given, isOwnFault, type MeasureLimits, type PlanReport, planDigest } from "../core/index.ts";
+import { digestSteps, varyingFinding } from "./approval.ts";
+import { checkUp } from "./checks.ts";
+import type { Context } from "./context.ts";
+import { findContractUses } from "./contract-uses.ts";
+import { waitingMigrations } from "./contracts.ts";
+import { type DatabaseState, headOf, readState } from "./database-state.ts";
+import { withMigrationLock } from "./lock.ts";
+import {
+  type DownOptions,
+  makeDownPlan,
+  makeRedoPlan,
+  makeUpPlan,
+  type Plan,
+  planSelected,
+} from "./make-plan.ts";
+import { budgetFindings } from "./measure/budget.ts";
+import { measureMigrations } from "./measure/measure.ts";
+import { selectPending, type UpOptions } from "./pending.ts";
+import { withPreflight } from "./preflight.ts";
+import { previewMigrations } from "./preview.ts";
+import { sizesOfTables } from "./table-sizes.ts";
+
+/** The plan of `up`, and what its migrations do when they run and are rolled back. Refused runs are not measured. */
+export function measureUp(context: Context, options: UpOptions, limits: MeasureLimits): Promise<PlanReport> {
+  return withMigrationLock(context, async () => {
+    const state = await readState(context);
+    const plan = await makeUpPlan(context, state, options);
+    const report = await describePlan(context, state, plan);
+    if (report.refusals.length > 0) return report;
+    const measured = await measureMigrations(context, plan.migrations, limits);
+    const refusals = await budgetFindings(context, measured, limits.maxLockMs);
+    return { ...report, digest: refusals.length > 0 ? null : report.digest, measured, refusals };
+  });
+}
+
+/** Shows the SQL of a run that is refused too. A file that cannot be built does not hide why the run is refused. */
+export async function previewUp(context: Context, options: UpOptions): Promise<PlanReport> {
+  const state = await readState(context);
+  const checks = checkUp(state, context.options.order);
+  const selected = selectPending(context, state, options);
+  const waiting = waitingMigrations(selected.waiting);
+  const uses = await findContractUses(context, state.contracts);
+  try {
+    const migrations = await planSelected(context, state, selected);
+    return {
+      ...(await describePlan(context, state, { action: "up", migrations, waiting, ...checks })),
+      uses,
+    };
+  } catch (error) {
+    if (checks.refusals.length === 0 || !isOwnFault(error)) throw error;
+    const { code, message, details } = error;
+    const migrations = details.migration === undefined ? [] : [details.migration];
+    const failure = { code, migrations, message, hint: details.hint ?? "" };
+    const { refusals } = checks;
+    const warnings = [...checks.warnings, failure];
+    const plan = { action: "up", migrations: [], waiting, refusals, warnings } as const;
+    return { ...(await describePlan(context, state, plan)), uses };
+  }
+}
+
+export async function previewDown(context: Context, options: DownOptions): Promise<PlanReport> {
+  const state = await readState(context);
+  return describePlan(context, state, await makeDownPlan(context, state, options));
+}
+
+export async function previewRedo(context: Context, options: DownOptions): Promise<PlanReport> {
+  const state = await readState(context);
+  return describePlan(context, state, await makeRedoPlan(context, state, options));
+}
+
+async function describePlan(
+  context: Context,
+  state: DatabaseState,
+  { action, migrations, waiting, ...checks }: Plan,
+): Promise<PlanReport> {
+  const { session, source, options } = context;
+  const digests = await digestSteps(source, migrations);
+  const previews = await previewMigrations(session, options, migrations);
+  const coming = previews.filter(({ note }) => note === undefined);
+  const { refusals, warnings: found } = await withPreflight(context, checks, coming);
+  const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
+  const covered = { head: headOf(state), schema: options.schema, steps };
+  const varying = await varyingFinding(source, migrations);
+  const warnings = varying === undefined ? found : [...found, varying];
+  const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
+  const tables = await sizesOfTables(session, steps);
+  return { action, digest, ...covered, ...given({ tables }), waiting, uses: [], refusals, warnings };
+}

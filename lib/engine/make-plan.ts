@@ -1,0 +1,156 @@
+import {
+  type Approval,
+  type DownSource,
+  Hint,
+  MigrationError,
+  type PlanReport,
+  type WaitingMigration,
+} from "../core/index.ts";
+import { appliedInPlan, hasDigest } from "./approval.ts";
+import { recordedNote } from "./baselines.ts";
+import { type Checks, checkDown, checkUp } from "./checks.ts";
+import { type Context, loadOptions } from "./context.ts";
+import { waitingContracts, waitingMigrations } from "./contracts.ts";
+import type { DatabaseState } from "./database-state.ts";
+import { readOrigins } from "./history/runs.ts";
+import { type SelectedMigrations, selectPending, type UpOptions } from "./pending.ts";
+import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
+import { planResumed } from "./resume.ts";
+import { type DownExtent, selectDown } from "./selection.ts";
+
+export interface DownOptions extends DownExtent {
+  /** As of an `up`. */
+  readonly approved?: Approval;
+  /** Which SQL to undo with where file and history disagree. */
+  readonly from?: DownSource;
+  /** Take what was recorded where the file disagrees with it, instead of a refusal. */
+  readonly preferHistory?: boolean;
+}
+
+/** What a run will do, and whether it may. */
+export interface Plan extends Checks {
+  readonly action: PlanReport["action"];
+  readonly migrations: readonly PlannedMigration[];
+  readonly waiting: readonly WaitingMigration[];
+}
+
+/**
+ * A run that is refused loads no file: a broken one would hide the refusal. Of an approved plan only the digest may be known:
+ * contracts whose time has come since it was made are tried with it and without it.
+ */
+export async function makeUpPlan(context: Context, state: DatabaseState, options: UpOptions): Promise<Plan> {
+  const checks = checkUp(state, context.options.order);
+  const make = async (selected: SelectedMigrations): Promise<Plan> => {
+    const migrations = checks.refusals.length > 0 ? [] : await planSelected(context, state, selected);
+    return { action: "up", ...checks, migrations, waiting: waitingMigrations(selected.waiting) };
+  };
+  const selected = selectPending(context, state, options);
+  const plan = await make(selected);
+  const { approved, contract } = options;
+  const ready = selected.names.filter((name) => state.contracts?.targets.has(name) && name !== contract);
+  if (typeof approved !== "string" || ready.length === 0) return plan;
+  if (await hasDigest(context, state, plan, approved)) return plan;
+  return make(selectPending(context, state, options, new Set(ready)));
+}
+
+export async function planSelected(
+  context: Context,
+  state: DatabaseState,
+  { names, notes }: SelectedMigrations,
+): Promise<PlannedMigration[]> {
+  const planned = await planPending(context, state, names);
+  return planned.map((one) => ({ ...one, note: notes.get(one.name) }));
+}
+
+/** A baseline whose replaced migrations are applied is recorded; its SQL does not run. */
+async function planPending(
+  context: Context,
+  { baselines, existing, stored, resumable }: DatabaseState,
+  names: readonly string[],
+): Promise<PlannedMigration[]> {
+  const notes = new Map(
+    baselines.flatMap((one) => (one.has === "all" ? [[one.name, recordedNote(one)] as const] : [])),
+  );
+  const planned = await planUp(context.source, names, loadOptions(context));
+  const begun = new Map(stored.partial.flatMap((one) => (resumable.has(one.name) ? [[one.name, one]] : [])));
+  const all: PlannedMigration[] = [];
+  for (const one of planned) {
+    const partial = begun.get(one.name);
+    const unfinished = stored.backfills.find(({ name }) => name === one.name);
+    if (partial !== undefined) all.push(await planResumed(context, existing, one, partial, "run"));
+    else all.push({ ...one, recordedAs: notes.get(one.name), unfinished });
+  }
+  return all;
+}
+
+export async function makeDownPlan(
+  context: Context,
+  state: DatabaseState,
+  options: DownOptions,
+): Promise<Plan> {
+  const { session, tables, source } = context;
+  const action = "down";
+  const names = await appliedNames(context, state, options);
+  const checks = { ...checkDown(state), waiting: waitingMigrations(waitingContracts(context, state)) };
+  if (checks.refusals.length > 0) return { action, ...checks, migrations: [] };
+  const request = {
+    names,
+    from: options.from,
+    preferHistory: options.preferHistory,
+    applied: state.stored.applied,
+    existing: state.existing,
+  };
+  const migrations = await planDown(session, tables, source, request, loadOptions(context));
+  return { action, ...checks, migrations };
+}
+
+/** The same migrations down and up again. */
+export async function makeRedoPlan(
+  context: Context,
+  state: DatabaseState,
+  options: DownOptions,
+): Promise<Plan> {
+  const plan = await makeDownPlan(context, state, options);
+  const names = plan.migrations.map(({ name }) => name).reverse();
+  const again = await planPending(context, state, names);
+  return { ...plan, action: "redo", migrations: [...plan.migrations, ...again] };
+}
+
+/** Plans to remove records only: whether and how a migration could be undone does not matter. */
+export async function makeForgetPlan(
+  context: Context,
+  state: DatabaseState,
+  options: DownOptions,
+): Promise<Plan> {
+  const names = await appliedNames(context, state, options);
+  const waiting = waitingMigrations(waitingContracts(context, state));
+  const migrations = planForget(names, loadOptions(context));
+  return { action: "down", ...checkDown(state), migrations, waiting };
+}
+
+async function appliedNames(
+  { session, tables }: Context,
+  { existing, stored, classified }: DatabaseState,
+  options: DownOptions,
+): Promise<readonly string[]> {
+  if (typeof options.approved === "object") {
+    return appliedInPlan(
+      stored.applied.map(({ name }) => name),
+      options.approved,
+    );
+  }
+  const end = classified.find(({ name }) => name === options.to);
+  if (end?.state === "pending") throw notApplied(end.name);
+  const byOrigin = options.batch || options.release !== undefined;
+  const rows =
+    byOrigin && existing.history
+      ? await readOrigins(session, tables, existing)
+      : stored.applied.map(({ name }) => ({ name, run: null, release: null }));
+  return selectDown(rows, options);
+}
+
+function notApplied(name: string): MigrationError {
+  return new MigrationError("USAGE", `migration ${name} is not applied: nothing can be undone down to it`, {
+    hint: Hint.of`Name the applied migration that is to be the last one; ${Hint.command("status")} lists them.`,
+  });
+}
