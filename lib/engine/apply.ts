@@ -1,4 +1,4 @@
-import { type Direction, given, Hint, MigrationError } from "../core/index.ts";
+import { given, MigrationError } from "../core/index.ts";
 import type { OnProgress, Part } from "../postgres/index.ts";
 import { isSessionSetting, oneLine, splitStatements } from "../sql/index.ts";
 import type { CheckedBackfill } from "./backfill.ts";
@@ -11,7 +11,7 @@ import type { RenderedSql } from "./node-pg-migrate.ts";
 import type { PlannedMigration, Resumed } from "./plan.ts";
 import { renderWithDatabase } from "./render.ts";
 import { Retries } from "./retries.ts";
-import { Whereabouts, withAdvice } from "./sql-failure.ts";
+import { byHand, goOn, Whereabouts, withAdvice } from "./sql-failure.ts";
 import { type Reached, StatementTrace } from "./statement-trace.ts";
 import {
   endedTransaction,
@@ -292,16 +292,6 @@ function noteOf(
   const approval = approvedPlan === undefined ? undefined : `approved plan sha256:${approvedPlan}`;
   const notes = [recordedAs ?? file.note, word, approval].filter((note) => note !== undefined);
   return notes.length === 0 ? {} : { note: notes.join("; ") };
-}
-
-function goOn(name: string, done: number): Hint {
-  const kept = done === 0 ? "" : "; the statements that are done must stay as they are in its file";
-  return Hint.of`When the cause is gone, ${Hint.command("resolve", { migration: name, outcome: "retry" })} goes on with statement ${done + 1}${kept}.`;
-}
-
-function byHand(name: string, direction: Direction): Hint {
-  const [first, second] = direction === "up" ? ["applied", "reverted"] : ["reverted", "applied"];
-  return Hint.of`Finish it by hand, or undo what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
 }
 
 type SentStatement = Pick<Part, "text" | "meaning">;

@@ -1,4 +1,4 @@
-import { type ErrorDetails, Hint, MigrationError } from "../core/index.ts";
+import { type Direction, type ErrorDetails, Hint, MigrationError } from "../core/index.ts";
 import type { FailingStatement, Part } from "../postgres/index.ts";
 import { BATCH, concernsTransaction, countLines, type Statement, splitStatements } from "../sql/index.ts";
 import { PlainSql, type SqlOrigin } from "./load.ts";
@@ -170,4 +170,16 @@ function isDefinition(statement: string): boolean {
 
 function isCopyFromStdin(statement: string): boolean {
   return /^\s*copy\b.*\bfrom\s+stdin\b/is.test(statement);
+}
+
+/** What to do about a migration without a transaction that has stopped. */
+export function goOn(name: string, done: number): Hint {
+  const kept = done === 0 ? "" : "; the statements that are done must stay as they are in its file";
+  return Hint.of`When the cause is gone, ${Hint.command("resolve", { migration: name, outcome: "retry" })} goes on with statement ${done + 1}${kept}.`;
+}
+
+/** As `goOn`, where the engine cannot go on by itself. */
+export function byHand(name: string, direction: Direction): Hint {
+  const [first, second] = direction === "up" ? ["applied", "reverted"] : ["reverted", "applied"];
+  return Hint.of`Finish it by hand, or undo what it did; then ${Hint.command("resolve", { migration: name })} with ${Hint.field("outcome", first)} or ${Hint.field("outcome", second)}.`;
 }
