@@ -10,6 +10,7 @@ function problemOf(issue: v.BaseIssue<unknown>): string {
   // valibot reports an unknown key of a strict object as one that must never be there.
   if (issue.type === "strict_object" && issue.expected === "never") return `unknown field "${path}"`;
   if (issue.received === "undefined") return `${path} is missing`;
+  if (issue.message.startsWith("must ")) return `${path} ${issue.message}`;
   const expected = issue.expected ?? issue.message;
   return issue.kind === "schema"
     ? `${path} must be ${expected.replace(/^\((.*)\)$/, "$1").replaceAll(" | ", " or ")}`

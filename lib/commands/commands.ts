@@ -51,8 +51,9 @@ function choice<const Choices extends readonly string[]>(choices: Choices, meani
   return { ...v.exactOptional(v.picklist(choices)), meaning, choices };
 }
 
-const name = v.pipe(v.string(), v.nonEmpty());
-const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+const WHOLE = "must be a whole number from 1 up";
+const name = v.pipe(v.string(), v.nonEmpty("must not be empty"));
+const positive = v.pipe(v.number(), v.integer(WHOLE), v.minValue(1, WHOLE));
 
 const fake = (meaning: string) => optional(v.boolean(), meaning);
 const note = optional(v.string(), "why, for the history");
@@ -100,8 +101,9 @@ export function requireContractOfNote({
 }
 
 /** Seconds, as the flags of the command line take them. */
-const seconds = v.pipe(v.number(), v.minValue(0), v.maxValue(2_147_483));
-const someTime = v.pipe(seconds, v.gtValue(0));
+const SECONDS = "must be a number of seconds from 0 to 2147483";
+const seconds = v.pipe(v.number(SECONDS), v.minValue(0, SECONDS), v.maxValue(2_147_483, SECONDS));
+const someTime = v.pipe(seconds, v.gtValue(0, "must be more than 0"));
 
 const maxLock = optional(
   seconds,
@@ -208,7 +210,10 @@ export const COMMANDS = {
       migration: optional(name, "only this migration"),
       action: choice(["up", "down", "fake", "baseline", "repair", "resolve"], "only this action"),
       state: choice(["started", "finished", "failed"], "only what is in this state"),
-      limit: optional(v.pipe(positive, v.maxValue(1_000)), "at most so many (default: 50)"),
+      limit: optional(
+        v.pipe(positive, v.maxValue(1_000, "must be at most 1000")),
+        "at most so many (default: 50)",
+      ),
     },
     run: (migrator, filter) => migrator.history(filter),
   }),
