@@ -67,6 +67,16 @@ describe("report of a database", () => {
       expect(stdout).toMatch(/dropped table `public\.people`|- table `public\.people`|people \(dropped\)/);
     }));
 
+  it("report says which contract waits, and shows what it will drop", () =>
+    withProject(FIRST, async (run, project, db) => {
+      await run("up");
+      await db.query("UPDATE pgmigrations_history SET origin = 'deploy'");
+      addMigrations(project, { "2_drop.sql": "-- migrate: contract after 1_people\nDROP TABLE people;" });
+      const { stdout } = await run("report");
+      expect(stdout).toContain("a contract that waits, after 1_people: up leaves it out");
+      expect(stdout).toContain("dropped table `public.people`");
+    }));
+
   it("report says that nothing is pending, and still shows the schema", () =>
     withProject(FIRST, async (run) => {
       await run("up");

@@ -48,7 +48,7 @@ export async function reportOnDatabase(
   const lint = await lintPending(io, flags, source, { forecast, connection: target.connection, evidence });
   const schema = await readSchema(target.connection, flags);
   const entries = source.entries.filter(({ name }) => pending.has(name));
-  const running = entries.filter(({ name }) => pending.get(name) === undefined);
+  const running = entries.filter(({ name }) => pending.get(name)?.note === undefined);
   const alone = { ...withoutContracts(source), entries: running };
   const replay = await replayOn(io, flags, { source: alone, schema: schema.sql });
   const { database, host, user } = target.connection;
@@ -228,13 +228,11 @@ function namesOf({ entries }: Pick<MigrationSource, "entries">): string[] {
   return inRunningOrder(entries, ({ fileName }) => fileName).map(({ name }) => name);
 }
 
-/** Pending migrations, each with the reason why none of its SQL runs. */
-type Pending = ReadonlyMap<string, string | undefined>;
+/** Pending migrations by name. */
+type Pending = ReadonlyMap<string, MigrationStatus>;
 
 function pendingOf(migrations: readonly MigrationStatus[]): Pending {
-  return new Map(
-    migrations.flatMap(({ name, state, note }) => (state === "pending" ? [[name, note] as const] : [])),
-  );
+  return new Map(migrations.flatMap((one) => (one.state === "pending" ? [[one.name, one] as const] : [])));
 }
 
 interface Findings extends Pick<MigrationSource, "entries"> {
@@ -249,7 +247,7 @@ function describePending(
 ): ReportedMigration[] {
   const steps = maskedSteps(forecast.steps);
   return namesOf({ entries }).map((name) => {
-    const recorded = pending.get(name);
+    const { note: recorded, waitsFor } = pending.get(name) ?? {};
     const run = replay.result?.migrations.find((one) => one.name === name);
     const isNamed = ({ migration }: { readonly migration: string }) => migration === name;
     const forecasted = steps.find(isNamed);
@@ -260,6 +258,7 @@ function describePending(
       name,
       sql: recorded === undefined ? (step?.sql ?? null) : [],
       recorded,
+      waitsAfter: waitsFor?.after,
       transactional: step?.transactional ?? null,
       inBatches: step?.backfill !== undefined,
       dynamic: step?.dynamic ?? false,

@@ -38,6 +38,8 @@ export interface ReportedMigration {
   readonly sql: readonly string[] | null;
   /** Why it is only recorded as applied, so that no SQL runs. @default - it runs */
   readonly recorded?: string | undefined;
+  /** The migration after which it waits for a release, as a contract: `up` leaves it out. @default - it does not wait */
+  readonly waitsAfter?: string | undefined;
   /** Null if it is not known. */
   readonly transactional: boolean | null;
   /** Whether its statement runs in batches. @default - it runs as it is */
@@ -119,10 +121,12 @@ export function scratchOf(
 }
 
 /** How it runs, in a few words each. */
-export function traitsOf({ transactional, inBatches, dynamic, down, recorded }: ReportedMigration): string[] {
+export function traitsOf(migration: ReportedMigration): string[] {
+  const { transactional, inBatches, dynamic, down, recorded, waitsAfter } = migration;
   if (recorded !== undefined) return [`recorded as applied: ${recorded}`];
   if (inBatches) return ["backfill: in batches, each in a transaction"];
   return [
+    ...(waitsAfter === undefined ? [] : [`a contract that waits, after ${waitsAfter}: up leaves it out`]),
     ...(transactional === null ? [] : [transactional ? "in a transaction" : "no transaction"]),
     ...(dynamic ? ["dynamic: its SQL may differ when it runs"] : []),
     ...(down === "unknown" ? [] : [down === "yes" ? "can be undone" : "cannot be undone"]),
