@@ -36,11 +36,27 @@ export async function requireWithinBudget(
   // A database without tables has nobody who could wait.
   if (!(await holdsTables(context.session, context.tables))) return;
   const limits = limitsOf(context.options, maxLockMs);
-  const [first, ...others] = overBudget(await measureMigrations(context, planned, limits), maxLockMs);
+  const measured = await measureMigrations(context, planned, limits).catch((error: unknown) => {
+    throw whileMeasuring(error);
+  });
+  const found = overBudget(measured, maxLockMs);
+  const [first] = found;
   if (first === undefined) return;
   const [migration = ""] = first.migrations;
-  const more = others.map(({ message }) => `; ${message}`).join("");
-  throw new MigrationError("LOCK_BUDGET", first.message + more, { migration, hint: first.hint });
+  const messages = found.map(({ message }) => `\n  ${message}`);
+  const all =
+    found.length === 1
+      ? first.message
+      : `${found.length} migrations are not within the budget for locks:${messages.join("")}`;
+  throw new MigrationError("LOCK_BUDGET", all, { migration, hint: first.hint });
+}
+
+/** A longer lock timeout would not help: measuring never waits longer than its own. */
+function whileMeasuring(error: unknown): unknown {
+  if (!(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT") return error;
+  const hint =
+    "It was only measured, and nothing was run. End what blocks it, or wait for it, then run again.";
+  return new MigrationError(error.code, error.message, { ...error.details, hint });
 }
 
 /** Why a run would be refused, once it is measured. */

@@ -26,6 +26,28 @@ describe("a budget for locks", () => {
       expect(await everythingIn(db)).toEqual(before);
     }));
 
+  it("a run names each migration that would exceed it on a line of its own", () =>
+    withDatabase(async (db) => {
+      const lock = "LOCK TABLE orders IN SHARE MODE;";
+      const pending = { "2_b.sql": lock, "3_c.sql": lock };
+      const migrator = await withPending(db, pending, { options: { maxLockMs: 0 } });
+      expect((await failureOf(migrator.up())).message).toMatch(
+        /^2 migrations are not within the budget for locks:\n {2}2_b would block .*\n {2}3_c would block .*$/,
+      );
+    }));
+
+  it("a table that is locked while a run is measured is no reason for a longer lock timeout", () =>
+    withDatabase(async (db) => {
+      const options = { maxLockMs: 1_000, lockRetries: 0 };
+      const migrator = await withPending(db, { "2_b.sql": "ALTER TABLE orders ADD z int;" }, { options });
+      const reader = await db.client();
+      await reader.query("BEGIN; SELECT FROM orders");
+      const { code, details } = await failureOf(migrator.up());
+      expect(code).toBe("LOCK_TIMEOUT");
+      expect(String(details.hint)).toMatch(/^It was only measured, and nothing was run\./);
+      await reader.query("ROLLBACK");
+    }));
+
   it("a run within it is applied, and the budget of one run comes before that of the engine", () =>
     withDatabase(async (db) => {
       const migrator = await withPending(db, { "2_b.sql": SLOW }, { options: { maxLockMs: 0 } });
