@@ -8,11 +8,14 @@ const LIB = join(import.meta.dirname, "..", "..", "lib");
 /** The rooms whose hints reach readers who have no command line. */
 const ROOMS = ["engine", "postgres", "folder"].map((room) => join(LIB, room));
 
+/** Its messages answer flags, because only the command line writes files from recipes. */
+const RECIPES = join("recipes", "");
+
 /** Texts of those rooms that name a flag or a variable of the command line. */
 function textsForTerminals(): string[] {
   const files = ROOMS.flatMap((room) =>
     readdirSync(room, { recursive: true, encoding: "utf8" })
-      .filter((path) => path.endsWith(".ts"))
+      .filter((path) => path.endsWith(".ts") && !path.startsWith(RECIPES))
       .map((path) => join(room, path)),
   );
   return files.flatMap((path) => {
