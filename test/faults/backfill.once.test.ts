@@ -74,10 +74,10 @@ describe("a backfill that is interrupted while others write its table", () => {
     await holder.query("BEGIN; SELECT FROM work WHERE id = 500 FOR UPDATE");
     const migrator = await openMigrator(db, dir, {}, { signal: stop.signal });
     const failed = failureOf(migrator.up());
-    await until(
-      async () => (await db.query("SELECT FROM pg_locks WHERE NOT granted")).length > 0,
-      "a batch that waits",
-    );
+    // Locks of all databases are in `pg_locks`, and those of other test files in it too.
+    const waiting =
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    await until(async () => (await db.query(waiting)).length > 0, "a batch that waits");
     stop.abort();
     expect(await failed).toMatchObject({ code: "CANCELLED", details: { remaining: ["2_fill"] } });
     await holder.query("ROLLBACK");
