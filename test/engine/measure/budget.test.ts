@@ -28,7 +28,7 @@ describe("a budget for locks", () => {
 
   it("a run names each migration that would exceed it on a line of its own", () =>
     withDatabase(async (db) => {
-      const lock = "LOCK TABLE orders IN SHARE MODE;";
+      const lock = "LOCK TABLE orders IN SHARE MODE; SELECT pg_sleep(0.005);";
       const pending = { "2_b.sql": lock, "3_c.sql": lock };
       const migrator = await withPending(db, pending, { options: { maxLockMs: 0 } });
       expect((await failureOf(migrator.up())).message).toMatch(
