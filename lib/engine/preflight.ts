@@ -1,4 +1,11 @@
-import { type Finding, Hint, MigrationError, type PreflightCheck, type SessionInfo } from "../core/index.ts";
+import {
+  type Finding,
+  Hint,
+  MigrationError,
+  type PreflightCheck,
+  type SessionInfo,
+  shortBytes,
+} from "../core/index.ts";
 import { describeSession, ENGINE_PATH, presentable, type Session } from "../postgres/index.ts";
 import { mentions, quoteLiteral, runsOtherCode } from "../sql/index.ts";
 import type { Checks } from "./checks.ts";
@@ -223,7 +230,7 @@ function describeReplication(found: FoundReplication): Finding {
   if (found.kind === "replication-slot") return slotFinding(found);
   const { session, lagMs, bytes } = found;
   const from = session.client === null ? "" : ` (${session.client})`;
-  const behind = [...(lagMs === null ? [] : [seconds(lagMs)]), size(bytes)].join(", ");
+  const behind = [...(lagMs === null ? [] : [seconds(lagMs)]), shortBytes(bytes)].join(", ");
   return obstacle(
     "replica-lag",
     `replica "${session.application}"${from} is behind: ${behind}; pid ${session.pid}`,
@@ -240,8 +247,8 @@ function slotFinding({
   return obstacle(
     "replication-slot",
     isActive
-      ? `replication slot ${id} is far behind: ${size(bytes)} of WAL are kept for it`
-      : `nobody reads replication slot ${id}: ${size(bytes)} of WAL are kept for it`,
+      ? `replication slot ${id} is far behind: ${shortBytes(bytes)} of WAL are kept for it`
+      : `nobody reads replication slot ${id}: ${shortBytes(bytes)} of WAL are kept for it`,
     `What the run writes is kept as well, and can fill the disk. Let its reader catch up; or, if it is not needed any more: SELECT pg_drop_replication_slot(${id});`,
   );
 }
@@ -263,10 +270,4 @@ function listed(migrations: readonly string[]): string {
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 100) / 10} s`;
-}
-
-function size(bytes: number): string {
-  const megabytes = bytes / 1024 ** 2;
-  if (megabytes < 1) return "less than 1 MB";
-  return megabytes < 1024 ? `${Math.round(megabytes)} MB` : `${(megabytes / 1024).toFixed(1)} GB`;
 }

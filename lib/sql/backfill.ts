@@ -1,5 +1,6 @@
-import { isKeyword, isMark, type Token } from "./lexer.ts";
+import { isKeyword, isMark } from "./lexer.ts";
 import { splitStatements, statementTokens } from "./split.ts";
+import { StatementWords } from "./statement-words.ts";
 
 /** What stands in the statement of a backfill for the condition on the key. */
 export const BATCH = ":batch";
@@ -31,7 +32,7 @@ export interface BackfillTarget {
 export function readBackfillStatements(sql: string): BackfillStatement[] {
   const all = statementTokens(sql);
   return splitStatements(sql).map(({ text, start }, index) => {
-    const words = new Words(sql, all[index] ?? []);
+    const words = new BackfillWords(sql, all[index] ?? []);
     const placeholders = words.placeholders().map((at) => at - start);
     return { text, placeholders, verb: words.first(), target: readTarget(words) };
   });
@@ -46,7 +47,7 @@ export function withCondition({ text, placeholders }: BackfillStatement, conditi
 
 /** The SQL of a backfill with a condition of the same length in place of each `:batch`: SQL that any parser reads. */
 export function asPlainSql(sql: string): string {
-  const starts = statementTokens(sql).flatMap((tokens) => new Words(sql, tokens).placeholders());
+  const starts = statementTokens(sql).flatMap((tokens) => new BackfillWords(sql, tokens).placeholders());
   return starts.reduce((text, at) => `${text.slice(0, at)} true ${text.slice(at + BATCH.length)}`, sql);
 }
 
@@ -56,66 +57,28 @@ export function readIdentifier(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-function readTarget(words: Words): BackfillTarget | undefined {
+function readTarget(words: BackfillWords): BackfillTarget | undefined {
   const isUpdate = words.take("update");
   if (!isUpdate && !(words.take("delete") && words.take("from"))) return undefined;
   words.take("only");
-  const name = words.qualifiedName();
+  const name = words.name();
   const last = name.at(-1);
   if (last === undefined) return undefined;
   words.takeMark("*");
   words.take("as");
   const isEnd = ["set", "using", "where", "returning"].some((word) => words.isAt(word));
-  const alias = isEnd ? last : (words.qualifiedName()[0] ?? last);
+  const alias = isEnd ? last : (words.name()[0] ?? last);
   const assigned = isUpdate && words.take("set") ? words.assignments() : [];
   return { table: name.join("."), alias, assigned, hasCondition: words.hasCondition() };
 }
 
-/** Reads the tokens of one statement from left to right. */
-class Words {
-  readonly #sql: string;
-  readonly #tokens: readonly Token[];
-  #at = 0;
-
-  constructor(sql: string, tokens: readonly Token[]) {
-    this.#sql = sql;
-    this.#tokens = tokens;
-  }
-
+class BackfillWords extends StatementWords {
   first(): string {
-    return this.#text(this.#tokens[0]).toLowerCase();
+    return this.textOf(this.tokens[0]).toLowerCase();
   }
 
   placeholders(): number[] {
-    return this.#tokens.flatMap((token, index) => (this.#isPlaceholder(index) ? [token.start] : []));
-  }
-
-  isAt(keyword: string): boolean {
-    return isKeyword(this.#sql, this.#tokens[this.#at], keyword);
-  }
-
-  take(keyword: string): boolean {
-    const matches = this.isAt(keyword);
-    if (matches) this.#at += 1;
-    return matches;
-  }
-
-  takeMark(mark: string): boolean {
-    const matches = this.#text(this.#tokens[this.#at]) === mark;
-    if (matches) this.#at += 1;
-    return matches;
-  }
-
-  /** The parts of a name with dots between them; empty if there is none at this place. */
-  qualifiedName(): string[] {
-    const parts: string[] = [];
-    do {
-      const token = this.#tokens[this.#at];
-      if (token === undefined || (token.kind !== "word" && token.kind !== "quoted")) return [];
-      parts.push(this.#text(token));
-      this.#at += 1;
-    } while (this.takeMark("."));
-    return parts;
+    return this.tokens.flatMap((token, index) => (this.#isPlaceholder(index) ? [token.start] : []));
   }
 
   /** The columns of `SET a = …, (b, c) = …`. Ends behind the last assignment. */
@@ -124,9 +87,9 @@ class Words {
     do {
       const isList = this.takeMark("(");
       do {
-        const token = this.#tokens[this.#at];
-        if (token !== undefined) columns.push(readIdentifier(this.#text(token)));
-        this.#at += 1;
+        const token = this.tokens[this.at];
+        if (token !== undefined) columns.push(readIdentifier(this.textOf(token)));
+        this.at += 1;
       } while (isList && this.takeMark(","));
       this.takeMark(")");
       this.#skipTo(",", "from", "where", "returning");
@@ -138,18 +101,18 @@ class Words {
   hasCondition(): boolean {
     this.#skipTo("where");
     if (!this.take("where")) return true;
-    const from = this.#at;
+    const from = this.at;
     this.#skipTo("returning");
-    const all = this.#tokens.slice(from, this.#at).map((_, index) => from + index);
+    const all = this.tokens.slice(from, this.at).map((_, index) => from + index);
     return all.some((index) => !this.#isAroundPlaceholder(index));
   }
 
   /** Skips to one of these words or marks outside of parentheses, or to the end. */
   #skipTo(...ends: readonly string[]): void {
     let depth = 0;
-    for (; this.#at < this.#tokens.length; this.#at += 1) {
-      const token = this.#tokens[this.#at];
-      const text = this.#text(token);
+    for (; this.at < this.tokens.length; this.at += 1) {
+      const token = this.tokens[this.at];
+      const text = this.textOf(token);
       const isEnd = token?.kind === "word" || token?.kind === "punctuation";
       if (depth <= 0 && isEnd && ends.includes(text.toLowerCase())) return;
       if (text === "(" || text === "[") depth += 1;
@@ -158,18 +121,14 @@ class Words {
   }
 
   #isAroundPlaceholder(index: number): boolean {
-    const text = this.#text(this.#tokens[index]);
+    const text = this.textOf(this.tokens[index]);
     return text === "(" || text === ")" || this.#isPlaceholder(index) || this.#isPlaceholder(index - 1);
   }
 
   /** `:` with `batch` directly behind it. A cast is `::`, which is another token. */
   #isPlaceholder(index: number): boolean {
-    const [colon, word] = [this.#tokens[index], this.#tokens[index + 1]];
-    if (colon === undefined || word === undefined || !isMark(this.#sql, colon, ":")) return false;
-    return word.start === colon.end && isKeyword(this.#sql, word, "batch");
-  }
-
-  #text(token: Token | undefined): string {
-    return token === undefined ? "" : this.#sql.slice(token.start, token.end);
+    const [colon, word] = [this.tokens[index], this.tokens[index + 1]];
+    if (colon === undefined || word === undefined || !isMark(this.sql, colon, ":")) return false;
+    return word.start === colon.end && isKeyword(this.sql, word, "batch");
   }
 }

@@ -1,6 +1,6 @@
 import { isConcurrent } from "./classify.ts";
-import { isKeyword, type Token } from "./lexer.ts";
 import { statementTokens } from "./split.ts";
+import { StatementWords } from "./statement-words.ts";
 
 /** The parts of a name as written in the SQL: schema and name, or the name alone. */
 export type NameParts = readonly string[];
@@ -42,14 +42,14 @@ export function readIndexBuild(statement: string): IndexBuild | undefined {
   return table.length === 0 ? undefined : { kind: "create-index", name, table, ifNotExists };
 }
 
-function readIndexDrop(words: Words): TraceableStatement | undefined {
+function readIndexDrop(words: StatementWords): TraceableStatement | undefined {
   if (!words.take("drop") || !words.take("index") || !words.take("concurrently")) return undefined;
   if (words.take("if")) words.take("exists");
   const index = words.name();
   return index.length === 0 ? undefined : { kind: "drop-index", index };
 }
 
-function readDetach(words: Words): TraceableStatement | undefined {
+function readDetach(words: StatementWords): TraceableStatement | undefined {
   if (!words.take("alter") || !words.take("table")) return undefined;
   if (words.take("if")) words.take("exists");
   const table = words.name();
@@ -58,49 +58,7 @@ function readDetach(words: Words): TraceableStatement | undefined {
   return partition.length === 0 ? undefined : { kind: "detach", table, partition };
 }
 
-function wordsOf(statement: string): Words {
+function wordsOf(statement: string): StatementWords {
   const [tokens = []] = statementTokens(statement);
-  return new Words(statement, tokens);
-}
-
-class Words {
-  readonly #sql: string;
-  readonly #tokens: readonly Token[];
-  #at = 0;
-
-  constructor(sql: string, tokens: readonly Token[]) {
-    this.#sql = sql;
-    this.#tokens = tokens;
-  }
-
-  take(keyword: string): boolean {
-    const matches = isKeyword(this.#sql, this.#tokens[this.#at], keyword);
-    if (matches) this.#at += 1;
-    return matches;
-  }
-
-  /** The parts of a qualified name; empty if there is no identifier at this place. */
-  name(): string[] {
-    const parts: string[] = [];
-    for (;;) {
-      const token = this.#tokens[this.#at];
-      if (token === undefined || (token.kind !== "word" && token.kind !== "quoted")) return [];
-      this.#at += 1;
-      parts.push(this.#text(token) + this.#escape());
-      if (this.#text(this.#tokens[this.#at]) !== ".") return parts;
-      this.#at += 1;
-    }
-  }
-
-  /** The UESCAPE clause after U&"...". */
-  #escape(): string {
-    const string = this.#tokens[this.#at + 1];
-    return this.take("uescape") && string !== undefined
-      ? ` UESCAPE ${this.#text(this.#tokens[this.#at++])}`
-      : "";
-  }
-
-  #text(token: Token | undefined): string {
-    return token === undefined ? "" : this.#sql.slice(token.start, token.end);
-  }
+  return new StatementWords(statement, tokens);
 }

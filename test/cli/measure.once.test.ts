@@ -25,7 +25,7 @@ function withPending(
 }
 
 describe("plan --measure", () => {
-  it("prints what each migration locks as comments in 80 columns, above its SQL", () =>
+  it("plan --measure prints what each migration locks as comments in 80 columns, above its SQL", () =>
     withPending({ ...WIDER, "3_seed.sql": "INSERT INTO orders (total) VALUES (1);" }, async (run, db) => {
       const { code, stdout, stderr } = await run("plan --measure");
       expect(code).toBe(0);
@@ -50,7 +50,7 @@ describe("plan --measure", () => {
       });
     }));
 
-  it("fails a pipeline over the budget, and `up` with it runs nothing", () =>
+  it("plan --measure fails a pipeline over the budget, and `up` with it runs nothing", () =>
     withPending(WIDER, async (run, db) => {
       const planned = await run("plan --measure --max-lock 100ms");
       expect(planned).toMatchObject({
@@ -98,7 +98,7 @@ describe("plan --measure", () => {
       expect(await run("report --measure --scratch")).toMatchObject({ code: 2 });
     }));
 
-  it("asks before it locks tables on another machine, and a coding agent cannot answer", () =>
+  it("plan --measure asks before it locks tables on another machine, and a coding agent cannot answer", () =>
     withPending(WIDER, async (run) => {
       const elsewhere = { DATABASE_HOST: "0.0.0.0" };
       expect(await run("plan", elsewhere)).toMatchObject({ code: 0 });

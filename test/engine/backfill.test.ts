@@ -34,7 +34,7 @@ const recordedTotal = (db: TestDatabase, migration: string) =>
   );
 
 describe("a backfill", () => {
-  it("writes every row once, in batches that are recorded with their rows", () =>
+  it("a backfill writes every row once, in batches that are recorded with their rows", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ordersOf(1050), "2_fill.sql": FILL });
       const report = await (await openMigrator(db, dir)).up();
@@ -54,7 +54,7 @@ describe("a backfill", () => {
       expect(await appliedNames(db)).toEqual(["1_orders", "2_fill"]);
     }));
 
-  it("may be an export of a module, with a key of several columns", () =>
+  it("a backfill may be an export of a module, with a key of several columns", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         "1_t.sql": `CREATE TABLE t (tenant text, at timestamptz, n int, "Done" boolean, PRIMARY KEY (tenant, at));
@@ -72,7 +72,7 @@ describe("a backfill", () => {
       expect(await batchesOf(db, "t")).toEqual([{ rows: 500, batches: 17 }]);
     }));
 
-  it("takes the primary key when it names none, and for INSERT … SELECT the alias that its key has", () =>
+  it("a backfill takes the primary key when it names none, and for INSERT … SELECT the alias that its key has", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
         ...ordersOf(250),
@@ -90,7 +90,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await batchesOf(db, "copies")).toEqual([{ rows: 250, batches: 3 }]);
     }));
 
-  it("leaves rows alone that are right already", () =>
+  it("a backfill leaves rows alone that are right already", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ordersOf(300), "2_fill.sql": FILL });
       const migrator = await openMigrator(db, dir);
@@ -104,7 +104,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(row).toEqual({ rows: 300, written: 200 });
     }));
 
-  it("stays pending when its statement fails, keeps its batches, and goes on once the cause is gone", () =>
+  it("a backfill stays pending when its statement fails, keeps its batches, and goes on once the cause is gone", () =>
     withDatabase(async (db) => {
       const files = { ...ordersOf(3000), ...REFUSE_750, "3_fill.sql": FILL, "4_after.sql": "SELECT 1;" };
       const migrator = await openMigrator(db, writeFolder(files));
@@ -127,7 +127,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await appliedNames(db)).toEqual(["1_orders", "2_check", "3_fill", "4_after"]);
     }));
 
-  it("begins again when its statement was changed after it had stopped", () =>
+  it("a backfill begins again when its statement was changed after it had stopped", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ ...ordersOf(300), ...REFUSE_750, "3_fill.sql": FILL });
       await failureOf((await openMigrator(db, dir)).up());
@@ -140,7 +140,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await db.query("SELECT id FROM orders WHERE cents IS DISTINCT FROM 7")).toEqual([{ id: "750" }]);
     }));
 
-  it("begins at the first row after the column that it fills was undone and added again", () =>
+  it("a backfill begins at the first row after the column that it fills was undone and added again", () =>
     withDatabase(async (db) => {
       const files = {
         "1_t.sql":
@@ -160,7 +160,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await db.query("SELECT count(done)::int AS done FROM t")).toEqual([{ done: 300 }]);
     }));
 
-  it("stops at the deadline between two batches, and the next run goes on", () =>
+  it("a backfill stops at the deadline between two batches, and the next run goes on", () =>
     withDatabase(async (db) => {
       const slow = "UPDATE orders SET cents = total * 100 FROM pg_sleep(0.2) WHERE cents IS NULL AND :batch";
       const dir = writeFolder({
@@ -184,7 +184,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(await wrongRows(db)).toEqual([]);
     }));
 
-  it("ends although others insert rows behind its last key all the time", () =>
+  it("a backfill ends although others insert rows behind its last key all the time", () =>
     withDatabase(async (db) => {
       const insert = "INSERT INTO orders (id, total) SELECT max(id) + 1, 0 FROM orders";
       const dir = writeFolder({
@@ -200,7 +200,7 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       expect(row).toEqual({ rows: 151 });
     }));
 
-  it("is undone without SQL, or with the SQL of its down section", () =>
+  it("a backfill is undone without SQL, or with the SQL of its down section", () =>
     withDatabase(async (db) => {
       const down = "-- Down Migration\nUPDATE orders SET cents = NULL;";
       const dir = writeFolder({ ...ordersOf(10), "2_fill.sql": FILL, "3_fill.sql": `${FILL}${down}` });
@@ -263,7 +263,7 @@ const TABLES = `CREATE EXTENSION citext;
   CREATE VIEW v AS SELECT * FROM t;`;
 
 describe("a backfill that cannot be run in batches", () => {
-  it("is refused before anything runs", () =>
+  it("a wrong backfill is refused before anything runs", () =>
     withDatabase(async (db) => {
       await db.query(TABLES);
       const files = [
@@ -281,7 +281,7 @@ describe("a backfill that cannot be run in batches", () => {
       expect(await db.query("SELECT to_regclass('before') AS before")).toEqual([{ before: null }]);
     }));
 
-  it("is found out on an empty table too, by its statement", () =>
+  it("a wrong backfill is found out on an empty table too, by its statement", () =>
     withDatabase(async (db) => {
       const text = FILL.replace("cents IS NULL", "no_column IS NULL");
       const dir = writeFolder({ ...ordersOf(0), "2_fill.sql": text });

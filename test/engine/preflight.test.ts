@@ -196,7 +196,7 @@ describe("what the pre-flight check does with what it finds", () => {
       await play(stage);
     });
 
-  it("by default a run reports it before the first migration starts, and in its report, and runs", () =>
+  it("by default a run reports what stands in its way before the first migration starts, and in its report, and runs", () =>
     withOldTransaction(async ({ db, dir }) => {
       const migrator = await openMigrator(db, dir, AT_ONCE);
       const { warnings, completed } = await migrator.up();
@@ -209,7 +209,7 @@ describe("what the pre-flight check does with what it finds", () => {
       expect(migrator.events.find(({ type }) => type === "warning")).toMatchObject({ finding: warnings[0] });
     }));
 
-  it("strict refuses before anything is written, and lists all of it [G41]", () =>
+  it("a strict pre-flight check refuses before anything is written, and lists all of it [G41]", () =>
     withOldTransaction(async (stage) => {
       const { db, dir } = stage;
       await leaveTwo(db);
@@ -232,13 +232,13 @@ describe("what the pre-flight check does with what it finds", () => {
     await db.query("CREATE UNIQUE INDEX CONCURRENTLY broken ON orders (id)").catch(() => undefined);
   };
 
-  it("strict runs where nothing stands in the way", () =>
+  it("a strict pre-flight check lets a run go on where nothing stands in the way", () =>
     withOrders(OTHER, async ({ db, dir }) => {
       await (await openMigrator(db, dir, { ...AT_ONCE, preflight: "strict" })).up();
       expect(await userTables(db)).toEqual(["orders", "other"]);
     }));
 
-  it("off does not look", () =>
+  it("a pre-flight check that is off does not look", () =>
     withOldTransaction(async ({ db, dir }) => {
       await db.enableStatementLog();
       const { warnings } = await (await openMigrator(db, dir, { ...AT_ONCE, preflight: "off" })).up();
@@ -264,7 +264,7 @@ describe("what the pre-flight check does with what it finds", () => {
 
   const STRICT = { ...AT_ONCE, preflight: "strict" } as const;
 
-  it("down and redo are held to it too", () =>
+  it("down and redo have a pre-flight check too", () =>
     withOrders(
       { "2_other.sql": `${OTHER["2_other.sql"]}\n-- Down Migration\nDROP TABLE other;` },
       async ({ db, dir, beside }) => {

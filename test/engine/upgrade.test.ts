@@ -20,7 +20,7 @@ const warningsIn = (events: readonly RunEvent[]): string[] =>
   events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
 
 describe("a history that an earlier version has made", () => {
-  it("gets the column of this version in the next run that has something to do", () =>
+  it("an older history gets the column of this version in the next run that has something to do", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -33,7 +33,7 @@ describe("a history that an earlier version has made", () => {
       expect(await hasColumn(db)).toBe(true);
     }));
 
-  it("shows a partial migration, which the next run goes on with", () =>
+  it("an older history shows a partial migration, which the next run goes on with", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": "-- migrate: no-transaction\nCREATE TABLE a ();\nSELECT 1 / 0;" });
       await failureOf((await openMigrator(db, dir)).up());
@@ -46,7 +46,7 @@ describe("a history that an earlier version has made", () => {
       expect(await hasColumn(db)).toBe(true);
     }));
 
-  it("keeps its shape while a backup reads it, and the run goes on with a warning", () =>
+  it("an older history keeps its shape while a backup reads it, and the run goes on with a warning", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({ "1_a.sql": file("a") });
       await (await openMigrator(db, dir)).up();
@@ -69,7 +69,7 @@ describe("a history that an earlier version has made", () => {
       await backup.end();
     }));
 
-  it("keeps its shape for a user who may not alter it, who learns what its owner can run", () =>
+  it("an older history keeps its shape for a user who may not alter it, who learns what its owner can run", () =>
     withDatabase((db) =>
       withRole(db, async (role, connection) => {
         const dir = writeFolder({ "1_a.sql": file("a") });

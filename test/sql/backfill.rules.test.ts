@@ -28,7 +28,7 @@ describe("the statement of a backfill", () => {
     ["DELETE FROM t USING u WHERE :batch AND u.id = t.id", "t", "t", [], true],
     ["DELETE FROM t AS old WHERE :batch", "t", "old", [], false],
     ["UPDATE t SET a = 1 FROM (SELECT 1 FROM u WHERE :batch) s", "t", "t", ["a"], true],
-  ])("says of %s what it changes", (sql, table, alias, assigned, hasCondition) => {
+  ])("the statement of a backfill tells what it changes: %s", (sql, table, alias, assigned, hasCondition) => {
     expect(read(sql).target).toEqual({ table, alias, assigned, hasCondition });
   });
 
@@ -36,11 +36,11 @@ describe("the statement of a backfill", () => {
     "INSERT INTO a SELECT * FROM b WHERE :batch",
     "WITH x AS (SELECT 1) UPDATE t SET a = 1 WHERE :batch",
     "SELECT f(id) FROM t WHERE :batch",
-  ])("names no table in %s", (sql) => {
+  ])("no table is changed by the statement of a backfill: %s", (sql) => {
     expect(read(sql).target).toBeUndefined();
   });
 
-  it("gets the condition in place of each :batch, and of nothing else", () => {
+  it("the statement of a backfill gets the condition in place of each :batch, and of nothing else", () => {
     const sql =
       "/* :batch */ UPDATE t SET a = ':batch', b = c::batch, d = x[1:batches] -- :batch\n WHERE :batch OR (:BATCH)";
     expect(withCondition(read(sql), "(id > 1)")).toBe(
@@ -64,13 +64,13 @@ describe("the header of a backfill", () => {
     return up.backfill === undefined ? undefined : Object.fromEntries(up.backfill);
   };
 
-  it("is read from the lines below its marker, up to an empty line", () => {
+  it("a backfill is read from the lines below its marker, up to an empty line", () => {
     const text =
       "-- Why we do this: because\n-- migrate: backfill\n-- key: a, b\n-- it is large\n--BATCH:  5000 \n\n-- note: nothing\nUPDATE t SET x = 1 WHERE :batch;";
     expect(settingsOf(text)).toEqual({ key: "a, b", batch: "5000" });
   });
 
-  it("takes the up section out of the transaction, and not the down section", () => {
+  it("the marker of a backfill takes the up section out of the transaction, and not the down section", () => {
     const { up, down } = readSections({
       path: "/x/1_fill.sql",
       text: "-- Up Migration\n-- migrate: backfill\nUPDATE t SET x = 1 WHERE y AND :batch;\n-- Down Migration\nUPDATE t SET x = 0;",

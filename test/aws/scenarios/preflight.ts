@@ -12,7 +12,7 @@ async function openTransaction(db: OwnedDatabase): Promise<void> {
 
 export const preflight: Scenarios = (aws) =>
   describe("the pre-flight check of a deploy", () => {
-    test("with preflight strict, an old transaction fails the deploy before anything runs; the rollback and a later deploy succeed", async () => {
+    test("an old transaction with preflight strict fails the deploy before anything runs; the rollback and a later deploy succeed", async () => {
       const { withStack, deployable } = aws();
       const options = { strictPreflight: true };
       await withStack({}, async ({ stack, db }) => {
@@ -50,7 +50,7 @@ export const preflight: Scenarios = (aws) =>
       });
     });
 
-    test("with preflight strict, no old transaction refuses a rollback that undoes", async () => {
+    test("no old transaction refuses a rollback that undoes, even with preflight strict", async () => {
       const { withStack, deployable } = aws();
       const options = { strictPreflight: true, onRollback: "down" } as const;
       await withStack({}, async ({ stack, db }) => {

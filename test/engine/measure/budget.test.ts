@@ -9,7 +9,7 @@ import { everythingIn, ORDERS, withPending } from "./measured.ts";
 const SLOW = "LOCK TABLE orders IN SHARE MODE; SELECT pg_sleep(1);";
 
 describe("a budget for locks", () => {
-  it("a run that would exceed it fails before anything has run [G47]", () =>
+  it("a run that would exceed its budget for locks fails before anything has run [G47]", () =>
     withDatabase(async (db) => {
       const slow = "LOCK TABLE orders IN SHARE MODE; SELECT pg_sleep(20);";
       const pending = { "2_b.sql": "CREATE TABLE b ();", "3_c.sql": slow, "4_d.sql": "CREATE TABLE d ();" };
@@ -26,7 +26,7 @@ describe("a budget for locks", () => {
       expect(await everythingIn(db)).toEqual(before);
     }));
 
-  it("a run names each migration that would exceed it on a line of its own", () =>
+  it("a run names each migration that would exceed the budget on a line of its own", () =>
     withDatabase(async (db) => {
       const lock = "LOCK TABLE orders IN SHARE MODE; SELECT pg_sleep(0.005);";
       const pending = { "2_b.sql": lock, "3_c.sql": lock };
@@ -48,7 +48,7 @@ describe("a budget for locks", () => {
       await reader.query("ROLLBACK");
     }));
 
-  it("a run within it is applied, and the budget of one run comes before that of the engine", () =>
+  it("a run within its budget is applied, and the budget of one run comes before that of the engine", () =>
     withDatabase(async (db) => {
       const migrator = await withPending(db, { "2_b.sql": SLOW }, { options: { maxLockMs: 0 } });
       expect(await failureOf(migrator.up())).toMatchObject({ code: "LOCK_BUDGET" });
@@ -114,7 +114,7 @@ describe("a budget for locks", () => {
     }),
   );
 
-  it("counts nothing on a database without tables, whatever the migrations do", () =>
+  it("a budget counts nothing on a database without tables, whatever the migrations do", () =>
     withDatabase(async (db) => {
       const files = {
         "1_a.sql": "CREATE TABLE a (); LOCK TABLE a; SELECT pg_sleep(0.2);",
@@ -128,7 +128,7 @@ describe("a budget for locks", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b", "3_c"]);
     }));
 
-  it("the plan says what is over it", () =>
+  it("a plan says what is over the budget", () =>
     withDatabase(async (db) => {
       const migrator = await withPending(db, { "2_b.sql": SLOW, "3_c.sql": "CREATE TABLE c ();" });
       const { digest, refusals } = await migrator.measureUp({}, { maxLockMs: 200 });
@@ -136,7 +136,7 @@ describe("a budget for locks", () => {
       expect(refusals).toMatchObject([{ code: "LOCK_BUDGET", migrations: ["2_b"] }]);
     }));
 
-  it("is no matter of down, redo and runs that only record", () =>
+  it("a budget is no matter of down, redo and runs that only record", () =>
     withDatabase(async (db) => {
       const files = {
         "1_orders.sql": ORDERS,
@@ -150,7 +150,7 @@ describe("a budget for locks", () => {
       expect(migrator.events.filter(({ type }) => type === "measuring")).toEqual([]);
     }));
 
-  it("retries while another session holds the table, and names it", () =>
+  it("measuring for a budget is retried while another session holds the table, which is named", () =>
     withDatabase(async (db) => {
       const options = { maxLockMs: 1_000, lockTimeoutMs: 300, lockRetries: 20, lockRetryDelayMs: 20 };
       const migrator = await withPending(db, { "2_b.sql": "ALTER TABLE orders ADD b int;" }, { options });

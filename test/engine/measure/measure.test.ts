@@ -15,7 +15,7 @@ const OUTSIDE: readonly (readonly [string, boolean])[] = [
 ];
 
 describe("plan --measure", () => {
-  it("tells what a migration locks, for how long, what it rewrites, builds and writes, and how large that is", () =>
+  it("measuring tells what a migration locks, for how long, what it rewrites, builds and writes, and how large that is", () =>
     withDatabase(async (db) => {
       const [measured] = await measure(db, {
         "2_b.sql":
@@ -47,7 +47,7 @@ describe("plan --measure", () => {
       expect(exclusive?.heldMs).toBeLessThan((share?.heldMs ?? 0) - 190);
     }));
 
-  it("leaves nothing behind, whatever the migrations do [G45]", () =>
+  it("measuring leaves nothing behind, whatever the migrations do [G45]", () =>
     withDatabase(async (db) => {
       const pending = {
         "2_seed.sql":
@@ -101,7 +101,7 @@ describe("plan --measure", () => {
       ],
       3,
     ),
-  )("leaves a statement out that a rollback does not undo: %s [G46]", (_, sql, effect) =>
+  )("measuring leaves a statement out that a rollback does not undo: %s [G46]", (_, sql, effect) =>
     withDatabase(async (db) => {
       const migrator = await withPending(db, { "2_b.sql": `${sql}; CREATE TABLE b ();` });
       const before = await everythingIn(db);
@@ -126,14 +126,14 @@ describe("plan --measure", () => {
       ],
       3,
     ),
-  )("runs what only new sequences give numbers to, or what gives none: %s", (sql) =>
+  )("measuring runs what only new sequences give numbers to, or what gives none: %s", (sql) =>
     withDatabase(async (db) => {
       const [measured] = await measure(db, { "2_b.sql": sql });
       expect(measured).toMatchObject({ outcome: "measured", omitted: [], sequences: [] });
     }),
   );
 
-  it("says which sequences gave numbers to a function that it cannot look into", () =>
+  it("measuring says which sequences gave numbers to a function that it cannot look into", () =>
     withDatabase(async (db) => {
       const first = `${ORDERS} CREATE FUNCTION add() RETURNS void LANGUAGE sql AS 'INSERT INTO orders (total) VALUES (1)'`;
       const migrator = await withPending(db, { "2_b.sql": "SELECT add();" }, { first });
@@ -187,7 +187,7 @@ describe("plan --measure", () => {
     }),
   );
 
-  it("says when a migration would fail on the rows that are there", () =>
+  it("measuring says when a migration would fail on the rows that are there", () =>
     withDatabase(async (db) => {
       const measured = await measure(db, {
         "2_b.sql": "CREATE TABLE b ();\nALTER TABLE orders ADD CONSTRAINT small CHECK (total < 100);",
@@ -199,7 +199,7 @@ describe("plan --measure", () => {
       ]);
     }));
 
-  it("counts only what a later migration locks itself", () =>
+  it("measuring counts only what a later migration locks itself", () =>
     withDatabase(async (db) => {
       const measured = await measure(db, {
         "2_b.sql": "ALTER TABLE orders ADD CONSTRAINT positive CHECK (total > 0) NOT VALID;",
@@ -224,7 +224,7 @@ describe("plan --measure", () => {
       ]);
     }));
 
-  it("counts locks to the end of the run with one transaction for all", () =>
+  it("measuring counts locks to the end of the run with one transaction for all", () =>
     withDatabase(async (db) => {
       const pending = { "2_b.sql": "ALTER TABLE orders ADD b int;", "3_c.sql": "SELECT pg_sleep(0.3);" };
       const [measured] = await measure(db, pending, {}, { transaction: "all" });
@@ -232,7 +232,7 @@ describe("plan --measure", () => {
       expect(held - took).toBeGreaterThan(250);
     }));
 
-  it("measures nothing of a run that would be refused", () =>
+  it("nothing is measured of a run that would be refused", () =>
     withDatabase(async (db) => {
       await db.query("CREATE TABLE foreigner ()");
       const migrator = await openMigrator(db, writeFolder({ "1_a.sql": "CREATE TABLE a ();" }));
@@ -243,7 +243,7 @@ describe("plan --measure", () => {
 });
 
 describe("measuring on a database in use", () => {
-  it("names the lock holder in the way, after short waits [G47]", () =>
+  it("measuring names the lock holder in the way, after short waits [G47]", () =>
     withDatabase(async (db) => {
       const options = { lockRetries: 1, lockRetryDelayMs: 20 };
       const migrator = await withPending(db, { "2_b.sql": "ALTER TABLE orders ADD b int;" }, { options });
@@ -268,7 +268,7 @@ describe("measuring on a database in use", () => {
       expect(slowest.ms).toBeLessThan(5_000);
     }));
 
-  it("ends when another session waits for its locks, and leaves out the rest [G47]", () =>
+  it("measuring ends when another session waits for its locks, and leaves out the rest [G47]", () =>
     withDatabase(async (db) => {
       const pending = {
         "2_b.sql": "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20);",
@@ -301,7 +301,7 @@ describe("measuring on a database in use", () => {
       expect(measured?.[0]?.locks[0]?.heldMs).toBeGreaterThan(250);
     }));
 
-  it("ends when a statement takes too long", () =>
+  it("measuring ends when a statement takes too long", () =>
     withDatabase(async (db) => {
       const pending = { "2_b.sql": "ALTER TABLE orders ADD b int; SELECT pg_sleep(20);" };
       const [measured] = await measure(db, pending, { statementTimeoutMs: 300 });
@@ -312,7 +312,7 @@ describe("measuring on a database in use", () => {
       });
     }));
 
-  it("a deadline, a cancel and a lost connection end it and leave nothing behind [G45]", () =>
+  it("a deadline, a cancel and a lost connection end measuring and leave nothing behind [G45]", () =>
     withDatabase(async (db) => {
       const pending = { "2_b.sql": "ALTER TABLE orders ADD b int; SELECT pg_sleep(20);" };
       const stop = new AbortController();
@@ -349,7 +349,7 @@ describe("measuring on a database in use", () => {
       }
     }));
 
-  it("holds the migration lock, so that no run comes in between", () =>
+  it("measuring holds the migration lock, so that no run comes in between", () =>
     withDatabase(async (db) => {
       const migrator = await withPending(db, { "2_b.sql": "SELECT pg_sleep(1);" });
       const measuring = migrator.measureUp();
