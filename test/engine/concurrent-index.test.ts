@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import type pg from "pg";
-import { type TestDatabase, withDatabase } from "../support/database.ts";
+import { IN_THIS_DATABASE, type TestDatabase, withDatabase } from "../support/database.ts";
 import { addFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
 import { chosenCases } from "../support/postgres.ts";
@@ -13,7 +13,7 @@ const IMPATIENT = { lockTimeoutMs: 100, lockRetries: 0 };
 /** Modes of the locks that sessions hold on a table. */
 async function locksOn(db: TestDatabase, table: string): Promise<string[]> {
   const rows = await db.query<{ mode: string }>(
-    "SELECT mode FROM pg_locks WHERE relation = $1::regclass AND granted",
+    `SELECT mode FROM pg_locks WHERE relation = $1::regclass AND granted AND ${IN_THIS_DATABASE}`,
     [table],
   );
   return rows.map(({ mode }) => mode);

@@ -80,7 +80,7 @@ describe("a lost connection", () => {
       const failing = failureOf((await openMigrator(db, dir)).up());
       await waitFor(isRunning(db, "CREATE TABLE b"));
       await db.query(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%CREATE TABLE b%' AND pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%CREATE TABLE b%' AND pid <> pg_backend_pid() AND datname = current_database()",
       );
       expect(await failing).toMatchObject({
         code: "CONNECTION",

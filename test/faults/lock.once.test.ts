@@ -21,8 +21,12 @@ describe("kill -9 and the migration lock", () => {
   afterAll(() => db.drop());
 
   const isRunning = (text: string) => async () =>
-    (await db.query("SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1", [`%${text}%`]))
-      .length > 0;
+    (
+      await db.query(
+        "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 AND datname = current_database()",
+        [`%${text}%`],
+      )
+    ).length > 0;
 
   const slowProject = async (text: string): Promise<string> => {
     await empty(db);

@@ -96,7 +96,7 @@ describe("an error of the server at the second of three statements", () => {
     );
     const failing = failureOf((await openMigrator(db, dir)).up());
     const kill =
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%INSERT INTO log%pg_sleep%' AND pid <> pg_backend_pid()";
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%INSERT INTO log%pg_sleep%' AND pid <> pg_backend_pid() AND datname = current_database()";
     await until(async () => (await db.query(kill)).length > 0, "the statement");
     expect(await failing).toMatchObject({ code: "CONNECTION", details: { applied: ["1_log"] } });
     await db.query("TRUNCATE fault.switch");

@@ -7,6 +7,9 @@ import { endOfLog, type LogPosition, statementsSince } from "./statement-log.ts"
 
 const HARNESS = "test harness";
 
+/** For queries of `pg_locks`, which shows the locks of every database, and other test files run in those. */
+export const IN_THIS_DATABASE = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /** A fresh database of one test. */
 export interface TestDatabase {
   readonly connection: ConnectionSettings;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { withDatabase } from "../../support/database.ts";
+import { IN_THIS_DATABASE, withDatabase } from "../../support/database.ts";
 import { writeFolder } from "../../support/folders.ts";
 import { failureOf, openMigrator } from "../../support/migrator.ts";
 import { chosenCases } from "../../support/postgres.ts";
@@ -282,7 +282,7 @@ describe("measuring on a database in use", () => {
         async () =>
           (
             await db.query(
-              "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'orders'::regclass",
+              `SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'orders'::regclass AND ${IN_THIS_DATABASE}`,
             )
           ).length > 0,
       );
@@ -343,7 +343,9 @@ describe("measuring on a database in use", () => {
         await end();
         expect(await failing).toMatchObject({ code });
         await waitFor(
-          async () => (await db.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length === 0,
+          async () =>
+            (await db.query(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND ${IN_THIS_DATABASE}`))
+              .length === 0,
         );
         expect(await everythingIn(db)).toEqual(before);
       }
@@ -354,7 +356,9 @@ describe("measuring on a database in use", () => {
       const migrator = await withPending(db, { "2_b.sql": "SELECT pg_sleep(1);" });
       const measuring = migrator.measureUp();
       await waitFor(
-        async () => (await db.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).length > 0,
+        async () =>
+          (await db.query(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND ${IN_THIS_DATABASE}`))
+            .length > 0,
       );
       const other = await openMigrator(db, writeFolder({ "1_orders.sql": ORDERS, "2_b.sql": "" }), {
         lockWaitMs: 50,
