@@ -61,6 +61,7 @@ export {
   type SqlChange,
   type StatementProgress,
   type StatusReport,
+  type StoppedBackfill,
   type TlsSettings,
   type TransactionMode,
 } from "./core/index.ts";

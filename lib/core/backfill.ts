@@ -69,3 +69,9 @@ export interface BackfillProgress {
   /** Milliseconds to the end at this speed; null while that is not known. */
   readonly leftMs: number | null;
 }
+
+/** How far a backfill had come when its run stopped. */
+export interface StoppedBackfill extends BackfillProgress {
+  /** How many batches that run has committed. With 0, another run with as much time may get no further either. */
+  readonly batches: number;
+}

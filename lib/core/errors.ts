@@ -1,4 +1,4 @@
-import type { BackfillProgress } from "./backfill.ts";
+import type { StoppedBackfill } from "./backfill.ts";
 import type { ErrorCode } from "./error-codes.ts";
 import { Hint } from "./hint.ts";
 
@@ -72,7 +72,7 @@ export interface ErrorDetails {
   /** For a migration that stopped part-way outside a transaction: how many of its statements finished. */
   readonly partial?: number;
   /** For a backfill that stopped after its first batch: how far it came. It stays pending. */
-  readonly backfill?: BackfillProgress;
+  readonly backfill?: StoppedBackfill;
   /** For `DEADLINE`: the session in which the server goes on with the statement after those. */
   readonly background?: BackgroundSession;
   readonly cause?: unknown;

@@ -9,7 +9,7 @@ export {
   planDigest,
   sealPlan,
 } from "./approval.ts";
-export { BACKFILL_DEFAULTS, type Backfill, type BackfillProgress } from "./backfill.ts";
+export { BACKFILL_DEFAULTS, type Backfill, type BackfillProgress, type StoppedBackfill } from "./backfill.ts";
 export {
   baselineHeader,
   isBaselineDirective,

@@ -40,6 +40,7 @@ export class BackfillRun {
   #reportedAt = this.#startedAt;
   #lagReadAt = 0;
   #longestMs = 0;
+  #batches = 0;
 
   private constructor(
     run: RunContext,
@@ -161,6 +162,7 @@ export class BackfillRun {
       writer.advance(name, { state: "started", progress: recordOf(after) }),
     );
     this.#checkpoint = after;
+    this.#batches += 1;
     this.#longestMs = Math.max(this.#longestMs, performance.now() - startedAt);
   }
 
@@ -214,7 +216,7 @@ export class BackfillRun {
     if (backfill.rows === 0) return error.with({ migration: name });
     const [rows, total] = [backfill.rows, backfill.total].map((number) => number.toLocaleString("en"));
     return error
-      .with({ migration: name, backfill })
+      .with({ migration: name, backfill: { ...backfill, batches: this.#batches } })
       .advised(
         Hint.of`The backfill keeps what it has done, ${rows ?? ""} of about ${total ?? ""} rows; ${Hint.command("up")} goes on with it.`,
       );

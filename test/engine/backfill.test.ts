@@ -152,7 +152,9 @@ INSERT INTO copies SELECT o.id, o.cents FROM orders AS o JOIN orders AS other US
       };
       const migrator = await openMigrator(db, writeFolder(files));
       const error = await failureOf(migrator.up());
-      expect(error.details.backfill).toMatchObject({ rows: 200 });
+      expect(error.details.backfill).toMatchObject({ rows: 200, batches: 2 });
+      const again = await failureOf(migrator.up());
+      expect(again.details.backfill).toMatchObject({ rows: 200, batches: 0 });
       await migrator.down();
       expect((await migrator.status()).migrations.at(-1)).not.toHaveProperty("backfill");
       await db.query("UPDATE t SET divisor = 1");
