@@ -21,6 +21,8 @@ const traits = <P extends ErrorPhase, F extends ErrorFault>(phase: P, fault: F) 
 export const ERRORS = {
   /** A flag, a name, a payload or a setting is wrong. */
   USAGE: { phase: "request", fault: "request", exit: 2 },
+  /** A list of targets of a fleet cannot be used, or has no target of a name that was given. */
+  TARGETS: { phase: "request", fault: "request", exit: 2 },
   /** A coding agent would change a database without a plan that a person has approved. */
   APPROVAL_REQUIRED: traits("request", "request"),
   /** A file cannot be read or written: no permission, no space left. */

@@ -127,7 +127,7 @@ export type {
   WaitingMigration,
 } from "./report.ts";
 export { resultAsJson } from "./report.ts";
-export { requireStorable, resolveOptions } from "./resolve-options.ts";
+export { LONGEST_NAME, requireStorable, resolveOptions } from "./resolve-options.ts";
 export { describeSize, SMALL_TABLE_BYTES, shortBytes, shortCount, type TableSize } from "./table-size.ts";
 export { errorCode, errorMessage, given, property } from "./unknown.ts";
 export { TOOL, VERSION } from "./version.ts";

@@ -36,8 +36,8 @@ export function requireStorable(what: string, text: string | undefined): void {
 /** The server keeps limits of time as 32-bit numbers of milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */
-const LONGEST_NAME = 63 - "_history".length;
+/** Bytes. Postgres cuts longer names silently; the history table's name is the longest derived from a setting. */
+export const LONGEST_NAME = 63 - "_history".length;
 
 function requireIdentifier(name: string): void {
   if (name !== "" && Buffer.byteLength(name) <= LONGEST_NAME && !name.includes("\0")) return;
