@@ -74,7 +74,7 @@ function findPsql(): string {
   return versions.map((version) => join(debian, version, "bin", "psql")).find(existsSync) ?? "psql";
 }
 
-function urlOf({ host, port, user, password, database }: Database): string {
+export function urlOf({ host, port, user, password, database }: Database): string {
   return `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}?sslmode=disable`;
 }
 

@@ -4,6 +4,7 @@ import { measureBackfill } from "./backfill.ts";
 import { measureFresh, measureNoOp } from "./command-line.ts";
 import type { Context } from "./commands.ts";
 import { measureDeploy } from "./deploy.ts";
+import { measureFleet } from "./fleet.ts";
 import { type Options, type Part, parseOptions, USAGE } from "./options.ts";
 import { renderGoals, renderTimes, type Section } from "./report.ts";
 import { type Server, startServer } from "./server.ts";
@@ -15,6 +16,7 @@ const MEASURE: Record<Part, (context: Context) => AsyncGenerator<Section>> = {
   deploy: measureDeploy,
   testing: measureTesting,
   backfill: measureBackfill,
+  fleet: measureFleet,
 };
 
 async function measure({ short, parts, trees }: Options): Promise<void> {

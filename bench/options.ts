@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Tree } from "./commands.ts";
 
-export const PARTS = ["fresh", "no-op", "deploy", "testing", "backfill"] as const;
+export const PARTS = ["fresh", "no-op", "deploy", "testing", "backfill", "fleet"] as const;
 export type Part = (typeof PARTS)[number];
 
 export const USAGE = `npm run bench -- [options]

@@ -13,16 +13,30 @@ export interface Section {
   readonly title: string;
   readonly times: ReadonlyMap<string, Times>;
   readonly goals: readonly Goal[];
+  /** What else the table of times shows of a contender. */
+  readonly columns?: readonly Column[];
+}
+
+export interface Column {
+  readonly head: string;
+  value(contender: string): string;
 }
 
 /** The times of a section as Markdown. */
-export function renderTimes({ title, times }: Section): string {
-  const rows = [...times].map(([name, time]) => `| ${name} | ${timesOf(time)} |`);
+export function renderTimes({ title, times, columns = [] }: Section): string {
+  const row = (first: string, cells: readonly string[]) => `| ${[first, ...cells].join(" | ")} |`;
+  const rows = [...times].map(([name, time]) =>
+    row(name, [timesOf(time), ...columns.map((column) => column.value(name))]),
+  );
+  const heads = ["median ms", "least", "greatest", ...columns.map(({ head }) => head)];
   return [
     `${title}:`,
     "",
-    "| | median ms | least | greatest |",
-    "| --- | ---: | ---: | ---: |",
+    row("", heads),
+    row(
+      "---",
+      heads.map(() => "---:"),
+    ),
     ...rows,
   ].join("\n");
 }

@@ -35,6 +35,8 @@ export interface Server {
    */
   createDatabase(): Promise<Database>;
   query(database: Database, sql: string): Promise<readonly pg.QueryResultRow[]>;
+  /** Counts the sessions on the database while `work` runs. @returns the most at one time */
+  peakSessions(database: Database, work: () => Promise<unknown>): Promise<number>;
   /** Logs what reaches the database while `work` runs. The log costs time, so `work` is not timed. */
   countTraffic(database: Database, work: () => Promise<unknown>): Promise<Traffic>;
   stop(): Promise<void>;
@@ -72,6 +74,7 @@ export async function startServer(): Promise<Server> {
         await client.end();
       }
     },
+    peakSessions: ({ database }, work) => peakSessions(admin, database, work),
     async countTraffic({ database }, work) {
       const { size } = await stat(logFile);
       await admin.query(`ALTER DATABASE ${database} SET log_statement = 'all'`);
@@ -85,6 +88,30 @@ export async function startServer(): Promise<Server> {
       await rm(projectDir, { recursive: true, force: true });
     },
   };
+}
+
+async function peakSessions(
+  admin: pg.Client,
+  database: string,
+  work: () => Promise<unknown>,
+): Promise<number> {
+  let highest = 0;
+  let ended = false;
+  const end = () => {
+    ended = true;
+  };
+  const working = work();
+  working.then(end, end);
+  while (!ended) {
+    const { rows } = await admin.query<{ sessions: number }>(
+      "SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE datname = $1",
+      [database],
+    );
+    highest = Math.max(highest, rows[0]?.sessions ?? 0);
+    await sleep(20);
+  }
+  await working;
+  return highest;
 }
 
 async function connect(database: Database): Promise<pg.Client> {

@@ -60,6 +60,14 @@ describe("report of the bench", () => {
     );
   });
 
+  test("further columns of the table of times have a value for each contender, a failed one too", () => {
+    const columns = [{ head: "MB", value: (name: string) => (name === "ours" ? "70" : "") }];
+    const lines = renderTimes({ ...section, columns }).split("\n");
+    expect(lines).toContain("|  | median ms | least | greatest | MB |");
+    expect(lines).toContain("| ours | 1,100 | 1,000 | 1,300 | 70 |");
+    expect(lines).toContain("| theirs | failed: ended with 1 | | |  |");
+  });
+
   test("the table of goals shows the figure beside its goal", () => {
     expect(renderGoals([section])).toContain("| Fresh | ours ÷ theirs | 1.30 | 1.25 | missed |");
   });
