@@ -12,6 +12,8 @@ export const OUTCOME = v.strictObject({
   /** Of a failure: an error code, or the name of an error of AWS. Of a target that was only read: why `up` would refuse. */
   code: v.exactOptional(v.string()),
   message: v.exactOptional(v.string()),
+  /** The migration that failed. */
+  migration: v.exactOptional(v.string()),
   /** Newest applied migration; null when none is applied, absent when that is not known. */
   head: v.exactOptional(v.nullable(v.string())),
   /** How many migrations the command applied or undid. */
@@ -35,7 +37,7 @@ export interface KnownState {
 /** The outcome of a target whose command failed. */
 export function failedOutcome(target: string, error: unknown, known: KnownState = {}): Outcome {
   const isTyped = error instanceof MigrationError;
-  const { applied = [], undone = [] } = isTyped ? error.details : {};
+  const { applied = [], undone = [], migration } = isTyped ? error.details : {};
   const text = errorMessage(error);
   return {
     target,
@@ -43,7 +45,7 @@ export function failedOutcome(target: string, error: unknown, known: KnownState 
     code: isTyped ? error.code : "INTERNAL",
     message: text.length > MESSAGE_LIMIT ? `${text.slice(0, MESSAGE_LIMIT)}…` : text,
     completed: applied.length + undone.length,
-    ...given(known),
+    ...given({ ...known, migration }),
   };
 }
 

@@ -24,9 +24,9 @@ export interface Wave {
   readonly groups: readonly WaveGroup[];
 }
 
-/** The targets of a wave on one server. */
+/** The targets of a wave on one server, or on several of which each has few. */
 export interface WaveGroup {
-  /** `host:port` */
+  /** `host:port`, or `several servers`. */
   readonly server: string;
   readonly targets: readonly FleetTarget[];
   /** Targets at once. */
@@ -81,6 +81,7 @@ function unknownNames(unknown: readonly string[], known: readonly string[]): Mig
 }
 
 const NEAR_SHOWN = 3;
+const SEVERAL = "several servers";
 
 /**
  * Divides targets into a canary and the rest, and each wave into groups by server. A canary that would be all targets is no
@@ -106,13 +107,35 @@ function canaryOf(targets: readonly FleetTarget[], canary: Canary): ReadonlySet<
 }
 
 function wave(name: Wave["name"], targets: readonly FleetTarget[], options: WaveOptions): Wave {
-  const { concurrency, perServer, tolerated } = options;
-  const groups = [...groupBy(targets, serverOf)].map(([server, own]) => ({
+  const groups = groupsOf(targets, options);
+  const all = groups.reduce((sum, group) => sum + group.concurrency, 0);
+  const widest = Math.max(...groups.map((group) => group.concurrency));
+  const together = all <= options.concurrency ? groups.length : Math.floor(options.concurrency / widest);
+  return {
+    name,
+    count: targets.length,
+    concurrency: Math.max(1, together),
+    tolerated: options.tolerated,
+    groups,
+  };
+}
+
+/** One group for each server, and one for all servers with so few targets that their limit cannot be met. */
+function groupsOf(
+  targets: readonly FleetTarget[],
+  { concurrency, perServer }: WaveOptions,
+): readonly WaveGroup[] {
+  const servers = [...groupBy(targets, serverOf)];
+  const small = servers.filter(([, own]) => own.length <= perServer);
+  const joined = small.length > 1 ? small.flatMap(([, own]) => own) : [];
+  const large = servers.filter(([, own]) => joined.length === 0 || own.length > perServer);
+  const groups = large.map(([server, own]) => ({
     server,
     targets: own,
     concurrency: Math.min(perServer, concurrency, own.length),
   }));
-  const widest = Math.max(...groups.map((group) => group.concurrency));
-  const together = Math.max(1, Math.min(groups.length, Math.floor(concurrency / widest)));
-  return { name, count: targets.length, concurrency: together, tolerated, groups };
+  if (joined.length === 0) return groups;
+  const taken = groups.reduce((sum, group) => sum + group.concurrency, 0);
+  const left = Math.max(concurrency - taken, Math.min(perServer, concurrency));
+  return [...groups, { server: SEVERAL, targets: joined, concurrency: Math.min(left, joined.length) }];
 }

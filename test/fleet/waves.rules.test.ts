@@ -56,11 +56,39 @@ test("the targets of a wave keep their order and are grouped by server", () => {
     ],
     origin,
   );
-  const [wave] = planWaves(targets, { ...limits, canary: 0 });
+  const [wave] = planWaves(targets, { ...limits, perServer: 1, canary: 0 });
   expect(wave?.groups.map(({ server, targets }) => [server, targets.map(({ name }) => name)])).toEqual([
     ["a:5432", ["1", "3"]],
     ["b:5432", ["2"]],
   ]);
+});
+
+test("servers whose limit cannot be met share one group", () => {
+  const targets = parseTargets(
+    ["a", "b", "c", "a", "a", "d"].map((host, index) => ({ host, schema: `s${index}` })),
+    origin,
+  );
+  const [wave] = planWaves(targets, { canary: 0, concurrency: 4, perServer: 2, tolerated: 0 });
+  expect(
+    wave?.groups.map(({ server, concurrency, targets }) => [
+      server,
+      concurrency,
+      targets.map(({ host }) => host),
+    ]),
+  ).toEqual([
+    ["a:5432", 2, ["a", "a", "a"]],
+    ["several servers", 2, ["b", "c", "d"]],
+  ]);
+  expect(wave?.concurrency).toBe(2);
+});
+
+test("a thousand servers with one target each are one group with all of the concurrency", () => {
+  const targets = parseTargets(
+    Array.from({ length: 1_000 }, (_, index) => ({ host: `h${index}` })),
+    origin,
+  );
+  const [wave] = planWaves(targets, { canary: 0, concurrency: 20, perServer: 10, tolerated: 0 });
+  expect(wave?.groups.map(({ concurrency }) => concurrency)).toEqual([20]);
 });
 
 test.each([
@@ -145,7 +173,7 @@ const done = (target: string, head: string | null, pending = 0): Outcome => ({
 });
 
 test("a summary counts outcomes and versions, the most frequent version first", () => {
-  const failure = new MigrationError("SQL", "no such table", { applied: ["1_a", "2_b"] });
+  const failure = new MigrationError("SQL", "no such table", { applied: ["1_a", "2_b"], migration: "3_c" });
   const outcomes = [
     done("a", "1_a", 1),
     done("b", "2_b"),
@@ -168,6 +196,7 @@ test("a summary counts outcomes and versions, the most frequent version first", 
         outcome: "failed",
         code: "SQL",
         message: "no such table",
+        migration: "3_c",
         completed: 2,
         head: "2_b",
         pending: 3,
