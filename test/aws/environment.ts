@@ -74,7 +74,8 @@ export function runScenarios(...scenarios: readonly Scenarios[]): void {
   test("nothing that was logged, answered or thrown in all of this holds a secret", () => {
     const { services, secrets } = opened();
     const { emissions } = services.recorder;
-    expect(new Set(emissions.map(({ kind }) => kind))).toEqual(new Set(["log", "answer", "response"]));
+    const kinds = new Set(emissions.map(({ kind }) => kind));
+    expect([...kinds]).toEqual(expect.arrayContaining(["log", "answer", "response"]));
     expect(secrets.foundIn(emissions)).toEqual([]);
   });
 }

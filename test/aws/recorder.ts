@@ -2,7 +2,7 @@
 export interface Emission {
   /** Name of the function, or what else it came from. */
   readonly source: string;
-  readonly kind: "log" | "answer" | "response";
+  readonly kind: "log" | "answer" | "response" | "history";
   readonly text: string;
 }
 

@@ -59,11 +59,17 @@ function nameOf(type: string, id: string, { secretArn }: Outside): string {
   if (type === "AWS::SecretsManager::Secret" && id.startsWith("Role")) return ROLE_SECRET_ARN;
   if (type.startsWith("AWS::SecretsManager::Secret")) return secretArn;
   if (type === "AWS::Logs::LogGroup") return `/${STACK_NAME}/${id}`;
+  if (type === "AWS::StepFunctions::StateMachine") {
+    return `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${STACK_NAME}-${id}`;
+  }
+  if (type === "AWS::SNS::Topic") return `arn:aws:sns:${REGION}:${ACCOUNT}:${STACK_NAME}-${id}`;
   return `${STACK_NAME}-${id}`;
 }
 
 function arnOf(type: string, id: string, outside: Outside): string {
   const name = nameOf(type, id, outside);
+  if (name.startsWith("arn:")) return name;
+  if (type === "AWS::S3::Bucket") return `arn:aws:s3:::${name}`;
   if (type === "AWS::Lambda::Function") return `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
   return `arn:aws:${type.split("::")[1]?.toLowerCase()}:${REGION}:${ACCOUNT}:${name}`;
 }

@@ -47,11 +47,12 @@ export async function startServices(credentials: {
   const secrets = new SecretsManager();
   const cloudFormation = new CloudFormation();
   const rds = new Rds();
-  const stepFunctions = new StepFunctions(lambda);
+  const stepFunctions = new StepFunctions(lambda, recorder);
   const responses = new ResponseServer(recorder);
   const authority = await makeAuthority();
   const port = await responses.start(await makeCertificate(authority));
   writeFileSync(join(directory, "bucket.pem"), authority.cert);
+  const sfnAddress = await stepFunctions.start();
   return {
     ...{ lambda, secrets, cloudFormation, rds, stepFunctions, responses, recorder },
     everywhere: {
@@ -68,6 +69,7 @@ export async function startServices(credentials: {
         AWS_ENDPOINT_URL_SECRETS_MANAGER: await secrets.start(),
         AWS_ENDPOINT_URL_CLOUDFORMATION: await cloudFormation.start(),
         AWS_ENDPOINT_URL_RDS: await rds.start(),
+        AWS_ENDPOINT_URL_SFN: sfnAddress,
       },
       nodeOptions: [],
     },
@@ -76,7 +78,7 @@ export async function startServices(credentials: {
         NODE_PATH: [NODE_MODULES, writeStepFunctions(directory)].join(delimiter),
         NODE_EXTRA_CA_CERTS: join(directory, "bucket.pem"),
         RESPONSE_PORT: String(port),
-        STEP_FUNCTIONS: await stepFunctions.start(),
+        STEP_FUNCTIONS: sfnAddress,
       },
       nodeOptions: ["--require", RESPONSE_PORT],
     },
@@ -92,7 +94,8 @@ export async function startServices(credentials: {
 /** The runtime's client of Step Functions, which is not installed here. */
 const CLIENT = `exports.SFN = class {
   async startExecution(input) {
-    const answer = await fetch(process.env.STEP_FUNCTIONS, { method: "POST", body: JSON.stringify(input) });
+    const headers = { "x-amz-target": "AWSStepFunctions.StartExecution" };
+    const answer = await fetch(process.env.STEP_FUNCTIONS, { method: "POST", headers, body: JSON.stringify(input) });
     if (!answer.ok) throw new Error(await answer.text());
   }
 };

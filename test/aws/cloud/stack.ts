@@ -5,6 +5,7 @@ import { evaluate, type Json, type Physical, text, withTextScalars } from "./int
 import { type Outside, physicalNames, STACK_ID } from "./physical-names.ts";
 import { readResponse } from "./response-server.ts";
 import type { Services } from "./services.ts";
+import type { Execution } from "./step-functions.ts";
 import { type Assembly, isFrameworkEntry } from "./template.ts";
 
 /** What CloudFormation made of a custom resource's answer. */
@@ -112,6 +113,21 @@ export class Stack {
         `no function with handler ${handler}`,
       ),
     );
+  }
+
+  /** Starts the one state machine whose logical id has this in it, and waits for its end. */
+  async execute(machine: string, input: unknown, name?: string): Promise<Execution> {
+    const { stepFunctions } = this.#services;
+    const arn = this.stateMachineArn(machine);
+    return stepFunctions.ended(stepFunctions.startExecution(arn, JSON.stringify(input), name).executionArn);
+  }
+
+  stateMachineArn(machine: string): string {
+    const { assembly } = required(this.#current, "the stack does not exist");
+    const found = Object.keys(assembly.stateMachines).filter((id) => id.includes(machine));
+    const [id, ...others] = found;
+    if (id === undefined || others.length > 0) throw new Error(`state machines with ${machine}: ${found}`);
+    return text({ Ref: id }, this.#physical(assembly));
   }
 
   /** Value of the template's output. */

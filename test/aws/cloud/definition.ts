@@ -1,0 +1,167 @@
+import validate from "asl-validator";
+import * as v from "valibot";
+
+const State = v.looseObject({ Type: v.string() });
+const Machine = v.looseObject({ StartAt: v.string(), States: v.record(v.string(), State) });
+type State = v.InferOutput<typeof State>;
+/** A definition in Amazon's states language. */
+export type Machine = v.InferOutput<typeof Machine>;
+
+const Retriers = v.array(
+  v.looseObject({ IntervalSeconds: v.optional(v.number(), 1), MaxDelaySeconds: v.optional(v.number()) }),
+);
+const Processor = v.looseObject({
+  ...Machine.entries,
+  ProcessorConfig: v.optional(v.looseObject({ Mode: v.string() }), { Mode: "INLINE" }),
+});
+/** Fields of a Distributed Map that the harness plays; it refuses others. */
+const DistributedMap = v.strictObject({
+  Type: v.literal("Map"),
+  QueryLanguage: v.optional(v.literal("JSONPath")),
+  Comment: v.optional(v.string()),
+  Label: v.optional(v.string()),
+  ItemProcessor: Processor,
+  ItemReader: v.object({
+    Resource: v.literal("arn:aws:states:::s3:getObject"),
+    ReaderConfig: v.strictObject({ InputType: v.literal("JSON") }),
+    Parameters: v.record(v.string(), v.unknown()),
+  }),
+  ResultWriter: v.object({
+    Resource: v.literal("arn:aws:states:::s3:putObject"),
+    Parameters: v.record(v.string(), v.unknown()),
+    WriterConfig: v.optional(v.object({ Transformation: v.literal("NONE"), OutputType: v.literal("JSON") })),
+  }),
+  MaxConcurrency: v.optional(v.number()),
+  MaxConcurrencyPath: v.optional(v.string()),
+  ToleratedFailureCount: v.optional(v.number()),
+  ToleratedFailureCountPath: v.optional(v.string()),
+  ...Object.fromEntries(
+    ["InputPath", "OutputPath", "ResultPath", "ResultSelector", "Retry", "Catch", "Next", "End"].map(
+      (key) => [key, v.optional(v.unknown())],
+    ),
+  ),
+});
+
+/** What a Task state of the playable definition stands for. */
+export type Work =
+  | { readonly kind: "task"; readonly resource: string }
+  | { readonly kind: "wait" }
+  | { readonly kind: "map"; readonly label: string; readonly children: Machine };
+
+/** A definition that the interpreter plays, and the work of its Task states by their names. */
+export interface Playable {
+  readonly definition: Machine;
+  readonly work: ReadonlyMap<string, Work>;
+}
+
+/** What a second of a Wait or of a Retry takes here. */
+export const SECOND_MS = 2;
+/** AWS waits 99999999 seconds for a task without a limit, and the interpreter 60; a timer of Node cannot wait longer. */
+const WITHOUT_LIMIT = { TimeoutSeconds: 2_000_000 };
+
+/** @throws Error with what the rules of the states language say against it, as CreateStateMachine does */
+export function parseDefinition(text: string): Machine {
+  // The validator writes into what it is given.
+  const { isValid, errorsText } = validate(v.parse(Machine, JSON.parse(text)));
+  if (!isValid) throw new Error(`InvalidDefinition: ${errorsText("\n")}`);
+  return v.parse(Machine, JSON.parse(text));
+}
+
+/**
+ * The definition as the interpreter can play it. Waits become tasks, because it shortens none whose seconds are in the
+ * data; Distributed Maps do, because it does not know them. All other states stay what they are.
+ */
+export function playable(machine: Machine): Playable {
+  const work = new Map<string, Work>();
+  return { definition: rewriteMachine(machine, work), work };
+}
+
+function rewriteMachine<Given extends Machine>(machine: Given, work: Map<string, Work>): Given {
+  const states = Object.entries(machine.States).flatMap(([name, state]) => {
+    const Retry = "Retry" in state ? { Retry: shorten(v.parse(Retriers, state["Retry"])) } : {};
+    return rewriteState(name, { ...state, ...Retry }, work);
+  });
+  return { ...machine, States: Object.fromEntries(states) };
+}
+
+function rewriteState(name: string, state: State, work: Map<string, Work>): [string, State][] {
+  switch (state.Type) {
+    case "Task":
+      work.set(name, { kind: "task", resource: v.parse(v.string(), state["Resource"]) });
+      return [[name, { ...WITHOUT_LIMIT, ...state }]];
+    case "Wait":
+      work.set(name, { kind: "wait" });
+      return [[name, { ...asTask(state, take(state, "Seconds")), ResultPath: null }]];
+    case "Map":
+      return [[name, rewriteMap(name, state, work)]];
+    case "Parallel": {
+      const branches = v.parse(v.array(Machine), state["Branches"]);
+      return [[name, { ...state, Branches: branches.map((branch) => rewriteMachine(branch, work)) }]];
+    }
+    case "Fail":
+      return rewriteFail(name, state);
+    default:
+      return [[name, state]];
+  }
+}
+
+function rewriteMap(name: string, state: State, work: Map<string, Work>): State {
+  const processor = v.parse(Processor, state["ItemProcessor"]);
+  if (processor.ProcessorConfig.Mode === "INLINE") {
+    return { ...state, ItemProcessor: rewriteMachine(processor, work) };
+  }
+  const { Label = name, ItemReader, ResultWriter } = v.parse(DistributedMap, state);
+  const { ProcessorConfig: _, ...children } = processor;
+  work.set(name, { kind: "map", label: Label, children });
+  return asTask(state, {
+    ...take(state, "MaxConcurrency"),
+    ...take(state, "ToleratedFailureCount"),
+    Reader: ItemReader.Parameters,
+    Writer: ResultWriter.Parameters,
+  });
+}
+
+/** Fail can compute its texts by intrinsic functions, which the interpreter knows in a Pass only. */
+function rewriteFail(name: string, state: State): [string, State][] {
+  const texts = { ...take(state, "Error"), ...take(state, "Cause") };
+  if (!Object.keys(texts).some((key) => key.endsWith(".$"))) return [[name, state]];
+  const paths = Object.fromEntries(
+    ["Error", "Cause"].flatMap((key) =>
+      Object.keys(texts).some((text) => text.startsWith(key)) ? [[`${key}Path`, `$.${key}`]] : [],
+    ),
+  );
+  const ending = `${name} (Fail)`;
+  return [
+    [name, { Type: "Pass", Parameters: texts, Next: ending }],
+    [ending, { Type: "Fail", ...paths }],
+  ];
+}
+
+/** The same state as a Task with these parameters, which the interpreter evaluates. */
+function asTask(state: State, Parameters: Readonly<Record<string, unknown>>): State {
+  const kept = ["InputPath", "OutputPath", "ResultPath", "ResultSelector", "Retry", "Catch", "Next", "End"];
+  const fields = Object.entries(state).filter(([key]) => kept.includes(key));
+  return {
+    ...Object.fromEntries(fields),
+    Type: "Task",
+    Resource: "arn:aws:states:::harness",
+    ...WITHOUT_LIMIT,
+    Parameters,
+  };
+}
+
+/** `Field` or `FieldPath` of a state as an entry of a template. */
+function take(state: State, field: string): Readonly<Record<string, unknown>> {
+  const path = state[`${field}Path`];
+  if (path !== undefined) return { [`${field}.$`]: path };
+  return state[field] === undefined ? {} : { [field]: state[field] };
+}
+
+function shorten(retriers: v.InferOutput<typeof Retriers>): unknown {
+  const shorter = (seconds: number) => (seconds * SECOND_MS) / 1_000;
+  return retriers.map(({ IntervalSeconds, MaxDelaySeconds, ...rest }) => ({
+    ...rest,
+    IntervalSeconds: shorter(IntervalSeconds),
+    ...(MaxDelaySeconds === undefined ? {} : { MaxDelaySeconds: shorter(MaxDelaySeconds) }),
+  }));
+}
