@@ -24,6 +24,7 @@ const page = [
   INTRODUCTION,
   ["## PostgresMigrations", description(...MIGRATIONS)],
   ["### PostgresMigrationsProps", whole("postgres-migrations-props.ts", "PostgresMigrationsProps")],
+  ["### MigrationsProps", whole("postgres-migrations-props.ts", "MigrationsProps")],
   ["### EngineProps", whole("postgres-migrations-props.ts", "EngineProps")],
   ["### PostgresEndpoint", whole("postgres-migrations-props.ts", "PostgresEndpoint")],
   ["### Members of PostgresMigrations", members(...MIGRATIONS)],

@@ -5,7 +5,7 @@ import type { Construct } from "constructs";
 import { ENV } from "../../lambda/contract.ts";
 import type { DatabaseTarget } from "./database-target.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
-import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+import type { MigrationsProps } from "./postgres-migrations-props.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
 /** How a function logs in to the database. */
@@ -24,7 +24,7 @@ export interface DatabaseLogins {
 /** @throws Error if a prop is missing, or belongs to the other kind of authentication */
 export function databaseLogins(
   scope: Construct,
-  props: PostgresMigrationsProps,
+  props: MigrationsProps,
   target: DatabaseTarget,
 ): DatabaseLogins {
   checkChoice(scope, "authentication", props.authentication, ["secret", "iam"]);
@@ -33,17 +33,13 @@ export function databaseLogins(
     : secretLogins(scope, props, target);
 }
 
-function authenticationOf({ authentication, database }: PostgresMigrationsProps): "secret" | "iam" {
+function authenticationOf({ authentication, database }: MigrationsProps): "secret" | "iam" {
   return (
     authentication ?? (database instanceof PostgresDatabase ? database.authentication : undefined) ?? "secret"
   );
 }
 
-function secretLogins(
-  scope: Construct,
-  props: PostgresMigrationsProps,
-  target: DatabaseTarget,
-): DatabaseLogins {
+function secretLogins(scope: Construct, props: MigrationsProps, target: DatabaseTarget): DatabaseLogins {
   refuse(scope, props, ["username", "statusUsername"], '`authentication: "iam"`; a secret has its own user');
   const secret = props.secret ?? target.secret;
   if (secret === undefined) throw constructError(scope, "secret is required: this database has none");
@@ -53,7 +49,7 @@ function secretLogins(
   };
 }
 
-function iamLogins(scope: Construct, props: PostgresMigrationsProps, target: DatabaseTarget): DatabaseLogins {
+function iamLogins(scope: Construct, props: MigrationsProps, target: DatabaseTarget): DatabaseLogins {
   refuse(
     scope,
     props,
@@ -85,7 +81,7 @@ function iamLogins(scope: Construct, props: PostgresMigrationsProps, target: Dat
 
 function refuse(
   scope: Construct,
-  props: PostgresMigrationsProps,
+  props: MigrationsProps,
   names: readonly ("username" | "statusUsername" | "secret" | "statusSecret")[],
   needed: string,
 ): void {

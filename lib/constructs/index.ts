@@ -17,6 +17,7 @@ export { PostgresMigrations } from "./postgres-migrations.ts";
 export type {
   EngineProps,
   MigrationsDatabase,
+  MigrationsProps,
   OnDeadline,
   OnRollback,
   OrderPolicy,

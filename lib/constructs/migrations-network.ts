@@ -5,7 +5,7 @@ import type { Construct, IConstruct, IDependable } from "constructs";
 import type { DatabaseLogin } from "./database-login.ts";
 import { type DatabaseTarget, resourceOf } from "./database-target.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
-import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
+import type { MigrationsProps } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
 
 /**
@@ -26,7 +26,7 @@ export interface MigrationsNetwork {
 /** @throws Error if the VPC is unknown, the subnets are public, or Secrets Manager cannot be reached from them */
 export function migrationsNetwork(
   scope: Construct,
-  props: PostgresMigrationsProps,
+  props: MigrationsProps,
   target: DatabaseTarget,
   login: DatabaseLogin["kind"],
 ): MigrationsNetwork {
@@ -56,17 +56,13 @@ export function migrationsNetwork(
   };
 }
 
-function vpcOf(scope: Construct, { vpc, database }: PostgresMigrationsProps): ec2.IVpc {
+function vpcOf(scope: Construct, { vpc, database }: MigrationsProps): ec2.IVpc {
   if (vpc !== undefined) return vpc;
   if (database instanceof PostgresDatabase) return database.vpc;
   throw constructError(scope, "vpc is required unless database is a PostgresDatabase");
 }
 
-function subnetsOf(
-  scope: Construct,
-  { vpcSubnets }: PostgresMigrationsProps,
-  vpc: ec2.IVpc,
-): ec2.SelectedSubnets {
+function subnetsOf(scope: Construct, { vpcSubnets }: MigrationsProps, vpc: ec2.IVpc): ec2.SelectedSubnets {
   const subnets = vpc.selectSubnets(vpcSubnets ?? defaultSubnets(vpc));
   if (!subnets.hasPublic) return subnets;
   throw constructError(
@@ -104,7 +100,7 @@ function allowDatabase(from: ec2.SecurityGroup, { host, port, securityGroups }: 
 
 /** Endpoint of a PostgresDatabase, if the functions are in its VPC and the props name no other route. */
 function endpointOfDatabase(
-  { database, secretsManagerPeer }: PostgresMigrationsProps,
+  { database, secretsManagerPeer }: MigrationsProps,
   vpc: ec2.IVpc,
 ): ec2.IInterfaceVpcEndpoint | undefined {
   if (!(database instanceof PostgresDatabase) || secretsManagerPeer !== undefined) return undefined;

@@ -180,8 +180,8 @@ export interface EngineProps {
   readonly replicaLag?: Duration;
 }
 
-/** What to migrate, where the functions run, and who may do what. `EngineProps` decides how the migrations run. */
-export interface PostgresMigrationsProps extends EngineProps {
+/** What to migrate, where the functions run, and who may do what, for one database or for a fleet of them. */
+export interface MigrationsProps extends EngineProps {
   /**
    * Database to migrate: a `PostgresDatabase`, an RDS instance or cluster, or the endpoint of any Postgres server. It
    * cannot be a read replica or an RDS Proxy.
@@ -254,47 +254,15 @@ export interface PostgresMigrationsProps extends EngineProps {
    */
   readonly databaseName?: string;
   /**
-   * How long a run may take, at most 14 minutes. The next deploy continues a run that was stopped.
-   * @default - 14 minutes
-   */
-  readonly timeout?: Duration;
-  /**
    * Memory of each function in MiB. Raise it for SQL files of tens of megabytes.
    * @default - 512
    */
   readonly memorySize?: number;
   /**
-   * What a stack rollback, or a deploy of an older commit, does to the database. "keep" does nothing. "down" undoes what
-   * the newer deploy applied, also if its time ran out. Neither fails the rollback: what cannot be undone stays applied
-   * and raises the alarm.
-   * @default - "keep"
-   */
-  readonly onRollback?: OnRollback;
-  /**
-   * Make a snapshot of the RDS instance or the cluster, and wait until it is available, before a deploy runs pending
-   * migrations. A deploy that has nothing to run makes none, nor does one to an empty database or a rollback. If no snapshot can be made, the
-   * deploy fails and nothing runs. Snapshots outlive the stack: nobody but you deletes them.
-   * @default - no snapshot is made
-   */
-  readonly snapshotBeforeMigrate?: boolean;
-  /**
-   * How long a deploy waits for its snapshot. Together with `timeout` at most 55 minutes, because CloudFormation waits
-   * for one hour.
-   * @default - 40 minutes
-   */
-  readonly snapshotTimeout?: Duration;
-  /**
    * Allow operators to undo migrations (`down` and `redo`), which may lose data.
    * @default - both are refused
    */
   readonly allowDown?: boolean;
-  /**
-   * Plan that a person has approved: the file that `plan --out` has written, absolute or relative to the working
-   * directory of synth, or its digest. A deploy then runs exactly that plan, or what an interrupted deploy has left of it.
-   * If what would run differs, the deploy fails with the difference before anything runs. A rollback never fails for it.
-   * @default - a deploy runs all pending migrations
-   */
-  readonly approvedPlan?: string;
   /**
    * Any text. A change makes the next deploy run the migrations although no file has changed, for example after an
    * operator's `down`.
@@ -327,4 +295,43 @@ export interface PostgresMigrationsProps extends EngineProps {
    * @default - they are retained, so that those of a failed first deploy survive its rollback
    */
   readonly logRemovalPolicy?: RemovalPolicy;
+}
+
+/**
+ * How a deploy goes. `MigrationsProps` says what to migrate, where the functions run, and who may do what, and `EngineProps`
+ * how the migrations run.
+ */
+export interface PostgresMigrationsProps extends MigrationsProps {
+  /**
+   * How long a run may take, at most 14 minutes. The next deploy continues a run that was stopped.
+   * @default - 14 minutes
+   */
+  readonly timeout?: Duration;
+  /**
+   * What a stack rollback, or a deploy of an older commit, does to the database. "keep" does nothing. "down" undoes what
+   * the newer deploy applied, also if its time ran out. Neither fails the rollback: what cannot be undone stays applied
+   * and raises the alarm.
+   * @default - "keep"
+   */
+  readonly onRollback?: OnRollback;
+  /**
+   * Make a snapshot of the RDS instance or the cluster, and wait until it is available, before a deploy runs pending
+   * migrations. A deploy that has nothing to run makes none, nor does one to an empty database or a rollback. If no snapshot can be made, the
+   * deploy fails and nothing runs. Snapshots outlive the stack: nobody but you deletes them.
+   * @default - no snapshot is made
+   */
+  readonly snapshotBeforeMigrate?: boolean;
+  /**
+   * How long a deploy waits for its snapshot. Together with `timeout` at most 55 minutes, because CloudFormation waits
+   * for one hour.
+   * @default - 40 minutes
+   */
+  readonly snapshotTimeout?: Duration;
+  /**
+   * Plan that a person has approved: the file that `plan --out` has written, absolute or relative to the working
+   * directory of synth, or its digest. A deploy then runs exactly that plan, or what an interrupted deploy has left of it.
+   * If what would run differs, the deploy fails with the difference before anything runs. A rollback never fails for it.
+   * @default - a deploy runs all pending migrations
+   */
+  readonly approvedPlan?: string;
 }

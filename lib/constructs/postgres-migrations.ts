@@ -11,18 +11,13 @@ import { type DeployData, LIMITS } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
 import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
+import { migrationLogs, releaseOf } from "./functions.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
 import { migrationWidgets } from "./migration-dashboard.ts";
-import {
-  databaseOf,
-  type FunctionSettings,
-  type MigrationFunctions,
-  migrationFunctions,
-  migrationLogs,
-} from "./migration-functions.ts";
+import { type FunctionSettings, type MigrationFunctions, migrationFunctions } from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
-import { deployProperties, MigrationsFolder, type Release } from "./release.ts";
+import { deployProperties, MigrationsFolder } from "./release.ts";
 import { migrationSnapshots } from "./snapshots.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
@@ -140,7 +135,12 @@ export class PostgresMigrations extends Construct {
       ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
       ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
     ];
-    const deployed = deployResource(this, props, functions, deployProperties(releaseOf(props, settings)));
+    const deployed = deployResource(
+      this,
+      props,
+      functions,
+      deployProperties({ ...releaseOf(props, settings), makesSnapshots: snapshots !== undefined }),
+    );
     this.resource = deployed.resource;
     this._forRoles = { props, settings, ...deployed };
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
@@ -244,22 +244,6 @@ export interface ForRoles {
   readonly resource: CustomResource;
   /** Of the function that answers for both. */
   readonly serviceToken: string;
-}
-
-function releaseOf(props: PostgresMigrationsProps, settings: FunctionSettings): Release {
-  const { asset, target, logins, securityGroup, subnets, options, snapshots } = settings;
-  const { main } = logins;
-  return {
-    asset,
-    database: databaseOf(settings),
-    login: main.kind === "secret" ? { Secret: main.secret.secretArn } : { User: main.user },
-    ca: target.ca,
-    network: [securityGroup.securityGroupId, ...subnets.subnetIds],
-    options,
-    forceRun: props.forceRun,
-    revision: props.revision,
-    makesSnapshots: snapshots !== undefined,
-  };
 }
 
 /**

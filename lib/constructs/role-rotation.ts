@@ -9,8 +9,8 @@ import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import { CfnElement } from "aws-cdk-lib/core";
 import type { Construct } from "constructs";
 import { ASSET, ENV } from "../../lambda/contract.ts";
+import { loggedFunction } from "./functions.ts";
 import { failureAlarm } from "./migration-alarms.ts";
-import { loggedFunction } from "./migration-functions.ts";
 import type { ForRoles } from "./postgres-migrations.ts";
 
 /** The secret of a role, and how often its password changes. */
