@@ -1,6 +1,12 @@
 import * as v from "valibot";
 import { given, Hint, MEASURE_DEFAULTS, MigrationError, OPTIONS } from "../core/index.ts";
-import { type Migrator, maskedPlan } from "../engine/index.ts";
+import {
+  type DownOptions,
+  type Migrator,
+  maskedPlan,
+  type RestOfRun,
+  type UpOptions,
+} from "../engine/index.ts";
 
 /**
  * What a command may do to the database: nothing, change it, or change it so that data may be lost. The status function
@@ -19,7 +25,16 @@ interface Definition<Fields extends v.ObjectEntries, Report extends object> {
   readonly fields: Fields;
   /** Refuses fields that exclude each other, before anything connects. */
   readonly check?: (input: Input<Fields>) => void;
-  readonly run: (migrator: Migrator, input: Input<Fields>) => Promise<Report>;
+  /** @param rest of a run that is divided: what is left to do of it */
+  readonly run: (migrator: Migrator, input: Input<Fields>, rest?: RestOfRun) => Promise<Report>;
+  /** For a command that takes others each time it runs: what it takes now. Undefined if the input says that already. */
+  readonly pin?: (migrator: Migrator, input: Input<Fields>) => Promise<Pinned> | undefined;
+}
+
+/** A request that can be repeated: it names the migrations that it takes. */
+export interface Pinned {
+  readonly input: object;
+  readonly rest?: RestOfRun;
 }
 
 type Input<Fields extends v.ObjectEntries> = v.InferOutput<v.StrictObjectSchema<Fields, undefined>>;
@@ -34,10 +49,13 @@ function command<Fields extends Record<string, Field>, Report extends object>(
     prepare(input: unknown) {
       const parsed = v.safeParse(schema, input);
       if (!parsed.success) return { issues: parsed.issues, run: undefined };
-      definition.check?.(parsed.output);
+      const { output } = parsed;
+      definition.check?.(output);
       return {
         issues: undefined,
-        run: (migrator: Migrator): Promise<object> => definition.run(migrator, parsed.output),
+        run: (migrator: Migrator, rest?: RestOfRun): Promise<object> =>
+          definition.run(migrator, output, rest),
+        pin: (migrator: Migrator): Promise<Pinned> | undefined => definition.pin?.(migrator, output),
       };
     },
   };
@@ -98,6 +116,24 @@ export function requireContractOfNote({
   throw new MigrationError("USAGE", "a note of up is about a contract that waits, and none is named", {
     hint: Hint.of`Name it with ${Hint.field("contract")}, or leave ${Hint.field("note")} out.`,
   });
+}
+
+/** The last migration that `up` takes instead of their number. */
+function pinUp(migrator: Migrator, { count, ...input }: UpOptions): Promise<Pinned> | undefined {
+  if (count === undefined) return undefined;
+  return migrator.selectUp({ count, ...input }).then((names) => {
+    const to = names.at(-1);
+    return { input: to === undefined ? { count, ...input } : { ...input, to } };
+  });
+}
+
+async function pinDown(migrator: Migrator, input: DownOptions): Promise<Pinned> {
+  return { input, rest: { undo: await migrator.selectDown(input) } };
+}
+
+async function pinRedo(migrator: Migrator, input: DownOptions): Promise<Pinned> {
+  const undo = await migrator.selectDown(input);
+  return { input, rest: { undo, apply: undo.toReversed() } };
 }
 
 /** Seconds, as the flags of the command line take them. */
@@ -238,6 +274,7 @@ export const COMMANDS = {
         { ...extent, ...given({ approved: plan, maxLockMs: milliseconds(maxLock) }) },
         fake ? "fake" : "execute",
       ),
+    pin: pinUp,
   }),
   down: command({
     summary: "undo the migrations applied last",
@@ -252,14 +289,17 @@ export const COMMANDS = {
       preflight,
     },
     check: refuseFakePlan,
-    run: (migrator, { fake, plan, ...extent }) =>
-      migrator.down({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
+    run: (migrator, { fake, plan, ...extent }, rest) =>
+      migrator.down({ ...extent, ...given({ approved: plan, rest }) }, fake ? "fake" : "execute"),
+    pin: pinDown,
   }),
   redo: command({
     summary: "undo the last migrations and apply the same again",
     access: "undo",
     fields: { count: downCount, batch, from, plan, preflight },
-    run: (migrator, { plan, ...extent }) => migrator.redo({ ...extent, ...given({ approved: plan }) }),
+    run: (migrator, { plan, ...extent }, rest) =>
+      migrator.redo({ ...extent, ...given({ approved: plan, rest }) }),
+    pin: pinRedo,
   }),
   repair: command({
     summary: "accept applied migrations whose files have changed, or were renamed",

@@ -7,6 +7,7 @@ export {
   type CommandName,
   type Field,
   isCommandName,
+  type Pinned,
   requireContractOfNote,
 } from "./commands.ts";
 export { type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";

@@ -11,5 +11,5 @@ export type { UpOptions } from "./pending.ts";
 export { forecastFiles, maskedPlan, maskedSteps } from "./preview.ts";
 export type { Outcome } from "./resolve-baseline.ts";
 export type { RunMode } from "./run.ts";
-export type { Extent, ReleaseExtent } from "./selection.ts";
+export type { Extent, ReleaseExtent, RestOfRun } from "./selection.ts";
 export { TABLE_SIZES, type TableSizeRow, toTableSize } from "./table-sizes.ts";

@@ -16,13 +16,15 @@ import { readOrigins } from "./history/runs.ts";
 import { type SelectedMigrations, selectPending, type UpOptions } from "./pending.ts";
 import { type PlannedMigration, planDown, planForget, planUp } from "./plan.ts";
 import { planResumed } from "./resume.ts";
-import { type DownExtent, selectDown } from "./selection.ts";
+import { type DownExtent, type RestOfRun, selectDown, selectRest } from "./selection.ts";
 
 export interface DownOptions extends DownExtent {
   /** As of an `up`. */
   readonly approved?: Approval;
   /** Which SQL to undo with where file and history disagree. */
   readonly from?: DownSource;
+  /** Of a divided run: the names instead of a count, a batch or an end. */
+  readonly rest?: RestOfRun;
   /** Take what was recorded where the file disagrees with it, instead of a refusal. */
   readonly preferHistory?: boolean;
 }
@@ -110,10 +112,30 @@ export async function makeRedoPlan(
   state: DatabaseState,
   options: DownOptions,
 ): Promise<Plan> {
+  const { rest } = options;
+  const applied = state.stored.applied.map(({ name }) => name);
+  if (rest !== undefined && selectRest(applied, rest).length === 0)
+    return makeAgainPlan(context, state, rest);
   const plan = await makeDownPlan(context, state, options);
-  const names = plan.migrations.map(({ name }) => name).reverse();
-  const again = await planPending(context, state, names);
+  if (plan.refusals.length > 0) return { ...plan, action: "redo" };
+  const undone = plan.migrations.map(({ name }) => name);
+  const names = rest?.apply?.filter((name) => undone.includes(name) || !applied.includes(name));
+  const again = await planPending(context, state, names ?? undone.reverse());
   return { ...plan, action: "redo", migrations: [...plan.migrations, ...again] };
+}
+
+/** The rest of a redo that has undone all of its migrations. The server may be at work on one of them. */
+async function makeAgainPlan(
+  context: Context,
+  state: DatabaseState,
+  { apply = [] }: RestOfRun,
+): Promise<Plan> {
+  const checks = checkUp(state, context.options.order);
+  const applied = new Set(state.stored.applied.map(({ name }) => name));
+  const names = checks.refusals.length > 0 ? [] : apply.filter((name) => !applied.has(name));
+  const migrations = await planPending(context, state, names);
+  const waiting = waitingMigrations(waitingContracts(context, state));
+  return { action: "redo", ...checks, migrations, waiting };
 }
 
 /** Plans to remove records only: whether and how a migration could be undone does not matter. */
@@ -128,24 +150,22 @@ export async function makeForgetPlan(
   return { action: "down", ...checkDown(state), migrations, waiting };
 }
 
-async function appliedNames(
+/** The names of what `down` and `redo` take, newest first. */
+export async function appliedNames(
   { session, tables }: Context,
   { existing, stored, classified }: DatabaseState,
   options: DownOptions,
 ): Promise<readonly string[]> {
-  if (typeof options.approved === "object") {
-    return appliedInPlan(
-      stored.applied.map(({ name }) => name),
-      options.approved,
-    );
-  }
+  const applied = stored.applied.map(({ name }) => name);
+  if (options.rest !== undefined) return selectRest(applied, options.rest);
+  if (typeof options.approved === "object") return appliedInPlan(applied, options.approved);
   const end = classified.find(({ name }) => name === options.to);
   if (end?.state === "pending") throw notApplied(end.name);
   const byOrigin = options.batch || options.release !== undefined;
   const rows =
     byOrigin && existing.history
       ? await readOrigins(session, tables, existing)
-      : stored.applied.map(({ name }) => ({ name, run: null, release: null }));
+      : applied.map((name) => ({ name, run: null, release: null }));
   return selectDown(rows, options);
 }
 

@@ -30,8 +30,8 @@ import type { Fence } from "./fence.ts";
 import { readHistory } from "./history/runs.ts";
 import { asReading, findTables, nameTables } from "./history/tables.ts";
 import { findHolder } from "./lock.ts";
-import type { DownOptions } from "./make-plan.ts";
-import type { UpOptions } from "./pending.ts";
+import { appliedNames, type DownOptions } from "./make-plan.ts";
+import { selectPending, type UpOptions } from "./pending.ts";
 import { type ForecastOptions, forecast } from "./preview.ts";
 import { rename, repair } from "./repair.ts";
 import { baseline, type Evidence, type Outcome, resolve } from "./resolve-baseline.ts";
@@ -133,6 +133,16 @@ export class Migrator {
   /** The SQL that `redo` would send, without sending it. */
   planRedo(options: DownOptions = {}): Promise<PlanReport> {
     return this.#reading((context) => previewRedo(context, options));
+  }
+
+  /** The names of what `up` would take, in running order. */
+  selectUp(options: UpOptions = {}): Promise<readonly string[]> {
+    return this.#reading(async (context) => selectPending(context, await readState(context), options).names);
+  }
+
+  /** The names of what `down` and `redo` would take, newest first. */
+  selectDown(options: DownOptions = {}): Promise<readonly string[]> {
+    return this.#reading(async (context) => appliedNames(context, await readState(context), options));
   }
 
   /** What the pending migrations would send, and how each would be undone. */

@@ -13,6 +13,14 @@ export interface DownExtent extends Extent {
   readonly release?: ReleaseExtent;
 }
 
+/** What a run that is divided has still to do: names, because a count means others once a part of it is done. */
+export interface RestOfRun {
+  /** Of a `down` or a `redo`. */
+  readonly undo: readonly string[];
+  /** Of a `redo`: what it applies again, in this order. */
+  readonly apply?: readonly string[];
+}
+
 /** The migrations that one release has applied, except those that the release after it keeps. */
 export interface ReleaseExtent {
   /** Hash of its manifest, as in the history. */
@@ -57,6 +65,21 @@ export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): stri
   const target = applied.indexOf(extent.to);
   if (target < 0) throw unknownName(extent.to, applied);
   return applied.slice(target + 1).reverse();
+}
+
+/**
+ * The migrations that a divided run has still to undo, newest first. Those that it has applied again on top of them are
+ * undone with them.
+ * @throws MigrationError `PLAN_DIFFERS` if others were applied since it began
+ */
+export function selectRest(applied: readonly string[], { undo, apply = [] }: RestOfRun): string[] {
+  const oldest = applied.findIndex((name) => undo.includes(name));
+  const rest = oldest < 0 ? [] : applied.slice(oldest);
+  const others = rest.filter((name) => !undo.includes(name) && !apply.includes(name));
+  if (others.length === 0) return rest.reverse();
+  throw new MigrationError("PLAN_DIFFERS", `applied since this run began: ${others.join(", ")}`, {
+    hint: Hint.of`They would be undone too. ${Hint.command("status")} shows what is applied now: decide anew what to undo.`,
+  });
 }
 
 function appliedByRelease(rows: readonly AppliedBy[], { hash, isKept }: ReleaseExtent): string[] {
