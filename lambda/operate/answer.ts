@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { COMMAND_NAMES, COMMANDS, type CommandName } from "../../lib/commands/index.ts";
+import { COMMAND_NAMES, COMMANDS, type CommandName, type Pinned } from "../../lib/commands/index.ts";
 import {
   ERROR_CODES,
   ERRORS,
@@ -9,7 +9,7 @@ import {
   property,
   resultAsJson,
 } from "../../lib/core/index.ts";
-import type { Migrator } from "../../lib/engine/index.ts";
+import type { Migrator, RestOfRun } from "../../lib/engine/index.ts";
 import { adviseOnAws, findingsOnAws } from "../runtime/advice.ts";
 import { openAsset } from "../runtime/asset.ts";
 import { withEngine } from "../runtime/engine.ts";
@@ -50,14 +50,15 @@ export async function answerOperator(
   try {
     const request = parseRequest();
     invocation.log.info(`${request.command} was asked for`);
-    const report = await runRequest(request, invocation, env);
+    const report = await withOperatorEngine(invocation, env, (migrator) => request.run(migrator));
     measure({ failed: false, completed: completedIn(report), pending: pendingIn(report) });
-    return answer(resultAsJson(request.command, advised(report)), invocation);
+    return redacted(reportAsAnswer(request, report), invocation);
   } catch (error) {
     invocation.log.error("the command failed", describeError(error));
+    const failure = redacted(failureOf(error), invocation);
     if (!(error instanceof MigrationError)) {
       measure({ failed: true, completed: 0 });
-      return answer({ ok: false, error: { code: "INTERNAL", message: String(error) } }, invocation);
+      return failure;
     }
     // An invalid payload must not raise an alarm.
     const { applied = [], undone = [] } = error.details;
@@ -66,15 +67,31 @@ export async function answerOperator(
       completed: applied.length + undone.length,
       pending: remainingIn(error),
     });
-    return answer(errorAsJson(adviseOnAws(error)), invocation);
+    return failure;
   }
 }
 
-function runRequest({ run }: Request, invocation: Invocation, env: Environment): Promise<object> {
+/** Runs `work` with an engine for a command, as the settings of the function say. */
+export function withOperatorEngine<T>(
+  invocation: Invocation,
+  env: Environment,
+  work: (migrator: Migrator) => Promise<T>,
+): Promise<T> {
   const source = openAsset(readRoot(env));
   // CloudTrail has the caller of this request.
   const actor = `${invocation.functionName}, request ${invocation.requestId}`;
-  return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, run);
+  return withEngine(invocation, { settings: readSettings(env), source, origin: "command", actor }, work);
+}
+
+/** A report as the answer to an operator. */
+export function reportAsAnswer({ command }: Request, report: object): OperatorAnswer {
+  return resultAsJson(command, advised(report));
+}
+
+/** A failure as the answer to an operator. */
+export function failureOf(error: unknown): OperatorAnswer {
+  if (error instanceof MigrationError) return errorAsJson(adviseOnAws(error));
+  return { ok: false, error: { code: "INTERNAL", message: String(error) } };
 }
 
 /** The report with hints for an operator. */
@@ -92,15 +109,16 @@ function completedIn(report: object): number {
 }
 
 /** Of a report that counts the migrations by state. A contract that waits is not left over. */
-function pendingIn(report: object): number | undefined {
+export function pendingIn(report: object): number | undefined {
   const pending = property(property(report, "counts"), "pending");
   const waiting = property(report, "waiting");
   return typeof pending === "number" ? pending - (Array.isArray(waiting) ? waiting.length : 0) : undefined;
 }
 
-function answer(result: object, { redactor }: Invocation): OperatorAnswer {
-  const redacted = Object.entries(result).map(([key, value]) => [key, redactor.redactAll(value)]);
-  return withinBound(Object.fromEntries(redacted));
+/** An answer without secrets, and not longer than its reader takes. */
+export function redacted(answer: object, { redactor }: Invocation, limit?: number): OperatorAnswer {
+  const entries = Object.entries(answer).map(([key, value]) => [key, redactor.redactAll(value)]);
+  return withinBound(Object.fromEntries(entries), limit);
 }
 
 /**
@@ -115,12 +133,12 @@ const TEXT_BYTES = 64 * 1024;
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * Shortens an answer that is too long for Lambda: first its long texts, such as the SQL of a plan, then its long lists.
+ * Shortens an answer that is too long: first its long texts, such as the SQL of a plan, then its long lists.
  * `truncated` says so.
  */
 export function withinBound(answer: Json, limit = ANSWER_BYTES): Json {
   if (sizeOf(answer) <= limit) return answer;
-  const note = (what: string) => ({ truncated: `the answer was longer than Lambda takes: ${what}` });
+  const note = (what: string) => ({ truncated: `the answer was longer than AWS takes: ${what}` });
   for (let bytes = TEXT_BYTES; bytes >= 1_024; bytes /= 4) {
     const shorter = { ...shorten(answer, bytes, Number.POSITIVE_INFINITY), ...note("long texts are cut") };
     if (sizeOf(shorter) <= limit) return shorter;
@@ -166,7 +184,11 @@ function cutEnd(text: string, bytes: number): string {
 /** A command that may run: its payload is valid, and a change is confirmed. */
 export interface Request {
   readonly command: CommandName;
-  readonly run: (migrator: Migrator) => Promise<object>;
+  readonly input: object;
+  /** @param rest of a run that is divided: what is left to do of it */
+  readonly run: (migrator: Migrator, rest?: RestOfRun) => Promise<object>;
+  /** Names what it takes now; undefined if the request says that already. */
+  readonly pin: (migrator: Migrator) => Promise<Pinned> | undefined;
 }
 
 /** The settings of the operate function. */
@@ -232,9 +254,9 @@ function writingField(command: CommandName, input: object): string | undefined {
   return writesWith !== undefined && property(input, writesWith) === true ? writesWith : undefined;
 }
 
-function prepare(command: CommandName, input: unknown): Request {
+function prepare(command: CommandName, input: object): Request {
   const prepared = COMMANDS[command].prepare(input);
-  if (prepared.run !== undefined) return { command, run: prepared.run };
+  if (prepared.issues === undefined) return { command, input, run: prepared.run, pin: prepared.pin };
   const fields = Object.keys(COMMANDS[command].fields);
   throw invalid(prepared.issues, `The fields of ${command} are: ${fields.join(", ") || "none"}.`);
 }

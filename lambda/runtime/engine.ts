@@ -201,11 +201,15 @@ function isWrongPassword(error: unknown, kind: Login["kind"]): boolean {
 }
 
 /** Logs the events of a run, without any SQL. */
-function logProgress({ log, counts }: Invocation): Observer {
+function logProgress({ log, counts, completed }: Invocation): Observer {
   const isNews = progressFilter();
   return (event) => {
     if (event.type === "retry") counts.lockRetries += 1;
     if (event.type === "left-running") counts.background = 1;
+    if (event.type === "finished") {
+      const { migration, direction, durationMs } = event;
+      completed.push({ migration, direction, durationMs });
+    }
     // Building SQL takes almost no time. The work of a migration is between its started and finished.
     if (event.type === "building" || event.type === "built" || event.type === "measured") return;
     if ((event.type === "progress" || event.type === "backfill") && !isNews(event)) return;

@@ -1,3 +1,4 @@
+import type { CompletedMigration } from "../../lib/core/index.ts";
 import { LIMITS, METRICS } from "../contract.ts";
 import { createRedactor, type Redactor } from "./redactor.ts";
 
@@ -20,6 +21,8 @@ export interface Invocation {
   readonly log: Log;
   /** What the run has met, for its metrics. */
   readonly counts: { lockRetries: number; background: number };
+  /** What it has committed so far. */
+  readonly completed: CompletedMigration[];
 }
 
 export function beginInvocation(context: LambdaContext): Invocation {
@@ -37,6 +40,7 @@ export function beginInvocation(context: LambdaContext): Invocation {
     redactor,
     log,
     counts: { lockRetries: 0, background: 0 },
+    completed: [],
   };
 }
 
@@ -54,7 +58,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 export interface MetricValues {
   readonly failed: boolean;
   readonly completed: number;
-  readonly durationMs: number;
+  /** Undefined for a slice: it may use all of its time, and that is not slow. */
+  readonly durationMs?: number | undefined;
   /** Undefined if it is not known. */
   readonly pending?: number | undefined;
   readonly lockRetries: number;
@@ -89,7 +94,9 @@ function embeddedMetrics(functionName: string, values: MetricValues): object {
   const metrics = [
     [METRICS.failed, failed ? 1 : 0, "Count"],
     [METRICS.completed, completed, "Count"],
-    [METRICS.duration, Math.round(durationMs), "Milliseconds"],
+    ...(durationMs === undefined
+      ? []
+      : [[METRICS.duration, Math.round(durationMs), "Milliseconds"] as const]),
     [METRICS.lockRetries, lockRetries, "Count"],
     [METRICS.background, background, "Count"],
     ...(pending === undefined ? [] : [[METRICS.pending, pending, "Count"] as const]),

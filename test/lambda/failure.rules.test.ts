@@ -18,6 +18,7 @@ function invocation(): Invocation {
     redactor,
     log,
     counts: { lockRetries: 0, background: 0 },
+    completed: [],
   };
 }
 
