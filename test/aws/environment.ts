@@ -127,6 +127,7 @@ async function openEnvironment(): Promise<AwsEnvironment> {
         process.stderr.write(`${lines.map(({ source, text }) => `${source}: ${text}`).join("\n")}\n`);
         throw error;
       } finally {
+        await services.stepFunctions.stopAll();
         await db.close();
       }
     },

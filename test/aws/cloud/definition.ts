@@ -86,9 +86,11 @@ function rewriteMachine<Given extends Machine>(machine: Given, work: Map<string,
 
 function rewriteState(name: string, state: State, work: Map<string, Work>): [string, State][] {
   switch (state.Type) {
-    case "Task":
-      work.set(name, { kind: "task", resource: v.parse(v.string(), state["Resource"]) });
-      return [[name, { ...WITHOUT_LIMIT, ...state }]];
+    case "Task": {
+      const resource = v.parse(v.string(), state["Resource"]);
+      work.set(name, { kind: "task", resource });
+      return [[name, { ...WITHOUT_LIMIT, ...state, ...(isCallback(resource) ? shorterLimit(state) : {}) }]];
+    }
     case "Wait":
       work.set(name, { kind: "wait" });
       return [[name, { ...asTask(state, take(state, "Seconds")), ResultPath: null }]];
@@ -150,6 +152,15 @@ function asTask(state: State, Parameters: Readonly<Record<string, unknown>>): St
   };
 }
 
+/** A task that waits for a person's answer: its limit is a part of the plot, not of the machine's speed. */
+function isCallback(resource: string): boolean {
+  return resource.endsWith(".waitForTaskToken");
+}
+
+function shorterLimit({ TimeoutSeconds }: State): object {
+  return typeof TimeoutSeconds === "number" ? { TimeoutSeconds: shorter(TimeoutSeconds) } : {};
+}
+
 /** `Field` or `FieldPath` of a state as an entry of a template. */
 function take(state: State, field: string): Readonly<Record<string, unknown>> {
   const path = state[`${field}Path`];
@@ -157,8 +168,11 @@ function take(state: State, field: string): Readonly<Record<string, unknown>> {
   return state[field] === undefined ? {} : { [field]: state[field] };
 }
 
+function shorter(seconds: number): number {
+  return (seconds * SECOND_MS) / 1_000;
+}
+
 function shorten(retriers: v.InferOutput<typeof Retriers>): unknown {
-  const shorter = (seconds: number) => (seconds * SECOND_MS) / 1_000;
   return retriers.map(({ IntervalSeconds, MaxDelaySeconds, ...rest }) => ({
     ...rest,
     IntervalSeconds: shorter(IntervalSeconds),

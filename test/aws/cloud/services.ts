@@ -8,6 +8,7 @@ import { Recorder } from "../recorder.ts";
 import { CloudFormation } from "./cloudformation.ts";
 import { Rds } from "./rds.ts";
 import { ResponseServer } from "./response-server.ts";
+import { S3 } from "./s3.ts";
 import { SecretsManager } from "./secrets.ts";
 import { StepFunctions } from "./step-functions.ts";
 
@@ -26,6 +27,7 @@ export interface Services {
   readonly secrets: SecretsManager;
   readonly cloudFormation: CloudFormation;
   readonly rds: Rds;
+  readonly s3: S3;
   readonly stepFunctions: StepFunctions;
   readonly responses: ResponseServer;
   readonly recorder: Recorder;
@@ -47,14 +49,15 @@ export async function startServices(credentials: {
   const secrets = new SecretsManager();
   const cloudFormation = new CloudFormation();
   const rds = new Rds();
-  const stepFunctions = new StepFunctions(lambda, recorder);
+  const s3 = new S3();
+  const stepFunctions = new StepFunctions(lambda, s3, recorder);
   const responses = new ResponseServer(recorder);
   const authority = await makeAuthority();
   const port = await responses.start(await makeCertificate(authority));
   writeFileSync(join(directory, "bucket.pem"), authority.cert);
   const sfnAddress = await stepFunctions.start();
   return {
-    ...{ lambda, secrets, cloudFormation, rds, stepFunctions, responses, recorder },
+    ...{ lambda, secrets, cloudFormation, rds, s3, stepFunctions, responses, recorder },
     everywhere: {
       environment: {
         AWS_REGION: "eu-west-1",
@@ -69,6 +72,7 @@ export async function startServices(credentials: {
         AWS_ENDPOINT_URL_SECRETS_MANAGER: await secrets.start(),
         AWS_ENDPOINT_URL_CLOUDFORMATION: await cloudFormation.start(),
         AWS_ENDPOINT_URL_RDS: await rds.start(),
+        AWS_ENDPOINT_URL_S3: await s3.start(),
         AWS_ENDPOINT_URL_SFN: sfnAddress,
       },
       nodeOptions: [],
@@ -84,7 +88,7 @@ export async function startServices(credentials: {
     },
     async close() {
       await lambda.close();
-      const others = [secrets, cloudFormation, rds, stepFunctions, responses];
+      const others = [secrets, cloudFormation, rds, s3, stepFunctions, responses];
       await Promise.all(others.map((service) => service.close()));
       rmSync(directory, { recursive: true, force: true });
     },

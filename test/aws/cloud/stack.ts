@@ -180,7 +180,7 @@ export class Stack {
     const invocations = await Promise.all(
       Array.from({ length: this.deliveries }, () => this.#services.lambda.invoke(framework, event)),
     );
-    await this.#services.stepFunctions.settled();
+    await this.#services.stepFunctions.waitersEnded();
     const [body] = slot.bodies;
     if (body === undefined) throw new Error(`no answer: ${JSON.stringify(invocations)}`);
     const response = readResponse(body);

@@ -3,30 +3,37 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { bodyOf, type Listening, listen } from "../http.ts";
-import type { Invocation } from "../lambda/sandbox.ts";
 import type { Recorder } from "../recorder.ts";
 import { type Machine, parseDefinition, SECOND_MS, type Work } from "./definition.ts";
-import { type Outcome, type Play, play, StateFailure } from "./interpreter.ts";
+import { type Outcome, play, StateFailure } from "./interpreter.ts";
+import { type Objects, runMap } from "./map-run.ts";
+import { type Functions, type Message, TASK_TOKEN, Tasks } from "./tasks.ts";
 
-/** An execution as DescribeExecution tells of it; the output is JSON. */
-export interface Execution {
-  readonly executionArn: string;
-  readonly stateMachineArn: string;
-  readonly name: string;
+/** An execution as DescribeExecution tells of it; input and output are JSON. */
+export interface Execution extends Started {
   readonly status: "RUNNING" | Outcome["status"];
   /** Seconds since the epoch. */
   readonly startDate: number;
   readonly stopDate?: number;
-  readonly input: string;
   readonly output?: string;
   readonly error?: string;
   readonly cause?: string;
 }
 
+/** What is known of an execution before it runs. */
+export interface Started {
+  readonly executionArn: string;
+  readonly stateMachineArn: string;
+  readonly name: string;
+  readonly input: string;
+}
+
 interface Running {
   execution: Execution;
-  readonly play: Play;
+  readonly isWaiter: boolean;
   readonly ended: Promise<void>;
+  /** Nothing that a state has begun is ended, and no state follows it. */
+  stop(): void;
 }
 
 const Start = v.object({
@@ -34,23 +41,13 @@ const Start = v.object({
   input: v.optional(v.string(), "{}"),
   name: v.optional(v.string()),
 });
-const Describe = v.object({ executionArn: v.string() });
-const Stop = v.object({
-  executionArn: v.string(),
-  error: v.optional(v.string()),
-  cause: v.optional(v.string()),
+const ByArn = v.object({ executionArn: v.string() });
+const Success = v.object({ taskToken: v.string(), output: v.string() });
+const Failure = v.object({
+  taskToken: v.string(),
+  error: v.optional(v.string(), ""),
+  cause: v.optional(v.string(), ""),
 });
-
-/** Input of a task of the optimized integration. */
-const Invoke = v.object({ FunctionName: v.string(), Payload: v.optional(v.unknown(), {}) });
-const FunctionError = v.object({ errorType: v.optional(v.string(), "Error") });
-
-/** Lambda, as far as tasks call it. */
-export interface Functions {
-  invoke(nameOrArn: string, payload: string): Promise<Invocation>;
-  /** For a caller that shows the answer to nobody. */
-  invokeUnseen(nameOrArn: string, payload: string): Promise<Invocation>;
-}
 
 /** An answer of the service that says no. */
 class Refusal extends Error {
@@ -62,7 +59,8 @@ class Refusal extends Error {
 
 /** Step Functions: Standard state machines, validated and interpreted, over the functions that are installed. */
 export class StepFunctions {
-  readonly #lambda: Functions;
+  readonly #tasks: Tasks;
+  readonly #objects: Objects;
   readonly #recorder: Recorder;
   readonly #machines = new Map<string, Machine>();
   /** Machines by their text: the validator takes a good part of a second. */
@@ -70,8 +68,9 @@ export class StepFunctions {
   readonly #executions = new Map<string, Running>();
   #server: Listening | undefined;
 
-  constructor(lambda: Functions, recorder: Recorder) {
-    this.#lambda = lambda;
+  constructor(functions: Functions, objects: Objects, recorder: Recorder) {
+    this.#tasks = new Tasks(functions);
+    this.#objects = objects;
     this.#recorder = recorder;
   }
 
@@ -100,16 +99,38 @@ export class StepFunctions {
     if (same?.status === "RUNNING" && same.input === input) return same;
     if (same !== undefined)
       throw new Refusal("ExecutionAlreadyExists", `Execution Already Exists: '${name}'`);
-    return this.#run(machine, { executionArn, stateMachineArn, name, input });
+    return this.#run(machine, { executionArn, stateMachineArn, name, input }).execution;
   }
 
   describeExecution(executionArn: string): Execution {
     return this.#find(executionArn).execution;
   }
 
-  /** Nothing that a state has begun is ended, and no state follows it. */
   stopExecution(executionArn: string): void {
-    this.#find(executionArn).play.abort();
+    this.#find(executionArn).stop();
+  }
+
+  /** Messages of tasks that wait for the answer of a person. */
+  get messages(): readonly Message[] {
+    return this.#tasks.messages;
+  }
+
+  sendTaskSuccess(taskToken: string, output: string): void {
+    const data: unknown = JSON.parse(output);
+    if (!this.#tasks.answer(taskToken, ({ resolve }) => resolve(data)))
+      throw new Refusal("TaskDoesNotExist", "");
+  }
+
+  sendTaskFailure(taskToken: string, error: string, cause: string): void {
+    const failure = new StateFailure(error, cause);
+    if (!this.#tasks.answer(taskToken, ({ reject }) => reject(failure)))
+      throw new Refusal("TaskDoesNotExist", "");
+  }
+
+  /** Executions of a state machine, oldest first. */
+  executionsOf(stateMachineArn: string): readonly Execution[] {
+    const all = [...this.#executions.values()].map(({ execution }) => execution);
+    return all.filter((execution) => execution.stateMachineArn === stateMachineArn);
   }
 
   /** Waits until the execution has ended. */
@@ -119,69 +140,84 @@ export class StepFunctions {
     return running.execution;
   }
 
-  /** Waits until no execution runs. */
-  async settled(): Promise<void> {
-    const running = () =>
-      [...this.#executions.values()].filter(({ execution }) => execution.status === "RUNNING");
-    while (running().length > 0) await Promise.all(running().map(({ ended }) => ended));
+  /** Waits until the provider framework waits for nothing. */
+  async waitersEnded(): Promise<void> {
+    const waiters = () => this.#running().filter(({ isWaiter }) => isWaiter);
+    while (waiters().length > 0) await Promise.all(waiters().map(({ ended }) => ended));
+  }
+
+  /** Stops all that runs. */
+  async stopAll(): Promise<void> {
+    for (const { stop } of this.#running()) stop();
+    await Promise.all(this.#running().map(({ ended }) => ended));
   }
 
   async close(): Promise<void> {
     await this.#server?.close();
   }
 
-  #run(
-    machine: Machine,
-    started: Pick<Execution, "executionArn" | "stateMachineArn" | "name" | "input">,
-  ): Execution {
+  #running(): readonly Running[] {
+    return [...this.#executions.values()].filter(({ execution }) => execution.status === "RUNNING");
+  }
+
+  #run(machine: Machine, started: Started): Running {
     const { executionArn, stateMachineArn, name, input } = started;
-    const record = this.#recordOf(machine, executionArn);
+    const isWaiter = "framework-isComplete-task" in machine.States;
+    const stopped = new AbortController();
     const playing = play(machine, {
       input: JSON.parse(input),
       context: {
         Execution: { Id: executionArn, Name: name, RoleArn: "arn:aws:iam::123456789012:role/states" },
         StateMachine: { Id: stateMachineArn, Name: stateMachineArn.split(":").at(-1) ?? "" },
+        Task: { Token: TASK_TOKEN },
       },
-      perform: (work, given) => this.#perform(work, given, isWaiter(machine)),
-      record,
+      perform: (work, given) =>
+        this.#perform(work, given, { stateMachineArn, isWaiter, stopped: stopped.signal }),
+      record: (text) => this.#record(isWaiter, executionArn, text),
     });
     const running: Running = {
       execution: { ...started, status: "RUNNING", startDate: Date.now() / 1_000 },
-      play: playing,
+      isWaiter,
       ended: playing.outcome.then(({ output, ...outcome }) => {
         const text = outcome.status === "SUCCEEDED" ? { output: JSON.stringify(output) } : {};
         running.execution = { ...running.execution, ...outcome, ...text, stopDate: Date.now() / 1_000 };
       }),
+      stop() {
+        playing.abort();
+        stopped.abort();
+      },
     };
     this.#executions.set(executionArn, running);
-    return running.execution;
+    return running;
   }
 
   /**
    * The history is for those who may read it. The provider framework repeats the whole request of CloudFormation there,
    * in the error that means "not yet", which is nothing of ours.
    */
-  #recordOf(machine: Machine, source: string): (text: string) => void {
-    if (isWaiter(machine)) return () => {};
-    return (text) => this.#recorder.add({ source, kind: "history", text });
+  #record(isWaiter: boolean, source: string, text: string): void {
+    if (!isWaiter) this.#recorder.add({ source, kind: "history", text });
   }
 
-  async #perform(work: Work, input: unknown, isUnseen: boolean): Promise<unknown> {
-    if (work.kind === "map") throw new Error("the harness plays no Distributed Map yet");
-    if (work.kind === "wait") {
-      const { Seconds } = v.parse(v.object({ Seconds: v.number() }), input);
-      return sleep(Seconds * SECOND_MS, null);
+  #perform(
+    work: Work,
+    input: unknown,
+    from: { readonly stateMachineArn: string; readonly isWaiter: boolean; readonly stopped: AbortSignal },
+  ): Promise<unknown> {
+    switch (work.kind) {
+      case "wait": {
+        const { Seconds } = v.parse(v.object({ Seconds: v.number() }), input);
+        return sleep(Seconds * SECOND_MS, null);
+      }
+      case "task":
+        return this.#tasks.perform(work.resource, input, from.isWaiter ? "invokeUnseen" : "invoke");
+      case "map": {
+        const { stateMachineArn, stopped } = from;
+        const { label, children } = work;
+        const start = (child: Started) => this.#run(children, child);
+        return runMap(input, { stateMachineArn, stopped, label, start, objects: this.#objects });
+      }
     }
-    const invoke = async (name: string, payload: unknown) => {
-      const method = isUnseen ? "invokeUnseen" : "invoke";
-      return invoked(await this.#lambda[method](name, JSON.stringify(payload)));
-    };
-    if (work.resource.startsWith("arn:aws:lambda:")) return invoke(work.resource, input);
-    if (work.resource === "arn:aws:states:::lambda:invoke") {
-      const { FunctionName, Payload } = v.parse(Invoke, input);
-      return { ExecutedVersion: "$LATEST", Payload: await invoke(FunctionName, Payload), StatusCode: 200 };
-    }
-    throw new Error(`the harness does not know the resource ${work.resource}`);
   }
 
   #find(executionArn: string): Running {
@@ -212,24 +248,22 @@ export class StepFunctions {
         return { executionArn, startDate };
       }
       case "DescribeExecution":
-        return this.describeExecution(v.parse(Describe, body).executionArn);
+        return this.describeExecution(v.parse(ByArn, body).executionArn);
       case "StopExecution":
-        this.stopExecution(v.parse(Stop, body).executionArn);
+        this.stopExecution(v.parse(ByArn, body).executionArn);
         return { stopDate: Date.now() / 1_000 };
+      case "SendTaskSuccess": {
+        const { taskToken, output } = v.parse(Success, body);
+        this.sendTaskSuccess(taskToken, output);
+        return {};
+      }
+      case "SendTaskFailure": {
+        const { taskToken, error, cause } = v.parse(Failure, body);
+        this.sendTaskFailure(taskToken, error, cause);
+        return {};
+      }
       default:
         throw new Refusal("UnknownOperationException", `${operation} is not known here`);
     }
   }
-}
-
-/** The state machine of the provider framework, which asks until a function says that it is done. */
-function isWaiter(machine: Machine): boolean {
-  return "framework-isComplete-task" in machine.States;
-}
-
-/** The error of a function is the type that it has there, the cause the whole answer. */
-function invoked({ failed, payload }: { readonly failed: boolean; readonly payload: string }): unknown {
-  const answer: unknown = JSON.parse(payload);
-  if (failed) throw new StateFailure(v.parse(FunctionError, answer).errorType, payload);
-  return answer;
 }
