@@ -235,7 +235,7 @@ function describe(event: Exclude<RunEvent, { type: "building" | "built" | "measu
       return [
         "warn",
         "another run holds the migration lock; waiting for it",
-        { holder, waitMs: event.waitMs },
+        { lock: event.lock, holder, waitMs: event.waitMs },
       ];
     }
     case "blocked":

@@ -55,7 +55,13 @@ interface PlaceInRun {
 /** What a run tells while it works. Events are facts for display; nothing depends on their being heard. */
 export type RunEvent =
   | { readonly type: "server-starting"; readonly message: string }
-  | { readonly type: "lock-wait"; readonly holder: SessionInfo | null; readonly waitMs: number }
+  /** `lock` is `node-pg-migrate`, or the name of the table of applied migrations. */
+  | {
+      readonly type: "lock-wait";
+      readonly lock: string;
+      readonly holder: SessionInfo | null;
+      readonly waitMs: number;
+    }
   /** Code of a migration is called to build its SQL: for `plan`, or before the run starts. */
   | { readonly type: "building"; readonly migration: string; readonly direction: Direction }
   | { readonly type: "built"; readonly migration: string; readonly direction: Direction }

@@ -1,6 +1,6 @@
 /**
- * The advisory lock that every node-pg-migrate run takes (`PG_MIGRATE_LOCK_ID`): plain node-pg-migrate and this
- * engine exclude each other. Repeated here because importing the library costs a tenth of a second.
+ * The advisory lock that every run of plain node-pg-migrate takes (`PG_MIGRATE_LOCK_ID`). This engine takes it shared, so
+ * that both exclude each other. Repeated here because importing the library costs a tenth of a second.
  */
 export const MIGRATION_LOCK_ID = 7241865325823964;
 

@@ -74,7 +74,7 @@ export interface UpInput extends UpOptions {
 
 /**
  * The engine: one database, one set of migrations. Every method opens a session of its own and ends it. Reads take
- * no lock; runs hold the migration lock of node-pg-migrate. All throw `MigrationError` and nothing else.
+ * no lock; runs hold the migration lock of their table of applied migrations. All throw `MigrationError` and nothing else.
  */
 export class Migrator {
   readonly #setup: MigratorSetup;
@@ -94,7 +94,7 @@ export class Migrator {
   status(): Promise<StatusReport> {
     return this.#reading(async (context) => {
       // It is read before the state: a run that ends in between then shows as applied, not as pending without a run.
-      const running = await findHolder(context.session);
+      const running = (await findHolder(context))?.session ?? null;
       const state = await readState(context);
       const waiting = waitingContracts(context, state);
       const background = await readBackground(context.session, state, running);

@@ -11,6 +11,8 @@ export interface Failure {
   readonly hint?: string;
   /** The call stack in the server. */
   readonly context?: string;
+  /** The schema of the table that it is about. */
+  readonly schema?: string;
   /** Name of the function in the server that reported it, the same in every language. */
   readonly routine?: string;
   readonly position?: number;
@@ -26,11 +28,11 @@ export function readFailure(error: unknown): Failure {
   };
   const [code, detail, hint, position] = [text("code"), text("detail"), text("hint"), text("position")];
   const context = text("where");
-  const routine = text("routine");
+  const [routine, schema] = [text("routine"), text("schema")];
   return {
     message: text("message") ?? firstInnerMessage(error) ?? code ?? "unknown error",
     fromServer: text("severity") !== undefined,
-    ...given({ code, detail, hint, context, routine }),
+    ...given({ code, detail, hint, context, routine, schema }),
     ...(position === undefined ? {} : { position: Number(position) }),
     ...readInner(text("internalQuery"), text("internalPosition")),
   };
@@ -52,6 +54,16 @@ function firstInnerMessage(error: object): string | undefined {
 /** True for an answer that says the server will accept connections soon. */
 export function isStarting(error: unknown): boolean {
   return readFailure(error).code === "57P03";
+}
+
+/**
+ * Whether another session changed the same row of the catalogs at the same time, as when two runs say `CREATE SCHEMA IF NOT
+ * EXISTS`: the server looks first and writes later. The second attempt sees what the other session did. (Internal errors
+ * have no SQLSTATE of their own and are not translated.)
+ */
+export function isCatalogRace({ code, message, schema }: Failure): boolean {
+  if (code === "XX000") return /^tuple concurrently (?:updated|deleted)$/.test(message);
+  return code === "23505" && schema === "pg_catalog";
 }
 
 /** SQLSTATEs of a server that shuts down, has crashed, or is full for the moment. */

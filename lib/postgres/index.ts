@@ -5,6 +5,7 @@ export { type ClientOptions, type ConnectionSettings, createClient, type TlsSett
 export type { Concurrent } from "./connection.ts";
 export { readFailure } from "./failure.ts";
 export { type FailingStatement, own, type Part } from "./message.ts";
+export { inTheWay, type MigrationLock, releaseMigrationLock, takeMigrationLock } from "./migration-lock.ts";
 export { closeClient, openClient, sharedBackend } from "./pooler.ts";
 export { describeProgress, type ProgressRow, progressIn, selectProgress } from "./progress.ts";
 export { Session } from "./session.ts";

@@ -1,6 +1,7 @@
-import { MIGRATION_LOCK_ID, MigrationError, type ResolvedOptions } from "../core/index.ts";
+import { MigrationError, type ResolvedOptions } from "../core/index.ts";
 import { timeIsUp } from "./cancel.ts";
 import { own, type Part } from "./message.ts";
+import { holdsMigrationLock } from "./migration-lock.ts";
 import { sharedBackend } from "./pooler.ts";
 import { ENGINE_PATH, migrationPath, type SessionState, settingsAgain } from "./session-settings.ts";
 
@@ -20,7 +21,7 @@ export function migrationReset(
 ): Part {
   const state = { ...situation, searchPath: migrationPath(options) };
   const settings = settingsAgain(options, state, situation.known);
-  const lock = situation.readOnly ? [] : [requireLock(MIGRATION_LOCK_ID, pid)];
+  const lock = situation.readOnly ? [] : [requireLock(options, pid)];
   return { ...own(resetWith([...lock, ...settings])), meaning: orLockLost };
 }
 
@@ -50,15 +51,13 @@ const LEAVE_STATE = [
 export const LAST_STATE = [...LEAVE_STATE, "CLOSE ALL", "DISCARD TEMP", "DISCARD SEQUENCES"].join("; ");
 
 /**
- * Fails unless it runs in the session's own server process and that process holds the lock. The lock is held twice:
- * one hold is released, which tells whether it was there, and taken again, while the other one stays. (`pg_locks` would
+ * Fails unless it runs in the session's own server process and that process holds the migration lock. (`pg_locks` would
  * take a tenth of a millisecond.) Reading a setting that does not exist is the error that plain SQL can raise.
  */
-function requireLock(id: number, pid: number): string {
+function requireLock(options: ResolvedOptions, pid: number): string {
   return (
     `CASE WHEN pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) ${pid} THEN pg_catalog.current_setting('${ELSEWHERE}') ` +
-    `WHEN pg_catalog.pg_advisory_unlock(${id}) AND pg_catalog.pg_try_advisory_lock(${id}) ` +
-    `THEN NULL ELSE pg_catalog.current_setting('${NOT_HELD}') END`
+    `WHEN ${holdsMigrationLock(options)} THEN NULL ELSE pg_catalog.current_setting('${NOT_HELD}') END`
   );
 }
 

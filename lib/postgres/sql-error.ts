@@ -1,6 +1,6 @@
 import { type ErrorDetails, given, Hint, MigrationError } from "../core/index.ts";
 import { codePointLength, codeUnitOffset, maskQuoted, maskSql } from "../sql/index.ts";
-import { readFailure } from "./failure.ts";
+import { isCatalogRace, readFailure } from "./failure.ts";
 import type { Place } from "./message.ts";
 
 /** A setting that does not exist. Reading it raises the error for tables other than the checked ones. */
@@ -12,7 +12,8 @@ export const ANOTHER_TABLE = "cdk_pg_migrate.another_table";
  */
 export function sqlError(error: unknown, place: Place, blockers: readonly string[]): MigrationError {
   if (place.by === "engine") removeRow(error);
-  const { message, code, detail, hint, context, fromServer } = readFailure(error);
+  const failure = readFailure(error);
+  const { message, code, detail, hint, context, fromServer } = failure;
   const masked = (text: string): string => maskQuoted(text, place.text);
   const isLock = code === "55P03" || code === "40P01";
   const shown = shownOf(place);
@@ -27,6 +28,8 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
   };
   if (place.by === "engine" && code === "42704" && message.includes(ANOTHER_TABLE))
     return tablesReplaced(error);
+  if (isCatalogRace(failure))
+    return new MigrationError("LOCK_TIMEOUT", masked(message), { hint: RACE_HINT, ...details });
   if (!isLock) return new MigrationError("SQL", masked(message), details);
   const blocked = blockers.length === 0 ? "" : `; blocked by ${blockers.join("; ")}`;
   return new MigrationError("LOCK_TIMEOUT", `${masked(message)}${blocked}`, {
@@ -35,6 +38,8 @@ export function sqlError(error: unknown, place: Place, blockers: readonly string
     ...(blockers.length === 0 ? {} : { blockers }),
   });
 }
+
+const RACE_HINT = Hint.of`Another session changed the same object at the same time: run again (${Hint.option("lockRetries")} tries more often).`;
 
 function tablesReplaced(cause: unknown): MigrationError {
   return new MigrationError(

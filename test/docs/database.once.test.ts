@@ -55,11 +55,14 @@ test("docs/schema.md is the diagram that `npm run docs` makes of the migrations"
   });
 });
 
-test("the runbook's query finds the session that holds the migration lock of this database", async () => {
+test.each([
+  ["the lock of the table", `hashtextextended('"public"."pgmigrations"', ${MIGRATION_LOCK_ID})`],
+  ["node-pg-migrate's lock", String(MIGRATION_LOCK_ID)],
+])("the runbook's query finds the session of this database that holds %s", async (_, id) => {
   const query = firstBlock(section(runbook, "Stuck lock"), "sql");
   const hold = async (db: TestDatabase) => {
     const holder = await db.client();
-    await holder.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK_ID]);
+    await holder.query(`SELECT pg_advisory_lock(${id})`);
     return (await holder.query<{ pid: number }>("SELECT pg_backend_pid() AS pid")).rows;
   };
   await withDatabase((other) =>

@@ -5,27 +5,31 @@ import { appliedNames, failureOf, openMigrator, userTables } from "../support/mi
 import { file, withRole } from "./fixtures.ts";
 
 describe("a migration that interferes with the engine", () => {
-  it.each([["SELECT pg_advisory_unlock_all();"], ["-- migrate: no-transaction\nDISCARD ALL;"]])(
-    "a migration that releases the lock stops the run: %j",
-    (sql) =>
-      withDatabase(async (db) => {
-        const dir = writeFolder({ "1_a.sql": sql, "2_b.sql": file("b") });
-        const error = await failureOf((await openMigrator(db, dir)).up());
-        expect(error).toMatchObject({ code: "LOCK_HELD", details: { applied: ["1_a"], remaining: ["2_b"] } });
-        await (await openMigrator(db, dir)).up();
-        expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
-      }),
+  it.each([
+    "SELECT pg_advisory_unlock_all();",
+    "-- migrate: no-transaction\nDISCARD ALL;",
+    "SELECT pg_advisory_unlock_shared(7241865325823964) FROM generate_series(1, 2);",
+    `SELECT pg_advisory_unlock(hashtextextended('"public"."pgmigrations"', 7241865325823964)) FROM generate_series(1, 2);`,
+  ])("a migration that releases the lock stops the run: %j", (sql) =>
+    withDatabase(async (db) => {
+      const dir = writeFolder({ "1_a.sql": sql, "2_b.sql": file("b") });
+      const error = await failureOf((await openMigrator(db, dir)).up());
+      expect(error).toMatchObject({ code: "LOCK_HELD", details: { applied: ["1_a"], remaining: ["2_b"] } });
+      await (await openMigrator(db, dir)).up();
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
+    }),
   );
 
-  it("a migration that releases one of the two locks does not let other runs in", () =>
+  it("a migration that releases one of two holds of the locks does not let other runs in", () =>
     withDatabase(async (db) => {
       const dir = writeFolder({
-        "1_a.sql": "SELECT pg_advisory_unlock(7241865325823964);",
+        "1_a.sql": `SELECT pg_advisory_unlock_shared(7241865325823964),
+          pg_advisory_unlock(hashtextextended('"public"."pgmigrations"', 7241865325823964));`,
         "2_b.sql":
           "CREATE TABLE b AS SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();",
       });
       await (await openMigrator(db, dir)).up();
-      expect(await db.query("SELECT FROM b")).toHaveLength(1);
+      expect(await db.query("SELECT FROM b")).toHaveLength(2);
     }));
 
   it("a migration with BEGIN and COMMIT around it runs as if they were not there", () =>

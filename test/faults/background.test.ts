@@ -3,6 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { environmentOf, runCommand, startCommand, writeProject } from "../cli/command.ts";
 import { alone, indexes, withOldSnapshot } from "../engine/concurrent.ts";
 import { withDatabase } from "../support/database.ts";
+import { writeFolder } from "../support/folders.ts";
 import { appliedNames, failureOf, openMigrator } from "../support/migrator.ts";
 import { BUILD, builders, ended, history, inTime, partialOf, SHORT, TABLE, withStage } from "./background.ts";
 import { until } from "./until.ts";
@@ -46,6 +47,23 @@ describe("a concurrent statement whose run has ended before it", () => {
         { state: "started", progress: { session: { pid: builder?.pid } } },
         { state: "finished", statement: 1, progress: null },
       ]);
+    }));
+
+  it("a build in the background keeps the lock of its table: plain node-pg-migrate cannot start, a run of another table can [G70]", () =>
+    withStage(BUILD, async (stage) => {
+      const { db, dir } = stage;
+      await (await openMigrator(db, dir, {}, inTime(SHORT))).up();
+      const own = await failureOf((await openMigrator(db, dir, { lockWaitMs: 0 })).up());
+      expect(own.message).toMatch(
+        /lock of public\.pgmigrations is still held by .*waiting for old snapshots/,
+      );
+      expect(await db.query("SELECT pg_try_advisory_lock(7241865325823964) AS free")).toEqual([
+        { free: false },
+      ]);
+      const other = { schema: ["other"], createSchema: true, lockWaitMs: 0 };
+      const second = await openMigrator(db, writeFolder({ "1_a.sql": "CREATE TABLE a ();" }), other);
+      expect((await second.up()).completed).toHaveLength(1);
+      expect(await partialOf(stage)).toMatchObject({ background: { running: true } });
     }));
 
   it("a run waits for a statement that an earlier one has left to the server, and goes on with the statements after it [G40]", () =>

@@ -75,7 +75,7 @@ describe("a network that freezes", () => {
   });
 
   it("a run that freezes while it releases the lock ends soon after a cancel", async () => {
-    const unlock = stage.requests.find(({ text }) => text.includes("pg_advisory_unlock"));
+    const unlock = stage.requests.find(({ text }) => text.includes("SELECT pg_catalog.pg_advisory_unlock("));
     expect(await cancelFrozen(stage, unlock?.n ?? 0, "freeze")).not.toBe("it does not end");
   });
 

@@ -136,9 +136,10 @@ function describe(
     case "failed":
       return `  ${colors.red("✗")} ${event.migration}`;
     case "lock-wait": {
-      const holder = event.holder === null ? "" : `: ${describeSession(event.holder)}`;
+      const { lock, holder } = event;
+      const held = holder === null ? "" : `: the lock of ${lock} is held by ${describeSession(holder)}`;
       return colors.yellow(
-        `  waiting up to ${duration(Math.ceil(event.waitMs / 1000) * 1000)} for another run to finish${holder}`,
+        `  waiting up to ${duration(Math.ceil(event.waitMs / 1000) * 1000)} for another run to finish${held}`,
       );
     }
     case "blocked":

@@ -115,8 +115,20 @@ export async function ensureTables(
   statements.push(...firstRows);
   if (statements.length === 0) return existing.identity;
   const guard = sameTables(tables, existing.identity, "write");
-  await session.run(["BEGIN", ...guard, ...statements, "COMMIT"].join("; "));
+  await runAgain(session, tables.options, ["BEGIN", ...guard, ...statements, "COMMIT"].join("; "));
   return (await findTables(session, tables)).identity;
+}
+
+/** A run of another table may make the same schema at the same moment. */
+async function runAgain(session: Session, { lockRetries }: ResolvedOptions, text: string): Promise<void> {
+  for (let left = lockRetries; ; left -= 1) {
+    try {
+      return await session.run(text);
+    } catch (error) {
+      if (left === 0 || !(error instanceof MigrationError) || error.code !== "LOCK_TIMEOUT") throw error;
+      await session.rollback();
+    }
+  }
 }
 
 /** A backup reads the history for as long as it runs: the upgrade then waits for a later run. */
