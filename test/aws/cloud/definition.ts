@@ -54,8 +54,6 @@ export interface Playable {
   readonly work: ReadonlyMap<string, Work>;
 }
 
-/** What a second of a Wait or of a Retry takes here. */
-export const SECOND_MS = 2;
 /** AWS waits 99999999 seconds for a task without a limit, and the interpreter 60; a timer of Node cannot wait longer. */
 const WITHOUT_LIMIT = { TimeoutSeconds: 2_000_000 };
 
@@ -70,35 +68,43 @@ export function parseDefinition(text: string): Machine {
 /**
  * The definition as the interpreter can play it. Waits become tasks, because it shortens none whose seconds are in the
  * data; Distributed Maps do, because it does not know them. All other states stay what they are.
+ * @param secondMs what a second of a Retry or of a limit takes here
  */
-export function playable(machine: Machine): Playable {
-  const work = new Map<string, Work>();
-  return { definition: rewriteMachine(machine, work), work };
+export function playable(machine: Machine, secondMs: number): Playable {
+  const into = { secondMs, work: new Map<string, Work>() };
+  return { definition: rewriteMachine(machine, into), work: into.work };
 }
 
-function rewriteMachine<Given extends Machine>(machine: Given, work: Map<string, Work>): Given {
+interface Rewriting {
+  readonly work: Map<string, Work>;
+  readonly secondMs: number;
+}
+
+function rewriteMachine<Given extends Machine>(machine: Given, into: Rewriting): Given {
   const states = Object.entries(machine.States).flatMap(([name, state]) => {
-    const Retry = "Retry" in state ? { Retry: shorten(v.parse(Retriers, state["Retry"])) } : {};
-    return rewriteState(name, { ...state, ...Retry }, work);
+    const Retry = "Retry" in state ? { Retry: shorten(v.parse(Retriers, state["Retry"]), into) } : {};
+    return rewriteState(name, { ...state, ...Retry }, into);
   });
   return { ...machine, States: Object.fromEntries(states) };
 }
 
-function rewriteState(name: string, state: State, work: Map<string, Work>): [string, State][] {
+function rewriteState(name: string, state: State, into: Rewriting): [string, State][] {
   switch (state.Type) {
     case "Task": {
       const resource = v.parse(v.string(), state["Resource"]);
-      work.set(name, { kind: "task", resource });
-      return [[name, { ...WITHOUT_LIMIT, ...state, ...(isCallback(resource) ? shorterLimit(state) : {}) }]];
+      into.work.set(name, { kind: "task", resource });
+      return [
+        [name, { ...WITHOUT_LIMIT, ...state, ...(isCallback(resource) ? shorterLimit(state, into) : {}) }],
+      ];
     }
     case "Wait":
-      work.set(name, { kind: "wait" });
+      into.work.set(name, { kind: "wait" });
       return [[name, { ...asTask(state, take(state, "Seconds")), ResultPath: null }]];
     case "Map":
-      return [[name, rewriteMap(name, state, work)]];
+      return [[name, rewriteMap(name, state, into)]];
     case "Parallel": {
       const branches = v.parse(v.array(Machine), state["Branches"]);
-      return [[name, { ...state, Branches: branches.map((branch) => rewriteMachine(branch, work)) }]];
+      return [[name, { ...state, Branches: branches.map((branch) => rewriteMachine(branch, into)) }]];
     }
     case "Fail":
       return rewriteFail(name, state);
@@ -107,14 +113,14 @@ function rewriteState(name: string, state: State, work: Map<string, Work>): [str
   }
 }
 
-function rewriteMap(name: string, state: State, work: Map<string, Work>): State {
+function rewriteMap(name: string, state: State, into: Rewriting): State {
   const processor = v.parse(Processor, state["ItemProcessor"]);
   if (processor.ProcessorConfig.Mode === "INLINE") {
-    return { ...state, ItemProcessor: rewriteMachine(processor, work) };
+    return { ...state, ItemProcessor: rewriteMachine(processor, into) };
   }
   const { Label = name, ItemReader, ResultWriter } = v.parse(DistributedMap, state);
   const { ProcessorConfig: _, ...children } = processor;
-  work.set(name, { kind: "map", label: Label, children });
+  into.work.set(name, { kind: "map", label: Label, children });
   return asTask(state, {
     ...take(state, "MaxConcurrency"),
     ...take(state, "ToleratedFailureCount"),
@@ -157,8 +163,8 @@ function isCallback(resource: string): boolean {
   return resource.endsWith(".waitForTaskToken");
 }
 
-function shorterLimit({ TimeoutSeconds }: State): object {
-  return typeof TimeoutSeconds === "number" ? { TimeoutSeconds: shorter(TimeoutSeconds) } : {};
+function shorterLimit({ TimeoutSeconds: seconds }: State, { secondMs }: Rewriting): object {
+  return typeof seconds === "number" ? { TimeoutSeconds: (seconds * secondMs) / 1_000 } : {};
 }
 
 /** `Field` or `FieldPath` of a state as an entry of a template. */
@@ -168,11 +174,8 @@ function take(state: State, field: string): Readonly<Record<string, unknown>> {
   return state[field] === undefined ? {} : { [field]: state[field] };
 }
 
-function shorter(seconds: number): number {
-  return (seconds * SECOND_MS) / 1_000;
-}
-
-function shorten(retriers: v.InferOutput<typeof Retriers>): unknown {
+function shorten(retriers: v.InferOutput<typeof Retriers>, { secondMs }: Rewriting): unknown {
+  const shorter = (seconds: number) => (seconds * secondMs) / 1_000;
   return retriers.map(({ IntervalSeconds, MaxDelaySeconds, ...rest }) => ({
     ...rest,
     IntervalSeconds: shorter(IntervalSeconds),

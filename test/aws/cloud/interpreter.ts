@@ -31,6 +31,8 @@ export interface Play {
 
 export interface Stage {
   readonly input: unknown;
+  /** What a second of the definition takes. */
+  readonly secondMs: number;
   /** The Context Object, without what the interpreter adds: input and start. */
   readonly context: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Does the work of a state. @throws StateFailure */
@@ -48,9 +50,9 @@ const Data = v.custom<ReturnType<typeof JSON.parse>>(() => true);
 const Failure = v.object({ name: v.string(), message: v.string() });
 
 /** Starts an execution: the states and what flows between them are the interpreter's, the work is `perform`'s. */
-export function play(machine: Machine, { input, context, perform, record }: Stage): Play {
+export function play(machine: Machine, { input, secondMs, context, perform, record }: Stage): Play {
   supplyWithResolvers();
-  const { definition, work } = playable(machine);
+  const { definition, work } = playable(machine, secondMs);
   const handlers = [...work].map(([name, one]) => [
     name,
     async (given: unknown) => v.parse(Data, await perform(one, given)),

@@ -6,7 +6,7 @@ import { type Outside, physicalNames, STACK_ID } from "./physical-names.ts";
 import { readResponse } from "./response-server.ts";
 import type { Services } from "./services.ts";
 import type { Execution } from "./step-functions.ts";
-import { type Assembly, isFrameworkEntry } from "./template.ts";
+import { type Assembly, isFrameworkEntry, type TemplateMachine } from "./template.ts";
 
 /** What CloudFormation made of a custom resource's answer. */
 export interface Answer {
@@ -150,8 +150,8 @@ export class Stack {
     for (const settings of settingsOf(assembly, physical, this.#services, this.#settings)) {
       await this.#services.lambda.install(settings);
     }
-    for (const [id, definition] of Object.entries(assembly.stateMachines)) {
-      this.#services.stepFunctions.install(text({ Ref: id }, physical), text(definition, physical));
+    for (const [id, machine] of Object.entries(assembly.stateMachines)) {
+      this.#services.stepFunctions.install(text({ Ref: id }, physical), definitionOf(machine, physical));
     }
     const properties = evaluate(assembly.customResource.properties, physical);
     return { assembly, properties: withTextScalars(properties ?? {}) };
@@ -218,6 +218,14 @@ export class Stack {
   #physical(assembly: Assembly): Physical {
     return physicalNames(assembly, this.#settings.outside, this.#data);
   }
+}
+
+function definitionOf({ definition, substitutions }: TemplateMachine, physical: Physical): string {
+  const values = Object.entries(substitutions).map(([key, value]) => [key, text(value, physical)] as const);
+  return values.reduce(
+    (whole, [key, value]) => whole.replaceAll(`\${${key}}`, () => value),
+    text(definition, physical),
+  );
 }
 
 /** CloudFormation refuses this before it asks anybody. */

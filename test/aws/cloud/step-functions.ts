@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as v from "valibot";
 import { bodyOf, type Listening, listen } from "../http.ts";
 import type { Recorder } from "../recorder.ts";
-import { type Machine, parseDefinition, SECOND_MS, type Work } from "./definition.ts";
+import { type Machine, parseDefinition, type Work } from "./definition.ts";
 import { type Outcome, play, StateFailure } from "./interpreter.ts";
 import { type Objects, runMap } from "./map-run.ts";
 import { type Functions, type Message, TASK_TOKEN, Tasks } from "./tasks.ts";
@@ -66,6 +66,8 @@ export class StepFunctions {
   /** Machines by their text: the validator takes a good part of a second. */
   readonly #validated = new Map<string, Machine>();
   readonly #executions = new Map<string, Running>();
+  /** What a second of a Wait, a Retry or a limit for an answer takes. */
+  secondMs = 2;
   #server: Listening | undefined;
 
   constructor(functions: Functions, objects: Objects, recorder: Recorder) {
@@ -166,6 +168,7 @@ export class StepFunctions {
     const stopped = new AbortController();
     const playing = play(machine, {
       input: JSON.parse(input),
+      secondMs: this.secondMs,
       context: {
         Execution: { Id: executionArn, Name: name, RoleArn: "arn:aws:iam::123456789012:role/states" },
         StateMachine: { Id: stateMachineArn, Name: stateMachineArn.split(":").at(-1) ?? "" },
@@ -207,7 +210,7 @@ export class StepFunctions {
     switch (work.kind) {
       case "wait": {
         const { Seconds } = v.parse(v.object({ Seconds: v.number() }), input);
-        return sleep(Seconds * SECOND_MS, null);
+        return sleep(Seconds * this.secondMs, null);
       }
       case "task":
         return this.#tasks.perform(work.resource, input, from.isWaiter ? "invokeUnseen" : "invoke");

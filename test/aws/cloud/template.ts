@@ -28,6 +28,11 @@ const Assets = v.object({
   ),
 });
 
+const MachineProperties = v.object({
+  DefinitionString: v.unknown(),
+  DefinitionSubstitutions: v.optional(AnyObject, {}),
+});
+
 const FunctionProperties = v.object({
   Handler: v.string(),
   Code: v.object({ S3Key: v.string() }),
@@ -58,6 +63,13 @@ export interface TemplateFunction {
   readonly logLevel: string;
 }
 
+/** A state machine, with references. */
+export interface TemplateMachine {
+  readonly definition: unknown;
+  /** What stands for `${name}` in the definition. */
+  readonly substitutions: Readonly<Record<string, unknown>>;
+}
+
 export interface CustomResource {
   readonly logicalId: string;
   readonly type: string;
@@ -72,8 +84,8 @@ export interface Assembly {
   readonly parameters: Readonly<Record<string, { readonly Default?: string | undefined }>>;
   readonly outputs: Readonly<Record<string, { readonly Value?: unknown }>>;
   readonly functions: readonly TemplateFunction[];
-  /** Definitions of the state machines by logical id, with references. */
-  readonly stateMachines: Readonly<Record<string, unknown>>;
+  /** By logical id. */
+  readonly stateMachines: Readonly<Record<string, TemplateMachine>>;
   /** The one that the provider framework serves. */
   readonly customResource: CustomResource;
 }
@@ -105,11 +117,19 @@ export function readAssembly(directory: string): Assembly {
     functions,
     stateMachines: Object.fromEntries(
       Object.entries(template.Resources).flatMap(([id, { Type, Properties }]) =>
-        Type === "AWS::StepFunctions::StateMachine" ? [[id, Properties["DefinitionString"]]] : [],
+        Type === "AWS::StepFunctions::StateMachine" ? [[id, readMachine(Properties)]] : [],
       ),
     ),
     customResource: findCustomResource(template.Resources, functions),
   };
+}
+
+function readMachine(properties: unknown): TemplateMachine {
+  const { DefinitionString: definition, DefinitionSubstitutions: substitutions } = v.parse(
+    MachineProperties,
+    properties,
+  );
+  return { definition, substitutions };
 }
 
 function readFunction(
