@@ -39,7 +39,7 @@ async function upEach(db: TestDatabase, dir: string, count: number, concurrency:
 }
 
 it(
-  "fifty schemas of one database get ten migrations each, eight at a time, and what they share once [G70]",
+  "fifty schemas of one database get ten migrations each, eight at a time, and what they share once",
   () =>
     withDatabase(async (db) => {
       const role = `shared_${db.name}`;
