@@ -49,7 +49,7 @@ module.exports = {
       "^lambda/contract\\.ts$",
       ...npm("aws-cdk-lib", "constructs"),
     ]),
-    room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*)\\.ts$)", [
+    room("lambda", "^lambda/(?!(on-stack-event|stack-event/.*|on-fleet|on-fleet-event|fleet/.*)\\.ts$)", [
       "^lambda/",
       ...rooms("core", "sql", "postgres", "engine", "commands", "fleet"),
       ...npm("pg", "valibot", "@aws-sdk/client-secrets-manager", "@aws-sdk/rds-signer"),
@@ -58,6 +58,18 @@ module.exports = {
       "^lambda/(runtime/(invocation|redactor|custom-resource)|contract)\\.ts$",
       ...rooms("core"),
       ...npm("valibot", "@aws-sdk/client-cloudformation", "@aws-sdk/client-lambda", "@aws-sdk/client-rds"),
+    ]),
+    room("fleet-functions", "^lambda/(on-fleet|on-fleet-event|fleet/.*)\\.ts$", [
+      "^lambda/(runtime/(asset|credentials|custom-resource|invocation|redactor|schema|settings)|contract)\\.ts$",
+      "^lambda/(deploy/(decide|event)|stack-event/stack-status)\\.ts$",
+      ...rooms("core", "fleet"),
+      ...npm(
+        "valibot",
+        "@aws-sdk/client-lambda",
+        "@aws-sdk/client-s3",
+        "@aws-sdk/client-secrets-manager",
+        "@aws-sdk/client-sfn",
+      ),
     ]),
     room("migrations", "^migrations/", npm("node-pg-migrate")),
     // The bench drives the doors of a checkout as a user does; of the rooms it needs a server, and to count statements;

@@ -51,6 +51,18 @@ export const ENV = {
   snapshotPrefix: "SNAPSHOT_PREFIX",
   /** Seconds to wait until a snapshot is available. */
   snapshotTimeout: "SNAPSHOT_TIMEOUT",
+  /** Of a fleet: its name, which requests that change something must confirm. */
+  fleetName: "FLEET_NAME",
+  /** Fleet only: the bucket of executions, and what its keys begin with, `<name of the fleet>/`. */
+  fleetBucket: "FLEET_BUCKET",
+  fleetPrefix: "FLEET_PREFIX",
+  /** Prepare only: name of the function that runs the query; absent for targets from elsewhere. */
+  fleetListFunction: "FLEET_LIST_FUNCTION",
+  /** List only: the SQL whose rows are the targets. */
+  fleetQuery: "FLEET_QUERY",
+  /** Fleet event only: ARN of the state machine that changes databases; "true" when a deploy waits for its execution. */
+  fleetMachine: "FLEET_MACHINE",
+  fleetWait: "FLEET_WAIT",
 } as const;
 
 /** Where things lie in the asset, relative to its root. */
@@ -62,6 +74,15 @@ export const ASSET = {
   statusHandler: "on-status.handler",
   operateHandler: "on-operate.handler",
   rotateHandler: "on-rotate.handler",
+  /** Those of a fleet: in the VPC, outside of it, and between CloudFormation and the state machine. */
+  fleetListHandler: "on-fleet-target.list",
+  fleetStatusHandler: "on-fleet-target.status",
+  fleetOperateHandler: "on-fleet-target.operate",
+  fleetPrepareHandler: "on-fleet.prepare",
+  fleetCheckHandler: "on-fleet.check",
+  fleetSummarizeHandler: "on-fleet.summarize",
+  fleetEventHandler: "on-fleet-event.handler",
+  fleetIsCompleteHandler: "on-fleet-event.isComplete",
   manifest: "migrations/manifest.json",
   /** The approved plan of that digest, unless only its digest was given. */
   approvedPlan: "migrations/approved-plan.json",
@@ -75,6 +96,9 @@ export const ASSET = {
 
 /** Type of the custom resource of an application role. The functions of the migrations answer for it, too. */
 export const ROLE_RESOURCE = "Custom::PostgresRole";
+
+/** Type of the custom resource of a fleet. */
+export const FLEET_RESOURCE = "Custom::PostgresMigrationsFleet";
 
 /** What an application may do with what the migrations make; each includes the one before it. */
 export const ROLE_ACCESS = ["read", "write", "owner"] as const;
@@ -133,6 +157,14 @@ export const METRICS = {
   lockRetries: "LockRetries",
   /** 1 when the invocation has left a concurrent statement to the server; else 0. */
   background: "LeftInBackground",
+} as const;
+
+/** CloudWatch: what an execution of a fleet that changes databases writes at its end, with the dimension `Fleet`. */
+export const FLEET_METRICS = {
+  /** How many targets the command reached, failed in, or never began. */
+  done: "TargetsDone",
+  failed: "TargetsFailed",
+  untouched: "TargetsUntouched",
 } as const;
 
 /**
@@ -202,6 +234,18 @@ export const NOT_ASKED: DeployData = {
   WaitingCount: UNKNOWN,
   Background: UNKNOWN,
 };
+
+/** Attributes of the custom resource of a fleet; "unknown" when nobody waited for the execution. */
+export interface FleetData {
+  /** ARN of the execution; "none" when none was started. */
+  readonly Execution: string;
+  /** How many targets. */
+  readonly Done: string;
+  readonly Failed: string;
+  readonly Untouched: string;
+  /** Newest applied migration; "several" when it is not the same in all targets, "none" when nothing is applied. */
+  readonly Head: string;
+}
 
 /** What a custom resource's function answers when it succeeds. */
 export interface DeployResult {

@@ -67,7 +67,11 @@ export function parseSecret(secretArn: string, text: string | undefined): Secret
   throw wrongShape(secretArn, shapeOf(text));
 }
 
-async function fetchText(secretArn: string, stage: SecretStage): Promise<string | undefined> {
+/** Text of the current version, or of another one; undefined for a binary secret. @throws MigrationError `SECRET` */
+export async function fetchText(
+  secretArn: string,
+  stage: SecretStage = "AWSCURRENT",
+): Promise<string | undefined> {
   const client = new SecretsManagerClient(CLIENT);
   try {
     const request = new GetSecretValueCommand({ SecretId: secretArn, VersionStage: stage });

@@ -51,6 +51,8 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
   /** Writes values that CloudWatch turns into metrics. */
   metrics(values: MetricValues): void;
+  /** The same for counts that are not the function's own: `dimension` names what they are about. */
+  counts(dimension: Readonly<Record<string, string>>, counts: Readonly<Record<string, number>>): void;
 }
 
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -84,14 +86,22 @@ export function createLog({ functionName, requestId }: LogOrigin, redactor: Reda
     info: at("INFO"),
     warn: at("WARN"),
     error: at("ERROR"),
-    metrics: (values) => write(embeddedMetrics(functionName, values)),
+    metrics: (values) => write(embeddedMetrics({ Function: functionName }, metricsOf(values))),
+    counts: (dimension, counts) =>
+      write(
+        embeddedMetrics(
+          dimension,
+          Object.entries(counts).map(([name, count]) => [name, count, "Count"]),
+        ),
+      ),
   };
 }
 
-/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-function embeddedMetrics(functionName: string, values: MetricValues): object {
+type Metric = readonly [name: string, value: number, unit: "Count" | "Milliseconds"];
+
+function metricsOf(values: MetricValues): readonly Metric[] {
   const { failed, completed, durationMs, pending, lockRetries, background } = values;
-  const metrics = [
+  return [
     [METRICS.failed, failed ? 1 : 0, "Count"],
     [METRICS.completed, completed, "Count"],
     ...(durationMs === undefined
@@ -100,19 +110,23 @@ function embeddedMetrics(functionName: string, values: MetricValues): object {
     [METRICS.lockRetries, lockRetries, "Count"],
     [METRICS.background, background, "Count"],
     ...(pending === undefined ? [] : [[METRICS.pending, pending, "Count"] as const]),
-  ] as const;
+  ];
+}
+
+/** https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
+function embeddedMetrics(dimension: Readonly<Record<string, string>>, metrics: readonly Metric[]): object {
   return {
     _aws: {
       Timestamp: Date.now(),
       CloudWatchMetrics: [
         {
           Namespace: METRICS.namespace,
-          Dimensions: [["Function"]],
+          Dimensions: [Object.keys(dimension)],
           Metrics: metrics.map(([Name, , Unit]) => ({ Name, Unit })),
         },
       ],
     },
-    Function: functionName,
+    ...dimension,
     ...Object.fromEntries(metrics.map(([name, value]) => [name, value])),
   };
 }

@@ -34,7 +34,8 @@ export async function buildAsset(request: WorkerRequest): Promise<BuiltAsset> {
   const folder = await listFolder(request);
   const cacheDir = request.cacheDir ?? defaultCacheDir(folder.dir);
   const contents = await readContents(folder, cacheDir);
-  const handlers = await loadHandlers(resolve(request.handlersDir), cacheDir, request.tool);
+  const { functions = "one database" } = request;
+  const handlers = await loadHandlers(resolve(request.handlersDir), functions, cacheDir, request.tool);
   const { manifest } = contents;
   const { version } = await import("esbuild");
   const ca = request.ca === undefined ? null : normalizeLines(request.ca, "utf8");

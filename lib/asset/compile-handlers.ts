@@ -6,10 +6,17 @@ import type { AssetFiles } from "./asset-cache.ts";
 import { builtinModules } from "./builtin-modules.mjs";
 
 /** Entry points that use the engine; the functions' settings name them. */
-export const HANDLERS = ["on-deploy", "on-status", "on-operate", "on-rotate"] as const;
+const ENGINE_HANDLERS = ["on-deploy", "on-status", "on-operate", "on-rotate", "on-fleet-target"];
 
-/** Runs outside the VPC and without the engine. */
-export const STACK_EVENT_HANDLER = "on-stack-event";
+/** Those that run outside the VPC and without the engine. */
+const OUTSIDE_HANDLERS = ["on-stack-event", "on-fleet"];
+
+export const HANDLERS: readonly string[] = [...ENGINE_HANDLERS, ...OUTSIDE_HANDLERS];
+
+/** Whether only a fleet has the function of this entry point. */
+export function isFleetHandler(fileName: string): boolean {
+  return fileName.startsWith("on-fleet");
+}
 
 /** The engine's copy of node-pg-migrate, for migrations that import it. */
 export const ENGINE_COPY = "node-pg-migrate";
@@ -30,16 +37,16 @@ export interface CompiledHandlers {
 
 /**
  * Compiles the handlers that use the engine together, so that they share code and load node-pg-migrate only to build a
- * migration, and the other handler alone. The same sources give the same bytes, wherever they are.
+ * migration, and each of the others alone. The same sources give the same bytes, wherever they are.
  * @throws MigrationError with esbuild's messages.
  */
 export async function compileHandlers(dir: string): Promise<CompiledHandlers> {
   const { build } = await import("esbuild");
   try {
-    const engineEntries = [...HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
-    // It is not split: its parts would have the names of the others' parts.
-    const options = buildOptions(dir, [entry(STACK_EVENT_HANDLER)]);
-    const builds = [buildOptions(dir, engineEntries), { ...options, splitting: false, minify: true }];
+    const engineEntries = [...ENGINE_HANDLERS.map(entry), { in: ENGINE_ENTRY, out: ENGINE_COPY }];
+    const outside = buildOptions(dir, OUTSIDE_HANDLERS.map(entry));
+    // They are not split: their parts would have the names of the others' parts.
+    const builds = [buildOptions(dir, engineEntries), { ...outside, splitting: false, minify: true }];
     const built = await Promise.all(
       builds.map((options) => build({ ...options, write: false, metafile: true })),
     );

@@ -9,16 +9,15 @@ import {
   compileHandlers,
   ENGINE_COPY,
   HANDLERS,
+  isFleetHandler,
   isSharedPart,
-  STACK_EVENT_HANDLER,
 } from "./compile-handlers.ts";
-
-const ENTRY_POINTS = [...HANDLERS, STACK_EVENT_HANDLER];
+import type { AssetRequest } from "./worker-protocol.ts";
 
 /**
- * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts, on-operate.ts, on-rotate.ts, on-stack-event.ts) with everything they
- * import, and a copy of node-pg-migrate that shares its classes with them, into `outDir`: what the published package
- * contains. Returns esbuild's metafile.
+ * Compiles the handlers in `sourceDir` (on-deploy.ts, on-status.ts and so on) with everything they import, and a copy of
+ * node-pg-migrate that shares its classes with them, into `outDir`: what the published package contains. Returns esbuild's
+ * metafile.
  */
 export async function buildHandlers(sourceDir: string, outDir: string): Promise<Metafile> {
   const { files, metafile } = await compileHandlers(resolve(sourceDir));
@@ -30,12 +29,22 @@ export async function buildHandlers(sourceDir: string, outDir: string): Promise<
 }
 
 /** The handlers as they go into the asset. Sources are compiled if they, their imports or `tool` have changed. */
-export async function loadHandlers(dir: string, cacheDir: string, tool: string): Promise<AssetFiles> {
+export async function loadHandlers(
+  dir: string,
+  functions: NonNullable<AssetRequest["functions"]>,
+  cacheDir: string,
+  tool: string,
+): Promise<AssetFiles> {
+  const all = await loadAll(dir, cacheDir, tool);
+  return functions === "fleet" ? all : new Map([...all].filter(([name]) => !isFleetHandler(name)));
+}
+
+async function loadAll(dir: string, cacheDir: string, tool: string): Promise<AssetFiles> {
   const hasAll = (extension: string) =>
-    ENTRY_POINTS.every((name) => existsSync(join(dir, `${name}${extension}`)));
+    HANDLERS.every((name) => existsSync(join(dir, `${name}${extension}`)));
   if (hasAll(".mjs")) return readBuilt(dir);
   if (!hasAll(".ts")) {
-    const hint = `the folder must have ${ENTRY_POINTS.map((name) => `${name}.ts`).join(", ")}, or all of them as .mjs`;
+    const hint = `the folder must have ${HANDLERS.map((name) => `${name}.ts`).join(", ")}, or all of them as .mjs`;
     throw new MigrationError("ASSET", `no handlers in ${dir}`, { hint });
   }
   const { version } = await import("esbuild");

@@ -5,6 +5,11 @@ import type { ReadFolderOptions } from "../folder/index.ts";
 export interface AssetRequest extends ReadFolderOptions {
   /** Folder of migrations, absolute or relative to the working directory. */
   readonly migrationsDir: string;
+  /**
+   * Which functions the asset is for.
+   * @default "one database": without the handlers of a fleet, which bring clients of more services
+   */
+  readonly functions?: "one database" | "fleet";
   /** Folder with the handlers: either sources (on-deploy.ts, …) or the output of `buildHandlers` (on-deploy.mjs, …). */
   readonly handlersDir: string;
   /**

@@ -73,6 +73,8 @@ export const ERRORS = {
   UNTRUSTED_HISTORY: traits("checks", "database"),
   SQL: traits("run", "migrations"),
   LOCK_TIMEOUT: traits("run", "migrations"),
+  /** Targets of a fleet failed or were not reached, or the files of an execution cannot be read or written. */
+  FLEET: traits("run", "migrations"),
   DEADLINE: traits("run", "none"),
   CANCELLED: { phase: "run", fault: "none", exit: 130 },
 } as const satisfies Readonly<Record<string, ErrorTraits>>;

@@ -15,6 +15,9 @@ export const BUILT_HANDLERS: Files = {
   "handlers/on-operate.mjs": "export const handler = () => 3;",
   "handlers/on-rotate.mjs": "export const handler = () => 5;",
   "handlers/on-stack-event.mjs": "export const handler = () => 4;",
+  "handlers/on-fleet.mjs": "export const prepare = () => 6;",
+  "handlers/on-fleet-event.mjs": "export const handler = () => 7;",
+  "handlers/on-fleet-target.mjs": "export const operate = () => 8;",
   "handlers/node-pg-migrate.mjs": "export class PgLiteral { constructor(value) { this.value = value; } }",
 };
 
@@ -32,6 +35,9 @@ export const SOURCE_HANDLERS: Files = {
   "handlers/on-operate.ts": SOURCE,
   "handlers/on-rotate.ts": SOURCE,
   "handlers/on-stack-event.ts": "export const handler = () => 1;",
+  "handlers/on-fleet.ts": "export const prepare = () => 1;",
+  "handlers/on-fleet-event.ts": "export const handler = () => 1;",
+  "handlers/on-fleet-target.ts": SOURCE.replace("handler", "operate"),
 };
 
 /** Packages as the repository has them installed. */

@@ -50,6 +50,17 @@ export interface Interruption {
   readonly moment: "before" | "after";
 }
 
+const ListRequest = v.object({
+  Filters: v.array(v.object({ Key: v.picklist(["tag-key", "tag-value"]), Values: v.tuple([v.string()]) })),
+  NextToken: v.optional(v.string()),
+});
+
+interface TaggedSecret {
+  readonly ARN: string;
+  readonly Name: string;
+  readonly Tags: readonly { readonly Key: string; readonly Value: string }[];
+}
+
 /** A secret with versions, as a rotation reads and writes it. */
 export class RotatedSecret {
   readonly #versions = new Map<string, Version>();
@@ -164,12 +175,21 @@ export class SecretsManager {
   readonly #rotated = new Map<string, RotatedSecret>();
   /** Texts of the versions that a rotation has written and not yet made current. */
   readonly #pending = new Map<string, string>();
+  readonly #tagged: TaggedSecret[] = [];
   #server: Listening | undefined;
+  /** How many secrets are listed at once. */
+  pageSize = 100;
 
   /** @returns address of the endpoint */
   async start(): Promise<string> {
     this.#server = await listen((request, response) => this.#serve(request, response));
     return `http://127.0.0.1:${this.#server.port}`;
+  }
+
+  /** Gives a secret a name and tags, by which it is listed. */
+  tag(arn: string, name: string, tags: Readonly<Record<string, string>>): void {
+    const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+    this.#tagged.push({ ARN: arn, Name: name, Tags });
   }
 
   put(arn: string, answer: AnswerCall): void {
@@ -200,6 +220,7 @@ export class SecretsManager {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const operation = String(request.headers["x-amz-target"]).replace(/^secretsmanager\./, "");
     const body: unknown = JSON.parse(await bodyOf(request));
+    if (operation === "ListSecrets") return this.#list(response, v.parse(ListRequest, body));
     const { SecretId } = v.parse(v.object({ SecretId: v.string() }), body);
     const rotated = this.#rotated.get(SecretId);
     if (rotated !== undefined) return answerFrom(rotated, operation, body, response);
@@ -218,6 +239,20 @@ export class SecretsManager {
     }
     stored.calls += 1;
     await send(response, SecretId, await stored.answer(stored.calls));
+  }
+
+  /** As the real one, it finds beginnings, and the key of one tag with the value of another. */
+  #list(response: ServerResponse, { Filters, NextToken = "0" }: v.InferOutput<typeof ListRequest>): void {
+    const matches = ({ Tags }: TaggedSecret) =>
+      Filters.every(({ Key: filter, Values: [text] }) =>
+        Tags.some(({ Key, Value }) => (filter === "tag-key" ? Key : Value).startsWith(text)),
+      );
+    const all = this.#tagged.filter(matches);
+    const from = Number(NextToken);
+    const SecretList = all.slice(from, from + this.pageSize);
+    const next = from + SecretList.length;
+    response.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
+    response.end(JSON.stringify({ SecretList, ...(next < all.length ? { NextToken: String(next) } : {}) }));
   }
 }
 

@@ -1,0 +1,198 @@
+import * as v from "valibot";
+import { ERRORS, given, isErrorCode, MigrationError, property } from "../../lib/core/index.ts";
+import type { Migrator } from "../../lib/engine/index.ts";
+import { type FleetTarget, failedOutcome, type Outcome, targetOptions } from "../../lib/fleet/index.ts";
+import { ENV } from "../contract.ts";
+import { ITEM, type Item, requireOwnLogin, type TargetRequest } from "../fleet/item.ts";
+import { type AssetSource, openAsset } from "../runtime/asset.ts";
+import { type EngineSetup, withEngine } from "../runtime/engine.ts";
+import { describeError } from "../runtime/failure-log.ts";
+import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
+import { problemsOf } from "../runtime/schema.ts";
+import { type Environment, type Login, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
+import { sliceOutcome } from "../runtime/slice.ts";
+import {
+  changed,
+  explained,
+  isBusy,
+  isOutOfReach,
+  planned,
+  seen,
+  stateAfter,
+  type TargetReport,
+} from "./outcome.ts";
+
+/** What a function may do with a target. */
+export type TargetAccess = "read" | "write";
+
+/**
+ * What a slice on one target answers. A failure is an answer, too: the state machine knows no codes, and must not try it
+ * again.
+ */
+export interface TargetAnswer {
+  readonly outcome: "done" | "continue" | "failed";
+  /** Of "continue": what the next slice gets, and how long it is waited for. */
+  readonly next?: Item;
+  readonly waitSeconds?: number;
+  /** Of "failed". */
+  readonly code?: string;
+  readonly answer: Outcome;
+}
+
+/** Runs one slice on one target, and says what became of it. */
+export async function answerTarget(
+  payload: unknown,
+  context: LambdaContext,
+  env: Environment,
+  access: TargetAccess,
+): Promise<TargetAnswer> {
+  const invocation = beginInvocation(context);
+  const startedAt = performance.now();
+  let before = 0;
+  let answer: TargetAnswer;
+  try {
+    const item = parseItem(payload, access);
+    before = item.slice.completed ?? 0;
+    invocation.log.info(`${item.request.command} on ${item.target.name}`, item.slice);
+    answer = await runSlice(item, invocation, env);
+  } catch (error) {
+    const outcome = failedOutcome(targetName(payload), explained(error, invocation.redactor));
+    invocation.log.error(`${outcome.target} failed`, describeError(error));
+    answer = { outcome: "failed", code: outcome.code ?? "INTERNAL", answer: outcome };
+  }
+  const { completed, pending } = answer.answer;
+  invocation.log.metrics({
+    failed: answer.outcome === "failed" && isFault(answer.code),
+    completed: completed - before,
+    durationMs: performance.now() - startedAt,
+    ...given({ pending }),
+    ...invocation.counts,
+  });
+  return answer;
+}
+
+/** An invalid payload must not raise an alarm. */
+function isFault(code: string | undefined): boolean {
+  return !isErrorCode(code) || ERRORS[code].fault !== "request";
+}
+
+const READS: readonly TargetRequest["command"][] = ["status", "plan"];
+
+function parseItem(payload: unknown, access: TargetAccess): Item {
+  const parsed = v.safeParse(ITEM, payload);
+  if (!parsed.success) {
+    throw new MigrationError("USAGE", `this is no target of a fleet: ${problemsOf(parsed.issues)}`, {
+      hint: "This function is for the state machines of the fleet: start an execution.",
+    });
+  }
+  const { command } = parsed.output.request;
+  if (READS.includes(command) === (access === "read")) return parsed.output;
+  throw new MigrationError("USAGE", `this function does not run ${command}`, {
+    hint: "The other function of the fleet does.",
+  });
+}
+
+/** Also of a payload that is refused. */
+function targetName(payload: unknown): string {
+  const name = property(property(payload, "target"), "name");
+  return typeof name === "string" ? name : "unknown";
+}
+
+/** The server goes on with a statement, or another run holds the lock. */
+const BUSY_SECONDS = 30;
+
+/** @throws MigrationError of a target that failed */
+async function runSlice(item: Item, invocation: Invocation, env: Environment): Promise<TargetAnswer> {
+  const { target, request, fleet } = item;
+  const source = openAsset(readRoot(env));
+  requireRelease(item.release, source);
+  requireAllowed(request, env);
+  const settings = settingsFor(readSettings(env), target);
+  const setup: EngineSetup = {
+    ...{ settings, source },
+    origin: "command",
+    actor: `fleet ${fleet}, execution ${item.slice.execution}`,
+  };
+  const before = item.slice.completed ?? 0;
+  try {
+    const { report, outcome } = await withEngine(invocation, setup, (migrator) => run(migrator, request));
+    const answer = { target: target.name, ...outcome, completed: before + outcome.completed };
+    if (sliceOutcome({ report }, settings.options) === "done") return { outcome: "done", answer };
+    return nextSlice(item, answer, BUSY_SECONDS);
+  } catch (error) {
+    const outcome = failedOutcome(target.name, explained(error, invocation.redactor), stateAfter(error));
+    const answer = { ...outcome, completed: before + outcome.completed };
+    const next =
+      sliceOutcome({ error }, settings.options) === "continue"
+        ? nextSlice(item, answer, isBusy(error) ? BUSY_SECONDS : 0)
+        : isOutOfReach(error)
+          ? nextAttempt(item, answer)
+          : undefined;
+    invocation.log.error(`the slice on ${target.name} failed`, {
+      goesOn: next !== undefined,
+      ...describeError(error),
+    });
+    return next ?? { outcome: "failed", code: answer.code ?? "INTERNAL", answer };
+  }
+}
+
+async function run(migrator: Migrator, request: TargetRequest): Promise<TargetReport> {
+  switch (request.command) {
+    case "status":
+      return seen(await migrator.status());
+    case "plan":
+      return planned(await migrator.planUp(given({ to: request.to })));
+    case "up":
+      return changed(await migrator.up(given({ to: request.to })));
+    case "down":
+      return changed(await migrator.down({ to: request.to }));
+  }
+}
+
+/** The target of the fleet, as the settings of a function that has it alone. */
+function settingsFor(fleet: Settings, target: FleetTarget): Settings {
+  requireOwnLogin([target], fleet);
+  const { host, port, database } = target;
+  const options = targetOptions(fleet.options, target);
+  return { ...fleet, host, port, database, options, login: loginOf(fleet.login, target) };
+}
+
+/** A user without a secret logs in with a token. */
+function loginOf(fleet: Login, { secret, user }: FleetTarget): Login {
+  if (secret !== undefined) return { kind: "secret", secretArn: secret };
+  return user === undefined ? fleet : { kind: "iam", user };
+}
+
+function requireAllowed({ command }: TargetRequest, env: Environment): void {
+  if (command !== "down" || env[ENV.allowDown] === "true") return;
+  throw new MigrationError("USAGE", "down is not allowed in this fleet", {
+    hint: "It would undo migrations, and data with them. The construct's `allowDown: true` allows it.",
+  });
+}
+
+function requireRelease(release: string, { manifest }: AssetSource): void {
+  if (release === manifest.hash) return;
+  throw new MigrationError("ASSET", "the function has other migrations than the execution began with", {
+    hint: "A deploy or a rollback has replaced them meanwhile. Start another execution: it goes on with what each target has.",
+  });
+}
+
+function nextSlice(item: Item, answer: Outcome, waitSeconds: number): TargetAnswer {
+  const { execution } = item.slice;
+  const next = { ...item, slice: { execution, completed: answer.completed } };
+  return { outcome: "continue", next, waitSeconds, answer };
+}
+
+/** A database that fails over, restarts, or has no connection left for the moment, is there again within minutes. */
+const ATTEMPTS = 5;
+const FIRST_WAIT_SECONDS = 10;
+
+/** Undefined after the last one. The waits differ, so that the targets of one server do not all come back at once. */
+function nextAttempt(item: Item, answer: Outcome): TargetAnswer | undefined {
+  const attempts = (item.slice.attempts ?? 0) + 1;
+  if (attempts >= ATTEMPTS) return undefined;
+  const next = { ...item, slice: { ...item.slice, completed: answer.completed, attempts } };
+  const longest = FIRST_WAIT_SECONDS * 2 ** attempts;
+  const waitSeconds = Math.ceil(longest * (0.5 + Math.random() / 2));
+  return { outcome: "continue", next, waitSeconds, answer };
+}
