@@ -10,7 +10,7 @@ import {
   MigrationError,
 } from "../core/index.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
-import type { Target } from "./settings/target.ts";
+import type { TargetPlace } from "./settings/target.ts";
 
 export type Action = PlanFile["action"];
 
@@ -70,7 +70,7 @@ export interface AgentCommand {
  * only: rights in the database keep an agent out.
  * @throws MigrationError `APPROVAL_REQUIRED` that tells the agent whom to ask for what
  */
-export function requireApprovedPlan(target: Target | undefined, command: AgentCommand): void {
+export function requireApprovedPlan(target: TargetPlace | undefined, command: AgentCommand): void {
   const objection = objectionTo(target, command);
   if (objection === undefined) return;
   const { agent, planned } = command;
@@ -92,7 +92,10 @@ function howToApprove(command: string, planned: string): string {
 }
 
 /** Completes a message; undefined where a person has approved. */
-function objectionTo(target: Target | undefined, { planned, approval }: AgentCommand): string | undefined {
+function objectionTo(
+  target: TargetPlace | undefined,
+  { planned, approval }: AgentCommand,
+): string | undefined {
   if (approval === undefined || planned === undefined) return "";
   if (approval.kind === "digest")
     return ". A digest alone does not tell who approved it: give the plan's file";
@@ -105,7 +108,7 @@ function objectionTo(target: Target | undefined, { planned, approval }: AgentCom
 }
 
 /** The database of a target, as a plan file names it. */
-export function databaseOf({ connection: { host, port, database } }: Target): PlanFile["database"] {
+export function databaseOf({ connection: { host, port, database } }: TargetPlace): PlanFile["database"] {
   return { host, port, name: database };
 }
 

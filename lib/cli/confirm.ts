@@ -2,7 +2,7 @@ import { findAgent, isLoopback } from "../client/index.ts";
 import { MigrationError } from "../core/index.ts";
 import { type AgentCommand, requireApprovedPlan } from "./approval.ts";
 import { commandLine, type ProcessIo } from "./process-io.ts";
-import type { Target } from "./settings/target.ts";
+import type { TargetPlace } from "./settings/target.ts";
 
 /** A command that takes something away, or changes only the record. */
 export interface RiskyCommand {
@@ -27,7 +27,7 @@ export interface ChangingCommand extends Omit<AgentCommand, "agent"> {
  */
 export async function requireConsent(
   io: ProcessIo,
-  target: Target,
+  target: TargetPlace,
   { risk, ...command }: ChangingCommand,
 ): Promise<void> {
   const agent = findAgent(io.env);
@@ -43,7 +43,7 @@ export async function requireConsent(
 /** Asks before tables of another machine's database are locked. @throws as `requireConsent` */
 export async function requireMeasuring(
   io: ProcessIo,
-  target: Target,
+  target: TargetPlace,
   { command, flags }: Pick<RiskyCommand, "command" | "flags">,
 ): Promise<void> {
   if (isOnThisMachine(target)) return;
@@ -51,7 +51,7 @@ export async function requireMeasuring(
   await requireConsent(io, target, { command, risk: { effect, flag: "--measure", flags } });
 }
 
-function isOnThisMachine({ connection, local }: Target): boolean {
+function isOnThisMachine({ connection, local }: TargetPlace): boolean {
   return local || isLoopback(connection.host);
 }
 
@@ -62,7 +62,7 @@ function isOnThisMachine({ connection, local }: Target): boolean {
  */
 export async function confirmRisk(
   io: ProcessIo,
-  target: Target,
+  target: TargetPlace,
   { command, flag, effect, flags }: RiskyCommand,
 ): Promise<void> {
   if (flags.yes || isOnThisMachine(target)) return;

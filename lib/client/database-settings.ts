@@ -19,6 +19,8 @@ export interface DatabaseSettings {
   readonly origin: string;
   /** Settings that are not followed to the letter. */
   readonly notes: readonly string[];
+  /** The same user on another server or database. Only a server on this machine is reached without TLS unless that is set. */
+  connectionTo(place: Pick<ConnectionSettings, "host" | "port" | "database">): ConnectionSettings;
 }
 
 type Values = Readonly<Record<string, string>>;
@@ -33,9 +35,13 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   const url = values["DATABASE_URL"];
   const urlName = "DATABASE_URL";
   const address = url === undefined ? readParts(values) : readUrl(url, urlName);
-  const connection = protect(address, { values, urlName, cwd });
+  const connectionOf = (at: Address): ConnectionSettings => {
+    const connection = protect(at, { values, urlName, cwd });
+    return url === undefined ? connection : { ...connection, fromUrl: sourceOf(urlName, values) };
+  };
   return {
-    connection: url === undefined ? connection : { ...connection, fromUrl: sourceOf(urlName, values) },
+    connection: connectionOf(address),
+    connectionTo: (place) => connectionOf({ ...address, ...place }),
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
     origin: originOf(variables, values),
     notes: stricterNote(values, address.sslMode),
@@ -59,14 +65,20 @@ interface TlsSources {
  */
 export function readUrlSettings(url: string, sources: TlsSources): DatabaseSettings {
   const address = readUrl(url, sources.urlName);
-  const isOwn = isLoopback(address.host) && sources.values["DATABASE_SSL"] === undefined;
-  const values = isOwn ? {} : sources.values;
-  const connection = protect(address, { ...sources, values });
+  const valuesAt = (host: string): Values => {
+    const isOwn = isLoopback(host) && sources.values["DATABASE_SSL"] === undefined;
+    return isOwn ? {} : sources.values;
+  };
+  const connectionOf = (at: Address): ConnectionSettings => {
+    const values = valuesAt(at.host);
+    return { ...protect(at, { ...sources, values }), fromUrl: sourceOf(sources.urlName, values) };
+  };
   return {
-    connection: { ...connection, fromUrl: sourceOf(sources.urlName, values) },
+    connection: connectionOf(address),
+    connectionTo: (place) => connectionOf({ ...address, ...place }),
     guessed: false,
     origin: sources.urlName,
-    notes: stricterNote(values, address.sslMode),
+    notes: stricterNote(valuesAt(address.host), address.sslMode),
   };
 }
 

@@ -13,6 +13,16 @@ export {
 } from "./application-state.ts";
 export { type DatabaseSettings, readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
 export {
+  createMigrators,
+  type FleetEvent,
+  type FleetLimits,
+  planTarget,
+  runWaves,
+  statusTarget,
+  type TargetWork,
+  upTarget,
+} from "./fleet-run.ts";
+export {
   type DownInput,
   type MeasureInput,
   type Migrator,

@@ -12,6 +12,7 @@ export {
   untouchedOutcome,
   type VersionCount,
 } from "./outcome.ts";
+export { groupPlans, type PlanGroup } from "./plans.ts";
 export {
   FLEET_TARGET,
   type FleetDatabase,

@@ -3,6 +3,7 @@ import { comment } from "./comment.ts";
 import { create } from "./create.ts";
 import { databaseCommands } from "./database.ts";
 import { dump } from "./dump.ts";
+import { fleet } from "./fleet.ts";
 import { history } from "./history.ts";
 import { importFrom } from "./import.ts";
 import { lint } from "./lint.ts";
@@ -20,6 +21,7 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CliCommand[]>> = {
   "Every day:": [create, plan, up, status],
   "Undo:": [down, redo, history],
   "Before a release:": [review, comment, lint, verify, report, dump, squash],
+  "Many schemas or databases:": [fleet],
   "Where a person decides:": [repair, rename, resolve, baseline, importFrom],
   "The embedded Postgres:": databaseCommands,
 };

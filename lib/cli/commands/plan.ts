@@ -152,7 +152,7 @@ function isPlan(text: string): boolean {
 }
 
 /** Prints the SQL, in which passwords are masked. All else is comments: the output can be run as a file. */
-async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
+export async function printPlan(printer: Printer, plan: PlanReport): Promise<void> {
   const report = visibleAll(plan);
   const { colors } = printer;
   const paint = colors.isColorSupported ? (await import("sql-highlight")).highlight : (sql: string) => sql;

@@ -57,7 +57,7 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
 }
 
 /** The line about the current step. It never wraps, because only one line can be erased. */
-function createLiveLine(output: Output, colors: Colors) {
+export function createLiveLine(output: Output, colors: Colors) {
   let current: { text: string; startedAt: number; timer: NodeJS.Timeout } | undefined;
   let progress = { text: "", at: 0 };
   const clear = () => {
@@ -80,6 +80,11 @@ function createLiveLine(output: Output, colors: Colors) {
       const timer = setInterval(show, 1000).unref();
       current = { text, startedAt: performance.now(), timer };
       progress = { text: "", at: 0 };
+      show();
+    },
+    /** Shows another text for the same step. */
+    update: (text: string) => {
+      if (current !== undefined) current.text = text;
       show();
     },
     /** Says how far the current step has come. */

@@ -19,9 +19,16 @@ export interface Target {
   readonly connection: ConnectionSettings;
   /** Whether it is the embedded database. */
   readonly local: boolean;
+  /** Where the address is set. */
+  readonly origin: string;
+  /** The same user on another server or database. */
+  connectionTo(place: Pick<ConnectionSettings, "host" | "port" | "database">): ConnectionSettings;
   /** Printed first: the database, the user, where they are set, and warnings about the settings. */
   readonly notes: readonly string[];
 }
+
+/** As much of a target as it takes to decide what may be done there. */
+export type TargetPlace = Pick<Target, "connection" | "local">;
 
 export interface TargetFlags {
   /** Use the embedded database whatever the settings say. */
@@ -39,7 +46,7 @@ export interface TargetFlags {
 export async function chooseTarget(io: ProcessIo, flags: TargetFlags): Promise<Target> {
   if (flags.local) return useLocal(io, "The embedded");
   const variables = readVariables(io.env, io.cwd, flags.envFile);
-  const { connection, guessed, origin, notes } = readSettings(io, flags, variables);
+  const { connection, connectionTo, guessed, origin, notes } = readSettings(io, flags, variables);
   const { host, port, database, user } = connection;
   const at = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const mayUseEmbedded = guessed && !io.env["CI"] && io.env["NODE_ENV"] !== "production";
@@ -49,7 +56,9 @@ export async function chooseTarget(io: ProcessIo, flags: TargetFlags): Promise<T
   const where = `Database ${database} on ${at} as ${user} (from ${origin})`;
   return {
     connection,
+    connectionTo,
     local: false,
+    origin,
     notes: [where, ...notes, ...pgVariablesNote(variables), ...misnamedNote(variables)],
   };
 }
@@ -66,7 +75,13 @@ async function useLocal(io: ProcessIo, lead: string): Promise<Target> {
   const { host, port, database, user } = connection;
   const state = started ? "was started" : "is used";
   const line = `${lead} Postgres ${major} ${state} (database ${database} on ${host}:${port} as ${user})`;
-  return { connection, local: true, notes: note === undefined ? [line] : [line, note] };
+  return {
+    connection,
+    connectionTo: (place) => ({ ...connection, ...place }),
+    local: true,
+    origin: "the embedded Postgres",
+    notes: note === undefined ? [line] : [line, note],
+  };
 }
 
 const NOT_READ = ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSERVICE"];
