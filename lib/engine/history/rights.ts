@@ -13,7 +13,8 @@ interface Grant {
 
 /**
  * Finds the rights of roles other than the owner, the user and superusers. A user who is not the owner may need the right
- * of one of its roles. Of a sequence only `UPDATE` counts: it allows to set ids, which are the order of application.
+ * of one of its roles. Of a sequence only `UPDATE` counts: it allows to set ids, which are the order of application. The
+ * oids are an array, because with `OR` the server would look at every table of every schema.
  */
 function findGrants(session: Session, { applied, history }: TableNames): Promise<Grant[]> {
   return session.rows<Grant>(
@@ -31,10 +32,11 @@ function findGrants(session: Session, { applied, history }: TableNames): Promise
        SELECT t.grantee, t.privilege_type, att.attname FROM pg_catalog.pg_attribute AS att
        CROSS JOIN LATERAL pg_catalog.aclexplode(att.attacl) AS t WHERE att.attrelid = c.oid) AS a
      LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
-     WHERE (c.oid IN (${OIDS}) OR c.relkind = 'S' AND c.oid IN (
-              SELECT d.objid FROM pg_catalog.pg_depend AS d
-              WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
-                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN (${OIDS})))
+     WHERE c.oid = ANY (ARRAY(
+         SELECT pg_catalog.unnest(ARRAY[${OIDS}]) UNION ALL
+         SELECT s.oid FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid IN (${OIDS})))
        AND a.grantee NOT IN (c.relowner, me.oid) AND r.rolsuper IS NOT TRUE
        AND CASE c.relkind WHEN 'S' THEN a.privilege_type = 'UPDATE' ELSE a.privilege_type <> 'SELECT' END
        AND (me.rolsuper OR pg_catalog.pg_has_role(me.oid, c.relowner, 'MEMBER') OR a.grantee = 0

@@ -71,10 +71,10 @@ export async function findTables(session: Session, tables: Tables): Promise<Exis
                   WHERE pg_catalog.to_regnamespace(pg_catalog.quote_ident(wanted)) IS NULL) AS missing,
             EXISTS (SELECT 1 FROM pg_catalog.pg_class AS c
                     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-                      AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($1)::pg_catalog.oid
-                      AND c.oid IS DISTINCT FROM pg_catalog.to_regclass($2)::pg_catalog.oid
-                      AND c.relnamespace = ANY (SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))
-                                                FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s)
+                      AND c.relnamespace = ANY (ARRAY(SELECT pg_catalog.to_regnamespace(pg_catalog.quote_ident(s))::pg_catalog.oid
+                                                      FROM pg_catalog.unnest($3::pg_catalog.text[]) AS s))
+                      AND c.oid IS DISTINCT FROM (SELECT pg_catalog.to_regclass($1)::pg_catalog.oid)
+                      AND c.oid IS DISTINCT FROM (SELECT pg_catalog.to_regclass($2)::pg_catalog.oid)
                       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d
                                       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                         AND d.objid = c.oid AND d.deptype = 'e')) AS occupied`,
