@@ -16,6 +16,7 @@ const INTRODUCTION = `# Constructs
 The constructs that the package exports, and all their props. [Deploying](deploying.md) shows how to use them.`;
 
 const MIGRATIONS = ["postgres-migrations.ts", "PostgresMigrations"];
+const FLEET = ["postgres-migrations-fleet.ts", "PostgresMigrationsFleet"];
 const DATABASE = ["postgres-database.ts", "PostgresDatabase"];
 const ROLE = ["postgres-role.ts", "PostgresRole"];
 const VALIDATION = ["migrations-validation.ts", "PostgresMigrationsValidation"];
@@ -28,6 +29,17 @@ const page = [
   ["### EngineProps", whole("postgres-migrations-props.ts", "EngineProps")],
   ["### PostgresEndpoint", whole("postgres-migrations-props.ts", "PostgresEndpoint")],
   ["### Members of PostgresMigrations", members(...MIGRATIONS)],
+  ["## PostgresMigrationsFleet", description(...FLEET)],
+  [
+    "### PostgresMigrationsFleetProps",
+    whole("postgres-migrations-fleet-props.ts", "PostgresMigrationsFleetProps"),
+  ],
+  ["### FleetTargets", whole("fleet-targets.ts", "FleetTargets")],
+  ["### FleetQuery", whole("fleet-targets.ts", "FleetQuery")],
+  ["### FleetListTarget", whole("fleet-targets.ts", "FleetListTarget")],
+  ["### FleetTargetsObject", whole("fleet-targets.ts", "FleetTargetsObject")],
+  ["### FleetSecretTag", whole("fleet-targets.ts", "FleetSecretTag")],
+  ["### Members of PostgresMigrationsFleet", members(...FLEET)],
   ["## PostgresDatabase", description(...DATABASE)],
   ["### PostgresDatabaseProps", whole("postgres-database-props.ts", "PostgresDatabaseProps")],
   ["### Members of PostgresDatabase", members(...DATABASE)],
@@ -99,7 +111,8 @@ function item(member) {
 
 function isPublic(member) {
   const flags = ts.getCombinedModifierFlags(member);
-  return !ts.isConstructorDeclaration(member) && (flags & ts.ModifierFlags.Private) === 0;
+  const isInternal = ts.getJSDocTags(member).some(({ tagName }) => tagName.text === "internal");
+  return !ts.isConstructorDeclaration(member) && !isInternal && (flags & ts.ModifierFlags.Private) === 0;
 }
 
 function description(file, name) {

@@ -8,7 +8,7 @@ import type { Construct, IConstruct } from "constructs";
 import { DEFAULTS } from "../../lambda/contract.ts";
 import { given } from "../core/index.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
-import type { MigrationsDatabase, PostgresEndpoint } from "./postgres-migrations-props.ts";
+import type { MigrationsDatabase, MigrationsProps, PostgresEndpoint } from "./postgres-migrations-props.ts";
 import { checkCertificates, constructError } from "./validation.ts";
 
 /** What the functions need to know about a database of any kind. */
@@ -37,7 +37,7 @@ export interface SnapshotSource {
   readonly identifier: string;
 }
 
-const POSTGRES_PORT = 5432;
+export const POSTGRES_PORT = 5432;
 const POSTGRES_ENGINES = ["postgres", "aurora-postgresql"];
 
 /** @throws Error for an RDS Proxy, a read replica, another engine than Postgres, or an invalid endpoint */
@@ -51,6 +51,17 @@ export function databaseTarget(scope: Construct, database: MigrationsDatabase): 
     );
   }
   return target;
+}
+
+/** @throws Error if neither the props nor the database say it */
+export function databaseNameOf(
+  scope: Construct,
+  props: Pick<MigrationsProps, "databaseName">,
+  target: DatabaseTarget,
+): string {
+  const name = props.databaseName ?? target.databaseName;
+  if (name !== undefined && name !== "") return name;
+  throw constructError(scope, "databaseName is required: it is not known for this database");
 }
 
 function targetOf(scope: Construct, database: MigrationsDatabase): DatabaseTarget {

@@ -235,4 +235,4 @@ function groupWorkflow(fleet: FleetMachine): Workflow {
 }
 
 /** Name and label of the Distributed Map. The label is part of the ARNs of its child executions. */
-const TARGETS = "Targets";
+export const TARGETS = "Targets";

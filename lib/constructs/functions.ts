@@ -84,7 +84,7 @@ export function loggedFunction(
     vpcSubnets: { subnets: settings.subnets.subnets },
     securityGroups: [settings.securityGroup],
     ...own,
-    environment: { ...environmentOf(settings, login), ...environment },
+    environment: { ...databaseEnvironment(settings, login), ...environment },
     logGroup,
   });
   grantLogin(login, handler);
@@ -171,7 +171,7 @@ function sharedProps({ asset, timeout }: Pick<DatabaseSettings, "asset" | "timeo
 }
 
 /** Contains no secret: everyone who may read the configuration of the function sees these values. */
-function environmentOf(
+export function databaseEnvironment(
   { target, databaseName, options }: DatabaseSettings,
   login: DatabaseLogin,
 ): Record<string, string> {

@@ -1,6 +1,13 @@
 /** The constructs that a CDK app adds to its stacks. They run at synth time only. */
 
 export {
+  type FleetListTarget,
+  type FleetQuery,
+  type FleetSecretTag,
+  FleetTargets,
+  type FleetTargetsObject,
+} from "./fleet-targets.ts";
+export {
   type MigrationsValidationReport,
   type MigrationsViolatingResource,
   type MigrationsViolation,
@@ -14,6 +21,8 @@ export type {
   PostgresDatabaseProps,
 } from "./postgres-database-props.ts";
 export { PostgresMigrations } from "./postgres-migrations.ts";
+export { PostgresMigrationsFleet } from "./postgres-migrations-fleet.ts";
+export type { PostgresMigrationsFleetProps } from "./postgres-migrations-fleet-props.ts";
 export type {
   EngineProps,
   MigrationsDatabase,

@@ -7,16 +7,26 @@ export type ShownFunctions = Readonly<Record<"deploy" | "operate", lambda.Functi
 
 const [WIDTH, HEIGHT] = [12, 6];
 
+/** A graph of values that are never negative. @param label what the axis counts */
+export function migrationGraph(
+  title: string,
+  what: string,
+  label: string,
+  left: cloudwatch.IMetric[],
+): cloudwatch.GraphWidget {
+  return new cloudwatch.GraphWidget({
+    title: `${title}: ${what}`,
+    width: WIDTH,
+    height: HEIGHT,
+    left,
+    leftYAxis: { min: 0, label, showUnits: false },
+  });
+}
+
 /** Four graphs, two in a row: what has run and failed, how long it took, what is pending, and what waited for locks. */
 export function migrationWidgets(title: string, functions: ShownFunctions): cloudwatch.GraphWidget[] {
   const graph = (what: string, label: string, left: cloudwatch.IMetric[]) =>
-    new cloudwatch.GraphWidget({
-      title: `${title}: ${what}`,
-      width: WIDTH,
-      height: HEIGHT,
-      left,
-      leftYAxis: { min: 0, label, showUnits: false },
-    });
+    migrationGraph(title, what, label, left);
   const of = (metricName: string, statistic: string, label: string) =>
     Object.entries(functions).map(([name, { functionName }]) => {
       const dimensionsMap = { Function: functionName };

@@ -3,7 +3,7 @@ import { Stack, Token } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import type { Construct, IConstruct, IDependable } from "constructs";
 import type { DatabaseLogin } from "./database-login.ts";
-import { type DatabaseTarget, resourceOf } from "./database-target.ts";
+import { type DatabaseTarget, POSTGRES_PORT, resourceOf } from "./database-target.ts";
 import { PostgresDatabase } from "./postgres-database.ts";
 import type { MigrationsProps } from "./postgres-migrations-props.ts";
 import { constructError } from "./validation.ts";
@@ -54,6 +54,22 @@ export function migrationsNetwork(
     securityGroup,
     needs: [securityGroup, ...toDatabase, ...toSecrets, ...target.needs],
   };
+}
+
+/** Allows the functions to connect to further servers. Returns the rules, which must exist before a function can work. */
+export function allowServers(
+  from: ec2.SecurityGroup,
+  servers: readonly ec2.IConnectable[],
+): readonly IDependable[] {
+  return servers.flatMap((server) =>
+    addedBelow([from, ...server.connections.securityGroups], () =>
+      from.connections.allowTo(
+        server,
+        server.connections.defaultPort ?? ec2.Port.tcp(POSTGRES_PORT),
+        "Postgres migrations",
+      ),
+    ),
+  );
 }
 
 function vpcOf(scope: Construct, { vpc, database }: MigrationsProps): ec2.IVpc {

@@ -9,7 +9,7 @@ import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
-import { type DatabaseTarget, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
+import { databaseNameOf, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationLogs, releaseOf } from "./functions.ts";
 import { migrationAlarms } from "./migration-alarms.ts";
@@ -278,10 +278,4 @@ function deployResource(
     properties,
   });
   return { resource, serviceToken };
-}
-
-function databaseNameOf(scope: Construct, props: PostgresMigrationsProps, target: DatabaseTarget): string {
-  const name = props.databaseName ?? target.databaseName;
-  if (name !== undefined && name !== "") return name;
-  throw constructError(scope, "databaseName is required: it is not known for this database");
 }

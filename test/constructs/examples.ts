@@ -24,7 +24,14 @@ import { CfnOutput, Duration, Stack } from "aws-cdk-lib";
 import * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
-import { PostgresDatabase, PostgresMigrations, PostgresRole } from "cdk-pg-migrate";
+import * as sns from "aws-cdk-lib/aws-sns";
+import {
+  FleetTargets,
+  PostgresDatabase,
+  PostgresMigrations,
+  PostgresMigrationsFleet,
+  PostgresRole,
+} from "cdk-pg-migrate";
 
 ${EXAMPLES.map(([, , code], index) => `export function example${index}(this: Stack) {\n${code}\n}\n`).join("\n")}`;
 
