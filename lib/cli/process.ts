@@ -125,7 +125,10 @@ async function ask(question: string, signal: AbortSignal): Promise<string | unde
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // In this mode, the terminal sends Ctrl-C as a character.
-  terminal.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  terminal.once("SIGINT", () => {
+    process.stderr.write("\n");
+    process.kill(process.pid, "SIGINT");
+  });
   try {
     const ended = once(terminal, "close").then(() => "");
     return await Promise.race([terminal.question(question, { signal }), ended]);

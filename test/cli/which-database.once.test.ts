@@ -144,24 +144,41 @@ describe("a command that takes something away from a database on another machine
   });
 
   // `script` of util-linux gives a command a terminal.
-  (existsSync("/usr/bin/script") ? it : it.skip)("Ctrl-D at the question cancels the command", () =>
+  const atTerminal = existsSync("/usr/bin/script") ? it : it.skip;
+
+  /** Starts `down` at a terminal, types this at the question, and resolves to what was shown. */
+  async function typeAtQuestion(db: TestDatabase, typed: string): Promise<string> {
+    const project = writeProject(FILES);
+    await runCommand(project, ["up", "--url", urlOf(db)], {});
+    const line = [process.execPath, COMMAND, "down", "--url", `'${urlOf(db, OTHER_HOST)}'`].join(" ");
+    const terminal = spawn("script", ["-qec", line, "/dev/null"], {
+      cwd: project,
+      env: { PATH: process.env["PATH"], HOME: project, TERM: "xterm" },
+    });
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+      if (text.includes("to go on: ")) terminal.stdin.write(typed);
+    });
+    const [code] = await once(terminal, "close");
+    expect(code).toBe(130);
+    expect(await appliedNames(db)).toEqual(["1_a"]);
+    return shown.replaceAll("\r", "");
+  }
+
+  atTerminal("Ctrl-D at the question cancels the command", () =>
     withDatabase(async (db) => {
-      const project = writeProject(FILES);
-      await runCommand(project, ["up", "--url", urlOf(db)], {});
-      const line = [process.execPath, COMMAND, "down", "--url", `'${urlOf(db, OTHER_HOST)}'`].join(" ");
-      const terminal = spawn("script", ["-qec", line, "/dev/null"], {
-        cwd: project,
-        env: { PATH: process.env["PATH"], HOME: project, TERM: "xterm" },
-      });
-      let shown = "";
-      terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
-        shown += text;
-        if (text.includes("to go on: ")) terminal.stdin.write("\u0004");
-      });
-      const [code] = await once(terminal, "close");
+      const shown = await typeAtQuestion(db, "\u0004");
       expect(shown).toContain(`"" is not the name of the database, "${db.name}"`);
-      expect(code).toBe(130);
-      expect(await appliedNames(db)).toEqual(["1_a"]);
+    }),
+  );
+
+  atTerminal("Ctrl-C at the question cancels the command, which says of no statement that it stops it", () =>
+    withDatabase(async (db) => {
+      const shown = await typeAtQuestion(db, "\u0003");
+      expect(shown).not.toContain("statement");
+      expect(shown).toMatch(/to go on: .*\n.*cancelling \(once more to leave at once\)/);
+      expect(shown).toContain("No migration was running; nothing is left partly applied.");
     }),
   );
 });

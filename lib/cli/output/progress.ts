@@ -9,7 +9,8 @@ const FLICKER_MS = 300;
 /** Words for migrations that are recorded without running SQL. */
 const RECORDED = { up: "recorded as applied:", down: "took off the record:" } as const;
 /** Events after which nothing runs. */
-const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["finished", "failed", "left-running"]);
+const ENDS: ReadonlySet<RunEvent["type"]> = new Set(["finished", "failed", "left-running", "measured"]);
+const STARTS: ReadonlySet<RunEvent["type"]> = new Set(["started", "measuring"]);
 /** Progress is reported about once a second. */
 const STALE_MS = 4_000;
 const ERASE_LINE = "\r\x1b[2K";
@@ -26,15 +27,19 @@ export function createProgress(io: ProcessIo, output: Output): Observer {
   const plain = reportWhenSlow((text) => print(colors.dim(text)));
   const running = live ?? plain;
   const building = live === undefined ? plain : reportWhenSlow(live.begin, FLICKER_MS);
+  let isRunning = false;
   io.signal.addEventListener("abort", () => {
     // An error in a migration aborts too; it is reported at the end.
     if (typeof io.signal.reason !== "string") return;
-    print(colors.yellow("  cancelling: stops the running statement (once more to leave at once)"));
+    const what = isRunning ? ": stops the running statement" : "";
+    print(colors.yellow(`  cancelling${what} (once more to leave at once)`));
   });
   const isNews = progressFilter();
   let serverMessage = "";
   return (runEvent) => {
     const event = visibleAll(runEvent);
+    if (STARTS.has(event.type)) isRunning = true;
+    if (ENDS.has(event.type)) isRunning = false;
     if (event.type === "server-starting") {
       // The connection is tried many times; the same message is printed once.
       if (event.message === serverMessage) return;
