@@ -35,10 +35,15 @@ export type Tool = (database: Database) => Command;
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** As `npm run migrate:up` starts it. */
-export function ours({ root }: Tree, ...flags: readonly string[]): Tool {
+export function ours(tree: Tree, ...flags: readonly string[]): Tool {
+  return cli(tree, "up", "-m", "migrations", ...flags);
+}
+
+/** As the npm scripts start it. */
+export function cli({ root }: Tree, ...args: readonly string[]): Tool {
   return ({ host, port, user, password, database }) => ({
     file: process.execPath,
-    args: [join(root, "bin", "run.mjs"), "up", "-m", "migrations", ...flags],
+    args: [join(root, "bin", "run.mjs"), ...args],
     env: {
       DATABASE_HOST: host,
       DATABASE_PORT: String(port),

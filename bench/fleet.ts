@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Command, type Context, nodePgMigrate, ours, run, type Tree, urlOf } from "./commands.ts";
+import { type Command, type Context, cli, nodePgMigrate, ours, run, type Tree, urlOf } from "./commands.ts";
 import { makeProject, type Project } from "./project.ts";
 import type { Column, Goal, Section } from "./report.ts";
 import { median, ratio, type Times, takeTurns } from "./rounds.ts";
@@ -13,7 +13,7 @@ const LARGEST_LOOP = 100;
 /** The concurrency that is held against the loops. */
 const COMPARED = 4;
 const PEER = "node-pg-migrate, a process for each";
-const LOOP = fileURLToPath(new URL("fleet-loop.mjs", import.meta.url));
+const TARGETS = "targets.json";
 const RUNNER = fileURLToPath(new URL("runner.mjs", import.meta.url));
 const PEAK = new URL("peak.mjs", import.meta.url).href;
 const LIBRARY = "node-pg-migrate's runner, one process";
@@ -46,6 +46,7 @@ export async function* measureFleet(context: Context): AsyncGenerator<Section> {
   try {
     for (const size of context.short ? [1, 20] : [1, 10, 100, 1_000]) {
       const schemas = Array.from({ length: size }, (_, index) => `tenant_${index + 1}`);
+      writeFileSync(join(project.dir, TARGETS), JSON.stringify(schemas));
       yield* measureSize({ context, project, schemas, contenders: contendersFor(context, project, size) });
     }
   } finally {
@@ -56,12 +57,12 @@ export async function* measureFleet(context: Context): AsyncGenerator<Section> {
 /** The no-op runs get the database of the last fresh one. */
 async function* measureSize(race: Race): AsyncGenerator<Section> {
   const databases = new Map<string, Database>();
-  yield measure(race, "Fresh", async ({ name }) => {
+  yield measure(race, "fresh", async ({ name }) => {
     const database = await createSchemas(race);
     databases.set(name, database);
     return database;
   });
-  yield measure(race, "No-op", async ({ name }) => {
+  yield measure(race, "no-op", async ({ name }) => {
     const database = databases.get(name);
     if (database === undefined) throw new Error("no fresh run");
     return database;
@@ -89,7 +90,7 @@ async function measure(
     },
   }));
   const times = await takeTurns(racers, rounds);
-  const title = `${work}, ${schemas.length.toLocaleString("en")} schemas with ${MIGRATIONS} migrations`;
+  const title = `Fleet of ${schemas.length.toLocaleString("en")}, ${work}`;
   const goals = context.trees.flatMap((tree) => goalsOf(tree, times, peaks));
   return { title, times, columns: columnsOf(schemas.length, times, peaks), goals };
 }
@@ -112,11 +113,18 @@ function contendersFor(context: Context, project: Project, size: number): readon
 }
 
 function fleet(tree: Tree, concurrency: number): Contender {
-  const args = [LOOP, join(tree.root, "dist", "api", "client.mjs"), String(concurrency)];
-  return {
-    name: fleetOf(tree, concurrency),
-    commands: (database, schemas) => [{ ...ours(tree)(database), args: [...args, ...schemas] }],
-  };
+  const flags = [
+    "-m",
+    "migrations",
+    "--targets",
+    TARGETS,
+    "--canary",
+    "0",
+    "--concurrency",
+    String(concurrency),
+  ];
+  const tool = cli(tree, "fleet", "up", ...flags);
+  return { name: fleetOf(tree, concurrency), commands: (database) => [tool(database)] };
 }
 
 /** A process for each schema, one after the other. */
@@ -229,7 +237,7 @@ function goalsOf(
 }
 
 function fleetOf({ label }: Tree, concurrency: number): string {
-  return `${label} fleet, concurrency ${concurrency}`;
+  return `${label} fleet up, concurrency ${concurrency}`;
 }
 
 function loopOf({ label }: Tree): string {
