@@ -22,14 +22,8 @@ export {
   type TargetWork,
   upTarget,
 } from "./fleet-run.ts";
-export {
-  type DownInput,
-  type MeasureInput,
-  type Migrator,
-  type MigratorSettings,
-  openMigrator,
-  type UpInput,
-} from "./migrator.ts";
+export type { DownInput, MeasureInput, MigratorSettings, UpInput } from "./inputs.ts";
+export { type Migrator, openMigrator } from "./migrator.ts";
 export { readProvenance } from "./provenance.ts";
 export { isLoopback } from "./url.ts";
 export { readVariables, type Variables } from "./variables.ts";

@@ -1,12 +1,9 @@
 import { resolve } from "node:path";
 import {
   type ConnectionSettings,
-  type DownSource,
   given,
   type HistoryFilter,
   type HistoryReport,
-  type MigratorOptions,
-  type Observer,
   type PlanReport,
   type RunReport,
   type SettleReport,
@@ -15,76 +12,15 @@ import {
 import { Migrator as Engine, maskedPlan } from "../engine/index.ts";
 import { openFolder } from "../folder/index.ts";
 import { readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
+import {
+  type DownInput,
+  type MeasureInput,
+  type MigratorSettings,
+  requireKnown,
+  type UpInput,
+} from "./inputs.ts";
 import { readProvenance } from "./provenance.ts";
 import { readVariables } from "./variables.ts";
-
-/** What a migrator works with. Options of the engine have the names and defaults that the commands have. */
-export interface MigratorSettings extends MigratorOptions {
-  /** A URL, `postgres://user:password@host:5432/name`, or its parts. @default - `DATABASE_*` of the environment and `.env` */
-  readonly database?: string | ConnectionSettings;
-  /** Folder of the migrations; a relative path starts in the working directory. @default "migrations" */
-  readonly migrationsDir?: string;
-  /** Regular expression over whole file names that are not migrations. @default - no pattern */
-  readonly ignorePattern?: string;
-  /** Who runs, for the history. @default - the user of the operating system, and the name of the machine */
-  readonly actor?: string;
-  /** Version of the migrations, for the history. @default - the git commit of the folder, where there is one */
-  readonly revision?: string;
-  /** Called with what happens while a run works. What it throws is ignored. @default - nothing is called */
-  readonly observe?: Observer;
-  /** Cancels the running statement: the run ends rolled back and unlocked, with `CANCELLED`. @default - never */
-  readonly signal?: AbortSignal;
-  /**
-   * Milliseconds since the epoch after which nothing is started. A statement that runs then is cancelled, and the run
-   * ends with `DEADLINE`. @default - no limit
-   */
-  readonly deadline?: number;
-}
-
-/** Which pending migrations `up` takes: `count` or `to`, not both. @default - all */
-export interface UpInput {
-  /** At least 1. */
-  readonly count?: number;
-  /** As far as and including this migration. */
-  readonly to?: string;
-  /** Records the migrations as applied and runs no SQL. @default false */
-  readonly fake?: boolean;
-  /** Digest of an approved plan: what would run must be exactly that, else `PLAN_DIFFERS`. @default - no approval is needed */
-  readonly plan?: string;
-  /** A contract that runs although it waits for a release. @default - each contract waits for its release */
-  readonly contract?: string;
-  /** With `contract`: why it may run, for the history. @default - the history says that no reason was given */
-  readonly note?: string;
-  /**
-   * Milliseconds. First runs what is pending in a transaction that is rolled back, and fails with `LOCK_BUDGET` when a
-   * migration blocks reads or writes of a table for longer. @default - the setting of the same name
-   */
-  readonly maxLockMs?: number;
-}
-
-/** What `measure` runs, and how far it may go. Times are milliseconds. */
-export interface MeasureInput extends Pick<UpInput, "count" | "to" | "maxLockMs"> {
-  /** How long a statement waits for a lock, and other sessions for its locks before it ends. @default 500 */
-  readonly lockTimeoutMs?: number;
-  /** How long one statement may run. @default 30000 */
-  readonly statementTimeoutMs?: number;
-}
-
-/** Which applied migrations an undo takes: `count`, `to` or `batch`, one of them. @default - the last one */
-export interface DownInput {
-  /** At least 1. */
-  readonly count?: number;
-  /** Everything that was applied after this migration, which stays. */
-  readonly to?: string;
-  /** Everything that the last run applied. @default false */
-  readonly batch?: boolean;
-  /** Which SQL undoes where a file and the history disagree. @default - that is refused */
-  readonly from?: DownSource;
-  /** Removes the migrations from the record and runs no SQL. @default false */
-  readonly fake?: boolean;
-  /** Digest of an approved plan: what would run must be exactly that, else `PLAN_DIFFERS`. @default - no approval is needed */
-  readonly plan?: string;
-}
 
 /**
  * One folder of migrations and one database. Every method opens a connection of its own and ends it. Methods that write
@@ -232,7 +168,7 @@ export interface Migrator {
 /**
  * Opens a folder of migrations for one database. Nothing connects yet.
  *
- * @throws MigrationError `USAGE` for settings that are wrong and for a folder that cannot be read
+ * @throws MigrationError `USAGE` for settings that are wrong or unknown, and for a folder that cannot be read
  *
  * @example
  * import { openMigrator } from "cdk-pg-migrate/client";
@@ -245,6 +181,7 @@ export interface Migrator {
  * await migrator.up();
  */
 export async function openMigrator(settings: MigratorSettings = {}): Promise<Migrator> {
+  requireKnown("openMigrator", settings);
   const { database, migrationsDir = "migrations", ignorePattern, actor, revision, ...rest } = settings;
   const { observe, signal, deadline, ...options } = rest;
   const source = await openFolder(resolve(migrationsDir), given({ ignorePattern }));
@@ -279,21 +216,44 @@ function migratorOf(engine: Engine): Migrator {
     status: () => engine.status(),
     plan: async (input = {}) => {
       if ("down" in input) {
+        requireKnown("plan of down", input);
         const { down: _, ...extent } = input;
         return maskedPlan(await engine.planDown(extent));
       }
-      if (!("redo" in input)) return maskedPlan(await engine.planUp(input));
+      if (!("redo" in input)) {
+        requireKnown("plan of up", input);
+        return maskedPlan(await engine.planUp(input));
+      }
+      requireKnown("plan of redo", input);
       const { redo: _, ...extent } = input;
       return maskedPlan(await engine.planRedo(extent));
     },
-    history: (filter) => engine.history(filter),
-    measure: async ({ maxLockMs, lockTimeoutMs, statementTimeoutMs, ...extent } = {}) =>
-      maskedPlan(await engine.measureUp(extent, given({ maxLockMs, lockTimeoutMs, statementTimeoutMs }))),
-    up: ({ fake, plan, ...extent } = {}) =>
-      engine.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
-    down: ({ fake, plan, ...extent } = {}) =>
-      engine.down({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute"),
-    redo: ({ plan, ...extent } = {}) => engine.redo({ ...extent, ...given({ approved: plan }) }),
+    history: async (filter = {}) => {
+      requireKnown("history", filter);
+      return engine.history(filter);
+    },
+    measure: async (input = {}) => {
+      requireKnown("measure", input);
+      const { maxLockMs, lockTimeoutMs, statementTimeoutMs, ...extent } = input;
+      return maskedPlan(
+        await engine.measureUp(extent, given({ maxLockMs, lockTimeoutMs, statementTimeoutMs })),
+      );
+    },
+    up: async (input = {}) => {
+      requireKnown("up", input);
+      const { fake, plan, ...extent } = input;
+      return engine.up({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute");
+    },
+    down: async (input = {}) => {
+      requireKnown("down", input);
+      const { fake, plan, ...extent } = input;
+      return engine.down({ ...extent, ...given({ approved: plan }) }, fake ? "fake" : "execute");
+    },
+    redo: async (input = {}) => {
+      requireKnown("redo", input);
+      const { plan, ...extent } = input;
+      return engine.redo({ ...extent, ...given({ approved: plan }) });
+    },
     repair: (migrations, note) => engine.repair(migrations, note),
     rename: (migration, to, note) => engine.rename(migration, to, note),
     baseline: (to, note) => engine.baseline(to, note),
