@@ -68,8 +68,12 @@ test("a state machine of the harness loops over a function with waits, and ends 
 });
 
 test("an execution of the harness fails with the code and the answer that a Fail state computes", async () => {
-  const { run } = machineOf(LOOP, () => ({ outcome: "failed", code: "ORDER" }));
-  const cause = '{"outcome":"failed","code":"ORDER"}';
+  const { run } = machineOf(LOOP, () => ({
+    outcome: "failed",
+    code: "ORDER",
+    message: 'a "quoted" name',
+  }));
+  const cause = '{"outcome":"failed","code":"ORDER","message":"a \\"quoted\\" name"}';
   expect(await run({ next: 1 })).toMatchObject({ status: "FAILED", error: "ORDER", cause });
 });
 

@@ -46,6 +46,7 @@ const DistributedMap = v.strictObject({
 export type Work =
   | { readonly kind: "task"; readonly resource: string }
   | { readonly kind: "wait" }
+  | { readonly kind: "fail" }
   | { readonly kind: "map"; readonly label: string; readonly children: Machine };
 
 /** A definition that the interpreter plays, and the work of its Task states by their names. */
@@ -81,35 +82,33 @@ interface Rewriting {
 }
 
 function rewriteMachine<Given extends Machine>(machine: Given, into: Rewriting): Given {
-  const states = Object.entries(machine.States).flatMap(([name, state]) => {
+  const states = Object.entries(machine.States).map(([name, state]) => {
     const Retry = "Retry" in state ? { Retry: shorten(v.parse(Retriers, state["Retry"]), into) } : {};
-    return rewriteState(name, { ...state, ...Retry }, into);
+    return [name, rewriteState(name, { ...state, ...Retry }, into)];
   });
   return { ...machine, States: Object.fromEntries(states) };
 }
 
-function rewriteState(name: string, state: State, into: Rewriting): [string, State][] {
+function rewriteState(name: string, state: State, into: Rewriting): State {
   switch (state.Type) {
     case "Task": {
       const resource = v.parse(v.string(), state["Resource"]);
       into.work.set(name, { kind: "task", resource });
-      return [
-        [name, { ...WITHOUT_LIMIT, ...state, ...(isCallback(resource) ? shorterLimit(state, into) : {}) }],
-      ];
+      return { ...WITHOUT_LIMIT, ...state, ...(isCallback(resource) ? shorterLimit(state, into) : {}) };
     }
     case "Wait":
       into.work.set(name, { kind: "wait" });
-      return [[name, { ...asTask(state, take(state, "Seconds")), ResultPath: null }]];
+      return { ...asTask(state, take(state, "Seconds")), ResultPath: null };
     case "Map":
-      return [[name, rewriteMap(name, state, into)]];
+      return rewriteMap(name, state, into);
     case "Parallel": {
       const branches = v.parse(v.array(Machine), state["Branches"]);
-      return [[name, { ...state, Branches: branches.map((branch) => rewriteMachine(branch, into)) }]];
+      return { ...state, Branches: branches.map((branch) => rewriteMachine(branch, into)) };
     }
     case "Fail":
-      return rewriteFail(name, state);
+      return rewriteFail(name, state, into);
     default:
-      return [[name, state]];
+      return state;
   }
 }
 
@@ -129,20 +128,15 @@ function rewriteMap(name: string, state: State, into: Rewriting): State {
   });
 }
 
-/** Fail can compute its texts by intrinsic functions, which the interpreter knows in a Pass only. */
-function rewriteFail(name: string, state: State): [string, State][] {
+const JSON_TO_STRING = /^States\.JsonToString\((.+)\)$/;
+
+/** Fail can compute its texts. The interpreter cannot, and takes the backslashes out of a text that it computes elsewhere. */
+function rewriteFail(name: string, state: State, into: Rewriting): State {
   const texts = { ...take(state, "Error"), ...take(state, "Cause") };
-  if (!Object.keys(texts).some((key) => key.endsWith(".$"))) return [[name, state]];
-  const paths = Object.fromEntries(
-    ["Error", "Cause"].flatMap((key) =>
-      Object.keys(texts).some((text) => text.startsWith(key)) ? [[`${key}Path`, `$.${key}`]] : [],
-    ),
-  );
-  const ending = `${name} (Fail)`;
-  return [
-    [name, { Type: "Pass", Parameters: texts, Next: ending }],
-    [ending, { Type: "Fail", ...paths }],
-  ];
+  const [, json] = JSON_TO_STRING.exec(String(texts["Cause.$"])) ?? [];
+  if (json === undefined) return state;
+  into.work.set(name, { kind: "fail" });
+  return asTask({ ...state, End: true }, { ...texts, "Cause.$": json });
 }
 
 /** The same state as a Task with these parameters, which the interpreter evaluates. */

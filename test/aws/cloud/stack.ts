@@ -53,9 +53,14 @@ export class Stack {
     this.#settings = settings;
   }
 
+  /** Makes functions and state machines, and no custom resource. */
+  async install(assembly: Assembly): Promise<Version> {
+    this.#current = await this.#install(assembly);
+    return this.#current;
+  }
+
   async create(assembly: Assembly): Promise<Answer> {
-    const version = await this.#install(assembly);
-    this.#current = version;
+    const version = await this.install(assembly);
     this.#services.cloudFormation.status = "CREATE_IN_PROGRESS";
     return this.#send(assembly, { type: "Create", properties: version.properties });
   }

@@ -49,6 +49,9 @@ const Failure = v.object({
   cause: v.optional(v.string(), ""),
 });
 
+/** What a Fail state computes. */
+const Failing = v.object({ Error: v.string(), Cause: v.unknown() });
+
 /** An answer of the service that says no. */
 class Refusal extends Error {
   constructor(name: string, message: string) {
@@ -211,6 +214,10 @@ export class StepFunctions {
       case "wait": {
         const { Seconds } = v.parse(v.object({ Seconds: v.number() }), input);
         return sleep(Seconds * this.secondMs, null);
+      }
+      case "fail": {
+        const { Error: error, Cause } = v.parse(Failing, input);
+        return Promise.reject(new StateFailure(error, JSON.stringify(Cause)));
       }
       case "task":
         return this.#tasks.perform(work.resource, input, from.isWaiter ? "invokeUnseen" : "invoke");
