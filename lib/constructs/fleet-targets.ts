@@ -102,8 +102,8 @@ export class FleetTargets {
   }
 
   /** Those in a JSON object of S3. */
-  static json(object: FleetTargetsObject): FleetTargets {
-    return new FleetTargets({ kind: "json", ...object });
+  static json(source: FleetTargetsObject): FleetTargets {
+    return new FleetTargets({ kind: "json", ...source });
   }
 
   /** @internal */
