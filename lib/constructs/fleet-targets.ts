@@ -167,6 +167,9 @@ function listedTargets(
   settings: DatabaseSettings,
   allowEmpty: boolean,
 ): readonly object[] {
+  if (listed.length === 0 && !allowEmpty) {
+    throw constructError(scope, "the list has no targets: give at least one, or `allowNoTargets: true`");
+  }
   const entries = entriesOf(listed);
   const targets = inConstruct(scope, () =>
     parseTargets(entries.map(withoutPortToken), {
@@ -216,8 +219,8 @@ function requireLogin(
     return;
   throw constructError(
     scope,
-    `the target ${name} is on another server than the fleet's own database: give it the \`secret\` with its user and ` +
-      "password",
+    `the target ${name} is on another server (${Token.isUnresolved(host) ? "of this app" : host}) than the fleet's own ` +
+      "database: give it the `secret` with its user and password",
   );
 }
 
