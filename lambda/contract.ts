@@ -138,6 +138,8 @@ export const LIMITS = {
   /** How long a deploy, and an operator's command, wait for a database that cannot be reached. */
   deployDatabaseWait: 120,
   commandDatabaseWait: 30,
+  /** How long a deploy waits for the execution of its fleet: CloudFormation waits an hour. */
+  fleetWait: 55 * 60,
   /** Postgres is told to stop so long before Lambda would. */
   reserve: 30,
 } as const;
@@ -239,7 +241,7 @@ export const NOT_ASKED: DeployData = {
 export interface FleetData {
   /** ARN of the execution; "none" when none was started. */
   readonly Execution: string;
-  /** How many targets. */
+  /** How many targets the execution reached, failed in, or never began. */
   readonly Done: string;
   readonly Failed: string;
   readonly Untouched: string;

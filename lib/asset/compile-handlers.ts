@@ -9,7 +9,7 @@ import { builtinModules } from "./builtin-modules.mjs";
 const ENGINE_HANDLERS = ["on-deploy", "on-status", "on-operate", "on-rotate", "on-fleet-target"];
 
 /** Those that run outside the VPC and without the engine. */
-const OUTSIDE_HANDLERS = ["on-stack-event", "on-fleet"];
+const OUTSIDE_HANDLERS = ["on-stack-event", "on-fleet", "on-fleet-event"];
 
 export const HANDLERS: readonly string[] = [...ENGINE_HANDLERS, ...OUTSIDE_HANDLERS];
 

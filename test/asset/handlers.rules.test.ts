@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import type { Metafile } from "esbuild";
 import { type BuiltAsset, buildAssetSync, buildHandlers } from "../../lib/asset/index.ts";
 import { type Files, type Project, projects } from "../folder/folders.ts";
 import { assetOf, linkPackages, REPOSITORY, SOURCE_HANDLERS } from "./assets.ts";
@@ -18,6 +19,9 @@ function sourceProject(files: Files = {}): Project {
   linkPackages(project);
   return project;
 }
+
+const ENTRIES = ["on-deploy", "on-operate", "on-rotate", "on-stack-event", "on-status"];
+const FLEET_ENTRIES = ["on-fleet-event", "on-fleet", "on-fleet-target"];
 
 /** Runs `body` as a module beside handlers in a plain process; gives the JSON it prints. */
 function run(dir: string, body: string): unknown {
@@ -38,12 +42,15 @@ function neededBy(dir: string, file: string, seen = new Set<string>()): Set<stri
 
 describe("built handlers", () => {
   // One build serves all: none of these changes it.
-  const built: { dir: string; inputs: string[] } = { dir: "", inputs: [] };
+  const built: { dir: string; inputs: string[]; outputs: Metafile["outputs"] } = {
+    ...{ dir: "", inputs: [], outputs: {} },
+  };
   beforeAll(async () => {
     built.dir = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-test-"));
     writeFileSync(join(built.dir, "part-99.mjs"), "left over");
     const metafile = await buildHandlers(join(REPOSITORY, "lambda"), built.dir);
     built.inputs = Object.keys(metafile.inputs);
+    built.outputs = metafile.outputs;
   });
 
   afterAll(() => rmSync(built.dir, { recursive: true, force: true }));
@@ -56,10 +63,56 @@ describe("built handlers", () => {
   });
 
   test("built handlers load in a plain process without packages", () => {
-    const body = `const modules = ["on-deploy", "on-status", "on-operate", "on-rotate", "on-stack-event"].map((name) => import("HERE/" + name + ".mjs"));
-      console.log(JSON.stringify((await Promise.all(modules)).map(({ handler }) => typeof handler)));`;
-    expect(run(built.dir, body)).toEqual(Array.from({ length: 5 }, () => "function"));
+    const body = `const modules = ${JSON.stringify([...ENTRIES, ...FLEET_ENTRIES])}.map((name) => import("HERE/" + name + ".mjs"));
+      console.log(JSON.stringify((await Promise.all(modules)).map((module) => Object.keys(module).sort().join())));`;
+    expect(run(built.dir, body)).toEqual([
+      ...["handler", "handler", "handler", "handler,isComplete", "handler"],
+      ...["handler,isComplete", "check,prepare,summarize", "list,operate,status"],
+    ]);
   });
+
+  /** What is in an output, and in those that it imports. */
+  const inputsOf = (entry: string, seen = new Set<string>()): ReadonlySet<string> => {
+    const key = Object.keys(built.outputs).find((path) => path.endsWith(`/${entry}.mjs`)) ?? entry;
+    const pending = [key];
+    const inputs = new Set<string>();
+    for (const path of pending) {
+      const output = seen.has(path) ? undefined : built.outputs[path];
+      seen.add(path);
+      for (const input of Object.keys(output?.inputs ?? {})) inputs.add(input);
+      pending.push(...(output?.imports ?? []).map((one) => one.path));
+    }
+    return inputs;
+  };
+
+  test("nothing of fleets is in the bundles of one database, and no client that only fleets need", () => {
+    const ofFleets = /(?:^|\/)(?:fleet|fleet-target|lib\/fleet)\/|client-(?:s3|sfn)\//;
+    expect([...inputsOf("on-fleet-target")].filter((input) => ofFleets.test(input))).not.toEqual([]);
+    for (const entry of ENTRIES) {
+      const inputs = [...inputsOf(entry)];
+      expect(inputs.length).toBeGreaterThan(20);
+      expect(inputs.filter((input) => ofFleets.test(input))).toEqual([]);
+    }
+    expect(
+      [...inputsOf("on-fleet-target")].filter((input) => /client-(?:s3|sfn|lambda)\//.test(input)),
+    ).toEqual([]);
+    expect([...inputsOf("on-fleet")].filter((input) => /client-sfn\//.test(input))).toEqual([]);
+    expect(
+      [...inputsOf("on-fleet-event")].filter((input) => /client-(?:s3|lambda|secrets)/.test(input)),
+    ).toEqual([]);
+  });
+
+  test.each(["on-fleet", "on-fleet-event"])(
+    "the handler %s, outside the VPC, is a single file without the engine",
+    (entry) => {
+      expect([...neededBy(built.dir, `${entry}.mjs`)]).toEqual([`${entry}.mjs`]);
+      expect(
+        [...inputsOf(entry)].filter((input) =>
+          /lib\/(?:engine|postgres|sql)\/|node_modules\/pg\//.test(input),
+        ),
+      ).toEqual([]);
+    },
+  );
 
   test("the stack event handler is a single file without the engine", () => {
     expect([...neededBy(built.dir, "on-stack-event.mjs")]).toEqual(["on-stack-event.mjs"]);
@@ -121,6 +174,18 @@ describe("handlers from sources", () => {
     const project = sourceProject({ "handlers/on-status.ts": "\nconst = 1;" });
     expect(() => assetOf(project)).toThrow(/the handlers do not compile: on-status\.ts:2: /);
   });
+});
+
+test("the handlers of fleets are only in the asset of one", () => {
+  const { root, dir, cacheDir } = sourceProject();
+  const namesIn = (functions: "one database" | "fleet") =>
+    readdirSync(
+      buildAssetSync({ migrationsDir: dir, handlersDir: join(root, "handlers"), cacheDir, functions }).dir,
+    )
+      .filter((name) => name.startsWith("on-fleet"))
+      .sort();
+  expect(namesIn("one database")).toEqual([]);
+  expect(namesIn("fleet")).toEqual(["on-fleet-event.mjs", "on-fleet-target.mjs", "on-fleet.mjs"]);
 });
 
 /** This project's own. */

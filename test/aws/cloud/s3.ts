@@ -28,6 +28,10 @@ export class S3 {
     return this.#buckets.get(bucket)?.get(key);
   }
 
+  remove(bucket: string, key: string): void {
+    this.#buckets.get(bucket)?.delete(key);
+  }
+
   /** In the order of S3. */
   keys(bucket: string, prefix = ""): readonly string[] {
     const keys = [...(this.#buckets.get(bucket)?.keys() ?? [])];

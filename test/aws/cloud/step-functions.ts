@@ -213,7 +213,7 @@ export class StepFunctions {
     switch (work.kind) {
       case "wait": {
         const { Seconds } = v.parse(v.object({ Seconds: v.number() }), input);
-        return sleep(Seconds * this.secondMs, null);
+        return sleep(Seconds * this.secondMs, null, { signal: from.stopped });
       }
       case "fail": {
         const { Error: error, Cause } = v.parse(Failing, input);

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { ASSET, ENV } from "../../lambda/contract.ts";
-import { buildAssetSync } from "../../lib/asset/index.ts";
-import { type Services, startServices } from "../aws/cloud/services.ts";
-import { secretText } from "../aws/environment.ts";
-import { Secrets } from "../aws/secrets.ts";
-import { writeFolder } from "../support/folders.ts";
-import { startTlsServer, type TlsServer } from "../support/tls.ts";
+import { ASSET, ENV } from "../../../lambda/contract.ts";
+import { buildAssetSync } from "../../../lib/asset/index.ts";
+import { type Services, startServices } from "../../aws/cloud/services.ts";
+import { secretText } from "../../aws/environment.ts";
+import { Secrets } from "../../aws/secrets.ts";
+import { writeFolder } from "../../support/folders.ts";
+import { startTlsServer, type TlsServer } from "../../support/tls.ts";
 
 export const BUCKET = "fleet-bucket";
 export const FLEET_SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:fleet-AbCdEf";
@@ -37,6 +37,9 @@ export interface FleetFunctions {
   close(): Promise<void>;
 }
 
+/** Tests that share the functions, because starting a server takes longer than they do. */
+export type FleetTests = (opened: () => FleetFunctions) => void;
+
 export async function startFleetFunctions(
   migrations: Readonly<Record<string, string>>,
 ): Promise<FleetFunctions> {
@@ -48,7 +51,7 @@ export async function startFleetFunctions(
   ]);
   const { dir, manifest } = buildAssetSync({
     migrationsDir: writeFolder(migrations),
-    handlersDir: join(import.meta.dirname, "../../lambda"),
+    handlersDir: join(import.meta.dirname, "../../../lambda"),
     functions: "fleet",
   });
   writeFileSync(join(directory, "ca.pem"), server.ca);

@@ -1,0 +1,193 @@
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { ASSET, ENV } from "../../../lambda/contract.ts";
+import type { FleetTarget } from "../../../lib/fleet/index.ts";
+import { secretText } from "../../aws/environment.ts";
+import { sql, tables } from "../../aws/migrations.ts";
+import { FLEET_SECRET, type FleetFunctions, type FleetTests } from "./functions.ts";
+
+export const MIGRATIONS = {
+  ...tables(1, 2),
+  "3_poison.sql": sql(
+    `DO $$ DECLARE venom text = (SELECT venom FROM public.poison WHERE victim = current_schema);
+    BEGIN IF venom IS NOT NULL THEN RAISE 'poisoned by %', venom; END IF; END $$;`,
+    "SELECT 1;",
+  ),
+};
+
+export const targets: FleetTests = (opened) =>
+  describe("a target of a fleet", () => {
+    let fleet: FleetFunctions;
+    beforeAll(async () => {
+      fleet = opened();
+      await fleet.query("CREATE TABLE poison (victim text, venom text); GRANT SELECT ON poison TO PUBLIC");
+    });
+
+    const target = (changes: Partial<FleetTarget>): FleetTarget => {
+      const { host, port } = fleet.server.connection;
+      return { name: changes.schema ?? "target", host, port, database: fleet.database, ...changes };
+    };
+    const item = (one: FleetTarget, request: object, more: object = {}): object => ({
+      slice: { execution: "first" },
+      fleet: "tenants",
+      release: fleet.release,
+      target: one,
+      request,
+      ...more,
+    });
+    const operate = async (payload: unknown, environment: Record<string, string> = {}) =>
+      (await fleet.invoke(ASSET.fleetOperateHandler, payload, environment)).payload;
+    const status = async (payload: unknown) =>
+      (await fleet.invoke(ASSET.fleetStatusHandler, payload)).payload;
+    const createSchemas = (...names: readonly string[]) =>
+      fleet.query(names.map((name) => `CREATE SCHEMA ${name} AUTHORIZATION ${fleet.owner}`).join(";"));
+
+    test("a target that is a schema is read, planned, migrated and undone, apart from the others", async () => {
+      await createSchemas("one", "other");
+      const one = target({ schema: "one" });
+      expect(await status(item(one, { command: "status" }))).toEqual({
+        outcome: "done",
+        answer: { target: "one", outcome: "done", head: null, completed: 0, pending: 3 },
+      });
+      expect(await status(item(one, { command: "plan", to: "2_t2" }))).toMatchObject({
+        answer: { outcome: "done", completed: 0, message: "would apply 2: 1_t1, 2_t2" },
+      });
+      const up = { outcome: "done", head: "3_poison", pending: 0 };
+      expect(await operate(item(one, { command: "up" }))).toMatchObject({
+        outcome: "done",
+        answer: { ...up, completed: 3 },
+      });
+      expect(await operate(item(one, { command: "up" }))).toMatchObject({ answer: { ...up, completed: 0 } });
+      const down = item(one, { command: "down", to: "1_t1" });
+      expect(await operate(down)).toMatchObject({ answer: { head: "1_t1", completed: 2, pending: 2 } });
+      expect(await operate(down)).toMatchObject({ outcome: "done", answer: { head: "1_t1", completed: 0 } });
+      expect(
+        await fleet.query("SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 't_'"),
+      ).toEqual([{ schemaname: "one", tablename: "t1" }]);
+      expect(await fleet.query("SELECT DISTINCT actor FROM one.pgmigrations_history")).toEqual([
+        { actor: "fleet tenants, execution first" },
+      ]);
+    });
+
+    test("a migration that fails on a target says which, why and what stays, and shows no secret", async () => {
+      await createSchemas("poisoned");
+      const venom = fleet.password.replaceAll("'", "''");
+      await fleet.query(`INSERT INTO poison VALUES ('poisoned', '${venom}')`);
+      const answer = await operate(item(target({ schema: "poisoned" }), { command: "up" }));
+      expect(answer).toMatchObject({
+        outcome: "failed",
+        code: "SQL",
+        answer: { target: "poisoned", outcome: "failed", code: "SQL", head: "2_t2", completed: 2 },
+      });
+      expect(JSON.stringify(answer)).toMatch(
+        /in 3_poison \(3_poison\.sql:2\): poisoned by \*+ \(SQLSTATE P0001\)/,
+      );
+      expect(JSON.stringify(answer).length).toBeLessThan(4_000);
+    });
+
+    test.each<[what: string, changes: Partial<FleetTarget>, code: string, message: RegExp]>([
+      ["has no such schema", { schema: "absent" }, "SCHEMA_NOT_FOUND", /"absent"/],
+      ["has no such database", { database: "absent_db" }, "DATABASE_NOT_FOUND", /"absent_db" does not exist/],
+      ["names a secret that is missing", { database: "postgres", secret: "nobody" }, "SECRET", /nobody/],
+      [
+        "is on another host, without a secret",
+        { host: "10.0.0.1" },
+        "TARGETS",
+        /another server than the fleet's.*target \(10\.0\.0\.1\)/,
+      ],
+    ])("a target fails clearly when it %s", async (_, changes, code, message) => {
+      expect(await operate(item(target(changes), { command: "up" }))).toMatchObject({
+        outcome: "failed",
+        code,
+        answer: { outcome: "failed", code, message: expect.stringMatching(message), completed: 0 },
+      });
+    });
+
+    test("a schema that does not exist is made where the construct says so", async () => {
+      const payload = item(target({ schema: "made" }), { command: "up", to: "1_t1" });
+      const options = { [ENV.options]: JSON.stringify({ createSchema: true }) };
+      expect(await operate(payload, options)).toMatchObject({ outcome: "done", answer: { head: "1_t1" } });
+    });
+
+    test("a target with a secret of its own, named or by its ARN, is reached with that", async () => {
+      await fleet.query("CREATE DATABASE fleet_own");
+      const own = fleet.secrets.make("");
+      await fleet.query(
+        `CREATE ROLE own_user LOGIN PASSWORD '${own}'; ALTER DATABASE fleet_own OWNER TO own_user`,
+      );
+      fleet.services.secrets.put("tenant/own", () => ({ kind: "text", text: secretText("own_user", own) }));
+      const before = fleet.services.secrets.calls(FLEET_SECRET);
+      const one = target({ database: "fleet_own", host: "localhost", secret: "tenant/own" });
+      expect(await operate(item(one, { command: "up", to: "2_t2" }))).toMatchObject({
+        outcome: "done",
+        answer: { completed: 2 },
+      });
+      expect(fleet.services.secrets.calls(FLEET_SECRET)).toBe(before);
+    });
+
+    test("a database that cannot be reached is tried again five times, with growing waits, and then has failed", async () => {
+      const [closed] = [target({ port: 1, database: "nowhere" })];
+      const options = { [ENV.options]: JSON.stringify({ databaseWaitMs: 0, connectTimeoutMs: 1_000 }) };
+      let payload = item(closed, { command: "up" });
+      const waits: number[] = [];
+      for (;;) {
+        const answer = Object(await operate(payload, options));
+        if (answer.outcome !== "continue") {
+          expect(answer).toMatchObject({
+            outcome: "failed",
+            code: "CONNECTION",
+            answer: { target: "target" },
+          });
+          break;
+        }
+        waits.push(answer.waitSeconds);
+        payload = answer.next;
+      }
+      expect(waits).toHaveLength(4);
+      for (const [index, wait] of waits.entries()) {
+        expect(wait).toBeGreaterThanOrEqual(10 * 2 ** index);
+        expect(wait).toBeLessThanOrEqual(10 * 2 ** (index + 1));
+      }
+    });
+
+    test.each<[what: string, change: (payload: object) => unknown, code: string, message: RegExp]>([
+      [
+        "of another release",
+        (payload) => ({ ...payload, release: "older" }),
+        "ASSET",
+        /other migrations than the execution/,
+      ],
+      ["with an unknown field", (payload) => ({ ...payload, force: true }), "USAGE", /unknown field "force"/],
+      [
+        "that only reads",
+        (payload) => ({ ...payload, request: { command: "status" } }),
+        "USAGE",
+        /does not run status/,
+      ],
+      [
+        "to go down by a number",
+        (payload) => ({ ...payload, request: { command: "down", count: 1 } }),
+        "USAGE",
+        /to is missing/,
+      ],
+      ["that is no item", () => "up", "USAGE", /this is no target of a fleet/],
+    ])("the function that changes targets refuses a request %s", async (_, change, code, message) => {
+      const payload = change(item(target({ schema: "one" }), { command: "up" }));
+      expect(await operate(payload)).toMatchObject({
+        outcome: "failed",
+        code,
+        answer: { outcome: "failed", message: expect.stringMatching(message), completed: 0 },
+      });
+    });
+
+    test("down is refused in a fleet that does not allow it, and up by the function that reads", async () => {
+      const one = target({ schema: "one" });
+      expect(
+        await operate(item(one, { command: "down", to: "1_t1" }), { [ENV.allowDown]: "false" }),
+      ).toMatchObject({
+        outcome: "failed",
+        code: "USAGE",
+        answer: { message: expect.stringMatching(/down is not allowed.*allowDown: true/) },
+      });
+      expect(await status(item(one, { command: "up" }))).toMatchObject({ outcome: "failed", code: "USAGE" });
+    });
+  });
