@@ -108,6 +108,8 @@ function outputsOf(migrations: PostgresMigrations): Readonly<Record<string, stri
     StatusCommand: invocation(status, { command: "status" }),
     PlanCommand: invocation(status, { command: "plan" }),
     UpCommand: operation(migrations, "up", migrations.databaseName),
+    Runner: migrations.runner.stateMachineArn,
+    RunCommand: execution(migrations, { command: "up", confirm: migrations.databaseName }),
   };
 }
 
@@ -117,6 +119,14 @@ function addOutputs(stack: Stack, outputs: Readonly<Record<string, string>>): vo
 
 function operation({ operateFunction }: PostgresMigrations, command: "up" | "down", confirm: string): string {
   return invocation(operateFunction, { command, confirm });
+}
+
+/** A command to copy, for a run of hours. It answers at once. */
+function execution({ runner }: PostgresMigrations, payload: object): string {
+  return (
+    `aws stepfunctions start-execution --region ${Aws.REGION} --state-machine-arn ${runner.stateMachineArn} ` +
+    `--input '${JSON.stringify(payload)}'`
+  );
 }
 
 /**

@@ -14,6 +14,7 @@ import {
 } from "./fleet-definition.ts";
 import type { FleetFunctions } from "./fleet-functions.ts";
 import type { FleetResults } from "./fleet-results.ts";
+import { placeholder } from "./state-language.ts";
 
 /** What both state machines of a fleet are made of. */
 export interface FleetParts {
@@ -84,11 +85,6 @@ function fleetMachine(
   approval?.topic.grantPublish(made);
   allowChildren(made);
   return made;
-}
-
-/** CloudFormation replaces it by the substitution with that name. */
-function placeholder(name: string): string {
-  return `\${${name}}`;
 }
 
 function approvalSettings({ timeout }: Approval): FleetApproval {

@@ -3,6 +3,7 @@ import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as sns from "aws-cdk-lib/aws-sns";
+import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import { METRICS } from "../../lambda/contract.ts";
 
@@ -79,6 +80,24 @@ function expression(formula: string, metrics: Metrics): cloudwatch.MathExpressio
     usingMetrics: Object.fromEntries(used),
     period: LOOK_BACK,
   });
+}
+
+/** An execution of the runner failed, or took too long. The operate function reports no failure of a slice: one is enough. */
+export function runnerAlarm(
+  scope: Construct,
+  runner: sfn.StateMachine,
+  topic: sns.ITopic | undefined,
+): cloudwatch.Alarm {
+  const alarm = new cloudwatch.MathExpression({
+    expression: "FILL(failed, 0) + FILL(timedOut, 0)",
+    usingMetrics: { failed: runner.metricFailed(), timedOut: runner.metricTimedOut() },
+    period: LOOK_BACK,
+  }).createAlarm(scope, "RunnerFailed", {
+    ...onFirstValue(1),
+    alarmDescription: "An execution of the runner of the Postgres migrations failed",
+  });
+  if (topic !== undefined) alarm.addAlarmAction(new SnsAction(topic));
+  return alarm;
 }
 
 /** A single value is enough; no data means that nothing ran, which is fine. */

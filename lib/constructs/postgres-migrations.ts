@@ -5,6 +5,8 @@ import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as logs from "aws-cdk-lib/aws-logs";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
+import type * as sns from "aws-cdk-lib/aws-sns";
+import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
@@ -12,24 +14,25 @@ import { databaseLogins } from "./database-login.ts";
 import { databaseNameOf, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationLogs, releaseOf } from "./functions.ts";
-import { migrationAlarms } from "./migration-alarms.ts";
+import { migrationAlarms, runnerAlarm } from "./migration-alarms.ts";
 import { migrationWidgets } from "./migration-dashboard.ts";
 import { type FunctionSettings, type MigrationFunctions, migrationFunctions } from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
 import { deployProperties, MigrationsFolder } from "./release.ts";
+import { grantExecutions, migrationRunner } from "./runner.ts";
 import { migrationSnapshots } from "./snapshots.ts";
 import { checkChoice, constructError } from "./validation.ts";
 
 /**
  * Runs a folder of Postgres migrations in every deploy of the stack, and adds two functions for operators: one to ask for
- * the status, one to run, undo and repair migrations.
+ * the status, one to run, undo and repair migrations. A state machine does the same for runs that take hours.
  *
  * A deploy runs the pending migrations when the migrations, the database or the options have changed. A migration that
  * fails fails the deploy, and CloudFormation's event gives the reason. `cdk diff` shows which migrations are new.
  * Deleting the stack does not touch the database.
  *
- * A grant to invoke a function is a grant of all that the function can do: see `grantStatus` and `grantOperate`.
+ * A grant to invoke a function is a grant of all that the function can do: see `grantStatus`, `grantOperate` and `grantRun`.
  *
  * @example
  * const database = new PostgresDatabase(this, "Database", { databaseName: "shop" });
@@ -82,12 +85,19 @@ export class PostgresMigrations extends Construct {
   readonly operateFunction: lambda.Function;
   /** Log group of the operate function. */
   readonly operateLogGroup: logs.LogGroup;
+  /**
+   * State machine that carries out the commands of the operate function for longer than a function can: a run of hours is
+   * one execution. Its input is the payload of that function, its output the answer; an execution that fails has the code of
+   * the error, and the answer as its cause. It ends after seven days at the latest.
+   */
+  readonly runner: sfn.StateMachine;
   /** Security group of the functions. Its rules allow the database and Secrets Manager only. */
   readonly securityGroup: ec2.SecurityGroup;
   /** Name of the database; operators confirm with it. */
   readonly databaseName: string;
   /**
-   * Alarms for deploys and operators' commands: two each, for one that fails and for one that takes 80 % of its timeout.
+   * Alarms for deploys and operators' commands: two each, for one that fails and for one that takes 80 % of its timeout; and
+   * one for executions of the runner that fail.
    */
   readonly alarms: cloudwatch.Alarm[];
   private readonly resource: CustomResource;
@@ -131,10 +141,8 @@ export class PostgresMigrations extends Construct {
     this.statusLogGroup = status.logGroup;
     this.operateFunction = operate.handler;
     this.operateLogGroup = operate.logGroup;
-    this.alarms = [
-      ...migrationAlarms(this, "Deploy", deploy.handler, props.alarmTopic),
-      ...migrationAlarms(this, "Operate", operate.handler, props.alarmTopic),
-    ];
+    this.runner = migrationRunner(this, operate.handler);
+    this.alarms = allAlarms(this, functions, props.alarmTopic);
     const deployed = deployResource(
       this,
       props,
@@ -223,6 +231,14 @@ export class PostgresMigrations extends Construct {
   }
 
   /**
+   * Allows the grantee to run, undo and repair migrations with the runner: to start executions, look at them, stop them and
+   * redrive them. What may be undone depends on `allowDown`, as for the operate function.
+   */
+  grantRun(grantee: iam.IGrantable): iam.Grant {
+    return grantExecutions(this.runner, grantee);
+  }
+
+  /**
    * Adds four graphs: runs and failures, duration, completed and pending migrations, retries because of locked tables. Each
    * has the deploy function and the operate function.
    */
@@ -278,4 +294,16 @@ function deployResource(
     properties,
   });
   return { resource, serviceToken };
+}
+
+function allAlarms(
+  scope: PostgresMigrations,
+  { deploy, operate }: MigrationFunctions,
+  topic: sns.ITopic | undefined,
+): cloudwatch.Alarm[] {
+  return [
+    ...migrationAlarms(scope, "Deploy", deploy.handler, topic),
+    ...migrationAlarms(scope, "Operate", operate.handler, topic),
+    runnerAlarm(scope, scope.runner, topic),
+  ];
 }

@@ -86,3 +86,8 @@ export function untilDone(invoked: InvokedFunction): Workflow {
 export function failWith(codePath: string, causePath: string): State {
   return { Type: "Fail", ErrorPath: codePath, CausePath: `States.JsonToString(${causePath})` };
 }
+
+/** CloudFormation replaces it by the substitution with that name. */
+export function placeholder(name: string): string {
+  return `\${${name}}`;
+}

@@ -81,6 +81,19 @@ export const acknowledgements = (stackEventFunction: string): readonly Acknowled
       "status of this stack.",
   })),
   {
+    path: "Migrations/Runner",
+    rule: "AwsSolutions-SF1",
+    reason:
+      "For a log of its own the role needs rights on every log delivery of the account. The history of an execution is kept " +
+      "for 90 days, and the function logs each slice.",
+  },
+  {
+    path: "Migrations/Runner",
+    rule: "AwsSolutions-SF2",
+    reason:
+      "One function is called in a loop: the history of an execution has all times. Tracing needs rights on every trace.",
+  },
+  {
     path: FRAMEWORK,
     rule: `AwsSolutions-IAM5[Resource::<${stackEventFunction}.Arn>:*]`,
     reason:

@@ -13,8 +13,9 @@ const ANSWER = '{"ok":true}';
 /** Like the AWS CLI, it opens the file it is given anew, writes the answer to it, and prints something of its own. */
 const FAKE_AWS = `#!${process.execPath}
 const { writeFileSync } = require("node:fs");
-writeFileSync(process.argv.find((one) => one.startsWith("/dev/")), '${ANSWER}');
-process.stdout.write("None\\n");
+const file = process.argv.find((one) => one.startsWith("/dev/"));
+if (process.argv[2] === "lambda") writeFileSync(file, '${ANSWER}');
+process.stdout.write(process.argv[2] === "lambda" ? "None\\n" : '${ANSWER}');
 `;
 
 const Outputs = v.record(v.string(), v.object({ Value: v.unknown() }));

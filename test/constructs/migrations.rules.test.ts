@@ -119,6 +119,7 @@ test("each function may read the secret, and only the stack event function may i
   expect(others).toEqual([
     { Effect: "Allow", Action: "lambda:InvokeFunction", Resource: arnOf("on-deploy.handler") },
     { Effect: "Allow", Action: "cloudformation:DescribeStacks", Resource: { Ref: "AWS::StackId" } },
+    { Effect: "Allow", Action: "lambda:InvokeFunction", Resource: arnOf("on-operate.handler") },
     {
       Effect: "Allow",
       Action: "lambda:InvokeFunction",
@@ -205,7 +206,9 @@ test("the functions that talk to CloudFormation run outside the VPC and longer t
     return Properties["Timeout"];
   });
   expect(timeouts).toEqual([900, 885, 840]);
-  expect(resourcesOf(stack, "AWS::StepFunctions::StateMachine")).toHaveLength(0);
+  expect(resourcesOf(stack, "AWS::StepFunctions::StateMachine").map(({ id }) => id)).toEqual([
+    expect.stringContaining("Runner"),
+  ]);
 });
 
 test("the stack event function and the deploy function share a log group", () => {
@@ -255,6 +258,7 @@ test("a failure raises one alarm, which notifies nobody without a topic", () => 
     ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
     ["FILL(failed, 0) + FILL(errors, 0)", 1],
     ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
+    ["FILL(failed, 0) + FILL(timedOut, 0)", 1],
   ]);
   const failed = { Namespace: "CdkPgMigrate", MetricName: "MigrationFailed" };
   const dimension = { Name: "Function", Value: { Ref: functionOf(stack, "on-deploy.handler").id } };

@@ -48,6 +48,8 @@ describe.each([
       "StatusCommand",
       "PlanCommand",
       "UpCommand",
+      "Runner",
+      "RunCommand",
       ...(down ? ["DownCommand"] : []),
     ]);
     const [, [first, region, , handler, rest]] = outputs.UpCommand.Value["Fn::Join"];

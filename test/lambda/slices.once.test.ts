@@ -110,7 +110,7 @@ describe("a request in slices of one migration each", () => {
     }),
   );
 
-  it.each(CASES)("%j does no more although each slice is repeated", (input, before, after) =>
+  it.each(CASES)("%j does no more although each slice is repeated [G90]", (input, before, after) =>
     withApplied(before, async (db, dir) => {
       expect((await execute(db, dir, input, 2)).result).toMatchObject({ outcome: "done" });
       expect(await appliedNames(db)).toEqual(after);
