@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { rootCertificates } from "node:tls";
 import {
   type ConnectionSettings,
+  DEFAULTS,
   given,
   MigrationError,
   type MigratorOptions,
@@ -187,7 +188,13 @@ async function attempt<T>(
  * for the database too: a failover or a paused cluster takes a minute, a failed deploy costs far more.
  */
 function waitsOf(origin: EngineSetup["origin"], { deadline }: Invocation): MigratorOptions {
-  if (origin === "command") return { databaseWaitMs: LIMITS.commandDatabaseWait * 1_000 };
+  if (origin === "command") {
+    return {
+      // A function with a short timeout is to say who holds the lock.
+      lockWaitMs: Math.min(DEFAULTS.lockWaitMs, Math.max(0, (deadline - Date.now()) / 2)),
+      databaseWaitMs: LIMITS.commandDatabaseWait * 1_000,
+    };
+  }
   return {
     lockWaitMs: Math.max(0, deadline - Date.now() - CONNECTING_MS),
     databaseWaitMs: LIMITS.deployDatabaseWait * 1_000,

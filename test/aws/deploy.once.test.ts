@@ -4,5 +4,6 @@ import { lifecycle } from "./scenarios/lifecycle.ts";
 import { ownerLimits } from "./scenarios/owner.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { turns } from "./scenarios/rotation.ts";
+import { runner } from "./scenarios/runner.ts";
 
-runScenarios(lifecycle, failing, rollback, turns, ownerLimits);
+runScenarios(lifecycle, failing, rollback, turns, ownerLimits, runner);

@@ -36,7 +36,7 @@ export async function sessionsIn(db: OwnedDatabase, where = "true"): Promise<num
 /** Makes `STOPPABLE` migrations sleep until `letGo`. */
 export async function holdUp(db: OwnedDatabase): Promise<void> {
   await db.query(
-    `CREATE SCHEMA harness; GRANT USAGE ON SCHEMA harness TO ${db.owner}; CREATE TABLE harness.slow ()`,
+    `CREATE SCHEMA IF NOT EXISTS harness; GRANT USAGE ON SCHEMA harness TO ${db.owner}; CREATE TABLE harness.slow ()`,
   );
 }
 
