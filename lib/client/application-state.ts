@@ -9,7 +9,7 @@ import {
   property,
   resolveOptions,
 } from "../core/index.ts";
-import { declaredContracts, readFolder } from "../folder/index.ts";
+import { declaredContracts, declaredReplacements, readFolder } from "../folder/index.ts";
 
 /**
  * What can run a query: a `Client`, `Pool` or `PoolClient` of pg, or a few lines around another driver.
@@ -42,7 +42,8 @@ export interface ApplicationState {
   readonly pending: readonly string[];
   /**
    * Names that the database has and the application does not: it was migrated by a newer version, which is usual while a
-   * deploy replaces one version by the next.
+   * deploy replaces one version by the next. What a baseline of the folder replaces is not among them; a list of names does
+   * not say what that is.
    */
   readonly unknown: readonly string[];
 }
@@ -72,16 +73,20 @@ export async function migrationState(
   migrations: string | readonly string[],
   options: ApplicationOptions = {},
 ): Promise<ApplicationState> {
-  const { names, contractsAmong } =
-    typeof migrations === "string"
-      ? await readNames(migrations, options)
-      : { names: migrations, contractsAmong: () => new Set<string>() };
+  const { names, contractsAmong, replaced } =
+    typeof migrations === "string" ? await readNames(migrations, options) : onlyNames(migrations);
   const applied = await readApplied(client, options);
   const missing = names.filter((name) => !applied.has(name));
   const contracts = contractsAmong(missing);
   const pending = missing.filter((name) => !contracts.has(name));
   const own = new Set(names);
-  return { migrated: pending.length === 0, pending, unknown: [...applied].filter((name) => !own.has(name)) };
+  const others = [...applied].filter((name) => !own.has(name));
+  const known = others.length === 0 ? own : replaced();
+  return {
+    migrated: pending.length === 0,
+    pending,
+    unknown: others.filter((name) => !known.has(name)),
+  };
 }
 
 /**
@@ -139,6 +144,12 @@ interface FolderNames {
   readonly names: readonly string[];
   /** Reads the files of these migrations only. */
   readonly contractsAmong: (names: readonly string[]) => ReadonlySet<string>;
+  /** What the folder's baselines replace. Reads the files in SQL. */
+  readonly replaced: () => ReadonlySet<string>;
+}
+
+function onlyNames(names: readonly string[]): FolderNames {
+  return { names, contractsAmong: () => new Set(), replaced: () => new Set() };
 }
 
 async function readNames(
@@ -155,6 +166,7 @@ async function readNames(
           entries.filter(({ name }) => names.includes(name)),
         ).keys(),
       ),
+    replaced: () => declaredReplacements(dir, entries),
   };
 }
 

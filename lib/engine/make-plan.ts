@@ -166,7 +166,12 @@ export async function appliedNames(
     byOrigin && existing.history
       ? await readOrigins(session, tables, existing)
       : applied.map((name) => ({ name, run: null, release: null }));
-  return selectDown(rows, options);
+  const shown = new Set(classified.map(({ name }) => name));
+  return selectDown(
+    rows,
+    options,
+    applied.filter((name) => shown.has(name)),
+  );
 }
 
 function notApplied(name: string): MigrationError {

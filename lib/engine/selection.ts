@@ -52,15 +52,20 @@ export function selectUp(pending: readonly string[], known: readonly string[], e
 
 /**
  * The applied migrations that a `down` takes, newest first: the last one, the last `count`, all that were applied after
- * `to`, the batch of the last run, or those of a release. `rows` are in the order of application.
+ * `to`, the batch of the last run, or those of a release. `rows` are in the order of application. A count goes as far as
+ * there are `shown` ones: a status shows a baseline in place of what it replaces.
  * @throws MigrationError `USAGE`, also for a count above what is applied
  */
-export function selectDown(rows: readonly AppliedBy[], extent: DownExtent): string[] {
+export function selectDown(
+  rows: readonly AppliedBy[],
+  extent: DownExtent,
+  shown: readonly string[] = rows.map(({ name }) => name),
+): string[] {
   requireOne(extent);
   const applied = rows.map(({ name }) => name);
   if (extent.batch) return lastBatch(rows).reverse();
   if (extent.release !== undefined) return appliedByRelease(rows, extent.release).reverse();
-  if (extent.count !== undefined) return applied.slice(-requireDownCount(extent.count, applied)).reverse();
+  if (extent.count !== undefined) return applied.slice(-requireDownCount(extent.count, shown)).reverse();
   if (extent.to === undefined) return applied.slice(-1).reverse();
   const target = applied.indexOf(extent.to);
   if (target < 0) throw unknownName(extent.to, applied);

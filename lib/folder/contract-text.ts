@@ -1,6 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ContractDeclaration, type Migration, readContractComment } from "../core/index.ts";
+import {
+  type ContractDeclaration,
+  type Migration,
+  parseBaselineHeader,
+  readBaselineHeader,
+  readContractComment,
+  replacedNames,
+} from "../core/index.ts";
 import { withoutLeadingComments } from "./source-text.ts";
 
 const CONTRACT_EXPORT =
@@ -37,5 +44,17 @@ export function declaredContracts(
       const declaration = declarationOf(files.map((file) => read(readFileSync(join(dir, file), "utf8"))));
       return declaration === null ? [] : [[name, declaration]];
     }),
+  );
+}
+
+/** As `declaredContracts`: the names of all migrations that baselines among these replace. */
+export function declaredReplacements(dir: string, migrations: readonly Migration[]): ReadonlySet<string> {
+  const files = migrations.flatMap(({ name, kind, files: [up] }) =>
+    kind === "sql" && up !== undefined ? [[name, up] as const] : [],
+  );
+  return new Set(
+    files.flatMap(([name, up]) =>
+      replacedNames(parseBaselineHeader(name, readBaselineHeader(readFileSync(join(dir, up), "utf8")))),
+    ),
   );
 }

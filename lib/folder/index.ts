@@ -4,7 +4,7 @@
  */
 export { defaultCacheDir, nearest, sweep, writeAtomically } from "./cache-dir.ts";
 export { modulesOf } from "./compile.ts";
-export { declaredContracts } from "./contract-text.ts";
+export { declaredContracts, declaredReplacements } from "./contract-text.ts";
 export {
   type CreatedMigration,
   type CreateMigrationOptions,

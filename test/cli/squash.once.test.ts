@@ -107,6 +107,23 @@ describe("squash", () => {
       ]);
     }));
 
+  it("down counts what status shows: a baseline, and not what it replaces", () =>
+    withProject(async ({ squash, run, db }) => {
+      await run("up");
+      await squash();
+      await run("up");
+      expect((await run("down", "99")).stderr).toContain(
+        "the count is 99, but there are only 2 migrations applied",
+      );
+      expect(await run("down", "3")).toMatchObject({ code: 2 });
+      expect(await run("down", "2")).toMatchObject({ code: 0 });
+      expect((await db.query<{ name: string }>(NAMES)).map(({ name }) => name)).toEqual([
+        "1_roles",
+        "2_users",
+        "3_count",
+      ]);
+    }));
+
   it("down only forgets a baseline that was recorded, and undoes what it replaces from the history", () =>
     withProject(async ({ squash, run, db }) => {
       await run("up");

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import pg from "pg";
 import { assertMigrated, migrationNames, migrationState } from "../../lib/client/index.ts";
+import { baselineHeader } from "../../lib/core/index.ts";
 import { withDatabase } from "../support/database.ts";
 import { addFiles, removeFiles, writeFolder } from "../support/folders.ts";
 import { failureOf, openMigrator } from "../support/migrator.ts";
@@ -54,6 +55,34 @@ describe("an application asks whether its database is migrated", () => {
       } finally {
         await pool.end();
       }
+    }));
+
+  it("migrations that a baseline of the application's folder replaces are not unknown to it", () =>
+    withDatabase(async (db) => {
+      const dir = writeFolder(TWO);
+      await (await openMigrator(db, dir)).up();
+      const replaced = [...Object.keys(TWO)].map((file) => ({
+        name: file.replace(".sql", ""),
+        sqlDigest: undefined,
+        replaces: [],
+      }));
+      removeFiles(dir, "1_a.sql", "2_b.sql");
+      addFiles(dir, {
+        "2_b-baseline.sql": `${baselineHeader(replaced).join("\n")}\nCREATE TABLE a (id int);`,
+      });
+      const client = await db.client();
+      expect(await migrationState(client, dir)).toEqual({
+        migrated: false,
+        pending: ["2_b-baseline"],
+        unknown: [],
+      });
+      await (await openMigrator(db, dir)).up();
+      await db.query("INSERT INTO pgmigrations (name, run_on) VALUES ('3_newer', now())");
+      expect(await migrationState(client, dir)).toEqual({
+        migrated: true,
+        pending: [],
+        unknown: ["3_newer"],
+      });
     }));
 
   it("an application starts although a contract of its folder waits", () =>
