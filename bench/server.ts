@@ -104,7 +104,7 @@ async function peakSessions(
   working.then(end, end);
   while (!ended) {
     const { rows } = await admin.query<{ sessions: number }>(
-      "SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE datname = $1",
+      "SELECT count(*)::int AS sessions FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'",
       [database],
     );
     highest = Math.max(highest, rows[0]?.sessions ?? 0);

@@ -13,7 +13,8 @@ import {
   tableRows,
 } from "./markdown.ts";
 
-const pages = allPages();
+// Its payloads are the inputs of a fleet's executions: test/docs/fleets.rules.test.ts.
+const pages = allPages().filter(({ path }) => path !== "docs/fleets.md");
 const runbook = readPage("docs/runbook.md");
 const source = sourceOf("lambda") + sourceOf("lib/engine") + sourceOf("lib/postgres");
 
