@@ -205,7 +205,7 @@ export class PostgresMigrationsFleet extends Construct {
 function fleetDatabase(scope: Construct, props: PostgresMigrationsFleetProps) {
   const target = databaseTarget(scope, props.database);
   const logins = databaseLogins(scope, props, target);
-  const { asset } = new MigrationsFolder(scope, "Folder", props, target);
+  const { asset } = new MigrationsFolder(scope, "Folder", { ...props, functions: "fleet" }, target);
   const from = props.targets._from;
   const hasSecrets =
     from.secretTag !== undefined || (from.kind === "list" && from.targets.some(({ secret }) => secret));

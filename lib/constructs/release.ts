@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Stack } from "aws-cdk-lib";
 import { Construct, type IConstruct } from "constructs";
 import { type DeployProperties, NEWEST_BOUND } from "../../lambda/contract.ts";
-import { type BuiltAsset, buildAssetSync } from "../asset/index.ts";
+import { type AssetRequest, type BuiltAsset, buildAssetSync } from "../asset/index.ts";
 import {
   errorMessage,
   given,
@@ -29,7 +29,8 @@ export interface ReleaseAsset extends BuiltAsset {
 type FolderProps = Pick<
   PostgresMigrationsProps,
   "migrationsDir" | "ignorePattern" | "decamelize" | "approvedPlan"
->;
+> &
+  Pick<AssetRequest, "functions">;
 
 /** The folder of migrations with its asset, as a construct, so that a validation of the app finds it. */
 export class MigrationsFolder extends Construct {
@@ -65,14 +66,14 @@ export class MigrationsFolder extends Construct {
 }
 
 function build(props: FolderProps, ca: string | undefined): ReleaseAsset | MigrationError {
-  const { migrationsDir, ignorePattern } = props;
+  const { migrationsDir, ignorePattern, functions } = props;
   try {
     const approved = readApprovedPlan(props.approvedPlan);
     const asset = buildAssetSync({
       migrationsDir,
       handlersDir: handlersDir(),
       ca: ca ?? rdsCertificates(),
-      ...given({ ignorePattern, approvedPlan: approved?.text }),
+      ...given({ ignorePattern, functions, approvedPlan: approved?.text }),
     });
     return { ...asset, approvedPlan: approved?.digest };
   } catch (error) {
