@@ -45,6 +45,8 @@ export async function varyingFinding(
     if (rendered.kind === "dynamic" || recordedAs !== undefined) continue;
     if (code.actions[direction] instanceof PlainSql) continue;
     const { steps } = rendered;
+    // A record that is only taken away needs no file, which may say that it cannot be undone.
+    if (steps.length === 0) continue;
     if (!(await isReproducible(source, { code, direction, steps }))) varying.push(name);
   }
   if (varying.length === 0) return undefined;

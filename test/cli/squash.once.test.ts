@@ -129,6 +129,10 @@ describe("squash", () => {
       await run("up");
       await squash();
       await run("up");
+      expect(await run("down", "--to", "1_roles", "--dry-run")).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/DROP INDEX.*DROP TABLE/s),
+      });
       expect(await run("down", "--to", "1_roles")).toMatchObject({ code: 0 });
       expect(await db.query(NAMES)).toEqual([{ name: "1_roles" }]);
       expect(await db.query("SELECT to_regclass('users') AS users")).toEqual([{ users: null }]);
