@@ -113,7 +113,17 @@ function stemProblem(stem: string): readonly [message: string, hint: string | Hi
   const ending = /\.(?:d|up|down)$/i.exec(stem)?.[0] ?? migrationExtension(stem);
   if (ending !== undefined) return [`ends with "${ending}", which is reserved`, "leave the ending out"];
   if (Buffer.byteLength(PREFIX + stem) > MAX_FILE_NAME) return ["is too long for a file name", "shorten it"];
-  return nameProblem(stem);
+  return nameProblem(stem) ?? oddCharacter(stem);
+}
+
+/**
+ * Shells read such a character as their own, a contract cannot name a migration with a quote, and what is not seen cannot be
+ * typed. The folder's listing takes such files from elsewhere.
+ */
+function oddCharacter(stem: string): readonly [message: string, hint: string] | undefined {
+  const [odd] = /[^\p{L}\p{M}\p{N}.-]/u.exec(stem) ?? [];
+  if (odd === undefined) return undefined;
+  return [`holds ${JSON.stringify(odd)}; a name has letters, digits, dashes and dots`, "leave it out"];
 }
 
 function migrationExtension(stem: string): string | undefined {

@@ -15,9 +15,10 @@ describe("names of new migrations", () => {
     ["add user table", "add-user-table"],
     ["  add_user  table ", "add-user-table"],
     ["Add Users", "Add-Users"],
-    ["o'brien", "o'brien"],
     ["v1.2", "v1.2"],
     ["größe", "größe"],
+    ["gro\u0308ße", "gro\u0308ße"],
+    ["テーブル追加", "テーブル追加"],
   ])("the name %j becomes %s", async (name, stem) => {
     const { dir } = make({});
     const created = await createMigration({ dir, name, now });
@@ -41,6 +42,21 @@ describe("names of new migrations", () => {
     ["a\u0000b", /cannot be read/],
     ["a\nb", /cannot be read/],
     ["users?", /Windows/],
+    ...[
+      "o'brien",
+      "`id`x",
+      "a$b",
+      "a;b",
+      "a&b",
+      "add (new)",
+      "now!",
+      "50%",
+      "a,b",
+      "a=b",
+      "a\u00a0b",
+      "a\u202eb",
+      "a✨",
+    ].map((name) => [name, /holds ".{1,2}"; a name has letters, digits, dashes and dots/u] as const),
     ["é".repeat(130), /too long/],
     ["x".repeat(300), /too long/],
   ])("the name %j is refused", async (name, message) => {
