@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { APPROVED_PLAN } from "../../lib/commands/index.ts";
 import { type CompletedMigration, given, MigrationError, property } from "../../lib/core/index.ts";
 import type { Migrator, RestOfRun } from "../../lib/engine/index.ts";
 import { describeError, remainingIn } from "../runtime/failure-log.ts";
@@ -26,12 +27,18 @@ const Completed = v.strictObject({
   durationMs: v.number(),
 });
 
+const Rest: v.GenericSchema<RestOfRun> = v.strictObject({
+  undo: Names,
+  apply: v.exactOptional(Names),
+  approved: v.exactOptional(APPROVED_PLAN),
+});
+
 /** What one slice hands to the next. A state machine begins with the name of its execution. */
 export const SliceState = v.strictObject({
   execution: Name,
   /** From 1; absent in the first. */
   number: v.exactOptional(Count),
-  rest: v.exactOptional(v.strictObject({ undo: Names, apply: v.exactOptional(Names) })),
+  rest: v.exactOptional(Rest),
   /** By the slices before, newest last. */
   completed: v.exactOptional(v.array(Completed)),
   /** How many slices in a row have found another session at work. */
@@ -140,10 +147,11 @@ function leavesStatement(end: SliceEnd): boolean {
 }
 
 /** What a slice has left. A redo applies nothing before all of it is undone. */
-function left({ undo, apply }: RestOfRun, error: unknown): RestOfRun {
-  if (!(error instanceof MigrationError)) return { undo, ...given({ apply }) };
+function left({ undo, apply, ...plan }: RestOfRun, error: unknown): RestOfRun {
+  if (!(error instanceof MigrationError)) return { undo, ...given({ apply }), ...plan };
   const { undone = [], applied = [] } = error.details;
   return {
+    ...plan,
     undo: undo.filter((name) => !undone.includes(name) && !applied.includes(name)),
     ...given({ apply: apply?.filter((name) => !applied.includes(name)) }),
   };

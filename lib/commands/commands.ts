@@ -1,5 +1,13 @@
 import * as v from "valibot";
-import { given, Hint, MEASURE_DEFAULTS, MigrationError, OPTIONS } from "../core/index.ts";
+import {
+  type Approval,
+  given,
+  Hint,
+  MEASURE_DEFAULTS,
+  MigrationError,
+  OPTIONS,
+  planDigest,
+} from "../core/index.ts";
 import {
   type DownOptions,
   type Migrator,
@@ -127,8 +135,27 @@ function pinUp(migrator: Migrator, { count, ...input }: UpOptions): Promise<Pinn
   });
 }
 
-async function pinDown(migrator: Migrator, input: DownOptions): Promise<Pinned> {
-  return { input, rest: { undo: await migrator.selectDown(input) } };
+async function pinDown(migrator: Migrator, input: DownOptions & { readonly plan?: string }): Promise<Pinned> {
+  const undo = await migrator.selectDown(input);
+  const { plan, ...extent } = input;
+  const planned = plan === undefined ? undefined : await migrator.planDown(extent);
+  // The run says what differs.
+  if (planned === undefined || planned.digest !== plan) return { input, rest: { undo } };
+  const { action, head, schema, steps } = planned;
+  const approved = {
+    action,
+    digest: plan,
+    head,
+    schema,
+    steps: steps.map((step) => ({ ...step, sql: null })),
+  };
+  return { input, rest: { undo, approved } };
+}
+
+/** What a `down` is held to: the plan with the digest that was approved, as far as that plan is known. */
+function approvalOf(plan: string | undefined, rest: RestOfRun | undefined): Approval | undefined {
+  const known = rest?.approved;
+  return known !== undefined && known.digest === plan && planDigest(known) === plan ? known : plan;
 }
 
 async function pinRedo(migrator: Migrator, input: DownOptions): Promise<Pinned> {
@@ -290,7 +317,10 @@ export const COMMANDS = {
     },
     check: refuseFakePlan,
     run: (migrator, { fake, plan, ...extent }, rest) =>
-      migrator.down({ ...extent, ...given({ approved: plan, rest }) }, fake ? "fake" : "execute"),
+      migrator.down(
+        { ...extent, ...given({ approved: approvalOf(plan, rest), rest }) },
+        fake ? "fake" : "execute",
+      ),
     pin: pinDown,
   }),
   redo: command({

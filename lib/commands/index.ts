@@ -10,4 +10,4 @@ export {
   type Pinned,
   requireContractOfNote,
 } from "./commands.ts";
-export { type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";
+export { APPROVED_PLAN, type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";

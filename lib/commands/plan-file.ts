@@ -40,18 +40,23 @@ const Step = v.object({
   note: v.exactOptional(v.string()),
 });
 
-const File = v.object({
-  version: v.literal(1),
+/** What an approval covers. */
+export const APPROVED_PLAN = v.object({
   action: v.picklist(["up", "down", "redo"]),
   digest: Digest,
   head: v.nullable(text),
   schema: v.array(text),
+  steps: v.array(Step),
+}) satisfies v.GenericSchema<ApprovedPlan>;
+
+const File = v.object({
+  version: v.literal(1),
+  ...APPROVED_PLAN.entries,
   to: v.exactOptional(text),
   from: v.exactOptional(v.picklist(["file", "history"])),
   database: v.object({ host: text, port: v.number(), name: text }),
   actor: v.string(),
   agent: v.nullable(v.string()),
-  steps: v.array(Step),
 });
 
 /** The text of a plan file. */

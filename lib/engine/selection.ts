@@ -1,4 +1,4 @@
-import { Hint, MigrationError } from "../core/index.ts";
+import { type ApprovedPlan, Hint, MigrationError } from "../core/index.ts";
 
 /** How many migrations a run takes: a number, or all up to a name. */
 export interface Extent {
@@ -19,6 +19,8 @@ export interface RestOfRun {
   readonly undo: readonly string[];
   /** Of a `redo`: what it applies again, in this order. */
   readonly apply?: readonly string[];
+  /** Of a `down` whose approved plan is given as a digest: that plan, which is known before a part of it is done. */
+  readonly approved?: ApprovedPlan;
 }
 
 /** The migrations that one release has applied, except those that the release after it keeps. */

@@ -148,6 +148,34 @@ describe("a request in slices of one migration each", () => {
       });
     }));
 
+  it("down is held to its approved plan in every slice", () =>
+    withApplied(NAMES, async (db, dir) => {
+      const { digest: plan } = await (await openMigrator(db, dir)).planDown({ count: 3 });
+      const { result, slices } = await execute(db, dir, { command: "down", count: 3, plan }, 2);
+      expect(result).toMatchObject({ outcome: "done" });
+      expect(slices).toBeGreaterThan(2);
+      expect(await appliedNames(db)).toEqual(NAMES.slice(0, 2));
+    }));
+
+  it("down stops before it runs other SQL than the approved plan has", () =>
+    withApplied(NAMES, async (db, dir) => {
+      const { digest: plan } = await (await openMigrator(db, dir)).planDown({ count: 3, from: "file" });
+      const began = await slice(db, dir, begin({ command: "down", count: 3, from: "file", plan }));
+      const cut = await slice(db, dir, next(began, "down"), 1);
+      addFiles(dir, { "4_d.sql": `${sql("d")} SELECT 1;` });
+      expect(await slice(db, dir, next(cut, "down"))).toMatchObject({
+        outcome: "failed",
+        error: { code: "PLAN_DIFFERS" },
+      });
+      const forged = structuredClone(next(cut, "down"));
+      Object.assign(Object(forged.slice.rest).approved.steps[1], { digest: "0".repeat(64) });
+      expect(await slice(db, dir, forged)).toMatchObject({
+        outcome: "failed",
+        error: { code: "PLAN_DIFFERS" },
+      });
+      expect(await appliedNames(db)).toEqual(NAMES.slice(0, 4));
+    }));
+
   it("a redo of an approved plan that is cut fails, says how to go on, and names what it has undone", () =>
     withApplied(NAMES, async (db, dir) => {
       const { digest: plan } = await (await openMigrator(db, dir)).planRedo({ count: 2 });
