@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { deploys } from "./fleet/deploys.ts";
 import { executions } from "./fleet/executions.ts";
 import { type FleetFunctions, startFleetFunctions } from "./fleet/functions.ts";
@@ -15,7 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => fleet?.close());
 
-for (const add of [targets, executions, results, deploys]) add(opened);
+describe("each target is migrated once, with a login of its own [G85]", () => targets(opened));
+describe("an execution", () => {
+  executions(opened);
+  results(opened);
+});
+describe("only a deploy forward starts an execution [G86]", () => deploys(opened));
 
 test("nothing that the functions of a fleet logged, answered or began holds a secret", () => {
   const { services, secrets } = opened();

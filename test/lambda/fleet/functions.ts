@@ -26,12 +26,19 @@ export interface FleetFunctions {
   /** Password of that user. */
   readonly password: string;
   readonly database: string;
-  /** Invokes a function by its handler. @param environment differs from that of the construct */
+  /**
+   * Invokes a function by its handler.
+   * @param environment differs from that of the construct
+   * @param timeoutSeconds of the function
+   */
   invoke(
     handler: string,
     payload: unknown,
     environment?: Readonly<Record<string, string>>,
+    timeoutSeconds?: number,
   ): Promise<{ readonly failed: boolean; readonly payload: unknown }>;
+  /** Writes a file for the functions. @returns its path */
+  write(name: string, text: string): string;
   /** Runs SQL as a superuser. */
   query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]>;
   close(): Promise<void>;
@@ -54,7 +61,12 @@ export async function startFleetFunctions(
     handlersDir: join(import.meta.dirname, "../../../lambda"),
     functions: "fleet",
   });
-  writeFileSync(join(directory, "ca.pem"), server.ca);
+  const write = (name: string, text: string) => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const caFile = write("ca.pem", server.ca);
   const [owner, password] = ["fleet_owner", secrets.make(`Pa"s's\\w/o@r:d% &$<`)];
   const { host, port, user, password: own } = server.connection;
   const connect = async (database: string) => {
@@ -76,23 +88,23 @@ export async function startFleetFunctions(
       [ENV.database]: DATABASE,
       [ENV.secretArn]: FLEET_SECRET,
     },
-    ...{ [ENV.caFile]: join(directory, "ca.pem"), [ENV.allowDown]: "true", [ENV.fleetName]: "tenants" },
+    ...{ [ENV.caFile]: caFile, [ENV.allowDown]: "true", [ENV.fleetName]: "tenants" },
     ...{ [ENV.fleetBucket]: BUCKET, [ENV.fleetPrefix]: "tenants/", [ENV.fleetListFunction]: "list" },
   };
-  const install = (handler: string, changes: Readonly<Record<string, string>>) => {
+  const install = (handler: string, changes: Readonly<Record<string, string>>, timeoutSeconds = 60) => {
     const name = handler.split(".").at(-1) ?? "";
     return services.lambda.install({
       ...{ name, handler, arn: `arn:aws:lambda:eu-west-1:123456789012:function:${name}` },
-      ...{ code: manifest.hash, root: dir, timeoutSeconds: 60, logGroup: `/aws/lambda/${name}` },
+      ...{ code: manifest.hash, root: dir, timeoutSeconds, logGroup: `/aws/lambda/${name}` },
       ...{ logFormat: "JSON", logLevel: "INFO", node: process.execPath, nodeOptions: [] },
       environment: { ...environment, ...changes },
     });
   };
   return {
-    ...{ services, server, secrets, release: manifest.hash, owner, password, database: DATABASE },
-    async invoke(handler, payload, changes = {}) {
+    ...{ services, server, secrets, write, release: manifest.hash, owner, password, database: DATABASE },
+    async invoke(handler, payload, changes = {}, timeoutSeconds = 60) {
       if (changes[ENV.fleetQuery] !== undefined) await install(ASSET.fleetListHandler, changes);
-      await install(handler, changes);
+      await install(handler, changes, timeoutSeconds);
       const answer = await services.lambda.invoke(handler.split(".").at(-1) ?? "", JSON.stringify(payload));
       return { failed: answer.failed, payload: JSON.parse(answer.payload) };
     },

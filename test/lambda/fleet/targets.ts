@@ -1,15 +1,20 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
+import pg from "pg";
 import { ASSET, ENV } from "../../../lambda/contract.ts";
 import type { FleetTarget } from "../../../lib/fleet/index.ts";
 import { secretText } from "../../aws/environment.ts";
 import { sql, tables } from "../../aws/migrations.ts";
+import { startTokenServer } from "../../aws/token-server.ts";
 import { FLEET_SECRET, type FleetFunctions, type FleetTests } from "./functions.ts";
 
 export const MIGRATIONS = {
   ...tables(1, 2),
   "3_poison.sql": sql(
     `DO $$ DECLARE venom text = (SELECT venom FROM public.poison WHERE victim = current_schema);
-    BEGIN IF venom IS NOT NULL THEN RAISE 'poisoned by %', venom; END IF; END $$;`,
+    BEGIN
+      IF venom = 'slow' THEN PERFORM pg_sleep(100);
+      ELSIF venom IS NOT NULL THEN RAISE 'poisoned by %', venom; END IF;
+    END $$;`,
     "SELECT 1;",
   ),
 };
@@ -34,8 +39,8 @@ export const targets: FleetTests = (opened) =>
       request,
       ...more,
     });
-    const operate = async (payload: unknown, environment: Record<string, string> = {}) =>
-      (await fleet.invoke(ASSET.fleetOperateHandler, payload, environment)).payload;
+    const operate = async (payload: unknown, environment: Record<string, string> = {}, seconds = 60) =>
+      (await fleet.invoke(ASSET.fleetOperateHandler, payload, environment, seconds)).payload;
     const status = async (payload: unknown) =>
       (await fleet.invoke(ASSET.fleetStatusHandler, payload)).payload;
     const createSchemas = (...names: readonly string[]) =>
@@ -122,6 +127,65 @@ export const targets: FleetTests = (opened) =>
         answer: { completed: 2 },
       });
       expect(fleet.services.secrets.calls(FLEET_SECRET)).toBe(before);
+    });
+
+    test("a target with a user and no secret is reached with a token for its own host, over verified TLS only", async () => {
+      await fleet.query("CREATE DATABASE fleet_iam");
+      await fleet.query("CREATE ROLE iam_user LOGIN; ALTER DATABASE fleet_iam OWNER TO iam_user");
+      const front = await startTokenServer(fleet.server, async (token) => {
+        await fleet.query(`ALTER ROLE iam_user PASSWORD ${pg.escapeLiteral(token)}`);
+      });
+      try {
+        const place = { host: front.host, port: front.port, database: "fleet_iam", user: "iam_user" };
+        const payload = item(target(place), { command: "up", to: "1_t1" });
+        expect(await operate(payload)).toMatchObject({ outcome: "failed", code: "TLS_UNTRUSTED" });
+        expect(front.tokens).toEqual([]);
+        const trusting = { [ENV.caFile]: fleet.write("front.pem", front.ca) };
+        expect(await operate(payload, trusting)).toMatchObject({ outcome: "done", answer: { completed: 1 } });
+        expect(front.tokens[0]).toMatch(
+          new RegExp(`^${front.host}:${front.port}/\\?Action=connect&DBUser=iam_user&`),
+        );
+        for (const token of front.tokens) fleet.secrets.add(token);
+      } finally {
+        await front.close();
+      }
+    });
+
+    test("a target whose time is up goes on in another slice, if it made progress", async () => {
+      await createSchemas("slow");
+      await fleet.query("INSERT INTO poison VALUES ('slow', 'slow')");
+      const first = Object(await operate(item(target({ schema: "slow" }), { command: "up" }), {}, 8));
+      expect(first).toMatchObject({
+        ...{ outcome: "continue", waitSeconds: 0, answer: { code: "DEADLINE", completed: 2 } },
+        next: { slice: { execution: "first", completed: 2 }, request: { command: "up" } },
+      });
+      await fleet.query("DELETE FROM poison WHERE victim = 'slow'");
+      const second = await operate(first.next);
+      expect(second).toMatchObject({
+        outcome: "done",
+        answer: { head: "3_poison", completed: 3, pending: 0 },
+      });
+    });
+
+    test("a target that another run has locked is tried again in a while", async () => {
+      await createSchemas("locked");
+      await fleet.query("SELECT pg_advisory_lock(7241865325823964)");
+      const busy = Object(await operate(item(target({ schema: "locked" }), { command: "up" }), {}, 8));
+      await fleet.query("SELECT pg_advisory_unlock(7241865325823964)");
+      expect(busy).toMatchObject({ outcome: "continue", waitSeconds: 30, answer: { code: "LOCK_HELD" } });
+      expect(await operate(busy.next)).toMatchObject({ outcome: "done", answer: { completed: 3 } });
+    });
+
+    test("two executions at once apply each migration of a target once", async () => {
+      await createSchemas("twice");
+      const one = target({ schema: "twice" });
+      const answers = await Promise.all(
+        ["first", "second"].map((execution) =>
+          operate(item(one, { command: "up" }, { slice: { execution } })),
+        ),
+      );
+      const completed = answers.map((answer) => Number(Object(answer).answer.completed)).sort();
+      expect(completed).toEqual([0, 3]);
     });
 
     test("a database that cannot be reached is tried again five times, with growing waits, and then has failed", async () => {
