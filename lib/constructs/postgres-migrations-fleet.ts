@@ -188,11 +188,9 @@ export class PostgresMigrationsFleet extends Construct {
   }
 
   private grantExecutions(grantee: iam.IGrantable, machine: sfn.StateMachine, more: string[]): iam.Grant {
-    const ofExecutions = ["states:DescribeExecution", ...more];
-    const resourceArns = [executionsOf(machine)];
     return machine
       .grantStartExecution(grantee)
-      .combine(iam.Grant.addToPrincipal({ grantee, actions: ofExecutions, resourceArns }))
+      .combine(machine.grantExecution(grantee, "states:DescribeExecution", ...more))
       .combine(this.results.allow(grantee, ["s3:GetObject"], "*"));
   }
 
@@ -280,7 +278,8 @@ function fleetResource(
     onEventHandler: onEvent,
     isCompleteHandler: isComplete,
     queryInterval: Duration.seconds(LIMITS.snapshotInterval),
-    totalTimeout: Duration.seconds(LIMITS.longServiceTimeout),
+    // The function has given up before, and says what is left.
+    totalTimeout: Duration.seconds(LIMITS.longServiceTimeout - 60),
     // Older versions of CDK log it by default, for which the role may change every log delivery.
     disableWaiterStateMachineLogging: true,
     logGroup: migrationLogs(scope, "ProviderLogs", props),
