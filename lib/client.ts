@@ -1,6 +1,7 @@
 /**
- * `cdk-pg-migrate/client`: migrations for programs. `openMigrator` does what the commands do; `assertMigrated` and
- * `migrationState` tell an application whether its database is ready. Needs no CDK.
+ * `cdk-pg-migrate/client`: migrations for programs. `openMigrator` does what the commands do, and `openFleet` for
+ * many schemas or databases; `assertMigrated` and `migrationState` tell an application whether its database is ready. Needs no
+ * CDK.
  */
 
 export {
@@ -8,11 +9,17 @@ export {
   type ApplicationState,
   assertMigrated,
   type DownInput,
+  type Fleet,
+  type FleetEvent,
+  type FleetPlan,
+  type FleetReport,
+  type FleetSettings,
   type MeasureInput,
   type Migrator,
   type MigratorSettings,
   migrationNames,
   migrationState,
+  openFleet,
   openMigrator,
   type Queryable,
   type UpInput,
@@ -65,3 +72,13 @@ export {
   type TlsSettings,
   type TransactionMode,
 } from "./core/index.ts";
+export type {
+  FleetSummary,
+  FleetTarget,
+  Outcome,
+  PlanGroup,
+  TargetEntry,
+  VersionCount,
+  Wave,
+  WaveGroup,
+} from "./fleet/index.ts";

@@ -41,7 +41,7 @@ export function readDatabaseSettings(variables: Variables, cwd: string): Databas
   };
   return {
     connection: connectionOf(address),
-    connectionTo: (place) => connectionOf({ ...address, ...place }),
+    connectionTo: ({ host, port, database }) => connectionOf({ ...address, host, port, database }),
     guessed: !names.some((name) => /^(DATABASE_|PG[A-Z])/.test(name)),
     origin: originOf(variables, values),
     notes: stricterNote(values, address.sslMode),
@@ -75,7 +75,7 @@ export function readUrlSettings(url: string, sources: TlsSources): DatabaseSetti
   };
   return {
     connection: connectionOf(address),
-    connectionTo: (place) => connectionOf({ ...address, ...place }),
+    connectionTo: ({ host, port, database }) => connectionOf({ ...address, host, port, database }),
     guessed: false,
     origin: sources.urlName,
     notes: stricterNote(valuesAt(address.host), address.sslMode),

@@ -1,5 +1,6 @@
 import {
   ERRORS,
+  type Finding,
   type LoadedMigration,
   MigrationError,
   type MigratorOptions,
@@ -10,97 +11,16 @@ import { Migrator, maskedPlan } from "../engine/index.ts";
 import {
   type FleetTarget,
   failedOutcome,
+  groupPlans,
   type KnownState,
   type Outcome,
-  serverOf,
+  type PlanGroup,
   targetOptions,
-  untouchedOutcome,
   type Wave,
 } from "../fleet/index.ts";
 import type { MigrationFolder } from "../folder/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
-
-/** What happens while a command works on a fleet. */
-export type FleetEvent =
-  | { readonly type: "wave-started"; readonly wave: Wave }
-  | { readonly type: "target-started"; readonly target: string }
-  | { readonly type: "target-ended"; readonly outcome: Outcome; readonly durationMs: number }
-  /** `untouched`: how many targets of the wave were not started, because too many failed or the command was cancelled. */
-  | { readonly type: "wave-ended"; readonly wave: Wave; readonly failed: number; readonly untouched: number };
-
-export interface FleetLimits {
-  /** Targets at once. */
-  readonly concurrency: number;
-  /** Targets at once on one server. */
-  readonly perServer: number;
-  /** When it is aborted, no target is started any more. */
-  readonly signal?: AbortSignal | undefined;
-  readonly observe?: ((event: FleetEvent) => void) | undefined;
-}
-
-/** Does the work for one target; what it throws is a defect. */
-export type TargetWork = (target: FleetTarget) => Promise<Outcome>;
-
-/**
- * Works on the targets of each wave, so many at once. When more targets of a wave have failed than it tolerates, nothing is
- * started any more; what runs is waited for.
- * @returns one outcome for each target, wave by wave
- */
-export async function runWaves(
-  waves: readonly Wave[],
-  work: TargetWork,
-  limits: FleetLimits,
-): Promise<readonly Outcome[]> {
-  const outcomes: Outcome[] = [];
-  let stopped = false;
-  for (const wave of waves) {
-    const targets = wave.groups.flatMap((group) => group.targets);
-    const ended: ReadonlyMap<string, Outcome> = stopped
-      ? new Map()
-      : await runWave(wave, targets, work, limits);
-    outcomes.push(...targets.map(({ name }) => ended.get(name) ?? untouchedOutcome(name)));
-    stopped ||= failures(ended) > wave.tolerated || ended.size < targets.length;
-  }
-  return outcomes;
-}
-
-async function runWave(
-  wave: Wave,
-  targets: readonly FleetTarget[],
-  work: TargetWork,
-  limits: FleetLimits,
-): Promise<ReadonlyMap<string, Outcome>> {
-  const { concurrency, perServer, signal, observe = () => {} } = limits;
-  const waiting = [...targets];
-  const running = new Map<FleetTarget, Promise<void>>();
-  const ended = new Map<string, Outcome>();
-  observe({ type: "wave-started", wave });
-  const run = async (target: FleetTarget): Promise<void> => {
-    observe({ type: "target-started", target: target.name });
-    const startedAt = performance.now();
-    const outcome = await work(target);
-    ended.set(target.name, outcome);
-    observe({ type: "target-ended", outcome, durationMs: performance.now() - startedAt });
-    running.delete(target);
-  };
-  const takeNext = (): FleetTarget | undefined => {
-    if (running.size >= concurrency || signal?.aborted || failures(ended) > wave.tolerated) return undefined;
-    const busy = (server: string) => [...running.keys()].filter((one) => serverOf(one) === server).length;
-    const at = waiting.findIndex((target) => busy(serverOf(target)) < perServer);
-    return at < 0 ? undefined : waiting.splice(at, 1)[0];
-  };
-  for (;;) {
-    for (let next = takeNext(); next !== undefined; next = takeNext()) running.set(next, run(next));
-    if (running.size === 0) break;
-    await Promise.race(running.values());
-  }
-  observe({ type: "wave-ended", wave, failed: failures(ended), untouched: targets.length - ended.size });
-  return ended;
-}
-
-function failures(ended: ReadonlyMap<string, Outcome>): number {
-  return [...ended.values()].filter(({ outcome }) => outcome === "failed").length;
-}
+import { type FleetLimits, runWaves, type TargetWork } from "./run-waves.ts";
 
 /** What the engines of a fleet have in common. */
 export interface FleetSetup {
@@ -172,20 +92,26 @@ function withRevisionOnce(provenance: Provenance): Provenance {
   };
 }
 
-/** Applies what is pending in a target. */
-export async function upTarget(migrator: Migrator, { name }: FleetTarget): Promise<Outcome> {
-  try {
-    const { head, completed, pending, waiting } = await migrator.up();
-    return {
-      target: name,
-      outcome: "done",
-      head,
-      completed: completed.length,
-      pending: pending.length - waiting.length,
-    };
-  } catch (error) {
-    return failedOutcome(name, error, await stateAfter(migrator, error));
-  }
+/** A command on a fleet. */
+export interface FleetRun {
+  readonly waves: readonly Wave[];
+  readonly migratorOf: (target: FleetTarget) => Migrator;
+  readonly limits: FleetLimits;
+}
+
+/** Applies what is pending in each target. */
+export function upTargets({ waves, migratorOf, limits }: FleetRun): Promise<readonly Outcome[]> {
+  const up: TargetWork = async (target) => {
+    const migrator = migratorOf(target);
+    try {
+      const { head, completed, pending, waiting } = await migrator.up();
+      const due = pending.length - waiting.length;
+      return { target: target.name, outcome: "done", head, completed: completed.length, pending: due };
+    } catch (error) {
+      return failedOutcome(target.name, error, await stateAfter(migrator, error));
+    }
+  };
+  return runWaves(waves, up, limits);
 }
 
 /** The state in which a failure has left its target, where that can be asked. */
@@ -199,45 +125,53 @@ async function stateAfter(migrator: Migrator, error: unknown): Promise<KnownStat
   );
 }
 
-/** Reads the state of a target. Its outcome has the reason why `up` would refuse, if it would. */
-export async function statusTarget(migrator: Migrator, { name }: FleetTarget): Promise<Outcome> {
-  try {
-    const { head, counts, waiting, refusals } = await migrator.status();
-    const [refusal] = refusals;
-    return {
-      target: name,
-      outcome: "done",
-      head,
-      completed: 0,
-      pending: counts.pending - waiting.length,
-      ...(refusal === undefined ? {} : { code: refusal.code, message: refusal.message }),
-    };
-  } catch (error) {
-    return failedOutcome(name, error);
-  }
+/** Reads the state of each target. Its outcome has the reason why `up` would refuse, if it would. */
+export function statusTargets({ waves, migratorOf, limits }: FleetRun): Promise<readonly Outcome[]> {
+  const status: TargetWork = async (target) => {
+    try {
+      const { head, counts, waiting, refusals } = await migratorOf(target).status();
+      return read(target, { head, pending: counts.pending - waiting.length, refusals });
+    } catch (error) {
+      return failedOutcome(target.name, error);
+    }
+  };
+  return runWaves(waves, status, limits);
 }
 
-export interface PlannedTarget {
-  readonly outcome: Outcome;
-  /** Passwords are masked. Absent when it cannot be planned. */
-  readonly plan?: PlanReport;
+/** Plans the `up` of each target, and groups those for which it is the same. Passwords in the plans are masked. */
+export async function planTargets({ waves, migratorOf, limits }: FleetRun): Promise<PlannedFleet> {
+  const plans = new Map<string, PlanReport>();
+  const plan: TargetWork = async (target) => {
+    try {
+      const report = maskedPlan(await migratorOf(target).planUp());
+      plans.set(target.name, report);
+      return read(target, { ...report, pending: report.steps.length });
+    } catch (error) {
+      return failedOutcome(target.name, error);
+    }
+  };
+  const outcomes = await runWaves(waves, plan, limits);
+  // In the order of the targets, not in that in which they were planned.
+  const inOrder = outcomes.flatMap(({ target }) => {
+    const report = plans.get(target);
+    return report === undefined ? [] : [{ target, plan: report }];
+  });
+  return { outcomes, groups: groupPlans(inOrder) };
 }
 
-/** Plans the `up` of a target. */
-export async function planTarget(migrator: Migrator, { name }: FleetTarget): Promise<PlannedTarget> {
-  try {
-    const plan = maskedPlan(await migrator.planUp());
-    const [refusal] = plan.refusals;
-    const outcome: Outcome = {
-      target: name,
-      outcome: "done",
-      head: plan.head,
-      completed: 0,
-      pending: plan.steps.length,
-      ...(refusal === undefined ? {} : { code: refusal.code, message: refusal.message }),
-    };
-    return { outcome, plan };
-  } catch (error) {
-    return { outcome: failedOutcome(name, error) };
-  }
+export interface PlannedFleet {
+  readonly outcomes: readonly Outcome[];
+  readonly groups: readonly PlanGroup[];
+}
+
+interface ReadState {
+  readonly head: string | null;
+  readonly pending: number;
+  readonly refusals: readonly Finding[];
+}
+
+function read({ name }: FleetTarget, { head, pending, refusals }: ReadState): Outcome {
+  const [refusal] = refusals;
+  const why = refusal === undefined ? {} : { code: refusal.code, message: refusal.message };
+  return { target: name, outcome: "done", head, completed: 0, pending, ...why };
 }

@@ -12,18 +12,11 @@ export {
   type Queryable,
 } from "./application-state.ts";
 export { type DatabaseSettings, readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
-export {
-  createMigrators,
-  type FleetEvent,
-  type FleetLimits,
-  planTarget,
-  runWaves,
-  statusTarget,
-  type TargetWork,
-  upTarget,
-} from "./fleet-run.ts";
-export type { DownInput, MeasureInput, MigratorSettings, UpInput } from "./inputs.ts";
+export { type Fleet, type FleetPlan, type FleetReport, openFleet } from "./fleet.ts";
+export { createMigrators, type FleetRun, planTargets, statusTargets, upTargets } from "./fleet-run.ts";
+export type { DownInput, FleetSettings, MeasureInput, MigratorSettings, UpInput } from "./inputs.ts";
 export { type Migrator, openMigrator } from "./migrator.ts";
 export { readProvenance } from "./provenance.ts";
+export type { FleetEvent } from "./run-waves.ts";
 export { isLoopback } from "./url.ts";
 export { readVariables, type Variables } from "./variables.ts";

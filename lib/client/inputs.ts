@@ -7,6 +7,8 @@ import {
   type Observer,
   OPTIONS,
 } from "../core/index.ts";
+import type { TargetEntry } from "../fleet/index.ts";
+import type { FleetEvent } from "./run-waves.ts";
 
 /** What a migrator works with. Options of the engine have the names and defaults that the commands have. */
 export interface MigratorSettings extends MigratorOptions {
@@ -76,6 +78,24 @@ export interface DownInput {
   readonly plan?: string;
 }
 
+/** Which targets a fleet has, and how many of them are worked on at once. */
+export interface FleetSettings extends Omit<MigratorSettings, "observe" | "deadline"> {
+  /** Names of schemas, or schemas and databases as objects. What one leaves out is that of `database`, as are user and password. */
+  readonly targets: readonly (string | TargetEntry)[];
+  /** Names of the only targets that are worked on. @default - all */
+  readonly only?: readonly string[];
+  /** What `up` migrates first, alone: a number, a percentage such as `10%`, or names. A failure there stops the rest. @default 1 */
+  readonly canary?: number | string | readonly string[];
+  /** Targets at once. @default 4 */
+  readonly concurrency?: number;
+  /** Targets at once on one server. @default - no other limit than `concurrency` */
+  readonly perServer?: number;
+  /** Failed targets after which `up` still goes on with the others. @default 0 */
+  readonly tolerate?: number;
+  /** Called when a wave or a target begins or ends. @default - nothing is called */
+  readonly observe?: (event: FleetEvent) => void;
+}
+
 /** Every option of a type, so that one that is missing here does not compile. */
 type Names<T> = Readonly<Record<keyof T, true>>;
 
@@ -88,6 +108,16 @@ const SETTINGS: Names<Omit<MigratorSettings, keyof MigratorOptions>> = {
   observe: true,
   signal: true,
   deadline: true,
+};
+const { deadline: _, ...FLEET_SHARED } = SETTINGS;
+const FLEET: Names<Omit<FleetSettings, keyof MigratorOptions>> = {
+  ...FLEET_SHARED,
+  targets: true,
+  only: true,
+  canary: true,
+  concurrency: true,
+  perServer: true,
+  tolerate: true,
 };
 const SELECTION = { count: true, to: true } as const;
 const UP: Names<UpInput> = {
@@ -110,6 +140,7 @@ const HISTORY: Names<HistoryFilter> = { migration: true, action: true, state: tr
 
 const KNOWN = {
   openMigrator: { ...SETTINGS, ...OPTIONS },
+  openFleet: { ...FLEET, ...OPTIONS },
   up: UP,
   "plan of up": { ...SELECTION, contract: true },
   "plan of down": { down: true, count: true, to: true, batch: true, from: true },

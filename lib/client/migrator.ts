@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
 import {
-  type ConnectionSettings,
   given,
   type HistoryFilter,
   type HistoryReport,
@@ -11,7 +10,7 @@ import {
 } from "../core/index.ts";
 import { Migrator as Engine, maskedPlan } from "../engine/index.ts";
 import { openFolder } from "../folder/index.ts";
-import { readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
+import { type DatabaseSettings, readDatabaseSettings, readUrlSettings } from "./database-settings.ts";
 import {
   type DownInput,
   type MeasureInput,
@@ -19,7 +18,7 @@ import {
   requireKnown,
   type UpInput,
 } from "./inputs.ts";
-import { readProvenance } from "./provenance.ts";
+import { programProvenance } from "./provenance.ts";
 import { readVariables } from "./variables.ts";
 
 /**
@@ -185,30 +184,28 @@ export async function openMigrator(settings: MigratorSettings = {}): Promise<Mig
   const { database, migrationsDir = "migrations", ignorePattern, actor, revision, ...rest } = settings;
   const { observe, signal, deadline, ...options } = rest;
   const source = await openFolder(resolve(migrationsDir), given({ ignorePattern }));
-  const own = readProvenance(source.dir);
   const engine = new Engine({
-    connection: connectionOf(database),
+    connection: settingsOf(database).connection,
     source,
-    provenance: {
-      actor: actor ?? own.actor,
-      // A program runs it: the history knows the command line, a deploy, and a command from elsewhere.
-      origin: "command",
-      tool: own.tool,
-      get revision() {
-        return revision ?? own.revision;
-      },
-    },
+    provenance: programProvenance(source.dir, { actor, revision }),
     options,
     ...given({ observe, signal, deadline }),
   });
   return migratorOf(engine);
 }
 
-function connectionOf(database: MigratorSettings["database"]): ConnectionSettings {
+/** The database that a program names, and the same user on others. */
+export function settingsOf(
+  database: MigratorSettings["database"],
+): Pick<DatabaseSettings, "connection" | "connectionTo"> {
   const cwd = process.cwd();
-  if (database === undefined) return readDatabaseSettings(readVariables(process.env, cwd), cwd).connection;
-  if (typeof database !== "string") return database;
-  return readUrlSettings(database, { urlName: "the option database", cwd, values: {} }).connection;
+  if (database === undefined) return readDatabaseSettings(readVariables(process.env, cwd), cwd);
+  if (typeof database === "string")
+    return readUrlSettings(database, { urlName: "the option database", cwd, values: {} });
+  return {
+    connection: database,
+    connectionTo: ({ host, port, database: name }) => ({ ...database, host, port, database: name }),
+  };
 }
 
 function migratorOf(engine: Engine): Migrator {

@@ -15,6 +15,24 @@ export function readProvenance(cwd: string): Provenance {
   };
 }
 
+interface GivenProvenance {
+  readonly actor: string | undefined;
+  readonly revision: string | undefined;
+}
+
+/** The same for a program: the history knows the command line, a deploy, and a command from elsewhere. */
+export function programProvenance(cwd: string, { actor, revision }: GivenProvenance): Provenance {
+  const own = readProvenance(cwd);
+  return {
+    actor: actor ?? own.actor,
+    origin: "command",
+    tool: own.tool,
+    get revision() {
+      return revision ?? own.revision;
+    },
+  };
+}
+
 /** In a container, the user may be a number without a name. */
 function readUser(): string {
   try {

@@ -17,6 +17,7 @@ export {
   FLEET_TARGET,
   type FleetDatabase,
   type FleetTarget,
+  groupBy,
   parseTargetRows,
   parseTargets,
   parseTargetsFile,

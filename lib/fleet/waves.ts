@@ -87,13 +87,22 @@ const SEVERAL = "several servers";
  * Divides targets into a canary and the rest, and each wave into groups by server. A canary that would be all targets is no
  * canary: there is one wave, `all`. Names of a canary that are not among the targets are left out, so that a part of a fleet
  * can run alone.
+ * @throws MigrationError `USAGE` for limits that cannot be
  */
 export function planWaves(targets: readonly FleetTarget[], options: WaveOptions): readonly Wave[] {
+  requireAmount("concurrency", options.concurrency, 1);
+  requireAmount("perServer", options.perServer, 1);
+  requireAmount("the number of tolerated failures", options.tolerated, 0);
   const first = canaryOf(targets, options.canary);
   const rest = targets.filter((target) => !first.has(target));
   if (targets.length === 0) return [];
   if (first.size === 0 || rest.length === 0) return [wave("all", targets, options)];
   return [wave("canary", [...first], { ...options, tolerated: 0 }), wave("rest", rest, options)];
+}
+
+function requireAmount(what: string, value: number, smallest: 0 | 1): void {
+  if (Number.isInteger(value) && value >= smallest) return;
+  throw new MigrationError("USAGE", `${what} must be a whole number from ${smallest} up, not ${value}`);
 }
 
 function canaryOf(targets: readonly FleetTarget[], canary: Canary): ReadonlySet<FleetTarget> {

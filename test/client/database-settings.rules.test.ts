@@ -30,6 +30,38 @@ function refusalOf(environment: Values, dotEnv: Values = {}, cwd = "/"): Migrati
   throw new Error("it was expected to be refused");
 }
 
+describe("the same user on another server", () => {
+  const far = { host: "db.example.com", port: 6000, database: "other" };
+  const near = { host: "127.0.0.1", port: 6000, database: "other" };
+
+  test.each<[string, Values, typeof far, string]>([
+    ["another machine has TLS though this one has none", {}, far, "verify-full"],
+    ["this machine has none", {}, near, "disable"],
+    ["TLS that is switched off stays off", { DATABASE_SSL: "disable" }, far, "disable"],
+    ["TLS that is switched on stays on", { DATABASE_SSL: "verify-full" }, near, "verify-full"],
+    [
+      "a URL decides for every server",
+      { DATABASE_URL: "postgres://u:p@h/d?sslmode=disable" },
+      far,
+      "disable",
+    ],
+  ])("%s", (_, environment, place, mode) => {
+    const settings = readDatabaseSettings({ environment, dotEnv: {} }, "/");
+    expect(settings.connectionTo(place)).toMatchObject({
+      ...place,
+      user: settings.connection.user,
+      tls: { mode },
+    });
+  });
+
+  test("nothing but the place of a target is taken over", () => {
+    const target = { ...far, user: "somebody", name: "x", secret: "y" };
+    const { connection, connectionTo } = readDatabaseSettings({ environment: {}, dotEnv: {} }, "/");
+    expect(Object.keys(connectionTo(target)).toSorted()).toEqual(Object.keys(connection).toSorted());
+    expect(connectionTo(target).user).toBe(connection.user);
+  });
+});
+
 describe("the parts", () => {
   test.each<[string, Values, Values, Partial<ConnectionSettings>]>([
     ["nothing is set", {}, {}, {}],

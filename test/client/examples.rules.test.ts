@@ -5,7 +5,7 @@ import ts from "typescript";
 import { REPOSITORY } from "../docs/markdown.ts";
 import { writeFolder } from "../support/folders.ts";
 
-/** The `@example`s in a room, by the name of what they stand at. */
+/** The `@example`s in a room, by the name of what they stand at; of a method with its interface in front. */
 function examplesOf(room: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const file of readdirSync(room)) {
@@ -20,8 +20,12 @@ function examplesOf(room: string): ReadonlyMap<string, string> {
         ts.isFunctionDeclaration(node) || ts.isInterfaceDeclaration(node) || ts.isMethodSignature(node);
       if (isNamed && node.name !== undefined) {
         for (const { tagName, comment } of ts.getJSDocTags(node)) {
+          const owner =
+            ts.isMethodSignature(node) && ts.isInterfaceDeclaration(node.parent)
+              ? `${node.parent.name.text}.`
+              : "";
           if (tagName.text === "example")
-            found.set(node.name.getText(), ts.getTextOfJSDocComment(comment) ?? "");
+            found.set(`${owner}${node.name.getText()}`, ts.getTextOfJSDocComment(comment) ?? "");
         }
       }
       ts.forEachChild(node, visit);
@@ -31,7 +35,14 @@ function examplesOf(room: string): ReadonlyMap<string, string> {
   return found;
 }
 
-const CLIENT = ["assertMigrated", "migrationNames", "migrationState", "openMigrator", "Queryable"];
+const CLIENT = [
+  "assertMigrated",
+  "migrationNames",
+  "migrationState",
+  "openFleet",
+  "openMigrator",
+  "Queryable",
+];
 const METHODS = [
   "baseline",
   "down",
@@ -46,10 +57,12 @@ const METHODS = [
   "up",
 ];
 
+const FLEET_METHODS = ["Fleet.plan", "Fleet.status", "Fleet.up"];
+
 const TESTING = ["buildTemplate", "databaseTest", "dropTestDatabases", "stopTestServer", "testDatabase"];
 
 const ENTRIES = [
-  ["client", [...CLIENT, ...METHODS]],
+  ["client", [...CLIENT, ...METHODS.map((name) => `Migrator.${name}`), ...FLEET_METHODS]],
   ["testing", TESTING],
 ] as const;
 

@@ -41,6 +41,15 @@ test("a fleet without targets has no waves", () => {
   expect(sizes(1, [])).toEqual([]);
 });
 
+test.each([{ concurrency: 0 }, { perServer: 1.5 }, { tolerated: -1 }, { concurrency: Number.NaN }])(
+  "waves with %j are refused",
+  (wrong) => {
+    expect(() => planWaves(ten, { ...limits, canary: 0, ...wrong })).toThrow(
+      /must be a whole number from [01] up/,
+    );
+  },
+);
+
 test("a canary tolerates no failure, and a canary of all targets is none", () => {
   const tolerated = (canary: Canary) => planWaves(ten, { ...limits, canary }).map((wave) => wave.tolerated);
   expect(tolerated(1)).toEqual([0, 2]);

@@ -1,8 +1,7 @@
 import { resolve } from "node:path";
 import * as v from "valibot";
-import { createMigrators, type FleetLimits, readProvenance } from "../../client/index.ts";
+import { createMigrators, type FleetRun, readProvenance } from "../../client/index.ts";
 import { MigrationError } from "../../core/index.ts";
-import type { Migrator } from "../../engine/index.ts";
 import {
   chooseTargets,
   type FleetTarget,
@@ -63,13 +62,11 @@ export type FleetFlags = Values<typeof FLEET_FLAGS>;
 
 /** What a command on a fleet works with. */
 export interface Fleet {
-  readonly waves: readonly Wave[];
-  readonly targets: readonly FleetTarget[];
-  readonly migratorOf: (target: FleetTarget) => Migrator;
-  readonly limits: FleetLimits;
+  readonly run: FleetRun;
   readonly tolerated: number;
-  /** For the result, and for all else. */
+  /** For the result. */
   readonly printer: Printer;
+  /** For all else. */
   readonly remarks: Printer;
 }
 
@@ -106,7 +103,7 @@ export async function openFleet(io: ProcessIo, flags: FleetFlags): Promise<Fleet
     source: folder,
     provenance: readProvenance(folder.dir),
     options: engineOptions(flags),
-    connectionTo: (target) => base.connectionTo(target),
+    connectionTo: base.connectionTo,
     signal: io.signal,
   });
   // What cannot be for one target is refused before anything runs in another.
@@ -115,15 +112,8 @@ export async function openFleet(io: ProcessIo, flags: FleetFlags): Promise<Fleet
   const { concurrency = DEFAULT.concurrency, perServer = concurrency, tolerate = DEFAULT.tolerated } = flags;
   const observe = createFleetProgress(io, remarksTo);
   const limits = { concurrency, perServer, signal: io.signal, observe };
-  return {
-    waves,
-    targets,
-    migratorOf,
-    limits,
-    tolerated: tolerate,
-    printer: createPrinter(io, io.stdout),
-    remarks,
-  };
+  const run = { waves, migratorOf, limits };
+  return { run, tolerated: tolerate, printer: createPrinter(io, io.stdout), remarks };
 }
 
 /** Only `up` stops after failures; the others ask every target. */
@@ -151,7 +141,7 @@ interface Announced {
 }
 
 function announce(remarks: Printer, { targets, waves, source, base }: Announced): void {
-  const servers = describeServers(targets, serverOf);
+  const servers = describeServers(targets);
   const { user } = base.connection;
   const { dim } = remarks.colors;
   // For the embedded Postgres, the first note says that it was started; else it names the database of the settings.

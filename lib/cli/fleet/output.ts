@@ -1,6 +1,14 @@
 import type { FleetEvent } from "../../client/index.ts";
 import { isErrorCode } from "../../core/index.ts";
-import type { FleetSummary, FleetTarget, Outcome, VersionCount, Wave } from "../../fleet/index.ts";
+import {
+  type FleetSummary,
+  type FleetTarget,
+  groupBy,
+  type Outcome,
+  serverOf,
+  type VersionCount,
+  type Wave,
+} from "../../fleet/index.ts";
 import {
   amount,
   type Colors,
@@ -12,7 +20,7 @@ import {
   visibleAll,
 } from "../output/printer.ts";
 import { createLiveLine } from "../output/progress.ts";
-import { entryOf, isTerminal, type Output, type ProcessIo, widthOf } from "../process-io.ts";
+import { entryOf, isTerminal, type Output, type ProcessIo } from "../process-io.ts";
 
 export function targetsOf(count: number): string {
   return count === 1 ? "1 target" : `${count} targets`;
@@ -75,13 +83,13 @@ function describeEnd(
   { done, startedAt }: Tally,
   colors: Colors,
 ): string {
-  const parts = [
-    `${done} done`,
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(untouched > 0 ? [`${untouched} untouched`] : []),
-  ];
   const sign = failed + untouched === 0 ? colors.green("✓") : colors.red("✗");
-  return `  ${sign} ${wave.name}: ${parts.join(", ")} ${colors.dim(duration(performance.now() - startedAt))}`;
+  return `  ${sign} ${wave.name}: ${describeCounts({ done, failed, untouched })} ${colors.dim(duration(performance.now() - startedAt))}`;
+}
+
+export function describeCounts({ done, failed, untouched }: FleetSummary["counts"]): string {
+  const failures = failed > 0 ? `, ${failed} failed` : "";
+  return `${done} done${failures}${untouched > 0 ? `, ${untouched} untouched` : ""}`;
 }
 
 function describeTarget(
@@ -99,13 +107,20 @@ function versionOf(head: string | null): string {
   return head === null ? "nothing is applied" : `head is ${head}`;
 }
 
-/** Code, migration and the first line of the message. */
-function reasonOf({ code, migration, message = "" }: Outcome): string {
-  const place = migration === undefined ? "" : ` in ${migration}`;
-  return `${code}${place}: ${message.split("\n")[0]}`;
+function reasonOf(outcome: Outcome): string {
+  return `${kindOf(outcome)}: ${firstLineOf(outcome)}`;
 }
 
-const NAMES_SHOWN = 8;
+function kindOf({ code, migration }: Outcome): string {
+  return migration === undefined ? `${code}` : `${code} in ${migration}`;
+}
+
+function firstLineOf({ message = "" }: Outcome): string {
+  return message.split("\n")[0] ?? "";
+}
+
+/** Names in one list. */
+export const NAMES_SHOWN = 8;
 
 /** The versions of all targets, and which targets need somebody. */
 export function printSummary(
@@ -146,17 +161,19 @@ function printVersions(printer: Printer, versions: readonly VersionCount[], widt
     );
 }
 
-/** One line for each reason, with the targets that have it. */
+/** Messages of one kind: of many targets each may name its own database. */
+const MESSAGES_SHOWN = 3;
+
+/** What failed in the same way, with its targets. */
 function printReasons(printer: Printer, what: string, sign: string, outcomes: readonly Outcome[]): void {
-  const reasons = new Map<string, Outcome[]>();
-  for (const outcome of outcomes) {
-    const key = reasonOf(outcome);
-    reasons.set(key, [...(reasons.get(key) ?? []), outcome]);
-  }
-  for (const [reason, same] of reasons) {
+  const kinds = groupBy(outcomes, kindOf);
+  for (const [kind, same] of kinds) {
     const names = same.map(({ target }) => target);
     printer.line(`${sign} ${names.length} ${what}: ${listNames(names, NAMES_SHOWN)}`);
-    printer.line(`  ${reason}`);
+    const messages = [...new Set(same.map(firstLineOf))];
+    for (const message of messages.slice(0, MESSAGES_SHOWN)) printer.line(`  ${kind}: ${message}`);
+    const more = messages.length - MESSAGES_SHOWN;
+    if (more > 0) printer.line(`  … and ${more} more messages, which --json has`);
     const code = same[0]?.code;
     if (isErrorCode(code)) printer.line(printer.colors.dim(`  More: ${entryOf(code)}`));
   }
@@ -169,14 +186,7 @@ export function describeWaves(waves: readonly Wave[]): string {
 }
 
 /** The servers of targets: all of few, the first of many. */
-export function describeServers(
-  targets: readonly FleetTarget[],
-  serverOf: (target: FleetTarget) => string,
-): string {
+export function describeServers(targets: readonly FleetTarget[]): string {
   const servers = [...new Set(targets.map(serverOf))];
   return servers.length === 1 ? (servers[0] ?? "") : `${servers.length} servers, ${listNames(servers, 3)},`;
-}
-
-export function outputWidth(io: ProcessIo): number {
-  return widthOf(io.stdout);
 }

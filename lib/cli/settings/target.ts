@@ -77,7 +77,7 @@ async function useLocal(io: ProcessIo, lead: string): Promise<Target> {
   const line = `${lead} Postgres ${major} ${state} (database ${database} on ${host}:${port} as ${user})`;
   return {
     connection,
-    connectionTo: (place) => ({ ...connection, ...place }),
+    connectionTo: ({ host, port, database }) => ({ ...connection, host, port, database }),
     local: true,
     origin: "the embedded Postgres",
     notes: note === undefined ? [line] : [line, note],
