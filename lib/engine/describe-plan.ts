@@ -16,13 +16,18 @@ import {
 } from "./make-plan.ts";
 import { budgetFindings } from "./measure/budget.ts";
 import { measureMigrations } from "./measure/measure.ts";
-import { selectPending, type UpOptions } from "./pending.ts";
+import { requireContract, selectPending, type UpOptions } from "./pending.ts";
 import { withPreflight } from "./preflight.ts";
 import { previewMigrations } from "./preview.ts";
 import { sizesOfTables } from "./table-sizes.ts";
 
 /** The plan of `up`, and what its migrations do when they run and are rolled back. Refused runs are not measured. */
-export function measureUp(context: Context, options: UpOptions, limits: MeasureLimits): Promise<PlanReport> {
+export async function measureUp(
+  context: Context,
+  options: UpOptions,
+  limits: MeasureLimits,
+): Promise<PlanReport> {
+  await requireContract(context.source, options.contract);
   return withMigrationLock(context, async () => {
     const state = await readState(context);
     const plan = await makeUpPlan(context, state, options);
@@ -36,6 +41,7 @@ export function measureUp(context: Context, options: UpOptions, limits: MeasureL
 
 /** Shows the SQL of a run that is refused too. A file that cannot be built does not hide why the run is refused. */
 export async function previewUp(context: Context, options: UpOptions): Promise<PlanReport> {
+  await requireContract(context.source, options.contract);
   const state = await readState(context);
   const checks = checkUp(state, context.options.order);
   const selected = selectPending(context, state, options);

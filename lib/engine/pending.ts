@@ -1,7 +1,13 @@
-import { type Approval, type ContractWait, Hint, MigrationError } from "../core/index.ts";
+import {
+  type Approval,
+  type ContractWait,
+  Hint,
+  MigrationError,
+  type MigrationSource,
+} from "../core/index.ts";
 import { pendingInPlan } from "./approval.ts";
 import type { Context } from "./context.ts";
-import { waitingContracts } from "./contracts.ts";
+import { readContracts, waitingContracts } from "./contracts.ts";
 import { type DatabaseState, knownNames } from "./database-state.ts";
 import { type Extent, selectUp } from "./selection.ts";
 
@@ -33,7 +39,6 @@ export function selectPending(
   const pending = state.classified.flatMap((one) =>
     one.state === "pending" || state.resumable.has(one.name) ? [one.name] : [],
   );
-  if (contract !== undefined) requireContract(contract, { pending, known, state });
   const plan = typeof approved === "object" ? approved : undefined;
   const planned = new Set(plan?.steps.map(({ migration }) => migration));
   const usual = waitingContracts(context, state);
@@ -48,12 +53,13 @@ export function selectPending(
   return { names, waiting, notes: new Map(notes) };
 }
 
-function requireContract(
-  name: string,
-  { pending, known, state }: { pending: readonly string[]; known: readonly string[]; state: DatabaseState },
-): void {
-  if (state.contracts?.targets.has(name) || (known.includes(name) && !pending.includes(name))) return;
-  const what = known.includes(name)
+/**
+ * A person's word for a contract that is applied already changes nothing.
+ * @throws MigrationError `USAGE` for a name that is no contract
+ */
+export async function requireContract(source: MigrationSource, name: string | undefined): Promise<void> {
+  if (name === undefined || (await readContracts(source)).has(name)) return;
+  const what = knownNames(source).includes(name)
     ? `${name} is no contract: it waits for nothing`
     : `there is no migration named "${name}"`;
   throw new MigrationError("USAGE", what, {

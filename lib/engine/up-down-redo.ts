@@ -17,7 +17,7 @@ import {
   type Plan,
 } from "./make-plan.ts";
 import { requireWithinBudget } from "./measure/budget.ts";
-import { selectPending, type UpOptions } from "./pending.ts";
+import { requireContract, selectPending, type UpOptions } from "./pending.ts";
 import type { PlannedMigration } from "./plan.ts";
 import { comingSql, requireClear, withPreflight } from "./preflight.ts";
 import { type RunMode, runPlan } from "./run.ts";
@@ -27,6 +27,7 @@ import { readSchema } from "./schema-changes.ts";
 /** Applies pending migrations. Takes the migration lock only when there is something to do. */
 export async function up(context: Context, options: UpOptions, mode: RunMode): Promise<RunReport> {
   const { approved } = options;
+  await requireContract(context.source, options.contract);
   // An approved plan names the applied migrations too: it is compared even when none is pending.
   const takesAll = options.count === undefined && options.to === undefined && typeof approved !== "object";
   if (takesAll && (await isUpToDate(context))) return upToDateReport(context.source);

@@ -237,6 +237,14 @@ describe("a contract outside deploys", () => {
       const error = await failureOf((await openMigrator(db, dir)).up({ contract }));
       expect([error.code, error.message]).toEqual(["USAGE", message]);
       expect(await db.query("SELECT to_regclass('a') AS made")).toEqual([{ made: null }]);
+      const migrator = await openMigrator(db, dir);
+      await migrator.up();
+      for (const work of [
+        migrator.up({ contract }),
+        migrator.planUp({ contract }),
+        migrator.measureUp({ contract }),
+      ])
+        expect(await failureOf(work)).toMatchObject({ code: "USAGE", message });
     }),
   );
 
