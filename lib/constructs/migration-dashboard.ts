@@ -1,5 +1,6 @@
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
+import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import { METRICS } from "../../lambda/contract.ts";
 
 /** The functions whose metrics are shown, by the name that the legend gives them. */
@@ -52,4 +53,14 @@ export function migrationWidgets(title: string, functions: ShownFunctions): clou
     ]),
     graph("locked tables", "retries", of(METRICS.lockRetries, "Sum", "retries")),
   ];
+}
+
+/** One graph: executions of the runner. */
+export function runnerWidget(title: string, runner: sfn.StateMachine): cloudwatch.GraphWidget {
+  return migrationGraph(title, "runner", "executions", [
+    runner.metricStarted({ label: "started" }),
+    runner.metricSucceeded({ label: "succeeded" }),
+    runner.metricFailed({ label: "failed" }),
+    runner.metricTimedOut({ label: "timed out" }),
+  ]);
 }

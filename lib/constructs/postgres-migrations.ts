@@ -15,7 +15,7 @@ import { databaseNameOf, databaseTarget, requireOnePerDatabase, resourceOf } fro
 import { engineOptions, functionTimeout } from "./engine-options.ts";
 import { migrationLogs, releaseOf } from "./functions.ts";
 import { migrationAlarms, runnerAlarm } from "./migration-alarms.ts";
-import { migrationWidgets } from "./migration-dashboard.ts";
+import { migrationWidgets, runnerWidget } from "./migration-dashboard.ts";
 import { type FunctionSettings, type MigrationFunctions, migrationFunctions } from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsProps } from "./postgres-migrations-props.ts";
@@ -239,12 +239,13 @@ export class PostgresMigrations extends Construct {
   }
 
   /**
-   * Adds four graphs: runs and failures, duration, completed and pending migrations, retries because of locked tables. Each
-   * has the deploy function and the operate function.
+   * Adds five graphs: runs and failures, duration, completed and pending migrations, retries because of locked tables, each of
+   * the deploy function and the operate function; and executions of the runner.
    */
   addToDashboard(dashboard: cloudwatch.Dashboard): void {
     const functions = { deploy: this.deployFunction, operate: this.operateFunction };
-    dashboard.addWidgets(...migrationWidgets(this.databaseName, functions));
+    const ofFunctions = migrationWidgets(this.databaseName, functions);
+    dashboard.addWidgets(...ofFunctions, runnerWidget(this.databaseName, this.runner));
   }
 
   private attribute(name: keyof DeployData): string {

@@ -19,7 +19,9 @@ it("a dashboard shows every metric of the functions, of the deploy function and 
     JSON.stringify(stack.resolve(functionName)),
   );
   for (const name of functions) expect(text.split(name)).toHaveLength(8);
-  expect(text.match(/"title":"shop: [^"]+"/g)).toHaveLength(4);
+  expect(text.match(/"title":"shop: [^"]+"/g)).toHaveLength(5);
+  for (const name of ["Started", "Succeeded", "Failed", "TimedOut"])
+    expect(text).toContain(`"AWS/States","Executions${name}"`);
 });
 
 it("without a dashboard, the stack has none", () => {
