@@ -8,7 +8,7 @@ import {
   type StatusReport,
 } from "../../lib/core/index.ts";
 import type { KnownState, Outcome } from "../../lib/fleet/index.ts";
-import { adviseOnAws, findingsOnAws } from "../runtime/advice.ts";
+import { adviseInFleet, findingsOnAws } from "../runtime/advice.ts";
 import { cut } from "../runtime/custom-resource.ts";
 import type { Redactor } from "../runtime/redactor.ts";
 
@@ -61,7 +61,9 @@ export function stateAfter(error: unknown): KnownState {
 /** The failure with all that a person needs in its message: in which migration, where, and what to do about it. */
 export function explained(error: unknown, { redact }: Redactor): Error {
   if (!(error instanceof MigrationError)) return new Error(cut(redact(errorMessage(error)), MESSAGE_BYTES));
-  const { message: text, details } = adviseOnAws(error);
+  // What the engine throws was advised when it was known how it had logged in.
+  const isAdvised = typeof error.details.hint === "string";
+  const { message: text, details } = isAdvised ? error : adviseInFleet(error, "secret");
   const { migration, file, line, sqlstate, hint, applied = [] } = details;
   const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;
   const message = [

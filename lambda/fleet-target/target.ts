@@ -1,16 +1,10 @@
 import * as v from "valibot";
-import {
-  ERRORS,
-  given,
-  isErrorCode,
-  MigrationError,
-  type MigratorOptions,
-  property,
-} from "../../lib/core/index.ts";
+import { ERRORS, given, isErrorCode, MigrationError, property } from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
 import { type FleetTarget, failedOutcome, type Outcome, targetOptions } from "../../lib/fleet/index.ts";
 import { ENV } from "../contract.ts";
 import { ITEM, type Item, requireOwnLogin, type TargetRequest } from "../fleet/item.ts";
+import { adviseInFleet } from "../runtime/advice.ts";
 import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
@@ -108,13 +102,6 @@ function targetName(payload: unknown): string {
 /** The server goes on with a statement, or another run holds the lock. */
 const BUSY_SECONDS = 30;
 
-/** A function that waits for the lock of another run costs as much as one that works: the state machine waits for less. */
-const LOCK_WAIT_MS = 20_000;
-
-function waitFor({ deadline }: Invocation): MigratorOptions {
-  return { lockWaitMs: Math.max(0, Math.min(LOCK_WAIT_MS, (deadline - Date.now()) / 2)) };
-}
-
 /** @throws MigrationError of a target that failed */
 async function runSlice(item: Item, invocation: Invocation, env: Environment): Promise<TargetAnswer> {
   const { target, request, fleet } = item;
@@ -123,7 +110,7 @@ async function runSlice(item: Item, invocation: Invocation, env: Environment): P
   requireAllowed(request, env);
   const settings = settingsFor(readSettings(env), target);
   const setup: EngineSetup = {
-    ...{ settings: { ...settings, options: { ...waitFor(invocation), ...settings.options } }, source },
+    ...{ settings, source, advise: adviseInFleet },
     origin: "command",
     actor: `fleet ${fleet}, execution ${item.slice.execution}`,
   };

@@ -1,5 +1,6 @@
 import {
   type CommandInput,
+  commandLineWords,
   type DatabaseSetting,
   type ErrorCode,
   type Finding,
@@ -29,6 +30,17 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
     "Use the host name the certificate was issued for, and give the construct the PEM text of its authority as `ca` when that is not Amazon's.",
 };
 
+/** A fleet has no function for the other commands: they are typed on a machine that reaches the target. */
+const ADVICE_IN_FLEET: typeof ADVICE = {
+  ...ADVICE,
+  DATABASE_NOT_FOUND:
+    "Name the right database in the targets, or create it first: a fleet creates schemas, if it may, but no databases.",
+  UNMANAGED:
+    "Is it the right one? If it is, say from a machine that reaches it what it has, `baseline --to <newest migration it has>`, with --schema for a schema; then start the execution again.",
+  DEADLINE:
+    "Start the execution again: it goes on where this one stopped. A statement that needs more than the construct's `timeout`, at most 14 minutes, is run from a machine that reaches the target.",
+};
+
 /** With a token there is no password that could be wrong. */
 const AUTH_WITH_TOKEN =
   "The user must exist and be granted rds_iam, the instance or cluster must have IAM authentication turned on, and the function's role needs rds-db:connect for this user: docs/deploying.md, Without a password.";
@@ -37,14 +49,30 @@ const AUTH_WITH_TOKEN =
 const ALWAYS: readonly ErrorCode[] = ["DEADLINE"];
 
 export function adviseOnAws(error: MigrationError, login: Login["kind"] = "secret"): MigrationError {
+  return advised(error, login === "iam" ? { ...ADVICE, AUTH: AUTH_WITH_TOKEN } : ADVICE, wordsOnAws);
+}
+
+/** The same for a target of a fleet. */
+export function adviseInFleet(error: MigrationError, login: Login["kind"]): MigrationError {
+  const advice = login === "iam" ? { ...ADVICE_IN_FLEET, AUTH: AUTH_WITH_TOKEN } : ADVICE_IN_FLEET;
+  return advised(error, advice, (term) =>
+    term.kind === "command" || term.kind === "field" ? commandLineWords(term) : wordsOnAws(term),
+  );
+}
+
+function advised(
+  error: MigrationError,
+  adviceByCode: typeof ADVICE,
+  words: (term: HintTerm) => string,
+): MigrationError {
   const { migration, sqlstate, background, backfill, hint: given } = error.details;
   // A server that answered is not out of reach, whatever it refuses.
   const isReached = error.code === "CONNECTION" && sqlstate !== undefined;
   const advice = (migration === undefined && !isReached) || ALWAYS.includes(error.code);
-  const byCode = error.code === "AUTH" && login === "iam" ? AUTH_WITH_TOKEN : ADVICE[error.code];
+  const byCode = adviceByCode[error.code];
   // The server finishes the statement, or the next run goes on with the batches: no statement needs more time.
   const goesOn = background !== undefined || backfill !== undefined;
-  const hint = (advice && !goesOn ? byCode : undefined) ?? (given && renderHint(given, wordsOnAws));
+  const hint = (advice && !goesOn ? byCode : undefined) ?? (given && renderHint(given, words));
   if (hint === undefined) return error;
   return new MigrationError(error.code, error.message, { ...error.details, hint });
 }

@@ -31,6 +31,8 @@ export interface EngineSetup {
   readonly source: AssetSource;
   readonly origin: "deploy" | "command";
   readonly actor: string;
+  /** Puts the hint of a failure into the words of who reads it. @default adviseOnAws */
+  readonly advise?: (error: MigrationError, login: Login["kind"]) => MigrationError;
   /** Of a deploy: what its event says about the release before it. */
   readonly deploy?: DeployKnowledge;
 }
@@ -55,7 +57,12 @@ export async function withEngine<T>(
   setup: EngineSetup,
   work: (migrator: Migrator) => Promise<T>,
 ): Promise<T> {
-  return loggingIn(invocation, setup.settings, (connection) => attempt(invocation, connection, setup, work));
+  return loggingIn(
+    invocation,
+    setup.settings,
+    (connection) => attempt(invocation, connection, setup, work),
+    setup.advise,
+  );
 }
 
 /**
@@ -105,6 +112,7 @@ async function loggingIn<T>(
   invocation: Invocation,
   settings: Settings,
   work: (connection: ConnectionSettings) => Promise<T>,
+  advise: NonNullable<EngineSetup["advise"]> = adviseOnAws,
 ): Promise<T> {
   const { kind } = settings.login;
   const once = async () => work(await connectionTo(invocation, settings, "AWSCURRENT"));
@@ -119,7 +127,7 @@ async function loggingIn<T>(
       });
     });
   } catch (error) {
-    throw error instanceof MigrationError ? adviseOnAws(error, kind) : error;
+    throw error instanceof MigrationError ? advise(error, kind) : error;
   }
 }
 

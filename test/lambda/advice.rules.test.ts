@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { adviseOnAws, findingsOnAws } from "../../lambda/runtime/advice.ts";
+import { adviseInFleet, adviseOnAws, findingsOnAws } from "../../lambda/runtime/advice.ts";
 import { Hint, MigrationError } from "../../lib/core/index.ts";
 
 const LIB = join(import.meta.dirname, "..", "..", "lib");
@@ -75,6 +75,20 @@ describe("the advice in a function's answer", () => {
     expect(findingsOnAws([{ code: "UNMANAGED", hint: "by --to" }])).toEqual([
       { code: "UNMANAGED", hint: said },
     ]);
+  });
+
+  test("the advice about a target of a fleet names commands as they are typed, and options as props", () => {
+    const retry = Hint.command("resolve", { migration: "1_a", outcome: "retry" });
+    const hint = Hint.of`Look, then ${retry} or ${Hint.option("order", "allow")}.`;
+    const partial = adviseInFleet(new MigrationError("PARTIAL", "1_a stopped", { hint }), "secret");
+    expect(partial.details.hint).toBe(
+      'Look, then `resolve 1_a --retry` or the construct\'s `order: "allow"`.',
+    );
+    const unmanaged = adviseInFleet(new MigrationError("UNMANAGED", "tables", { hint }), "secret");
+    expect(unmanaged.details.hint).toMatch(/`baseline --to .*--schema.*start the execution again/);
+    const refused = new MigrationError("AUTH", "no", { hint });
+    expect(adviseInFleet(refused, "iam").details.hint).toMatch(/rds_iam/);
+    expect(adviseInFleet(refused, "secret").details.hint).toMatch(/secret's user and password/);
   });
 
   test("the advice for a timeout names the construct's timeout, whichever migration it was", () => {

@@ -107,6 +107,17 @@ export const targets: FleetTests = (opened) =>
       });
     });
 
+    test("what only a person can settle in a target is to be typed on a machine, where a fleet has no function for it", async () => {
+      await createSchemas("unmanaged");
+      await fleet.query(
+        `CREATE TABLE unmanaged.users (); ALTER TABLE unmanaged.users OWNER TO ${fleet.owner}`,
+      );
+      expect(await operate(item(target({ schema: "unmanaged" }), { command: "up" }))).toMatchObject({
+        ...{ outcome: "failed", code: "UNMANAGED" },
+        answer: { message: expect.stringMatching(/What to do: .*`baseline --to .*with --schema/) },
+      });
+    });
+
     test("a schema that does not exist is made where the construct says so", async () => {
       const payload = item(target({ schema: "made" }), { command: "up", to: "1_t1" });
       const options = { [ENV.options]: JSON.stringify({ createSchema: true }) };
