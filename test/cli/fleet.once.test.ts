@@ -202,7 +202,7 @@ describe("a list of targets", () => {
         "WITH gone AS (DELETE FROM public.poison RETURNING *) SELECT tenant AS schema FROM gone",
         "cannot execute SELECT in a read-only transaction",
       ],
-      ["two statements", "SELECT 't001' AS schema; SELECT 1", "cannot insert multiple commands"],
+      ["two statements", "SELECT 't001' AS schema; SELECT 1", "the query must hold one statement, not 2"],
       [
         "a row with another host",
         "SELECT 'elsewhere.example.com' AS host, 't001' AS schema",
@@ -232,6 +232,20 @@ describe("a list of targets", () => {
         expect(stderr).toContain("Error TARGETS");
       }
       expect((await recordsOf(db)).get("t001")).toBeNull();
+    }));
+
+  it("a query in a file finds tables by the search path that migrations have", () =>
+    withDatabase(async (db) => {
+      const fleet = await openTestFleet(db, 2);
+      await db.query("CREATE SCHEMA app; CREATE TABLE app.tenants AS SELECT 't002' AS schema, 5 AS ignored");
+      addFiles(fleet.project, { "tenants.sql": "-- the tenants\nSELECT schema FROM tenants;\n" });
+      const args = ["fleet", "status", "--schema", "app", "--targets", "tenants.sql", "--json"];
+      const ended = await runCommand(fleet.project, args, environmentOf(db.connection));
+      expect(jsonOf(ended)).toMatchObject({
+        ok: true,
+        targets: [{ target: "t002", head: null, pending: 3 }],
+      });
+      expect(ended.stderr).toContain("1 target of tenants.sql on ");
     }));
 
   it.each([

@@ -93,7 +93,7 @@ export async function openFleet(io: ProcessIo, flags: FleetFlags): Promise<Fleet
     });
   const folder = await openFolder(resolve(io.cwd, flags.migrationsDir), listingOptions(flags));
   const base = await chooseTarget(io, flags);
-  const { targets: all, source } = await listTargets(io, flags.targets, base);
+  const { targets: all, source } = await listTargets(io, flags, base, flags.targets);
   const targets = chooseTargets(all, flags.only);
   const waves = wavesOf(flags, targets, all);
   const remarksTo = flags.json || flags.action === "plan" ? io.stderr : io.stdout;

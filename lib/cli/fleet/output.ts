@@ -120,7 +120,7 @@ function firstLineOf({ message = "" }: Outcome): string {
 }
 
 /** Names in one list. */
-export const NAMES_SHOWN = 8;
+export const NAMES_SHOWN = 6;
 
 /** The versions of all targets, and which targets need somebody. */
 export function printSummary(
@@ -161,19 +161,16 @@ function printVersions(printer: Printer, versions: readonly VersionCount[], widt
     );
 }
 
-/** Messages of one kind: of many targets each may name its own database. */
-const MESSAGES_SHOWN = 3;
-
 /** What failed in the same way, with its targets. */
 function printReasons(printer: Printer, what: string, sign: string, outcomes: readonly Outcome[]): void {
   const kinds = groupBy(outcomes, kindOf);
   for (const [kind, same] of kinds) {
     const names = same.map(({ target }) => target);
     printer.line(`${sign} ${names.length} ${what}: ${listNames(names, NAMES_SHOWN)}`);
-    const messages = [...new Set(same.map(firstLineOf))];
-    for (const message of messages.slice(0, MESSAGES_SHOWN)) printer.line(`  ${kind}: ${message}`);
-    const more = messages.length - MESSAGES_SHOWN;
-    if (more > 0) printer.line(`  … and ${more} more messages, which --json has`);
+    // Each may name its own schema or database.
+    const others = new Set(same.map(firstLineOf)).size - 1;
+    const more = others === 0 ? "" : ` (and ${others} others like it, which --json has)`;
+    printer.line(`  ${kind}: ${same.map(firstLineOf)[0]}${more}`);
     const code = same[0]?.code;
     if (isErrorCode(code)) printer.line(printer.colors.dim(`  More: ${entryOf(code)}`));
   }
