@@ -5,6 +5,7 @@ import type { CheckedBackfill } from "./backfill.ts";
 import { BackfillRun } from "./backfill-run.ts";
 import { restOf, runBeside } from "./concurrent.ts";
 import { fenced } from "./fence.ts";
+import { approvalNote } from "./history/runs.ts";
 import type { HistoryEntry } from "./history/write.ts";
 import { isCleanRefusal, LiveDb } from "./live-db.ts";
 import type { RenderedSql } from "./node-pg-migrate.ts";
@@ -289,7 +290,7 @@ function noteOf(
   { recordedAs, approvedPlan, note: word }: PlannedMigration,
   file: { readonly note?: string },
 ) {
-  const approval = approvedPlan === undefined ? undefined : `approved plan sha256:${approvedPlan}`;
+  const approval = approvedPlan === undefined ? undefined : approvalNote(approvedPlan);
   const notes = [recordedAs ?? file.note, word, approval].filter((note) => note !== undefined);
   return notes.length === 0 ? {} : { note: notes.join("; ") };
 }

@@ -14,10 +14,11 @@ import {
 } from "../core/index.ts";
 import { maskSecrets, sqlDigest } from "../sql/index.ts";
 import { isReproducible } from "./compare.ts";
-import type { Context } from "./context.ts";
-import { type DatabaseState, headOf } from "./database-state.ts";
+import { type Context, loadOptions } from "./context.ts";
+import { type DatabaseState, headOf, knownNames } from "./database-state.ts";
+import { readDoneOfPlan } from "./history/runs.ts";
 import { PlainSql } from "./load.ts";
-import type { PlannedMigration } from "./plan.ts";
+import { type PlannedMigration, planUp } from "./plan.ts";
 
 /** What may run, as far as an approval covers it. */
 type Covered = Pick<PlanReport, "action" | "head" | "schema" | "steps">;
@@ -93,11 +94,11 @@ export async function requireApproved(
   approval: Approval | undefined,
 ): Promise<void> {
   if (approval === undefined) return;
-  const now = await describe(context, state, run);
   if (typeof approval === "string") {
-    if (now.steps.length === 0 || approval === planDigest(now)) return;
-    throw differsFromDigest(approval, now);
+    if (run.migrations.length === 0 || (await hasDigest(context, state, run, approval))) return;
+    throw differsFromDigest(approval, await describe(context, state, run));
   }
+  const now = await describe(context, state, run);
   if (approval.digest === planDigest(now)) return;
   const applied = new Set(state.stored.applied.map(({ name }) => name));
   const waiting = new Set(run.waiting.map(({ migration }) => migration));
@@ -105,14 +106,42 @@ export async function requireApproved(
   if (differences.length > 0) throw differsFromPlan(approval, now, differences);
 }
 
-/** Whether a run has the digest of an approved plan. */
+/** Whether a run has the digest of an approved plan, or is what an interrupted run has left of an `up`. */
 export async function hasDigest(
   context: Context,
   state: DatabaseState,
   run: Parameters<typeof requireApproved>[2],
   digest: string,
 ): Promise<boolean> {
-  return planDigest(await describe(context, state, run)) === digest;
+  if (planDigest(await describe(context, state, run)) === digest) return true;
+  const whole = run.action === "up" ? await withDone(context, state, run, digest) : undefined;
+  return whole !== undefined && planDigest(whole) === digest;
+}
+
+/**
+ * The run as it was when it was planned: with the migrations that it has applied since, as their files are now. Undefined
+ * if the history knows of none.
+ */
+async function withDone(
+  context: Context,
+  state: DatabaseState,
+  { action, migrations, waiting }: Parameters<typeof requireApproved>[2],
+  digest: string,
+): Promise<Covered | undefined> {
+  const { session, tables, source } = context;
+  const done = new Set(await readDoneOfPlan(session, tables, state.existing, digest));
+  const known = knownNames(source);
+  if (done.size === 0 || [...done].some((name) => !known.includes(name))) return undefined;
+  const options = { ...loadOptions(context), warn: () => {} };
+  const recorded = new Map(state.stored.applied.map((one) => [one.name, one.recordedAs ?? undefined]));
+  const again = (await planUp(source, [...done], options)).map((one) => ({
+    ...one,
+    recordedAs: recorded.get(one.name),
+  }));
+  const all = [...again, ...migrations].toSorted((a, b) => known.indexOf(a.name) - known.indexOf(b.name));
+  const applied = state.stored.applied.filter(({ name }) => !done.has(name));
+  const before = { ...state, stored: { ...state.stored, applied } };
+  return describe(context, before, { action, waiting, migrations: all });
 }
 
 async function describe(

@@ -30,6 +30,24 @@ describe("a run with an approved plan", () => {
       expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
     }));
 
+  it("an up does what an interrupted run has left of the plan of that digest, and nothing else", () =>
+    withDatabase(async (db) => {
+      const files = { ...TWO, "3_c.sql": "CREATE TABLE c (id not_made_yet);", "4_d.sql": table("d") };
+      const dir = writeFolder(files);
+      const approved = digestOf(await (await openMigrator(db, dir)).planUp());
+      expect(await failureOf((await openMigrator(db, dir)).up({ approved }))).toMatchObject({ code: "SQL" });
+      expect(await appliedNames(db)).toEqual(["1_a", "2_b"]);
+      await db.query("CREATE DOMAIN not_made_yet AS int");
+      for (const other of [{ "4_d.sql": table("other") }, { "5_e.sql": table("e") }]) {
+        const changed = await openMigrator(db, writeFolder({ ...files, ...other }));
+        expect(await failureOf(changed.up({ approved }))).toMatchObject({ code: "PLAN_DIFFERS" });
+      }
+      expect(await (await openMigrator(db, dir)).up({ approved })).toMatchObject({
+        head: "4_d",
+        pending: [],
+      });
+    }));
+
   it("an up runs as far as the plan goes, and no further", () =>
     withDatabase(async (db) => {
       const migrator = await openMigrator(db, writeFolder({ ...TWO, "3_c.sql": table("c") }));

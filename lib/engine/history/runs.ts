@@ -60,6 +60,30 @@ export async function readReleases(
   };
 }
 
+/** What the history notes of a migration that was applied with an approved plan. */
+export function approvalNote(digest: string): string {
+  return `approved plan sha256:${digest}`;
+}
+
+/** Reads the names of the applied migrations that the approved plan of this digest has applied. */
+export async function readDoneOfPlan(
+  session: Session,
+  tables: Tables,
+  existing: Existing,
+  digest: string,
+): Promise<readonly string[]> {
+  if (!existing.applied || !existing.history) return [];
+  const rows = await readSame<{ name: string }>(
+    session,
+    tables,
+    existing.identity,
+    `SELECT m.name FROM ${selectWithOrigin(tables)} AS m CROSS JOIN LATERAL (
+       SELECT note FROM ONLY ${tables.history} WHERE ${ABOUT_M} AND action IN ('up', 'fake') ORDER BY id DESC LIMIT 1
+     ) AS h WHERE pg_catalog.strpos(h.note, ${pg.escapeLiteral(approvalNote(digest))}) > 0 ORDER BY m.id`,
+  );
+  return rows.map(({ name }) => name);
+}
+
 const USUAL_LIMIT = 50;
 
 /** Reads rows of the history, newest first. */
