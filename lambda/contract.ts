@@ -30,6 +30,8 @@ export const ENV = {
   options: "MIGRATE_OPTIONS",
   /** Stack event only: name of the deploy function. */
   deployFunction: "DEPLOY_FUNCTION",
+  /** Stack event only: seconds that a deploy may take, all its slices and the wait for a snapshot included. */
+  deployTimeout: "DEPLOY_TIMEOUT",
   /** Stack event and deploy only: `keep` or `down`. */
   onRollback: "ON_ROLLBACK",
   /** Deploy only: digest of the plan that a deploy runs; absent when it runs all that is pending. */
@@ -122,19 +124,20 @@ export type OnRollback = "keep" | "down";
 
 /** Values the constructs and the functions share; times in seconds. */
 export const LIMITS = {
-  /** Of the functions: as long as a synchronous custom resource may take (CDK's provider framework adds a minute). */
+  /** Of the functions: Lambda gives 15 minutes, and CDK's functions, which wait for these, need the last one to answer. */
   functionTimeout: 14 * 60,
-  /** The stack-event function has so much more time than the deploy function: to ask CloudFormation, and to answer. */
+  /** The functions that CDK's call have so much more time than the deploy function: to ask CloudFormation, and to answer. */
   relay: 45,
-  /** CloudFormation stops waiting for an answer. */
-  serviceTimeout: 16 * 60,
-  /** The same for a deploy that makes a snapshot first: the longest that CloudFormation knows. */
-  longServiceTimeout: 60 * 60,
-  /** How long a deploy waits for its snapshot, and how often it asks. */
+  /** A deploy, in as many slices as it needs. The rest of `serviceTimeout` is for the time between them, and to answer. */
+  deployTimeout: 55 * 60,
+  /** CloudFormation stops waiting for the answer of a deploy: the longest that it knows. */
+  serviceTimeout: 60 * 60,
+  /** The same for a role, whose work fits into one invocation. */
+  roleServiceTimeout: 16 * 60,
+  /** How often CDK's framework asks whether a deploy is complete that has begun. */
+  completionInterval: 10,
+  /** How long a deploy waits for its snapshot. */
   snapshotTimeout: 40 * 60,
-  snapshotInterval: 10,
-  /** Of `longServiceTimeout`: to ask what is pending, and to answer. */
-  snapshotReserve: 5 * 60,
   /** How long a deploy, and an operator's command, wait for a database that cannot be reached. */
   deployDatabaseWait: 120,
   commandDatabaseWait: 30,
@@ -151,8 +154,10 @@ export const METRICS = {
   failed: "MigrationFailed",
   /** How many migrations the invocation applied or undid. */
   completed: "MigrationsCompleted",
-  /** Milliseconds. */
+  /** Milliseconds of the invocation. */
   duration: "RunDuration",
+  /** Milliseconds since the deploy has begun, all its slices and the wait for a snapshot included; absent for commands. */
+  deployDuration: "DeployDuration",
   /** How many migrations are pending after the invocation, without contracts that wait; absent if that is not known. */
   pending: "MigrationsPending",
   /** How often a migration was retried after a lock timeout or a deadlock. */
@@ -249,6 +254,15 @@ export interface FleetData {
   readonly Head: string;
 }
 
+/** What the stack-event function adds to the event of CloudFormation. */
+export interface DeployTimes {
+  /** When the deploy began, and when its time is up; milliseconds since the epoch. */
+  readonly Since: number;
+  readonly Until: number;
+  /** Whether there may have been slices before this one. */
+  readonly IsLater: boolean;
+}
+
 /** What a custom resource's function answers when it succeeds. */
 export interface DeployResult {
   readonly PhysicalResourceId: string;
@@ -256,4 +270,6 @@ export interface DeployResult {
   readonly Data: DeployData | Readonly<Record<string, never>>;
   /** Nothing has run: migrations are pending, and the event wants a snapshot before they run. */
   readonly AwaitsSnapshot?: true;
+  /** The slice has made progress, and another one is to go on. */
+  readonly Unfinished?: true;
 }

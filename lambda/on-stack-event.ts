@@ -1,9 +1,10 @@
 import * as v from "valibot";
-import { ENV, NOT_ASKED, ROLE_RESOURCE } from "./contract.ts";
+import { type DeployTimes, ENV, LIMITS, NOT_ASKED, ROLE_RESOURCE } from "./contract.ts";
 import { cut, physicalIdOf, resourceName } from "./runtime/custom-resource.ts";
 import { beginInvocation, createLog, type Invocation, type LambdaContext } from "./runtime/invocation.ts";
 import {
   type DeployFunctionResult,
+  DeployStoppedError,
   deployFunction,
   InvokedFunctionError,
   invokeDeployFunction,
@@ -12,7 +13,6 @@ import {
 import {
   advanceSnapshot,
   readSnapshotSettings,
-  SnapshotError,
   type SnapshotReason,
   snapshotIdentifier,
   snapshotTimeout,
@@ -38,6 +38,7 @@ const MESSAGE_BYTES = 1_000;
  */
 export async function handler(event: unknown, context: LambdaContext): Promise<object> {
   const invocation = beginInvocation(context);
+  const times = timesOf();
   // The address for the answer is a secret, and only CDK's framework needs it.
   const { ResponseURL: _, ...request } = v.parse(StackEvent, event);
   invocation.log.info(`${request.RequestType} of ${request.LogicalResourceId}`);
@@ -52,13 +53,24 @@ export async function handler(event: unknown, context: LambdaContext): Promise<o
   try {
     // A rollback waits for no snapshot: it must not depend on one.
     const awaits = hasSnapshots() && !isRole && direction !== "rollback" ? { AwaitSnapshot: true } : {};
-    const result = await invokeDeployFunction({ ...request, StackDirection: direction, ...awaits });
-    if (result.AwaitsSnapshot) return { ...result, StackDirection: direction, AwaitsSince: Date.now() };
-    return withSnapshot(result, "none");
+    const slice = { ...times, IsLater: false, StackDirection: direction, ...awaits };
+    const result = await invokeDeployFunction({ ...request, ...slice });
+    const isComplete = !(result.AwaitsSnapshot || result.Unfinished);
+    return {
+      ...withSnapshot(result, "none"),
+      ...(isComplete ? {} : { ...times, StackDirection: direction }),
+    };
   } catch (error) {
     if (direction !== "rollback") throw toDeployFailure(error, invocation);
     return leaveUnchanged(request, error, invocation);
   }
+}
+
+/** The time of a whole deploy; an event that is delivered twice has it twice. */
+function timesOf(): Pick<DeployTimes, "Since" | "Until"> {
+  const Since = Date.now();
+  const seconds = Number(process.env[ENV.deployTimeout] ?? LIMITS.deployTimeout);
+  return { Since, Until: Since + seconds * 1_000 };
 }
 
 /** The event as CDK's framework repeats it until it is complete: with all that `handler` has answered. */
@@ -71,46 +83,83 @@ const CompletionEvent = v.looseObject({
     { MigrationsHash: "", Head: "" },
   ),
   AwaitsSnapshot: v.optional(v.literal(true)),
-  /** Milliseconds since the epoch. */
-  AwaitsSince: v.optional(v.number(), 0),
+  Unfinished: v.optional(v.literal(true)),
+  StackDirection: v.fallback(v.picklist(["forward", "rollback", "unknown"]), "unknown"),
+  Since: v.optional(v.number(), 0),
 });
+type CompletionEvent = v.InferOutput<typeof CompletionEvent>;
 
 /**
- * Asked every few seconds after `handler`, if the construct makes snapshots. Without pending migrations the deploy is
- * complete. Else this makes the snapshot, waits for it, and invokes the deploy function.
+ * Asked again and again after `handler`. Most deploys are complete by then. Else this makes the snapshot and waits for it
+ * if there is to be one, and then runs a slice of the deploy each time. Nothing is carried from one call to the next: what
+ * is there already, the snapshot and the database tell.
  */
 export async function isComplete(event: unknown, context: LambdaContext): Promise<object> {
   const invocation = beginInvocation(context);
-  const { ResponseURL: _, AwaitsSnapshot: isAwaited, ...request } = v.parse(CompletionEvent, event);
-  if (isAwaited === undefined) return { IsComplete: true };
+  const {
+    ResponseURL: _,
+    AwaitsSnapshot: isAwaited,
+    Unfinished,
+    ...request
+  } = v.parse(CompletionEvent, event);
+  if (isAwaited === undefined && Unfinished === undefined) return { IsComplete: true };
+  if ((await whetherToGoOn(request, invocation)) === "stop") return { IsComplete: true };
+  if (isAwaited === undefined) return runSlice(request, invocation, "none");
   const snapshot = await makeSnapshot(request, invocation).catch((error: unknown) => {
-    throw toSnapshotFailure(error, invocation);
+    throw toOwnFailure(error, invocation, "No migration was run.");
   });
-  if (snapshot === undefined) return { IsComplete: false };
-  invocation.log.info(`the snapshot ${snapshot} is available`);
+  return snapshot === undefined ? { IsComplete: false } : runSlice(request, invocation, snapshot);
+}
+
+async function runSlice(request: CompletionEvent, invocation: Invocation, snapshot: string): Promise<object> {
   try {
-    const { Data } = withSnapshot(await invokeDeployFunction(request), snapshot);
-    return { IsComplete: true, Data };
+    const result = await invokeDeployFunction({ ...request, IsLater: true });
+    if (result.Unfinished) return { IsComplete: false };
+    return { IsComplete: true, Data: withSnapshot(result, snapshot).Data };
   } catch (error) {
+    if (request.StackDirection === "rollback") {
+      return { IsComplete: true, Data: leaveUnchanged(request, error, invocation).Data };
+    }
     const { name, message } = toDeployFailure(error, invocation);
-    throw new InvokedFunctionError(name, `${message}\nThe snapshot made before is ${snapshot}.`);
+    const isAnswer = error instanceof InvokedFunctionError && !error.isCrash;
+    const lines = [
+      message,
+      ...(isAnswer ? [] : [keptBefore()]),
+      ...(snapshot === "none" ? [] : [`The snapshot made before is ${snapshot}.`]),
+    ];
+    throw new InvokedFunctionError(name, lines.join("\n"));
   }
 }
 
 /**
- * Returns the identifier when the snapshot is available.
- * @throws SnapshotError if it never will be, or if the stack does not wait for it any more
+ * A deploy whose stack rolls back must not go on: the rollback may have undone what it has applied.
+ * @returns "stop" for a rollback that is over, and for an event of which it is not known what it was
+ * @throws InvokedFunctionError for a deploy
  */
-async function makeSnapshot(
-  request: v.InferOutput<typeof CompletionEvent>,
-  { log }: Invocation,
-): Promise<string | undefined> {
-  const { StackId, LogicalResourceId, RequestId: requestId, ResourceProperties, AwaitsSince } = request;
-  const { status, direction } = await askStackStatus(StackId);
-  if (status !== undefined && direction !== "forward") {
-    const message = `the deploy no longer waits for the snapshot: the stack is in ${status}`;
-    throw new SnapshotError("CANCELLED", message);
-  }
+async function whetherToGoOn(request: CompletionEvent, invocation: Invocation): Promise<"go on" | "stop"> {
+  const { StackId, StackDirection: before } = request;
+  const now = await askStackStatus(StackId);
+  const expected = before === "unknown" ? "forward" : before;
+  if (now.status === undefined || now.direction === expected) return "go on";
+  const error = new DeployStoppedError(
+    "CANCELLED",
+    `the deploy goes no further: the stack is in ${now.status}`,
+  );
+  if (before === "forward") throw toOwnFailure(error, invocation, keptBefore());
+  leaveUnchanged(request, error, invocation);
+  return "stop";
+}
+
+/** What becomes of the migrations of earlier slices, which only the database knows. */
+function keptBefore(): string {
+  return process.env[ENV.onRollback] === "down"
+    ? "The rollback undoes what the deploy has applied before, where it can."
+    : "What the deploy has applied before stays in the database; the status function names it.";
+}
+
+/** Returns the identifier when the snapshot is available. @throws DeployStoppedError if it never will be */
+async function makeSnapshot(request: CompletionEvent, { log }: Invocation): Promise<string | undefined> {
+  const { StackId, LogicalResourceId, RequestId: requestId, ResourceProperties, Since } = request;
   const settings = readSnapshotSettings(process.env);
   const reason: SnapshotReason = {
     requestId,
@@ -122,14 +171,14 @@ async function makeSnapshot(
   const progress = await advanceSnapshot(settings, id, reason);
   if (progress.isAvailable) return id;
   log.info(`waiting for the snapshot ${id}`, { reason: progress.why });
-  if (Date.now() - AwaitsSince > settings.timeoutMs) throw snapshotTimeout(settings, id, progress.why);
+  if (Date.now() - Since > settings.timeoutMs) throw snapshotTimeout(settings, id, progress.why);
   return undefined;
 }
 
-/** Nothing has run by then. */
-function toSnapshotFailure(error: unknown, invocation: Invocation): Error {
+/** A failure that did not come from the deploy function. @param kept what the deploy has done before */
+function toOwnFailure(error: unknown, invocation: Invocation, kept: string): Error {
   const [code, message, hint] =
-    error instanceof SnapshotError
+    error instanceof DeployStoppedError
       ? [error.code, error.message, error.hint]
       : ["INTERNAL", String(error), undefined];
   invocation.log.error("the deploy failed", { code, reason: message });
@@ -137,7 +186,7 @@ function toSnapshotFailure(error: unknown, invocation: Invocation): Error {
   const lines = [
     `${code}: ${cut(message, MESSAGE_BYTES)}`,
     ...(hint === undefined ? [] : [`What to do: ${hint}`]),
-    `No migration was run.\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`,
+    `${kept}\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`,
   ];
   return new InvokedFunctionError(code, lines.join("\n"));
 }

@@ -18,8 +18,10 @@ import { type EngineSetup, withEngine, withSession } from "../runtime/engine.ts"
 import { describeError } from "../runtime/failure-log.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
+import { sliceOutcome } from "../runtime/slice.ts";
 import { type Decision, decide, explain, OTHER_CODE } from "./decide.ts";
 import type { DeployEvent } from "./event.ts";
+import { hasTimeForAnother } from "./slices.ts";
 
 /** The result of a deploy that did not fail. */
 export interface DeployOutcome {
@@ -30,6 +32,10 @@ export interface DeployOutcome {
   readonly failed: boolean;
   /** Nothing has run: migrations are pending, and the event wants a snapshot before they run. */
   readonly awaitsSnapshot?: true;
+  /** The slice has made progress, and the deploy has time for another one, which is to go on. */
+  readonly unfinished?: true;
+  /** How many migrations an unfinished slice had still to do, as far as it knows. */
+  readonly remaining?: number | undefined;
 }
 
 /** @throws MigrationError for a deploy that failed; errors of a rollback are logged */
@@ -42,12 +48,22 @@ export async function deploy(
   const options = env[ENV.options] ?? "{}";
   const decision = decide(event, { manifest: source.manifest, onRollback: readOnRollback(env), options });
   invocation.log.info(`decided: ${decision.kind}`, explain(decision));
-  const run: Run = (step, mayFail) => {
+  const run: Run = async (step, mayFail) => {
     const settings = settingsFor(env, { mayFail });
     const deploy = { previous: deployedBefore(event) };
     const setup: EngineSetup = { settings, source, origin: "deploy", actor: event.resource, deploy };
-    const outcome = withEngine(invocation, setup, (migrator) => step(migrator, invocation));
-    return mayFail ? outcome : outcome.catch((error: unknown) => logFailure(error, invocation));
+    try {
+      const { goesOn, ...outcome } = await withEngine(invocation, setup, (migrator) =>
+        step(migrator, invocation),
+      );
+      const isUnfinished = goesOn && hasTimeForAnother(event.slice, invocation);
+      return isUnfinished ? { ...outcome, unfinished: true } : outcome;
+    } catch (error) {
+      const mayGoOn = sliceOutcome({ error }, settings.options) === "continue";
+      if (mayGoOn && hasTimeForAnother(event.slice, invocation)) return unfinished(error, invocation);
+      if (mayFail) throw error;
+      return logFailure(error, invocation);
+    }
   };
   if (isSnapshotDue(event, decision)) {
     const outcome = await run(reportWork, true);
@@ -80,6 +96,7 @@ async function carryOut(
     }
     case "undo": {
       const outcome = await run((migrator, invocation) => undo(migrator, decision, invocation), false);
+      if (outcome.unfinished) return outcome;
       const mayFail = !(event.type === "Update" && event.direction === "rollback");
       return decision.applyAfterwards ? run(applyStep(env, { mayFail }), mayFail) : outcome;
     }
@@ -92,7 +109,10 @@ function applyStep(env: Environment, { mayFail }: { readonly mayFail: boolean })
   return (migrator, invocation) => applyPending(migrator, invocation, approved);
 }
 
-type Step = (migrator: Migrator, invocation: Invocation) => Promise<DeployOutcome>;
+type Step = (migrator: Migrator, invocation: Invocation) => Promise<StepOutcome>;
+
+/** `goesOn`: the server goes on with the last statement, and another slice could see its end. */
+type StepOutcome = DeployOutcome & { readonly goesOn?: boolean };
 
 function otherCode(): MigrationError {
   return new MigrationError("ASSET", OTHER_CODE, {
@@ -169,7 +189,7 @@ async function applyPending(
   migrator: Migrator,
   invocation: Invocation,
   approved: Approval | undefined,
-): Promise<DeployOutcome> {
+): Promise<StepOutcome> {
   const report = await migrator.up(given({ approved }));
   warn(invocation, report.warnings);
   const completed = report.completed.length;
@@ -182,7 +202,8 @@ async function applyPending(
     head: report.head,
     ...given({ background: left }),
   });
-  return { data: dataOf(report, left), completed, failed: false };
+  const goesOn = sliceOutcome({ report }, {}) === "continue";
+  return { data: dataOf(report, left), completed, failed: false, goesOn };
 }
 
 async function undo(
@@ -223,6 +244,19 @@ function logFailure(error: unknown, { log }: Invocation): DeployOutcome {
   log.error("the database was left as it is", fields);
   const undone = error instanceof MigrationError ? (error.details.undone ?? []) : [];
   return { ...NOT_CONNECTED, completed: undone.length, failed: true };
+}
+
+/** The outcome of a slice that failed because it had too little time, and that another one goes on from. */
+function unfinished(error: unknown, { log }: Invocation): DeployOutcome {
+  const { applied = [], undone = [], remaining } = error instanceof MigrationError ? error.details : {};
+  log.info("another invocation goes on with the deploy", describeError(error));
+  return {
+    data: NOT_ASKED,
+    completed: applied.length + undone.length,
+    failed: false,
+    unfinished: true,
+    remaining: remaining?.length,
+  };
 }
 
 /** What the pre-flight check found was logged before the run. */

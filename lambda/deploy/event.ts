@@ -21,6 +21,16 @@ export interface ReleaseInfo {
   readonly revision: string | undefined;
 }
 
+/** The place of an invocation in its deploy. Times in milliseconds since the epoch. */
+export interface Slice {
+  /** When the deploy began. */
+  readonly since: number;
+  /** When its time is up. */
+  readonly until: number;
+  /** Whether there may have been slices before. */
+  readonly isLater: boolean;
+}
+
 interface ResourceInfo {
   /** `<stack>/<logical id>`: the actor in the history. */
   readonly resource: string;
@@ -28,6 +38,8 @@ interface ResourceInfo {
   readonly physicalId: string | undefined;
   /** If migrations are pending, run none of them and say so: a snapshot is made first. */
   readonly awaitSnapshot?: true;
+  /** Absent in an event that does not come from the stack-event function: it has one slice. */
+  readonly slice?: Slice;
 }
 
 /** CloudFormation's request, as the provider framework hands it on. */
@@ -63,6 +75,9 @@ const common = {
   StackId: v.fallback(v.string(), "unknown stack"),
   PhysicalResourceId: v.optional(v.string()),
   AwaitSnapshot: v.fallback(v.optional(v.literal(true)), undefined),
+  Since: v.fallback(v.optional(v.number()), undefined),
+  Until: v.fallback(v.optional(v.number()), undefined),
+  IsLater: v.fallback(v.optional(v.boolean(), false), false),
 };
 
 const Request = v.variant("RequestType", [
@@ -93,13 +108,19 @@ export function parseDeployEvent(event: unknown): DeployEvent {
   const resource: ResourceInfo = {
     resource: resourceName(output.StackId, output.LogicalResourceId),
     physicalId: output.PhysicalResourceId,
-    ...given({ awaitSnapshot: output.AwaitSnapshot }),
+    ...given({ awaitSnapshot: output.AwaitSnapshot, slice: sliceOf(output) }),
   };
   if (output.RequestType === "Delete") return { ...resource, type: "Delete" };
   const current = releaseOf(output.ResourceProperties);
   if (output.RequestType === "Create") return { ...resource, type: "Create", current };
   const previous = output.OldResourceProperties && releaseOf(output.OldResourceProperties);
   return { ...resource, type: "Update", current, previous, direction: output.StackDirection };
+}
+
+type SliceFields = Partial<Record<"Since" | "Until", number | undefined>> & { readonly IsLater?: boolean };
+
+function sliceOf({ Since: since, Until: until, IsLater: isLater = false }: SliceFields): Slice | undefined {
+  return since === undefined || until === undefined ? undefined : { since, until, isLater };
 }
 
 function releaseOf(properties: v.InferOutput<typeof Properties>): ReleaseInfo {

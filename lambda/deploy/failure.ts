@@ -29,6 +29,9 @@ export type Outlook =
   | "the rollback undoes them where it can"
   | "they stay in the database";
 
+/** Names of the migrations that earlier slices of the deploy have applied; "unknown" if the database does not tell. */
+export type Earlier = readonly string[] | "unknown";
+
 /** A first deploy is not rolled back by an update: its resources are deleted, and the database with them if it is one. */
 export function outlookOf(requestType: "Create" | "Update" | "Delete", onRollback: OnRollback): Outlook {
   if (requestType !== "Update") return "they stay in the database";
@@ -36,8 +39,13 @@ export function outlookOf(requestType: "Create" | "Update" | "Delete", onRollbac
 }
 
 /** Says what happened, what stayed, and where to read on, within the bound. */
-export function toDeployFailure(error: unknown, invocation: Invocation, outlook: Outlook): DeployFailure {
-  const { code, text: described } = describe(error, invocation.redactor, outlook);
+export function toDeployFailure(
+  error: unknown,
+  invocation: Invocation,
+  outlook: Outlook,
+  earlier: Earlier = [],
+): DeployFailure {
+  const { code, text: described } = describe(error, invocation.redactor, { outlook, earlier });
   // Nobody can read them, and as JSON each takes six bytes.
   const text = described.replace(/(?!\n)\p{Cc}/gu, " ");
   const tail = `\nLog group ${invocation.logGroup}, request ${invocation.requestId}.`;
@@ -50,17 +58,22 @@ export function toDeployFailure(error: unknown, invocation: Invocation, outlook:
   return new DeployFailure(code, message);
 }
 
+interface Aftermath {
+  readonly outlook: Outlook;
+  readonly earlier: Earlier;
+}
+
 function describe(
   error: unknown,
   { redact }: Redactor,
-  outlook: Outlook,
+  aftermath: Aftermath,
 ): { readonly code: string; readonly text: string } {
   if (!(error instanceof MigrationError)) {
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     return { code: "INTERNAL", text: `a defect in cdk-pg-migrate, please report it: ${redact(message)}` };
   }
   const { code, message, details } = error;
-  const { sqlstate, migration, applied, hint, detail, partial } = details;
+  const { sqlstate, migration, hint, detail, partial, remaining = [] } = details;
   const state = sqlstate === undefined ? "" : ` (SQLSTATE ${sqlstate})`;
   const where = migration === undefined ? "" : ` in ${migration}`;
   const lines = [
@@ -68,7 +81,8 @@ function describe(
     ...placeOf(details).map((place) => cut(redact(place), 200)),
     ...(detail === undefined ? [] : [`Detail: ${cut(redact(detail), 150)}`]),
     ...(partial === undefined ? [] : [`Partly applied: ${partial} of its statements are done and stay.`]),
-    ...(applied === undefined ? [] : [`Applied before it: ${appliedBefore(applied, outlook)}.`]),
+    ...appliedBefore(details, aftermath),
+    ...(code === "DEADLINE" && remaining.length > 0 ? [`Still pending: ${firstOf(remaining)}.`] : []),
     ...(hint === undefined ? [] : [`What to do: ${cut(redact(String(hint)), 300)}`]),
   ];
   return { code, text: lines.join("\n") };
@@ -92,16 +106,26 @@ function placeOf(details: ErrorDetails): readonly string[] {
 
 const SHOWN = 3;
 
-function appliedBefore(names: readonly string[], outlook: Outlook): string {
-  return names.length === 0 ? "nothing" : `${namesOf(names)}; ${outlook}`;
+/** The failed slice has applied what its error says, and the history may have that too. */
+function appliedBefore({ applied }: ErrorDetails, { outlook, earlier }: Aftermath): readonly string[] {
+  if (earlier === "unknown") return [UNKNOWN_BEFORE];
+  const names = [...new Set([...earlier, ...(applied ?? [])])];
+  if (names.length > 0) return [`Applied before it: ${lastOf(names)}; ${outlook}.`];
+  return applied === undefined ? [] : ["Applied before it: nothing."];
 }
 
-function namesOf(names: readonly string[]): string {
-  const more = names.length > SHOWN ? ` and ${names.length - SHOWN} more` : "";
-  return (
-    names
-      .slice(-SHOWN)
-      .map((name) => cut(name, 80))
-      .join(", ") + more
-  );
+const UNKNOWN_BEFORE =
+  "Earlier invocations of this deploy may have applied migrations: ask the status function.";
+
+function lastOf(names: readonly string[]): string {
+  return namesOf(names.slice(-SHOWN), names.length);
+}
+
+function firstOf(names: readonly string[]): string {
+  return namesOf(names.slice(0, SHOWN), names.length);
+}
+
+function namesOf(shown: readonly string[], count: number): string {
+  const more = count > shown.length ? ` and ${count - shown.length} more` : "";
+  return shown.map((name) => cut(name, 80)).join(", ") + more;
 }

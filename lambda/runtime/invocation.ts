@@ -17,6 +17,8 @@ export interface Invocation {
   readonly logGroup: string;
   /** Milliseconds since the epoch: Postgres stops by then, so that there is time left for the answer. */
   readonly deadline: number;
+  /** Milliseconds between that and the end of the function. */
+  readonly reserveMs: number;
   readonly redactor: Redactor;
   readonly log: Log;
   /** What the run has met, for its metrics. */
@@ -29,7 +31,8 @@ export function beginInvocation(context: LambdaContext): Invocation {
   const { awsRequestId: requestId, functionName, logGroupName: logGroup } = context;
   const remainingMs = context.getRemainingTimeInMillis();
   // A function with a short timeout needs most of it for its work.
-  const deadline = Date.now() + remainingMs - Math.min(LIMITS.reserve * 1000, remainingMs / 4);
+  const reserveMs = Math.min(LIMITS.reserve * 1000, remainingMs / 4);
+  const deadline = Date.now() + remainingMs - reserveMs;
   const redactor = createRedactor();
   const log = createLog({ functionName, requestId }, redactor);
   return {
@@ -37,6 +40,7 @@ export function beginInvocation(context: LambdaContext): Invocation {
     requestId,
     logGroup,
     deadline,
+    reserveMs,
     redactor,
     log,
     counts: { lockRetries: 0, background: 0 },
@@ -62,6 +66,8 @@ export interface MetricValues {
   readonly completed: number;
   /** Undefined for a slice: it may use all of its time, and that is not slow. */
   readonly durationMs?: number | undefined;
+  /** Of a deploy: since it has begun. */
+  readonly deployMs?: number | undefined;
   /** Undefined if it is not known. */
   readonly pending?: number | undefined;
   readonly lockRetries: number;
@@ -100,7 +106,7 @@ export function createLog({ functionName, requestId }: LogOrigin, redactor: Reda
 type Metric = readonly [name: string, value: number, unit: "Count" | "Milliseconds"];
 
 function metricsOf(values: MetricValues): readonly Metric[] {
-  const { failed, completed, durationMs, pending, lockRetries, background } = values;
+  const { failed, completed, durationMs, deployMs, pending, lockRetries, background } = values;
   return [
     [METRICS.failed, failed ? 1 : 0, "Count"],
     [METRICS.completed, completed, "Count"],
@@ -109,6 +115,9 @@ function metricsOf(values: MetricValues): readonly Metric[] {
       : [[METRICS.duration, Math.round(durationMs), "Milliseconds"] as const]),
     [METRICS.lockRetries, lockRetries, "Count"],
     [METRICS.background, background, "Count"],
+    ...(deployMs === undefined
+      ? []
+      : [[METRICS.deployDuration, Math.round(deployMs), "Milliseconds"] as const]),
     ...(pending === undefined ? [] : [[METRICS.pending, pending, "Count"] as const]),
   ];
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvokeCommand, type InvokeCommandOutput, LambdaClient } from "@aws-sdk/client-lambda";
 import * as v from "valibot";
+import type { ErrorCode } from "../../lib/core/index.ts";
 import { ENV } from "../contract.ts";
 import { cut } from "../runtime/custom-resource.ts";
 import type { Invocation } from "../runtime/invocation.ts";
@@ -14,6 +15,7 @@ const Result = v.looseObject({
   PhysicalResourceId: v.string(),
   Data: v.record(v.string(), v.string()),
   AwaitsSnapshot: v.optional(v.literal(true)),
+  Unfinished: v.optional(v.literal(true)),
 });
 export type DeployFunctionResult = v.InferOutput<typeof Result>;
 
@@ -65,6 +67,18 @@ export class InvokedFunctionError extends Error {
   /** Lambda stopped the process, which therefore wrote no metrics. */
   get isCrash(): boolean {
     return /^(?:Runtime|Sandbox|Extension)\./.test(this.name);
+  }
+}
+
+/** Why a deploy ends, if not the deploy function says so. A class of its own, because the dictionary of the engine is large. */
+export class DeployStoppedError extends Error {
+  readonly code: "SNAPSHOT" | "CANCELLED";
+  readonly hint: string | undefined;
+
+  constructor(code: DeployStoppedError["code"], message: string, hint?: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code satisfies ErrorCode;
+    this.hint = hint;
   }
 }
 

@@ -9,8 +9,8 @@ import {
   type Tag,
 } from "@aws-sdk/client-rds";
 import * as v from "valibot";
-import type { ErrorCode } from "../../lib/core/index.ts";
 import { ENV } from "../contract.ts";
+import { DeployStoppedError } from "./deploy-function.ts";
 
 /** What the environment says about snapshots. */
 export interface SnapshotSettings {
@@ -66,18 +66,6 @@ export function snapshotIdentifier({ prefix }: SnapshotSettings, reason: Snapsho
   return `${prefix}-${hash.slice(0, 16)}`;
 }
 
-/** Why a deploy ends before its migrations run. A class of its own, because the dictionary of the engine is large. */
-export class SnapshotError extends Error {
-  readonly code: "SNAPSHOT" | "CANCELLED";
-  readonly hint: string | undefined;
-
-  constructor(code: SnapshotError["code"], message: string, hint?: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code satisfies ErrorCode;
-    this.hint = hint;
-  }
-}
-
 export type SnapshotProgress =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly why: string };
@@ -85,7 +73,7 @@ export type SnapshotProgress =
 /**
  * Begins the snapshot if there is none yet, and says how far it is. RDS makes no snapshot of a database that is being
  * modified or backed up: that is a reason to wait, as is a service that does not answer.
- * @throws SnapshotError if waiting cannot help
+ * @throws DeployStoppedError if waiting cannot help
  */
 export async function advanceSnapshot(
   settings: SnapshotSettings,
@@ -99,7 +87,7 @@ export async function advanceSnapshot(
     await createSnapshot(client, settings, id, tagsOf(reason));
     return { isAvailable: false, why: "its creation has begun" };
   } catch (error) {
-    if (error instanceof SnapshotError) throw error;
+    if (error instanceof DeployStoppedError) throw error;
     if (isWorthWaiting(error)) return { isAvailable: false, why: describe(error) };
     throw refused(settings, id, error);
   } finally {
@@ -170,7 +158,7 @@ function progressOf(
   if (!ENDED.has(status)) {
     return { isAvailable: false, why: `it is ${status}${percent === undefined ? "" : `, ${percent} %`}` };
   }
-  throw new SnapshotError(
+  throw new DeployStoppedError(
     "SNAPSHOT",
     `the snapshot ${id} of ${nameOf(settings)} is ${status}`,
     "RDS says why in the events of the database. Deploy again: that makes another snapshot.",
@@ -212,10 +200,10 @@ const HINTS: readonly (readonly [code: RegExp, hint: string])[] = [
 ];
 const OTHER_HINT = "The message is that of RDS. Deploy again when its reason is gone.";
 
-function refused(settings: SnapshotSettings, id: string, cause: unknown): SnapshotError {
+function refused(settings: SnapshotSettings, id: string, cause: unknown): DeployStoppedError {
   const name = nameOfError(cause);
   const [, hint = OTHER_HINT] = HINTS.find(([code]) => code.test(name)) ?? [];
-  return new SnapshotError(
+  return new DeployStoppedError(
     "SNAPSHOT",
     `no snapshot ${id} of ${nameOf(settings)} can be made: ${describe(cause)}`,
     hint,
@@ -223,9 +211,9 @@ function refused(settings: SnapshotSettings, id: string, cause: unknown): Snapsh
   );
 }
 
-/** @throws SnapshotError */
-export function snapshotTimeout(settings: SnapshotSettings, id: string, why: string): SnapshotError {
-  return new SnapshotError(
+/** @throws DeployStoppedError */
+export function snapshotTimeout(settings: SnapshotSettings, id: string, why: string): DeployStoppedError {
+  return new DeployStoppedError(
     "SNAPSHOT",
     `the snapshot ${id} of ${nameOf(settings)} is not available after ${settings.timeoutMs / 1_000} seconds: ${why}`,
     "RDS goes on with it. Deploy again when the database is available: the next snapshot has only to hold what has changed since. The construct's `snapshotTimeout` says how long a deploy waits.",

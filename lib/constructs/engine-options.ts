@@ -59,28 +59,34 @@ function optionsOf(props: EngineProps): MigratorOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-/**
- * Timeout of the functions in seconds.
- * @throws Error if it is too long for Lambda, or too short to wait for the lock and then work
- */
-export function functionTimeout(scope: Construct, props: PostgresMigrationsProps): number {
-  const timeout = props.timeout?.toSeconds() ?? LIMITS.functionTimeout;
-  if (timeout > LIMITS.functionTimeout) {
+/** In seconds. */
+export interface Timeouts {
+  /** Of each function, and so of a slice. */
+  readonly timeout: number;
+  /** Of a whole deploy, in as many slices as it needs. */
+  readonly deployTimeout: number;
+}
+
+/** @throws Error if a deploy would take longer than CloudFormation waits, or a function had no time to wait for the lock and then work */
+export function timeoutsOf(scope: Construct, props: PostgresMigrationsProps): Timeouts {
+  const deployTimeout = props.timeout?.toSeconds() ?? LIMITS.deployTimeout;
+  if (deployTimeout > LIMITS.deployTimeout) {
     throw constructError(
       scope,
-      `timeout must be at most ${LIMITS.functionTimeout / 60} minutes, not ${timeout} seconds: a Lambda function ` +
-        "runs for at most 15, and CDK's needs the last one to answer. Run a longer statement from a machine that reaches " +
-        "the database, before the deploy",
+      `timeout must be at most ${LIMITS.deployTimeout / 60} minutes, not ${deployTimeout} seconds: CloudFormation waits for one ` +
+        "hour. A deploy that is stopped goes on in the next one; for a run of hours see docs/deploying.md",
     );
   }
+  const timeout = Math.min(deployTimeout, LIMITS.functionTimeout);
   const lockWait = props.lockWait?.toSeconds({ integral: false }) ?? 0;
   const reserve = Math.min(LIMITS.reserve, timeout / 4);
   if (lockWait + reserve >= timeout) {
     throw constructError(
       scope,
       `lockWait (${lockWait} seconds) and the ${reserve} seconds kept for an orderly end leave no time to work ` +
-        `in a timeout of ${timeout} seconds: lengthen timeout or shorten lockWait`,
+        `in a function of ${timeout} seconds: ${timeout < LIMITS.functionTimeout ? "lengthen timeout or " : ""}shorten ` +
+        "lockWait, or leave it out: a deploy then waits as long as it may take",
     );
   }
-  return timeout;
+  return { timeout, deployTimeout };
 }

@@ -16,29 +16,57 @@ const LOOK_BACK = Duration.minutes(30);
 /** Percentage of the timeout from which a run is slow: a slightly longer one would be stopped. */
 const SLOW = 80;
 
+/** The runs of a function that are watched, and what takes how long. */
+interface WatchedRuns {
+  readonly handler: lambda.Function;
+  readonly duration: cloudwatch.IMetric;
+  /** The longest that `duration` can be. */
+  readonly timeout: Duration;
+  /** Subject of a sentence. */
+  readonly what: string;
+}
+
+/** A deploy may have several slices, each of which may take all the time of the function. */
+export function deployRuns(handler: lambda.Function, timeoutSeconds: number): WatchedRuns {
+  const duration = metricOf(handler, METRICS.deployDuration, "Maximum");
+  return {
+    handler,
+    duration,
+    timeout: Duration.seconds(timeoutSeconds),
+    what: "A deploy of Postgres migrations",
+  };
+}
+
+/** A slice of the runner has no duration: it may take all the time of the function, too. */
+export function commandRuns(handler: lambda.Function): WatchedRuns {
+  const duration = metricOf(handler, METRICS.duration, "Maximum");
+  const timeout = handler.timeout ?? Duration.minutes(0);
+  return { handler, duration, timeout, what: "The operate function of the Postgres migrations" };
+}
+
 /**
- * Two alarms for one function. "Failed": the function reported a failure, crashed or timed out. "Slow": a successful run
- * took most of the timeout, as one that leaves an index build to the server does. A failure never raises both.
+ * Two alarms. "Failed": the function reported a failure, crashed or timed out. "Slow": a success took most of the timeout,
+ * as one does that leaves an index build to the server. A failure never raises both.
  */
 export function migrationAlarms(
   scope: Construct,
   id: string,
-  handler: lambda.Function,
+  { handler, duration, timeout, what }: WatchedRuns,
   topic: sns.ITopic | undefined,
 ): readonly cloudwatch.Alarm[] {
-  const what = id.toLowerCase();
-  const metrics = metricsOf(handler);
-  const limit = ((handler.timeout ?? Duration.minutes(0)).toMilliseconds() * SLOW) / 100;
+  const metrics = { ...failuresOf(handler), duration };
+  const slow = expression("IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", metrics);
   const alarms = [
-    failureAlarm(scope, `${id}Failed`, handler, `Postgres migrations failed in the ${what} function`),
-    expression("IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", metrics).createAlarm(
+    failureAlarm(
       scope,
-      `${id}Slow`,
-      {
-        ...onFirstValue(limit),
-        alarmDescription: `The ${what} function of the Postgres migrations took ${SLOW} % of its timeout or more; an index may still be built in the background`,
-      },
+      `${id}Failed`,
+      handler,
+      `Postgres migrations failed in the ${id.toLowerCase()} function`,
     ),
+    slow.createAlarm(scope, `${id}Slow`, {
+      ...onFirstValue((timeout.toMilliseconds() * SLOW) / 100),
+      alarmDescription: `${what} took ${SLOW} % of its timeout or more; an index may still be built in the background`,
+    }),
   ];
   if (topic !== undefined) for (const alarm of alarms) alarm.addAlarmAction(new SnsAction(topic));
   return alarms;
@@ -51,35 +79,25 @@ export function failureAlarm(
   handler: lambda.Function,
   what: string,
 ): cloudwatch.Alarm {
-  return expression("FILL(failed, 0) + FILL(errors, 0)", metricsOf(handler)).createAlarm(scope, id, {
+  return expression("FILL(failed, 0) + FILL(errors, 0)", failuresOf(handler)).createAlarm(scope, id, {
     ...onFirstValue(1),
     alarmDescription: `${what}, or it was stopped before it could say so`,
   });
 }
 
-type Metrics = Readonly<Record<"failed" | "errors" | "duration", cloudwatch.IMetric>>;
+type Metrics = Readonly<Record<string, cloudwatch.IMetric>>;
 
-function metricsOf(handler: lambda.Function): Metrics {
-  return {
-    failed: new cloudwatch.Metric({
-      namespace: METRICS.namespace,
-      metricName: METRICS.failed,
-      dimensionsMap: { Function: handler.functionName },
-      statistic: "Sum",
-    }),
-    errors: handler.metricErrors(),
-    duration: handler.metricDuration({ statistic: "Maximum" }),
-  };
+function failuresOf(handler: lambda.Function) {
+  return { failed: metricOf(handler, METRICS.failed, "Sum"), errors: handler.metricErrors() };
 }
 
-/** Leaves out metrics that the formula does not use, because CDK warns about them. */
+function metricOf(handler: lambda.Function, metricName: string, statistic: string): cloudwatch.Metric {
+  const dimensionsMap = { Function: handler.functionName };
+  return new cloudwatch.Metric({ namespace: METRICS.namespace, metricName, dimensionsMap, statistic });
+}
+
 function expression(formula: string, metrics: Metrics): cloudwatch.MathExpression {
-  const used = Object.entries(metrics).filter(([name]) => formula.includes(name));
-  return new cloudwatch.MathExpression({
-    expression: formula,
-    usingMetrics: Object.fromEntries(used),
-    period: LOOK_BACK,
-  });
+  return new cloudwatch.MathExpression({ expression: formula, usingMetrics: metrics, period: LOOK_BACK });
 }
 
 /** An execution of the runner failed, or took too long. The operate function reports no failure of a slice: one is enough. */

@@ -28,8 +28,13 @@ export function migrationGraph(
 export function migrationWidgets(title: string, functions: ShownFunctions): cloudwatch.GraphWidget[] {
   const graph = (what: string, label: string, left: cloudwatch.IMetric[]) =>
     migrationGraph(title, what, label, left);
-  const of = (metricName: string, statistic: string, label: string) =>
-    Object.entries(functions).map(([name, { functionName }]) => {
+  const of = (
+    metricName: string,
+    statistic: string,
+    label: string,
+    from: Partial<ShownFunctions> = functions,
+  ) =>
+    Object.entries(from).map(([name, { functionName }]) => {
       const dimensionsMap = { Function: functionName };
       const namespace = METRICS.namespace;
       return new cloudwatch.Metric({
@@ -45,7 +50,10 @@ export function migrationWidgets(title: string, functions: ShownFunctions): clou
       ...of(METRICS.failed, "SampleCount", "runs"),
       ...of(METRICS.failed, "Sum", "failed"),
     ]),
-    graph("duration", "milliseconds", of(METRICS.duration, "Maximum", "longest")),
+    graph("duration", "milliseconds", [
+      ...of(METRICS.deployDuration, "Maximum", "longest", { deploy: functions.deploy }),
+      ...of(METRICS.duration, "Maximum", "longest", { operate: functions.operate }),
+    ]),
     graph("migrations", "migrations", [
       ...of(METRICS.completed, "Sum", "completed"),
       ...of(METRICS.pending, "Maximum", "pending"),

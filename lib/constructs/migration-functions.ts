@@ -3,7 +3,6 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { ASSET, ENV, LIMITS } from "../../lambda/contract.ts";
-import { given } from "../core/index.ts";
 import {
   apiFunction,
   type DatabaseSettings,
@@ -16,6 +15,8 @@ import { grantSnapshots, type Snapshots, snapshotEnvironment } from "./snapshots
 
 /** What the functions of one database need, derived from the props. */
 export interface FunctionSettings extends DatabaseSettings {
+  /** Of a whole deploy, in seconds; `timeout` is that of each function. */
+  readonly deployTimeout: number;
   /** Undefined if no snapshots are made. */
   readonly snapshots: Snapshots | undefined;
 }
@@ -23,14 +24,14 @@ export interface FunctionSettings extends DatabaseSettings {
 export interface MigrationFunctions {
   /** Called by CDK's provider framework; invokes `deploy`. */
   readonly stackEvent: lambda.Function;
-  /** Called by CDK's provider framework until the deploy is complete, if it makes snapshots. */
-  readonly snapshot?: lambda.Function;
+  /** Called by CDK's provider framework until the deploy is complete. */
+  readonly completion: lambda.Function;
   readonly deploy: LoggedFunction;
   readonly status: LoggedFunction;
   readonly operate: LoggedFunction;
 }
 
-/** Four functions from one asset, and a fifth for snapshots. They differ in their rights and in who may call them. */
+/** Five functions from one asset. They differ in their rights and in who may call them. */
 export function migrationFunctions(
   scope: Construct,
   props: PostgresMigrationsProps,
@@ -47,8 +48,7 @@ export function migrationFunctions(
     environment: { ...revision, ...approved, [ENV.onRollback]: props.onRollback ?? "keep" },
   });
   const stackEvent = stackEventFunction(scope, props, settings, deploy);
-  const { snapshots } = settings;
-  const snapshot = snapshots === undefined ? undefined : snapshotFunction(scope, settings, deploy, snapshots);
+  const completion = completionFunction(scope, props, settings, deploy);
   const status = make("Status", {
     handler: ASSET.statusHandler,
     description: "Says where the Postgres migrations stand; writes nothing",
@@ -62,7 +62,7 @@ export function migrationFunctions(
     // Lambda must not repeat a failed command without the operator's knowledge.
     retryAttempts: 0,
   });
-  return { stackEvent, deploy, status, operate, ...given({ snapshot }) };
+  return { stackEvent, completion, deploy, status, operate };
 }
 
 /**
@@ -75,31 +75,33 @@ function stackEventFunction(
   settings: FunctionSettings,
   deploy: LoggedFunction,
 ): lambda.Function {
-  return outsideVpc(scope, "StackEvent", settings, deploy, {
+  return outsideVpc(scope, "StackEvent", props, settings, deploy, {
     handler: ASSET.stackEventHandler,
     description: "Asks CloudFormation whether the stack is rolling back, and invokes the deploy function",
-    environment: { [ENV.onRollback]: props.onRollback ?? "keep" },
+    environment: { [ENV.deployTimeout]: String(settings.deployTimeout) },
   });
 }
 
-/** Makes the snapshot, waits for it, and then invokes the deploy function. Only this one may do something in RDS. */
-function snapshotFunction(
+/** Waits for the snapshot, if there is to be one, and runs the later slices. Only this one may do something in RDS. */
+function completionFunction(
   scope: Construct,
+  props: PostgresMigrationsProps,
   settings: FunctionSettings,
   deploy: LoggedFunction,
-  snapshots: Snapshots,
 ): lambda.Function {
-  const handler = outsideVpc(scope, "Snapshot", settings, deploy, {
+  const handler = outsideVpc(scope, "Completion", props, settings, deploy, {
     handler: ASSET.isCompleteHandler,
-    description: "Makes a snapshot of the database before the deploy function runs Postgres migrations",
+    description:
+      "Makes a snapshot before a deploy if wanted, and goes on with one that takes more than one invocation",
   });
-  grantSnapshots(snapshots, handler);
+  if (settings.snapshots !== undefined) grantSnapshots(settings.snapshots, handler);
   return handler;
 }
 
 function outsideVpc(
   scope: Construct,
   id: string,
+  props: PostgresMigrationsProps,
   settings: FunctionSettings,
   { handler: deploy, logGroup }: LoggedFunction,
   { environment, ...own }: OutsideProps,
@@ -109,6 +111,7 @@ function outsideVpc(
     timeout: settings.timeout + LIMITS.relay,
     environment: {
       [ENV.deployFunction]: deploy.functionName,
+      [ENV.onRollback]: props.onRollback ?? "keep",
       ...environment,
       ...snapshotEnvironment(settings.snapshots),
     },

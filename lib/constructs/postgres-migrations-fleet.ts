@@ -11,7 +11,7 @@ import { Construct } from "constructs";
 import { ASSET, ENV, FLEET_RESOURCE, type FleetData, LIMITS } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
 import { databaseNameOf, databaseTarget, resourceOf } from "./database-target.ts";
-import { engineOptions, functionTimeout } from "./engine-options.ts";
+import { engineOptions, timeoutsOf } from "./engine-options.ts";
 import { fleetFunctions } from "./fleet-functions.ts";
 import { APPROVAL_TIMEOUT, executionsOf, operateMachine, statusMachine } from "./fleet-machines.ts";
 import { fleetAlarm, fleetWidgets } from "./fleet-metrics.ts";
@@ -215,7 +215,7 @@ function fleetDatabase(scope: Construct, props: PostgresMigrationsFleetProps) {
     ...{ asset, target, logins, ...network },
     databaseName: databaseNameOf(scope, props, target),
     options: engineOptions(scope, props),
-    timeout: functionTimeout(scope, props),
+    timeout: timeoutsOf(scope, props).timeout,
   };
   return { database, network: { ...network, needs: [...network.needs, ...rules, ...secret] } };
 }
@@ -277,9 +277,9 @@ function fleetResource(
   const provider = new Provider(scope, "Provider", {
     onEventHandler: onEvent,
     isCompleteHandler: isComplete,
-    queryInterval: Duration.seconds(LIMITS.snapshotInterval),
+    queryInterval: Duration.seconds(LIMITS.completionInterval),
     // The function has given up before, and says what is left.
-    totalTimeout: Duration.seconds(LIMITS.longServiceTimeout - 60),
+    totalTimeout: Duration.seconds(LIMITS.serviceTimeout - 60),
     // Older versions of CDK log it by default, for which the role may change every log delivery.
     disableWaiterStateMachineLogging: true,
     logGroup: migrationLogs(scope, "ProviderLogs", props),
@@ -287,7 +287,7 @@ function fleetResource(
   return new CustomResource(scope, "Resource", {
     serviceToken: provider.serviceToken,
     resourceType: FLEET_RESOURCE,
-    serviceTimeout: Duration.seconds(LIMITS.longServiceTimeout),
+    serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
     properties,
   });
 }

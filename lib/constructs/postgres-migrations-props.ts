@@ -107,7 +107,8 @@ export interface EngineProps {
    */
   readonly transaction?: TransactionMode;
   /**
-   * How long to wait for the migration lock while another run holds it. It must leave time to work within `timeout`.
+   * How long to wait for the migration lock while another run holds it. It must leave time to work within one invocation:
+   * see `timeout`.
    * @default - a deploy waits as long as it has time; an operator's command waits one minute
    */
   readonly lockWait?: Duration;
@@ -303,8 +304,10 @@ export interface MigrationsProps extends EngineProps {
  */
 export interface PostgresMigrationsProps extends MigrationsProps {
   /**
-   * How long a run may take, at most 14 minutes. The next deploy continues a run that was stopped.
-   * @default - 14 minutes
+   * How long a deploy may take, the wait for a snapshot included; at most 55 minutes, because CloudFormation waits for one
+   * hour. A deploy works in invocations of up to 14 minutes, so that no single statement can take longer than that; an
+   * operator's command has one of them. The next deploy continues one that was stopped.
+   * @default - 55 minutes
    */
   readonly timeout?: Duration;
   /**
@@ -322,9 +325,8 @@ export interface PostgresMigrationsProps extends MigrationsProps {
    */
   readonly snapshotBeforeMigrate?: boolean;
   /**
-   * How long a deploy waits for its snapshot. Together with `timeout` at most 55 minutes, because CloudFormation waits
-   * for one hour.
-   * @default - 40 minutes
+   * How long a deploy waits for its snapshot; it must be shorter than `timeout`, of which it is a part.
+   * @default - 40 minutes, or three quarters of `timeout` if that is less
    */
   readonly snapshotTimeout?: Duration;
   /**

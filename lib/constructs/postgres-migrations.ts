@@ -12,9 +12,9 @@ import { Construct } from "constructs";
 import { type DeployData, LIMITS } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
 import { databaseNameOf, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
-import { engineOptions, functionTimeout } from "./engine-options.ts";
+import { engineOptions, timeoutsOf } from "./engine-options.ts";
 import { migrationLogs, releaseOf } from "./functions.ts";
-import { migrationAlarms, runnerAlarm } from "./migration-alarms.ts";
+import { commandRuns, deployRuns, migrationAlarms, runnerAlarm } from "./migration-alarms.ts";
 import { migrationWidgets, runnerWidget } from "./migration-dashboard.ts";
 import { type FunctionSettings, type MigrationFunctions, migrationFunctions } from "./migration-functions.ts";
 import { migrationsNetwork } from "./migrations-network.ts";
@@ -119,7 +119,7 @@ export class PostgresMigrations extends Construct {
     checkChoice(this, "onRollback", props.onRollback, ["keep", "down"]);
     const target = databaseTarget(this, props.database);
     const options = engineOptions(this, props);
-    const timeout = functionTimeout(this, props);
+    const times = timeoutsOf(this, props);
     const logins = databaseLogins(this, props, target);
     const secret = logins.main.kind === "secret" ? logins.main.secret : undefined;
     this.givenSecret = secret;
@@ -130,8 +130,8 @@ export class PostgresMigrations extends Construct {
     const network = migrationsNetwork(this, props, target, logins.main.kind);
     this.securityGroup = network.securityGroup;
     const { databaseName } = this;
-    const snapshots = migrationSnapshots(this, props, target, timeout);
-    const settings = { ...{ asset, target, databaseName, logins, options, timeout, snapshots }, ...network };
+    const snapshots = migrationSnapshots(this, props, target, times.deployTimeout);
+    const settings = { ...{ asset, target, databaseName, logins, options, snapshots }, ...times, ...network };
     const functions = migrationFunctions(this, props, settings);
     const { deploy, status, operate } = functions;
     this.makesSnapshots = snapshots !== undefined;
@@ -142,7 +142,7 @@ export class PostgresMigrations extends Construct {
     this.operateFunction = operate.handler;
     this.operateLogGroup = operate.logGroup;
     this.runner = migrationRunner(this, operate.handler);
-    this.alarms = allAlarms(this, functions, props.alarmTopic);
+    this.alarms = allAlarms(this, functions, settings, props.alarmTopic);
     const deployed = deployResource(
       this,
       props,
@@ -270,28 +270,23 @@ export interface ForRoles {
 function deployResource(
   scope: Construct,
   props: PostgresMigrationsProps,
-  { stackEvent, snapshot }: MigrationFunctions,
+  { stackEvent, completion }: MigrationFunctions,
   properties: object,
 ): Pick<ForRoles, "resource" | "serviceToken"> {
-  const { longServiceTimeout, serviceTimeout, snapshotInterval } = LIMITS;
   const provider = new Provider(scope, "Provider", {
     onEventHandler: stackEvent,
+    isCompleteHandler: completion,
+    queryInterval: Duration.seconds(LIMITS.completionInterval),
+    totalTimeout: Duration.seconds(LIMITS.serviceTimeout),
+    // Older versions of CDK log it by default, for which the role may change every log delivery.
+    disableWaiterStateMachineLogging: true,
     logGroup: migrationLogs(scope, "ProviderLogs", props),
-    ...(snapshot === undefined
-      ? {}
-      : {
-          isCompleteHandler: snapshot,
-          queryInterval: Duration.seconds(snapshotInterval),
-          totalTimeout: Duration.seconds(longServiceTimeout),
-          // Older versions of CDK log it by default, for which the role may change every log delivery.
-          disableWaiterStateMachineLogging: true,
-        }),
   });
   const { serviceToken } = provider;
   const resource = new CustomResource(scope, "Resource", {
     serviceToken,
     resourceType: "Custom::PostgresMigrations",
-    serviceTimeout: Duration.seconds(snapshot === undefined ? serviceTimeout : longServiceTimeout),
+    serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
     properties,
   });
   return { resource, serviceToken };
@@ -300,11 +295,12 @@ function deployResource(
 function allAlarms(
   scope: PostgresMigrations,
   { deploy, operate }: MigrationFunctions,
+  { deployTimeout }: FunctionSettings,
   topic: sns.ITopic | undefined,
 ): cloudwatch.Alarm[] {
   return [
-    ...migrationAlarms(scope, "Deploy", deploy.handler, topic),
-    ...migrationAlarms(scope, "Operate", operate.handler, topic),
+    ...migrationAlarms(scope, "Deploy", deployRuns(deploy.handler, deployTimeout), topic),
+    ...migrationAlarms(scope, "Operate", commandRuns(operate.handler), topic),
     runnerAlarm(scope, scope.runner, topic),
   ];
 }

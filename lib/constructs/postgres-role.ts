@@ -133,7 +133,7 @@ export class PostgresRole extends Construct {
     this.resource = new CustomResource(this, "Resource", {
       serviceToken: migrations._forRoles.serviceToken,
       resourceType: ROLE_RESOURCE,
-      serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
+      serviceTimeout: Duration.seconds(LIMITS.roleServiceTimeout),
       properties: { ...properties },
     });
     this.resource.node.addDependency(resource);

@@ -20,14 +20,14 @@ export interface Snapshots {
 
 /**
  * Undefined if the props ask for no snapshots.
- * @param functionTimeout in seconds
- * @throws Error if it is not known what to make a snapshot of, or if a deploy would take longer than CloudFormation waits
+ * @param deployTimeout in seconds
+ * @throws Error if it is not known what to make a snapshot of, or if no time would be left for the migrations
  */
 export function migrationSnapshots(
   scope: Construct,
   props: PostgresMigrationsProps,
   { snapshotSource }: DatabaseTarget,
-  functionTimeout: number,
+  deployTimeout: number,
 ): Snapshots | undefined {
   if (props.snapshotBeforeMigrate !== true) {
     if (props.snapshotTimeout === undefined) return undefined;
@@ -45,7 +45,7 @@ export function migrationSnapshots(
   return {
     source,
     prefix,
-    timeout: checkedTimeout(scope, props, functionTimeout),
+    timeout: checkedTimeout(scope, props, deployTimeout),
     resourceArns: [
       rdsArn(scope, source.kind === "cluster" ? "cluster" : "db", source.identifier),
       rdsArn(scope, source.kind === "cluster" ? "cluster-snapshot" : "snapshot", `${prefix}-*`),
@@ -73,18 +73,21 @@ function snapshotPrefix(scope: Construct): string {
     .replace(/-$/, "");
 }
 
+/** Part of the deploy's time that is left for its migrations if nobody has said how long to wait for a snapshot. */
+const FOR_MIGRATIONS = 1 / 4;
+
 function checkedTimeout(
   scope: Construct,
   { snapshotTimeout }: PostgresMigrationsProps,
-  functionTimeout: number,
+  deployTimeout: number,
 ): number {
-  const room = LIMITS.longServiceTimeout - LIMITS.snapshotReserve - functionTimeout;
+  const room = Math.floor(deployTimeout * (1 - FOR_MIGRATIONS));
   const timeout = snapshotTimeout?.toSeconds() ?? Math.min(LIMITS.snapshotTimeout, room);
-  if (timeout <= room) return timeout;
+  if (timeout < deployTimeout) return timeout;
   throw constructError(
     scope,
-    `snapshotTimeout must be at most ${Math.floor(room / 60)} minutes with a timeout of ${functionTimeout} seconds, not ` +
-      `${timeout} seconds: CloudFormation waits for one hour in all`,
+    `snapshotTimeout (${timeout} seconds) must be shorter than timeout (${deployTimeout} seconds), which is the time of the ` +
+      "whole deploy: shorten snapshotTimeout or lengthen timeout",
   );
 }
 

@@ -12,14 +12,20 @@ const managed = (name: string) =>
   `AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/${name}]`;
 
 const FUNCTIONS = ["Migrations/Deploy", "Migrations/Status", "Migrations/Operate"];
-const STACK_EVENT = "Migrations/StackEvent";
-const FRAMEWORK = "Migrations/Provider/framework-onEvent";
+/** The functions outside the VPC, which CDK's framework calls. */
+const CALLED = ["Migrations/StackEvent", "Migrations/Completion"];
+const [ON_EVENT, ...LATER] = [
+  "Migrations/Provider/framework-onEvent",
+  "Migrations/Provider/framework-isComplete",
+  "Migrations/Provider/framework-onTimeout",
+] as const;
+const WAITER = "Migrations/Provider/waiter-state-machine";
 
 /**
  * What cdk-nag (AwsSolutions) finds in the app, and why it stays.
- * @param stackEventFunction logical id of the function that CDK's framework calls
+ * @param idOf logical id of the function at a path
  */
-export const acknowledgements = (stackEventFunction: string): readonly Acknowledgement[] => [
+export const acknowledgements = (idOf: (path: string) => string): readonly Acknowledgement[] => [
   {
     path: "Database/Vpc",
     rule: "AwsSolutions-VPC7",
@@ -73,12 +79,25 @@ export const acknowledgements = (stackEventFunction: string): readonly Acknowled
         "would need the same wildcard.",
     },
   ]),
-  ...[STACK_EVENT, FRAMEWORK].map((path) => ({
+  ...[...CALLED, ON_EVENT, ...LATER].map((path) => ({
     path,
     rule: managed("AWSLambdaBasicExecutionRole"),
     reason:
       "AWS's own policy for writing logs. Beside it the function may call one other function, and ours may ask for the " +
       "status of this stack.",
+  })),
+  ...[ON_EVENT, ...LATER].flatMap((path) =>
+    CALLED.map((called) => ({
+      path,
+      rule: `AwsSolutions-IAM5[Resource::<${idOf(called)}.Arn>:*]`,
+      reason:
+        "CDK's provider framework may call any version of two functions, those in front of the deploy function.",
+    })),
+  ),
+  ...LATER.map((called) => ({
+    path: WAITER,
+    rule: `AwsSolutions-IAM5[Resource::<${idOf(called)}.Arn>:*]`,
+    reason: "CDK's state machine may call any version of the two functions that it has.",
   })),
   {
     path: "Migrations/Runner",
@@ -94,9 +113,14 @@ export const acknowledgements = (stackEventFunction: string): readonly Acknowled
       "One function is called in a loop: the history of an execution has all times. Tracing needs rights on every trace.",
   },
   {
-    path: FRAMEWORK,
-    rule: `AwsSolutions-IAM5[Resource::<${stackEventFunction}.Arn>:*]`,
+    path: WAITER,
+    rule: "AwsSolutions-SF1",
     reason:
-      "CDK's provider framework may call any version of one function, the one in front of the deploy function.",
+      "Its log would hold the address for the answer to CloudFormation, and needs rights to every log delivery.",
+  },
+  {
+    path: WAITER,
+    rule: "AwsSolutions-SF2",
+    reason: "It calls one function again and again; the deploy function's log says what that did.",
   },
 ];

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "@jest/globals";
-import { Stack } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import { PostgresDatabase, type PostgresMigrations } from "../../lib/index.ts";
 import { writeFolder } from "../support/folders.ts";
 import {
@@ -74,6 +74,7 @@ test("the environment of each function has what it needs and no secret", () => {
   expect(variables(stack, "on-deploy.handler")).toEqual({ ...common, ON_ROLLBACK: "keep" });
   expect(variables(stack, "on-stack-event.handler")).toEqual({
     DEPLOY_FUNCTION: { Ref: functionOf(stack, "on-deploy.handler").id },
+    DEPLOY_TIMEOUT: "3300",
     ON_ROLLBACK: "keep",
   });
   expect(variables(stack, "on-status.handler")).toEqual(common);
@@ -96,7 +97,7 @@ test("the security group of the functions allows only the database and the endpo
   expect(JSON.stringify(resourcesOf(stack))).not.toMatch(/0\.0\.0\.0\/0|::\/0/);
 });
 
-test("each function may read the secret, and only the stack event function may invoke the deploy function", () => {
+test("each function may read the secret, and only the two in front of it may invoke the deploy function", () => {
   const statements = resourcesOf(stack, "AWS::IAM::Policy").flatMap(
     ({ Properties }) => Properties["PolicyDocument"].Statement,
   );
@@ -115,18 +116,17 @@ test("each function may read the secret, and only the stack event function may i
   }
   const others = statements.filter((one) => !reads.includes(one) && !denied.includes(one));
   const arnOf = (handler: string) => ({ "Fn::GetAtt": [functionOf(stack, handler).id, "Arn"] });
-  const stackEvent = arnOf("on-stack-event.handler");
-  expect(others).toEqual([
+  const inFront = [
     { Effect: "Allow", Action: "lambda:InvokeFunction", Resource: arnOf("on-deploy.handler") },
     { Effect: "Allow", Action: "cloudformation:DescribeStacks", Resource: { Ref: "AWS::StackId" } },
-    { Effect: "Allow", Action: "lambda:InvokeFunction", Resource: arnOf("on-operate.handler") },
-    {
-      Effect: "Allow",
-      Action: "lambda:InvokeFunction",
-      Resource: [stackEvent, { "Fn::Join": ["", [stackEvent, ":*"]] }],
-    },
-    { Effect: "Allow", Action: "lambda:GetFunction", Resource: stackEvent },
-  ]);
+  ];
+  const { id: deploy } = functionOf(stack, "on-deploy.handler");
+  const isInFront = (one: unknown) => JSON.stringify(one).match(`${deploy}|AWS::StackId`) !== null;
+  expect(others.filter(isInFront)).toEqual([...inFront, ...inFront]);
+  const actions = others.filter((one) => !isInFront(one)).map(({ Action: action }) => action);
+  expect(new Set(actions)).toEqual(
+    new Set(["lambda:InvokeFunction", "lambda:GetFunction", "states:StartExecution"]),
+  );
 });
 
 test("a status function with its own secret may read no other secret", () => {
@@ -169,7 +169,7 @@ test("the custom resource waits for the database and for every rule on the route
 test("the properties of the custom resource tell what a deploy would run", () => {
   expect(only(stack, CUSTOM).Properties).toEqual({
     ServiceToken: { "Fn::GetAtt": [expect.stringContaining("frameworkonEvent"), "Arn"] },
-    ServiceTimeout: "960",
+    ServiceTimeout: "3600",
     MigrationsHash: expect.stringMatching(/^[0-9a-f]{64}$/),
     Database: {
       "Fn::Join": [
@@ -200,22 +200,56 @@ test("the properties of the custom resource tell what a deploy would run", () =>
 });
 
 test("the functions that talk to CloudFormation run outside the VPC and longer than the deploy function", () => {
-  const timeouts = ["framework.onEvent", "on-stack-event.handler", "on-deploy.handler"].map((handler) => {
-    const { Properties } = functionOf(stack, handler);
-    expect("VpcConfig" in Properties).toBe(handler === "on-deploy.handler");
-    return Properties["Timeout"];
-  });
-  expect(timeouts).toEqual([900, 885, 840]);
-  expect(resourcesOf(stack, "AWS::StepFunctions::StateMachine").map(({ id }) => id)).toEqual([
-    expect.stringContaining("Runner"),
+  const timeoutsOf = (...handlers: readonly string[]) =>
+    handlers.map((handler) => {
+      const { Properties } = functionOf(stack, handler);
+      expect("VpcConfig" in Properties).toBe(handler === "on-deploy.handler");
+      return Properties["Timeout"];
+    });
+  expect(timeoutsOf("framework.onEvent", "on-stack-event.handler", "on-deploy.handler")).toEqual([
+    900, 885, 840,
   ]);
+  expect(timeoutsOf("framework.isComplete", "on-stack-event.isComplete")).toEqual([900, 885]);
 });
 
+test("a deploy goes on for an hour in a state machine that logs nothing", () => {
+  const machines = resourcesOf(stack, "AWS::StepFunctions::StateMachine");
+  const [machine, ...others] = machines.filter(({ id }) => id.includes("Provider"));
+  expect(others).toEqual([]);
+  const definition = JSON.stringify(machine?.Properties["DefinitionString"]);
+  expect(definition).toContain(String.raw`\"IntervalSeconds\":10,\"MaxAttempts\":360,\"BackoffRate\":1`);
+  expect(machine?.Properties).not.toHaveProperty("LoggingConfiguration");
+});
+
+test.each([
+  [Duration.minutes(5), 300, "300", 240_000],
+  [Duration.minutes(14), 840, "840", 672_000],
+  [Duration.minutes(30), 840, "1800", 1_440_000],
+])(
+  "with a timeout of %s each function has its share, and the alarm looks at the whole deploy",
+  (timeout, seconds, whole, slow) => {
+    const scope = newStack();
+    addMigrations(scope, { database: new PostgresDatabase(scope, "Database"), timeout });
+    for (const handler of ["on-deploy.handler", "on-operate.handler", "on-status.handler"]) {
+      expect(functionOf(scope, handler).Properties["Timeout"]).toBe(seconds);
+    }
+    expect(variables(scope, "on-stack-event.handler")["DEPLOY_TIMEOUT"]).toBe(whole);
+    const [, deploy, , operate] = resourcesOf(scope, "AWS::CloudWatch::Alarm").map(
+      ({ Properties }) => Properties,
+    );
+    expect([deploy?.["Threshold"], operate?.["Threshold"]]).toEqual([slow, seconds * 800]);
+    expect(JSON.stringify(deploy)).toContain('"MetricName":"DeployDuration"');
+    expect(JSON.stringify(operate)).toContain('"MetricName":"RunDuration"');
+  },
+);
+
 test("the stack event function and the deploy function share a log group", () => {
-  const [front, deploy] = ["on-stack-event.handler", "on-deploy.handler"].map(
-    (handler) => functionOf(stack, handler).Properties["LoggingConfig"].LogGroup,
-  );
-  expect(front).toEqual(deploy);
+  const [front, later, deploy] = [
+    "on-stack-event.handler",
+    "on-stack-event.isComplete",
+    "on-deploy.handler",
+  ].map((handler) => functionOf(stack, handler).Properties["LoggingConfig"].LogGroup);
+  expect([front, later]).toEqual([deploy, deploy]);
 });
 
 test.each([[[]], [["Other"]], [["Other/*"]]])(
@@ -255,7 +289,7 @@ test("a failure raises one alarm, which notifies nobody without a topic", () => 
   const alarms = resourcesOf(stack, "AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
   expect(alarms.map(({ Metrics, Threshold }) => [Metrics[0].Expression, Threshold])).toEqual([
     ["FILL(failed, 0) + FILL(errors, 0)", 1],
-    ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
+    ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 2_640_000],
     ["FILL(failed, 0) + FILL(errors, 0)", 1],
     ["IF(FILL(failed, 0) + FILL(errors, 0) > 0, 0, duration)", 672_000],
     ["FILL(failed, 0) + FILL(timedOut, 0)", 1],

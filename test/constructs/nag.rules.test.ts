@@ -11,10 +11,11 @@ function naggedApp(profile: "dev" | "prod") {
   const app = newApp();
   const stack = new AppStack(app, "app", { profile });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-  const stackEvent = stack.migrations.node.findChild("StackEvent").node.defaultChild;
-  const known = acknowledgements(
-    stackEvent instanceof CfnElement ? stack.getLogicalId(stackEvent) : "",
-  ).filter((one) => one.profile === undefined || one.profile === profile);
+  const idOf = (path: string) => {
+    const resource = child(stack, path).node.defaultChild;
+    return resource instanceof CfnElement ? stack.getLogicalId(resource) : "";
+  };
+  const known = acknowledgements(idOf).filter((one) => one.profile === undefined || one.profile === profile);
   const findings = () => findingsOf(app);
   return { app, stack, known, findings };
 }

@@ -197,14 +197,19 @@ describe("a prop", () => {
     ["a missing database name", { databaseName: undefined }, "databaseName is required"],
     ["a missing VPC", { vpc: undefined }, "vpc is required"],
     [
-      "a timeout of 15 minutes",
-      { timeout: Duration.minutes(15) },
-      "timeout must be at most 14 minutes, not 900 seconds",
+      "a timeout of an hour",
+      { timeout: Duration.hours(1) },
+      "timeout must be at most 55 minutes, not 3600 seconds: CloudFormation waits for one hour",
     ],
     [
       "a lock wait that leaves no time to work",
       { timeout: Duration.minutes(2), lockWait: Duration.seconds(90) },
-      "lockWait (90 seconds) and the 30 seconds kept for an orderly end leave no time to work in a timeout of 120",
+      "lockWait (90 seconds) and the 30 seconds kept for an orderly end leave no time to work in a function of 120 seconds: lengthen timeout or",
+    ],
+    [
+      "a lock wait that does not fit into one invocation",
+      { lockWait: Duration.minutes(14) },
+      "lockWait (840 seconds) and the 30 seconds kept for an orderly end leave no time to work in a function of 840 seconds: shorten",
     ],
     ["an unknown onRollback", { onRollback: "undo" }, 'onRollback must be "keep" or "down", not "undo"'],
     ["an unknown order", { order: "any" }, 'order must be "strict" or "warn" or "allow", not "any"'],

@@ -15,6 +15,7 @@ function invocation(): Invocation {
     ...origin,
     logGroup: "group-1",
     deadline: 0,
+    reserveMs: 0,
     redactor,
     log,
     counts: { lockRetries: 0, background: 0 },

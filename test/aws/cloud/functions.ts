@@ -1,3 +1,4 @@
+import { ENV } from "../../../lambda/contract.ts";
 import type { FunctionSettings } from "../lambda/function.ts";
 import { type Physical, text } from "./intrinsics.ts";
 import { ACCOUNT, REGION, STACK_NAME } from "./physical-names.ts";
@@ -7,7 +8,9 @@ import { type Assembly, isFramework, isStackEvent, type TemplateFunction } from 
 /** What a test changes about the functions of the asset. */
 export interface Changes {
   readonly environment?: Readonly<Record<string, string>>;
+  /** Of the functions, and of a whole deploy unless that is given. */
   readonly timeoutSeconds?: number;
+  readonly deployTimeoutSeconds?: number;
 }
 
 /** The functions of the assembly that take part, as Lambda would have them. */
@@ -19,8 +22,15 @@ export function settingsOf(
 ): FunctionSettings[] {
   return assembly.functions.map((found) => {
     if (isFramework(found)) return settings(found, physical, [services.everywhere, services.framework], {});
-    return settings(found, physical, [services.everywhere], isStackEvent(found) ? {} : changes);
+    return settings(found, physical, [services.everywhere], isStackEvent(found) ? timesIn(changes) : changes);
   });
+}
+
+/** The functions between CloudFormation and the deploy function know how long all of it may take. */
+function timesIn({ timeoutSeconds, deployTimeoutSeconds = timeoutSeconds }: Changes): Changes {
+  return deployTimeoutSeconds === undefined
+    ? {}
+    : { environment: { [ENV.deployTimeout]: String(deployTimeoutSeconds) } };
 }
 
 function settings(
