@@ -59,6 +59,7 @@ export {
   type PlanStep,
   type PreflightCheck,
   type PreflightMode,
+  type ResumedStep,
   type RunEvent,
   type RunReport,
   type SchemaChange,

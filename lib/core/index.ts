@@ -119,6 +119,7 @@ export type {
   PlannedStep,
   PlanReport,
   PlanStep,
+  ResumedStep,
   RunReport,
   SchemaChange,
   SchemaPart,

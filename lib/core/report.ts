@@ -144,6 +144,15 @@ export interface PlanStep {
   readonly note?: string;
   /** Present for a backfill: its statement runs in batches, with a condition on the key in place of `:batch`. */
   readonly backfill?: PlannedBackfill;
+  /** Present for a migration that stopped at a concurrent statement: a run goes on there. */
+  readonly resumes?: ResumedStep;
+}
+
+/** Where a run goes on with a migration. */
+export interface ResumedStep {
+  /** Which statement comes next, from 1. When it took effect in the background, it is not run again. */
+  readonly statement: number;
+  readonly background?: BackgroundState;
 }
 
 /** What a plan knows of a backfill beside its statement. */

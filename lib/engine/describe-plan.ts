@@ -1,11 +1,19 @@
-import { given, isOwnFault, type MeasureLimits, type PlanReport, planDigest } from "../core/index.ts";
+import {
+  given,
+  isOwnFault,
+  type MeasureLimits,
+  type PlanReport,
+  planDigest,
+  type ResumedStep,
+} from "../core/index.ts";
 import { digestSteps, varyingFinding } from "./approval.ts";
+import { readBackground } from "./background.ts";
 import { checkUp } from "./checks.ts";
 import type { Context } from "./context.ts";
 import { findContractUses } from "./contract-uses.ts";
 import { waitingMigrations } from "./contracts.ts";
 import { type DatabaseState, headOf, readState } from "./database-state.ts";
-import { withMigrationLock } from "./lock.ts";
+import { findHolder, withMigrationLock } from "./lock.ts";
 import {
   type DownOptions,
   makeDownPlan,
@@ -81,15 +89,40 @@ async function describePlan(
   { action, migrations, waiting, ...checks }: Plan,
 ): Promise<PlanReport> {
   const { session, source, options } = context;
+  const resumed = await readResumed(context, state, migrations);
   const digests = await digestSteps(source, migrations);
   const previews = await previewMigrations(session, options, migrations);
   const coming = previews.filter(({ note }) => note === undefined);
   const { refusals, warnings: found } = await withPreflight(context, checks, coming);
-  const steps = previews.map((step, index) => ({ ...step, digest: digests[index] ?? "" }));
+  const steps = previews.map((step, index) => ({
+    ...step,
+    digest: digests[index] ?? "",
+    ...given({ resumes: resumed.get(step.migration) }),
+  }));
   const covered = { head: headOf(state), schema: options.schema, steps };
   const varying = await varyingFinding(source, migrations);
   const warnings = varying === undefined ? found : [...found, varying];
   const digest = refusals.length > 0 || varying !== undefined ? null : planDigest(covered);
   const tables = await sizesOfTables(session, steps);
   return { action, digest, ...covered, ...given({ tables }), waiting, uses: [], refusals, warnings };
+}
+
+/** Where a run would go on with migrations that have begun, and what the server does meanwhile. */
+async function readResumed(
+  context: Context,
+  state: DatabaseState,
+  migrations: Plan["migrations"],
+): Promise<ReadonlyMap<string, ResumedStep>> {
+  const begun = migrations.flatMap(({ name, resumed }) =>
+    resumed === undefined ? [] : [{ name, ...resumed }],
+  );
+  if (begun.length === 0) return new Map();
+  const holder = await findHolder(context);
+  const background = await readBackground(context.session, state, holder?.session ?? null);
+  return new Map(
+    begun.map(({ name, statement: done }) => [
+      name,
+      { statement: done + 1, ...given({ background: background.get(name) }) },
+    ]),
+  );
 }

@@ -34,9 +34,14 @@ describe("a concurrent statement whose run has ended before it", () => {
           progress: { phase: "waiting for old snapshots", waitsFor: { application: "nightly report" } },
         },
       });
+      const planned = async () => (await (await openMigrator(db, dir)).planUp()).steps;
+      expect(await planned()).toMatchObject([
+        { migration: "2_b", resumes: { statement: 1, background: { pid: builder?.pid, running: true } } },
+      ]);
       await reader.query("ROLLBACK");
       await ended(stage);
       expect(await partialOf(stage)).toMatchObject({ background: { running: false, progress: null } });
+      expect(await planned()).toMatchObject([{ resumes: { background: { running: false } } }]);
       const before = await db.query("SELECT 'a_i'::regclass::oid");
       const next = await openMigrator(db, dir);
       expect((await next.up()).completed).toMatchObject([{ migration: "2_b" }]);
@@ -124,6 +129,10 @@ describe("a concurrent statement whose run has ended before it", () => {
         "partial  2_b  0 of 1 statement done; building in the background (waiting for old snapshots)",
       );
       expect(stdout).toMatch(/The server works on 2_b: .*\n {2}It waits for "nightly report", pid \d+/);
+      const plan = await runCommand(project, ["plan"], environmentOf(db.connection));
+      expect(plan.stdout).toMatch(
+        /^-- the server works on statement 1 in the background \(pid \d+\): waiting for old snapshots.*\n-- a run waits for that/m,
+      );
       const before = await db.query("SELECT 'a_i'::regclass::oid");
       await reader.query("ROLLBACK");
       await Promise.all([1, 2].map(async () => (await openMigrator(db, dir)).up()));

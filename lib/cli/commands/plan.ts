@@ -9,9 +9,11 @@ import {
   type PlanReport,
   type PlanStep,
   property,
+  type ResumedStep,
   SMALL_TABLE_BYTES,
 } from "../../core/index.ts";
 import { maskedPlan } from "../../engine/index.ts";
+import { describeProgress } from "../../postgres/index.ts";
 import { mentions } from "../../sql/index.ts";
 import { databaseOf } from "../approval.ts";
 import { count, defineCommand, parsed, plainSeconds, text } from "../command.ts";
@@ -171,6 +173,8 @@ export async function printPlan(printer: Printer, plan: PlanReport): Promise<voi
     if (step.sql === null) {
       printer.line(colors.yellow("-- its SQL is known only when the migrations before it have run"));
     }
+    if (step.resumes !== undefined)
+      for (const line of resumeLines(step.resumes)) printer.line(colors.yellow(`-- ${line}`));
     for (const note of sizeNotes(step, report)) printer.line(colors.dim(note));
     if (step.backfill !== undefined) printer.line(`-- ${describeBackfill(step.backfill)}`);
     if (step.sql?.length === 0)
@@ -189,6 +193,22 @@ function sizeNotes({ sql }: PlanStep, { tables = [] }: PlanReport): string[] {
 
 function nothing({ refusals }: PlanReport): string {
   return refusals.length > 0 ? "No SQL would run." : "Nothing to do: no SQL would run.";
+}
+
+/** Lines, because a session that waits does not fit behind the statement. */
+function resumeLines({ statement, background }: ResumedStep): string[] {
+  if (background === undefined) return [`a run goes on with statement ${statement}`];
+  const { pid, running, progress } = background;
+  if (!running)
+    return [
+      `statement ${statement} has ended in the background: a run finds out whether it took`,
+      "effect, and goes on from there",
+    ];
+  const how = progress === null ? "" : `: ${describeProgress(progress)}`;
+  return [
+    `the server works on statement ${statement} in the background (pid ${pid})${how}`,
+    "a run waits for that, and goes on from there",
+  ];
 }
 
 function describeBackfill({ table, key, rows }: PlannedBackfill): string {
