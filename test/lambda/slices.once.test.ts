@@ -18,6 +18,7 @@ async function slice(
   dir: string,
   { slice, input }: Slice,
   migrations = Number.POSITIVE_INFINITY,
+  lockWaitMs?: number,
 ): Promise<SliceResult> {
   const stop = new AbortController();
   const timeIsUp = () => stop.abort(new MigrationError("DEADLINE", "time is up"));
@@ -39,7 +40,7 @@ async function slice(
   );
   const payload = { confirm: "app", ...input };
   const request = parseOperateRequest(payload, { database: "app", allowDown: true });
-  const part = { slice, request, invocation: { completed }, lockWaitMs: undefined };
+  const part = { slice, request, invocation: { completed }, lockWaitMs };
   return runSlice(part, (work) => work(migrator));
 }
 
@@ -194,6 +195,23 @@ describe("a slice", () => {
       expect(await slice(db, dir, begin({ command: "up" }), 0)).toMatchObject({
         outcome: "failed",
         error: { code: "DEADLINE" },
+      });
+    }));
+
+  it("is the last one when another run holds the lock for longer than lockWait says, unless that does what was left to it", () =>
+    withApplied(NAMES.slice(0, 4), async (db, dir) => {
+      const holder = await db.client();
+      await holder.query(`SELECT pg_advisory_lock(${MIGRATION_LOCK_ID})`);
+      const { input } = begin({ command: "up" });
+      const at = { execution: "e", number: 2 };
+      expect(await slice(db, dir, { slice: at, input }, 1, 0)).toMatchObject({
+        outcome: "failed",
+        error: { code: "LOCK_HELD" },
+      });
+      const waiting = { slice: { ...at, background: true }, input };
+      expect(await slice(db, dir, waiting, 1, 0)).toMatchObject({
+        outcome: "continue",
+        next: { slice: { background: true } },
       });
     }));
 

@@ -16,7 +16,7 @@ const INDEX = {
   "2_index.sql":
     "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY t1_id ON t1 (id);\n-- Down Migration\nDROP INDEX t1_id;",
 };
-/** Once there are 3,000 rows, it takes longer than two slices have. */
+/** Once there are 5,000 rows, it takes longer than one slice has. */
 const FILL = {
   "1_rows.sql": sql("CREATE TABLE many (id int PRIMARY KEY, a int, fills int NOT NULL DEFAULT 0);"),
   "2_fill.sql":
@@ -95,7 +95,7 @@ export const runnerSlices: Scenarios = (aws) =>
   describe("a run that takes many invocations", () => {
     test("down and up go on in further slices when the time of one is up, and tell of all that was done", async () => {
       const { withStack, deployable } = aws();
-      await withStack({ timeoutSeconds: 6 }, async (deployment) => {
+      await withStack({ timeoutSeconds: 8 }, async (deployment) => {
         const { stack, db } = deployment;
         await deployIdle(deployment, await deployable({ ...tables(1, 3, 4), ...SLOW }, { allowDown: true }));
         for (const [command, names, head] of [
@@ -117,7 +117,7 @@ export const runnerSlices: Scenarios = (aws) =>
 
     test("a backfill goes on from slice to slice, and changes each row once", async () => {
       const { withStack, deployable } = aws();
-      await withStack({ timeoutSeconds: 4 }, async ({ stack, db }) => {
+      await withStack({ timeoutSeconds: 8 }, async ({ stack, db }) => {
         const confirm = db.name;
         await stack.create(await deployable(FILL, { allowDown: true }));
         expect((await stack.invoke(OPERATE, { command: "down", fake: true, confirm })).payload).toMatchObject(
@@ -125,7 +125,7 @@ export const runnerSlices: Scenarios = (aws) =>
             ok: true,
           },
         );
-        await db.query("INSERT INTO many (id) SELECT generate_series(1, 3000)");
+        await db.query("INSERT INTO many (id) SELECT generate_series(1, 5000)");
         const filled = outputOf(await stack.execute("Runner", { command: "up", confirm }));
         expect(filled).toMatchObject({ head: "2_fill", completed: completed("2_fill") });
         expect(Reflect.get(Object(filled), "slices")).toBeGreaterThan(1);
