@@ -49,6 +49,11 @@ function secretLogins(scope: Construct, props: MigrationsProps, target: Database
   };
 }
 
+/** What follows what cannot be allowed. */
+export const NO_RESOURCE_ID =
+  "needs the resource id of the database, to allow connections to it and no other: give `instanceResourceId` or " +
+  "`clusterResourceIdentifier` to its import, or `resourceId` to the endpoint";
+
 function iamLogins(scope: Construct, props: MigrationsProps, target: DatabaseTarget): DatabaseLogins {
   refuse(
     scope,
@@ -65,11 +70,7 @@ function iamLogins(scope: Construct, props: MigrationsProps, target: DatabaseTar
     );
   }
   if (grant === undefined) {
-    throw constructError(
-      scope,
-      '`authentication: "iam"` needs the resource id of the database, to allow connections to it and no other: give ' +
-        "`instanceResourceId` or `clusterResourceIdentifier` to its import, or `resourceId` to the endpoint",
-    );
+    throw constructError(scope, `\`authentication: "iam"\` ${NO_RESOURCE_ID}`);
   }
   checkUser(scope, "username", username);
   checkUser(scope, "statusUsername", statusUsername);
@@ -90,7 +91,7 @@ function refuse(
 }
 
 /** The user becomes part of an ARN, where `*` and `?` would allow other users. */
-function checkUser(scope: Construct, prop: string, user: string): void {
+export function checkUser(scope: Construct, prop: string, user: string): void {
   if (Token.isUnresolved(user) || /^[A-Za-z_][\w$.@-]{0,62}$/.test(user)) return;
   throw constructError(
     scope,

@@ -1,4 +1,4 @@
-import { ArnFormat, Stack } from "aws-cdk-lib";
+import { ArnFormat, Aws, Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as logs from "aws-cdk-lib/aws-logs";
@@ -49,7 +49,7 @@ export function fleetFunctions(
   const { _from: from } = props.targets;
   const list = from.kind === "query" ? listFunction(scope, props, settings, from.sql) : undefined;
   const targets = targetFunctions(scope, props, settings);
-  for (const { handler } of Object.values(targets)) grantTargetSecrets(scope, from, handler);
+  for (const { handler } of Object.values(targets)) grantTargets(scope, from, settings, handler);
   const prepare = prepareFunction(scope, settings, from, list);
   const { asset, results, logGroup } = settings;
   const environment = results.environment;
@@ -142,14 +142,28 @@ function prepareFunction(
   return handler;
 }
 
-/** Allows a function to log in to the targets that have secrets of their own. */
-function grantTargetSecrets(scope: Construct, from: TargetsFrom, handler: lambda.Function): void {
-  if (from.kind === "list") for (const { secret } of from.targets) secret?.grantRead(handler);
+/** Allows a function to log in to the targets that have a secret or a user of their own. */
+function grantTargets(
+  scope: Construct,
+  from: TargetsFrom,
+  { target }: DatabaseSettings,
+  handler: lambda.Function,
+): void {
   if (from.secretTag !== undefined) grantTagged(scope, from.secretTag, handler);
+  if (from.kind !== "list") return;
+  for (const { secret, user, host = target.host } of from.targets) {
+    secret?.grantRead(handler);
+    if (user !== undefined && secret === undefined && host === target.host)
+      target.grantConnect?.(handler, user);
+  }
 }
 
 /** The tag takes the place of names, which nobody knows beforehand. Secrets of other accounts and regions are not among them. */
-function grantTagged(scope: Construct, { key, value }: FleetSecretTag, handler: lambda.Function): void {
+function grantTagged(
+  scope: Construct,
+  { key, value, encryptionKey }: FleetSecretTag,
+  handler: lambda.Function,
+): void {
   const secrets = Stack.of(scope).formatArn({
     service: "secretsmanager",
     resource: "secret",
@@ -161,6 +175,14 @@ function grantTagged(scope: Construct, { key, value }: FleetSecretTag, handler: 
       actions: ["secretsmanager:GetSecretValue"],
       resources: [secrets],
       conditions: { StringEquals: { [`aws:ResourceTag/${key}`]: value } },
+    }),
+  );
+  if (encryptionKey === undefined) return;
+  handler.addToRolePolicy(
+    new iam.PolicyStatement({
+      actions: ["kms:Decrypt"],
+      resources: [encryptionKey.keyArn],
+      conditions: { StringEquals: { "kms:ViaService": `secretsmanager.${Aws.REGION}.amazonaws.com` } },
     }),
   );
 }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { Stack, Token } from "aws-cdk-lib";
+import type * as kms from "aws-cdk-lib/aws-kms";
 import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { MigrationError } from "../core/index.ts";
 import { type FleetTarget, parseTargets, targetOptions } from "../fleet/index.ts";
+import { checkUser, NO_RESOURCE_ID } from "./database-login.ts";
 import type { FleetSource } from "./fleet-definition.ts";
 import type { DatabaseSettings } from "./functions.ts";
 import { constructError } from "./validation.ts";
@@ -15,6 +17,12 @@ export interface FleetSecretTag {
   readonly key: string;
   /** Value of the tag. */
   readonly value: string;
+  /**
+   * Key that these secrets are encrypted with. The functions may use it for secrets; the policy of the key must let IAM
+   * decide, as that of a new key does.
+   * @default - the account's own key for secrets
+   */
+  readonly encryptionKey?: kms.IKey;
 }
 
 /** Targets that a query returns. */
@@ -78,7 +86,8 @@ export interface FleetListTarget {
    */
   readonly secret?: secretsmanager.ISecret;
   /**
-   * User to log in as with a token of IAM authentication.
+   * User to log in as with a token of IAM authentication. The functions are allowed to do so in the fleet's own database; for
+   * another server, allow `statusFunction` and `operateFunction` to.
    * @default - that of the fleet, or of the secret
    */
   readonly user?: string;
@@ -151,7 +160,7 @@ function sourceOf(
       requireText(scope, "key", from.key);
       return { kind: "json", bucket: from.bucket.bucketName, key: from.key };
     case "secretsByTag":
-      return { kind: "secretsByTag", ...from.secretTag };
+      return { kind: "secretsByTag", key: from.secretTag.key, value: from.secretTag.value };
     case "list":
       return { kind: "list", targets: listedTargets(scope, from.targets, settings, allowEmpty) };
   }
@@ -212,16 +221,20 @@ function ownPlace({ target: { host, port }, databaseName: database }: DatabaseSe
 function requireLogin(
   scope: Construct,
   { name, host, secret, user }: FleetTarget,
-  settings: DatabaseSettings,
+  { target, logins }: DatabaseSettings,
 ): void {
-  const { target, logins } = settings;
-  if (logins.main.kind === "iam" || host === target.host || secret !== undefined || user !== undefined)
-    return;
-  throw constructError(
-    scope,
-    `the target ${name} is on another server (${Token.isUnresolved(host) ? "of this app" : host}) than the fleet's own ` +
-      "database: give it the `secret` with its user and password",
-  );
+  if (secret !== undefined) return;
+  if (host === target.host && user !== undefined) {
+    if (target.grantConnect === undefined)
+      throw constructError(scope, `the user of the target ${name} ${NO_RESOURCE_ID}`);
+    checkUser(scope, `user of the target ${name}`, user);
+  } else if (host !== target.host && user === undefined && logins.main.kind === "secret") {
+    throw constructError(
+      scope,
+      `the target ${name} is on another server (${Token.isUnresolved(host) ? "of this app" : host}) than the fleet's own ` +
+        "database: give it the `secret` with its user and password",
+    );
+  }
 }
 
 function inConstruct<T>(scope: Construct, work: () => T): T {

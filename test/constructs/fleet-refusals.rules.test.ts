@@ -97,6 +97,11 @@ describe("a fleet refuses, with its path, the value and the fix:", () => {
       "the target shop is on another server (other.example.com) than the fleet's own database: give it the `secret`",
     ],
     [
+      "a user whom nothing can be allowed",
+      list({ schema: "acme", user: "migrator" }),
+      "the user of the target acme needs the resource id of the database",
+    ],
+    [
       "schemas that would share one table of applied migrations",
       { ...list({ schema: "acme" }), migrationsSchema: "ops" },
       "acme is a schema, and with the table of applied migrations in the schema ops all of them would share one record",

@@ -135,6 +135,25 @@ describe("targets from elsewhere", () => {
     expect(allowed(stack, "Prepare").join("\n")).not.toContain("secretsmanager");
   });
 
+  test("secrets with a key of their own: the functions may use it for secrets", () => {
+    const stack = newStack();
+    const encryptionKey = kms.Key.fromKeyArn(stack, "Key", "arn:aws:kms:eu-west-1:111122223333:key/abc");
+    const targets = FleetTargets.secretsByTag({ key: "fleet", value: "shop", encryptionKey });
+    addFleet(stack, { targets });
+    for (const id of ["Prepare", "StatusService", "OperateService"]) {
+      const [decrypt] = allowed(stack, id).filter((right) => right.startsWith("kms:"));
+      expect(decrypt).toContain("kms:Decrypt arn:aws:kms:eu-west-1:111122223333:key/abc");
+      expect(decrypt).toContain("secretsmanager.");
+    }
+  });
+
+  test("a list with a user: the functions of a target may connect as this user to the fleet's own database", () => {
+    const stack = stackWithFleet({ targets: FleetTargets.list([{ schema: "acme", user: "acme_migrator" }]) });
+    for (const id of ["StatusService", "OperateService"]) {
+      expect(allowed(stack, id).join("\n")).toMatch(/rds-db:connect .*DbiResourceId>\/acme_migrator/);
+    }
+  });
+
   test("an object of S3: prepare may read this object and decrypt it", () => {
     const stack = newStack();
     const bucket = new s3.Bucket(stack, "Tenants", { encryptionKey: new kms.Key(stack, "Key") });
