@@ -17,6 +17,7 @@ import {
   type PlanGroup,
   targetOptions,
   type Wave,
+  warningsOf,
 } from "../fleet/index.ts";
 import type { MigrationFolder } from "../folder/index.ts";
 import type { ConnectionSettings } from "../postgres/index.ts";
@@ -104,9 +105,15 @@ export function upTargets({ waves, migratorOf, limits }: FleetRun): Promise<read
   const up: TargetWork = async (target) => {
     const migrator = migratorOf(target);
     try {
-      const { head, completed, pending, waiting } = await migrator.up();
-      const due = pending.length - waiting.length;
-      return { target: target.name, outcome: "done", head, completed: completed.length, pending: due };
+      const { head, completed, pending, waiting, warnings } = await migrator.up();
+      return {
+        target: target.name,
+        outcome: "done",
+        head,
+        completed: completed.length,
+        pending: pending.length - waiting.length,
+        ...warningsOf(warnings),
+      };
     } catch (error) {
       return failedOutcome(target.name, error, await stateAfter(migrator, error));
     }
@@ -129,8 +136,8 @@ async function stateAfter(migrator: Migrator, error: unknown): Promise<KnownStat
 export function statusTargets({ waves, migratorOf, limits }: FleetRun): Promise<readonly Outcome[]> {
   const status: TargetWork = async (target) => {
     try {
-      const { head, counts, waiting, refusals } = await migratorOf(target).status();
-      return read(target, { head, pending: counts.pending - waiting.length, refusals });
+      const { counts, waiting, ...report } = await migratorOf(target).status();
+      return read(target, { ...report, pending: counts.pending - waiting.length });
     } catch (error) {
       return failedOutcome(target.name, error);
     }
@@ -168,10 +175,11 @@ interface ReadState {
   readonly head: string | null;
   readonly pending: number;
   readonly refusals: readonly Finding[];
+  readonly warnings: readonly Finding[];
 }
 
-function read({ name }: FleetTarget, { head, pending, refusals }: ReadState): Outcome {
+function read({ name }: FleetTarget, { head, pending, refusals, warnings }: ReadState): Outcome {
   const [refusal] = refusals;
   const why = refusal === undefined ? {} : { code: refusal.code, message: refusal.message };
-  return { target: name, outcome: "done", head, completed: 0, pending, ...why };
+  return { target: name, outcome: "done", head, completed: 0, pending, ...why, ...warningsOf(warnings) };
 }

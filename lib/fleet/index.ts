@@ -11,6 +11,7 @@ export {
   summarize,
   untouchedOutcome,
   type VersionCount,
+  warningsOf,
 } from "./outcome.ts";
 export { groupPlans, type PlanGroup } from "./plans.ts";
 export {

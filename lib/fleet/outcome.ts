@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { errorMessage, given, MigrationError } from "../core/index.ts";
+import { errorMessage, type Finding, given, MigrationError } from "../core/index.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
@@ -14,6 +14,8 @@ export const OUTCOME = v.strictObject({
   message: v.exactOptional(v.string()),
   /** The migration that failed. */
   migration: v.exactOptional(v.string()),
+  /** What was only mentioned, such as what the pre-flight check found; at most five. */
+  warnings: v.exactOptional(v.array(v.string())),
   /** Newest applied migration; null when none is applied, absent when that is not known. */
   head: v.exactOptional(v.nullable(v.string())),
   /** How many migrations the command applied or undid. */
@@ -34,19 +36,30 @@ export interface KnownState {
   readonly pending?: number | undefined;
 }
 
+const WARNINGS_LIMIT = 5;
+
+/** The warnings of an outcome, where there are any. */
+export function warningsOf(findings: readonly Finding[]): Pick<Outcome, "warnings"> {
+  if (findings.length === 0) return {};
+  return { warnings: findings.slice(0, WARNINGS_LIMIT).map(({ message }) => shortened(message)) };
+}
+
 /** The outcome of a target whose command failed. */
 export function failedOutcome(target: string, error: unknown, known: KnownState = {}): Outcome {
   const isTyped = error instanceof MigrationError;
   const { applied = [], undone = [], migration } = isTyped ? error.details : {};
-  const text = errorMessage(error);
   return {
     target,
     outcome: "failed",
     code: isTyped ? error.code : "INTERNAL",
-    message: text.length > MESSAGE_LIMIT ? `${text.slice(0, MESSAGE_LIMIT)}…` : text,
+    message: shortened(errorMessage(error)),
     completed: applied.length + undone.length,
     ...given({ ...known, migration }),
   };
+}
+
+function shortened(text: string): string {
+  return text.length > MESSAGE_LIMIT ? `${text.slice(0, MESSAGE_LIMIT)}…` : text;
 }
 
 export function untouchedOutcome(target: string): Outcome {

@@ -72,6 +72,16 @@ describe("fleet up", () => {
       expect(targets).toContainEqual({ target: "t006", outcome: "untouched", completed: 0 });
     }));
 
+  it("what a run only mentions is in the summary, with the targets that it is about", () =>
+    withDatabase(async (db) => {
+      const fleet = await openTestFleet(db, 3);
+      await fleet.run("up --only t001");
+      await db.query("DELETE FROM t001.pgmigrations WHERE name = '1_users'; DROP TABLE t001.users CASCADE");
+      const { code, stdout } = await fleet.run("up --order warn");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/! 1 with warnings: t001\n {2}.*1_users/);
+    }));
+
   it("databases are targets too, and a name qualifies them where several have a schema", () =>
     withDatabase((one) =>
       withDatabase(async (two) => {

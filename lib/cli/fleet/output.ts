@@ -144,6 +144,10 @@ export function printSummary(
     colors.red("✗"),
     safe.filter(({ outcome }) => outcome === "failed"),
   );
+  const warned = safe.filter(({ warnings = [] }) => warnings.length > 0);
+  const warnings = warned.flatMap((one) => one.warnings ?? []);
+  if (warned.length > 0)
+    printSame(printer, `${colors.yellow("!")} ${warned.length} with warnings`, warned, warnings);
   const untouched = safe.filter(({ outcome }) => outcome === "untouched").map(({ target }) => target);
   if (untouched.length > 0)
     printer.line(`${colors.yellow("-")} ${untouched.length} untouched: ${listNames(untouched, NAMES_SHOWN)}`);
@@ -163,17 +167,29 @@ function printVersions(printer: Printer, versions: readonly VersionCount[], widt
 
 /** What failed in the same way, with its targets. */
 function printReasons(printer: Printer, what: string, sign: string, outcomes: readonly Outcome[]): void {
-  const kinds = groupBy(outcomes, kindOf);
-  for (const [kind, same] of kinds) {
-    const names = same.map(({ target }) => target);
-    printer.line(`${sign} ${names.length} ${what}: ${listNames(names, NAMES_SHOWN)}`);
-    // Each may name its own schema or database.
-    const others = new Set(same.map(firstLineOf)).size - 1;
-    const more = others === 0 ? "" : ` (and ${others} others like it, which --json has)`;
-    printer.line(`  ${kind}: ${same.map(firstLineOf)[0]}${more}`);
+  for (const [kind, same] of groupBy(outcomes, kindOf)) {
     const code = same[0]?.code;
+    printSame(
+      printer,
+      `${sign} ${same.length} ${what}`,
+      same,
+      same.map((one) => `${kind}: ${firstLineOf(one)}`),
+    );
     if (isErrorCode(code)) printer.line(printer.colors.dim(`  More: ${entryOf(code)}`));
   }
+}
+
+/** Targets, and one message of them: each may name its own schema or database. */
+function printSame(
+  printer: Printer,
+  what: string,
+  outcomes: readonly Outcome[],
+  messages: readonly string[],
+): void {
+  const names = outcomes.map(({ target }) => target);
+  printer.line(`${what}: ${listNames(names, NAMES_SHOWN)}`);
+  const others = new Set(messages).size - 1;
+  printer.line(`  ${messages[0]}${others > 0 ? ` (and ${others} others like it, which --json has)` : ""}`);
 }
 
 /** Which waves there will be, such as `a canary of 1, then 49`. */
