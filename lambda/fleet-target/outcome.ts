@@ -23,9 +23,14 @@ const MESSAGE_BYTES = 500;
 const HINT_BYTES = 300;
 
 export function seen(report: StatusReport): TargetReport {
-  const { head, counts, waiting, refusals } = report;
+  const { outcome } = unchanged(report);
+  return { report, outcome: { ...outcome, ...refused(report.refusals) } };
+}
+
+export function unchanged(report: StatusReport): TargetReport {
+  const { head, counts, waiting } = report;
   const pending = counts.pending - waiting.length;
-  return { report, outcome: { outcome: "done", head, completed: 0, pending, ...refused(refusals) } };
+  return { report, outcome: { outcome: "done", head, completed: 0, pending } };
 }
 
 export function planned(report: PlanReport): TargetReport {

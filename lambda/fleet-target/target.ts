@@ -1,5 +1,12 @@
 import * as v from "valibot";
-import { ERRORS, given, isErrorCode, MigrationError, property } from "../../lib/core/index.ts";
+import {
+  compareMigrations,
+  ERRORS,
+  given,
+  isErrorCode,
+  MigrationError,
+  property,
+} from "../../lib/core/index.ts";
 import type { Migrator } from "../../lib/engine/index.ts";
 import { type FleetTarget, failedOutcome, type Outcome, targetOptions } from "../../lib/fleet/index.ts";
 import { ENV } from "../contract.ts";
@@ -21,6 +28,7 @@ import {
   seen,
   stateAfter,
   type TargetReport,
+  unchanged,
 } from "./outcome.ts";
 
 /** What a function may do with a target. */
@@ -129,10 +137,8 @@ async function runSlice(item: Item, invocation: Invocation, env: Environment): P
         : isOutOfReach(error)
           ? nextAttempt(item, answer)
           : undefined;
-    invocation.log.error(`the slice on ${target.name} failed`, {
-      goesOn: next !== undefined,
-      ...describeError(error),
-    });
+    const level = next === undefined ? "error" : "warn";
+    invocation.log[level](`the slice on ${target.name} ended with an error`, describeError(error));
     return next ?? { outcome: "failed", code: answer.code ?? "INTERNAL", answer };
   }
 }
@@ -146,8 +152,17 @@ async function run(migrator: Migrator, request: TargetRequest): Promise<TargetRe
     case "up":
       return changed(await migrator.up(given({ to: request.to })));
     case "down":
-      return changed(await migrator.down({ to: request.to }));
+      return undo(migrator, request.to);
   }
+}
+
+/** A target that has not come as far as `to` is as a `down` would leave it: a fleet may be stopped in any wave. */
+async function undo(migrator: Migrator, to: string): Promise<TargetReport> {
+  const status = await migrator.status();
+  const { head, migrations } = status;
+  const isPending = migrations.some(({ name, state }) => name === to && state === "pending");
+  const isBefore = isPending && (head === null || compareMigrations(head, to) < 0);
+  return isBefore ? unchanged(status) : changed(await migrator.down({ to }));
 }
 
 /** The target of the fleet, as the settings of a function that has it alone. */

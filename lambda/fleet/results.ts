@@ -77,7 +77,7 @@ function reasonOf(
 ): Pick<Outcome, "code" | "message"> {
   if (status === "ABORTED" || status === "TIMED_OUT") {
     const how = status === "ABORTED" ? "was stopped" : "took too long";
-    const message = `the execution ${how} while this target ran; what it has applied is in its own record`;
+    const message = `the execution ${how} while this target ran, and its function may have gone on: what is applied is in the target's own record`;
     return { code: status === "ABORTED" ? "CANCELLED" : "DEADLINE", message };
   }
   const fromLambda = v.safeParse(LambdaError, cause);

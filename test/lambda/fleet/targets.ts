@@ -64,7 +64,11 @@ export const targets: FleetTests = (opened) =>
       expect(await operate(item(one, { command: "up" }))).toMatchObject({ answer: { ...up, completed: 0 } });
       const down = item(one, { command: "down", to: "1_t1" });
       expect(await operate(down)).toMatchObject({ answer: { head: "1_t1", completed: 2, pending: 2 } });
-      expect(await operate(down)).toMatchObject({ outcome: "done", answer: { head: "1_t1", completed: 0 } });
+      const nothing = { outcome: "done", answer: { head: "1_t1", completed: 0, pending: 2 } };
+      expect(await operate(down)).toMatchObject(nothing);
+      // The fleet was stopped before it came to this target.
+      expect(await operate(item(one, { command: "down", to: "2_t2" }))).toMatchObject(nothing);
+      expect(await operate(item(one, { command: "down", to: "2_typo" }))).toMatchObject({ code: "USAGE" });
       expect(
         await fleet.query("SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 't_'"),
       ).toEqual([{ schemaname: "one", tablename: "t1" }]);
