@@ -29,6 +29,9 @@ import { withPreflight } from "./preflight.ts";
 import { previewMigrations } from "./preview.ts";
 import { sizesOfTables } from "./table-sizes.ts";
 
+/** Measuring is a question, and what it measures may be another thing after a long run. */
+const LONGEST_WAIT_MS = 5_000;
+
 /** The plan of `up`, and what its migrations do when they run and are rolled back. Refused runs are not measured. */
 export async function measureUp(
   context: Context,
@@ -36,7 +39,8 @@ export async function measureUp(
   limits: MeasureLimits,
 ): Promise<PlanReport> {
   await requireContract(context.source, options.contract);
-  return withMigrationLock(context, async () => {
+  const ms = Math.min(LONGEST_WAIT_MS, context.options.lockWaitMs);
+  const measure = async () => {
     const state = await readState(context);
     const plan = await makeUpPlan(context, state, options);
     const report = await describePlan(context, state, plan);
@@ -44,7 +48,8 @@ export async function measureUp(
     const measured = await measureMigrations(context, plan.migrations, limits);
     const refusals = await budgetFindings(context, measured, limits.maxLockMs);
     return { ...report, digest: refusals.length > 0 ? null : report.digest, measured, refusals };
-  });
+  };
+  return withMigrationLock(context, measure, { ms, advice: "Wait for that run, and measure again" });
 }
 
 /** Shows the SQL of a run that is refused too. A file that cannot be built does not hide why the run is refused. */

@@ -24,10 +24,15 @@ interface LockHolder {
 /**
  * Does `work` with the migration lock held. The lock is polled: a session that blocks on it holds a snapshot, and
  * `CREATE INDEX CONCURRENTLY` in the other run would wait for that snapshot for ever.
+ * @param wait how long to wait for another run, and what to do when it does not end. Default: the option
  * @throws MigrationError `LOCK_HELD`, naming the holder, when the other run does not end in time
  */
-export async function withMigrationLock<T>(context: Context, work: () => Promise<T>): Promise<T> {
-  await acquire(context);
+export async function withMigrationLock<T>(
+  context: Context,
+  work: () => Promise<T>,
+  wait: LockWait = { ms: context.options.lockWaitMs, advice: MORE_TIME },
+): Promise<T> {
+  await acquire(context, wait);
   try {
     return await work();
   } finally {
@@ -35,9 +40,16 @@ export async function withMigrationLock<T>(context: Context, work: () => Promise
   }
 }
 
-async function acquire(context: Context): Promise<void> {
+interface LockWait {
+  readonly ms: number;
+  readonly advice: string | Hint;
+}
+
+const MORE_TIME = Hint.of`Wait for that run and try again (${Hint.option("lockWaitMs")} gives more time)`;
+
+async function acquire(context: Context, wait: LockWait): Promise<void> {
   const { session, options, observe, signal } = context;
-  const giveUpAt = performance.now() + options.lockWaitMs;
+  const giveUpAt = performance.now() + wait.ms;
   let reported: number | null | undefined;
   for (;;) {
     const [row] = await session.rows<{ outcome: "elsewhere" | "acquired" | "held" }>(
@@ -49,7 +61,7 @@ async function acquire(context: Context): Promise<void> {
     const holder = found?.session ?? null;
     const lock = nameOf(options, found?.lock);
     const leftMs = giveUpAt - performance.now();
-    if (leftMs <= 0) throw await lockHeld(context, lock, holder);
+    if (leftMs <= 0) throw await lockHeld(context.session, lock, holder, wait);
     if (reported !== (holder?.pid ?? null))
       observe({ type: "lock-wait", lock, holder, waitMs: Math.round(leftMs) });
     reported = holder?.pid ?? null;
@@ -77,20 +89,21 @@ export async function findHolder({ session, options }: Context): Promise<LockHol
 }
 
 async function lockHeld(
-  { session, options }: Context,
+  session: Context["session"],
   lock: string,
   holder: SessionInfo | null,
+  { ms, advice }: LockWait,
 ): Promise<MigrationError> {
   const progress = holder && (await readProgress(session, holder.pid));
   const doing = progress === null ? "" : ` (${describeProgress(progress)})`;
   const who = holder === null ? "another run" : describeSession(holder) + doing;
-  const seconds = Math.round(options.lockWaitMs / 100) / 10;
+  const seconds = Math.round(ms / 100) / 10;
   const end = holder === null ? "" : waysToEnd(holder.pid, progress);
   return new MigrationError(
     "LOCK_HELD",
     `the migration lock of ${lock} is still held by ${who} after ${seconds} s of waiting`,
     {
-      hint: Hint.of`Wait for that run and try again (${Hint.option("lockWaitMs")} gives more time)${end}`,
+      hint: Hint.of`${advice}${end}`,
     },
   );
 }

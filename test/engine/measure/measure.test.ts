@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { MIGRATION_LOCK_ID } from "../../../lib/core/index.ts";
 import { IN_THIS_DATABASE, withDatabase } from "../../support/database.ts";
 import { writeFolder } from "../../support/folders.ts";
 import { failureOf, openMigrator } from "../../support/migrator.ts";
@@ -365,5 +366,17 @@ describe("measuring on a database in use", () => {
       });
       expect(await failureOf(other.up())).toMatchObject({ code: "LOCK_HELD" });
       await measuring;
+    }));
+
+  it("measuring waits a few seconds for a run under way, and its advice is none for a run", () =>
+    withDatabase(async (db) => {
+      const migrator = await withPending(db, { "2_b.sql": "SELECT 1;" });
+      await (await db.client()).query(`SELECT pg_advisory_lock(${MIGRATION_LOCK_ID})`);
+      const error = await failureOf(migrator.measureUp());
+      expect(error.message).toMatch(/is still held by "test", pid \d+.* after 5 s of waiting$/);
+      expect(String(error.details.hint)).toMatch(
+        /^Wait for that run, and measure again, or end that session: /,
+      );
+      expect(migrator.events).toMatchObject([{ type: "lock-wait", holder: { application: "test" } }]);
     }));
 });
