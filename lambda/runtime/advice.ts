@@ -22,7 +22,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   UNMANAGED:
     'Is it the right one? If it is, deploy with `cdk deploy --no-rollback`, which leaves the functions there; tell the operate function {"command": "baseline", "to": "<newest migration it has>", "confirm": "<name of the database>"}; and deploy again.',
   DEADLINE:
-    "Deploy again: it goes on where this run stopped. A run of hours: docs/runbook.md, A run that takes hours. A statement that needs more than 14 minutes, or than the construct's `timeout` if that is shorter, is run from a machine: docs/deploying.md, A statement longer than 14 minutes.",
+    "Deploy or run again: it goes on where this run stopped. A run of hours is an execution of `runner`: docs/runbook.md, A run that takes hours. A statement of more than 14 minutes, or than the construct's `timeout`, is run from a machine: docs/deploying.md, A statement longer than 14 minutes.",
   TLS_REQUIRED:
     "The functions connect with TLS: has the server's pg_hba.conf a rule for this user from their subnets?",
   TLS_UNAVAILABLE: "The functions connect with verified TLS only: switch TLS on in the server.",

@@ -149,14 +149,18 @@ describe("a request in slices of one migration each", () => {
       });
     }));
 
-  it("down is held to its approved plan in every slice", () =>
-    withApplied(NAMES, async (db, dir) => {
-      const { digest: plan } = await (await openMigrator(db, dir)).planDown({ count: 3 });
-      const { result, slices } = await execute(db, dir, { command: "down", count: 3, plan }, 2);
+  it.each(["up", "down"] as const)("%s is held to its approved plan in every slice", (command) =>
+    withApplied(command === "up" ? [] : NAMES, async (db, dir) => {
+      const migrator = await openMigrator(db, dir);
+      const { digest: plan } = await (command === "up"
+        ? migrator.planUp({ count: 3 })
+        : migrator.planDown({ count: 3 }));
+      const { result, slices } = await execute(db, dir, { command, count: 3, plan }, 2);
       expect(result).toMatchObject({ outcome: "done" });
       expect(slices).toBeGreaterThan(2);
-      expect(await appliedNames(db)).toEqual(NAMES.slice(0, 2));
-    }));
+      expect(await appliedNames(db)).toEqual(NAMES.slice(0, command === "up" ? 3 : 2));
+    }),
+  );
 
   it("down stops before it runs other SQL than the approved plan has", () =>
     withApplied(NAMES, async (db, dir) => {
