@@ -13,6 +13,7 @@ import { Stack } from "./cloud/stack.ts";
 import type { Assembly } from "./cloud/template.ts";
 import { createOwnedDatabase, type OwnedDatabase } from "./database.ts";
 import { Secrets } from "./secrets.ts";
+import type { FleetRequest } from "./synth/fleet.ts";
 import type { StackRequest } from "./synth/program.ts";
 import type { ProjectRequest } from "./synth/project.ts";
 import { Synthesizer } from "./synth/synthesizer.ts";
@@ -21,6 +22,7 @@ const SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:databas
 
 export type Migrations = Readonly<Record<string, string>>;
 export type ProjectOptions = Omit<ProjectRequest, "kind" | "migrationsDir">;
+export type FleetOptions = Omit<FleetRequest, "kind" | "migrationsDir">;
 
 /** One stack with a database and a secret of its own. */
 export interface Deployment {
@@ -47,6 +49,8 @@ export interface AwsEnvironment {
   readonly secrets: Secrets;
   /** What `cdk synth` makes of these migrations; made once. */
   deployable(migrations: Migrations, options?: ProjectOptions): Promise<Assembly>;
+  /** What it makes of a fleet with these migrations; made once. */
+  fleet(migrations: Migrations, options?: FleetOptions): Promise<Assembly>;
   /** What it makes of any other stack. */
   synth(stack: StackRequest): Promise<Assembly>;
   withStack(options: DeploymentOptions, play: (deployment: Deployment) => Promise<void>): Promise<void>;
@@ -76,9 +80,15 @@ export function runScenarios(...scenarios: readonly Scenarios[]): void {
     const { emissions } = services.recorder;
     const kinds = new Set(emissions.map(({ kind }) => kind));
     expect([...kinds]).toEqual(expect.arrayContaining(["log", "answer", "response"]));
-    expect(secrets.foundIn(emissions)).toEqual([]);
+    const objects = services.s3.contents.map(
+      ({ name, text }) => ({ source: name, kind: "answer", text }) as const,
+    );
+    expect(secrets.foundIn([...emissions, ...objects])).toEqual([]);
   });
 }
+
+/** A stack that lacks the folder of its migrations. */
+type Made = Omit<ProjectRequest, "migrationsDir"> | Omit<FleetRequest, "migrationsDir">;
 
 async function openEnvironment(): Promise<AwsEnvironment> {
   const directory = mkdtempSync(join(tmpdir(), "cdk-pg-migrate-proof-"));
@@ -92,16 +102,18 @@ async function openEnvironment(): Promise<AwsEnvironment> {
   writeFileSync(caFiles.own, server.ca);
   writeFileSync(caFiles.other, server.otherCa);
   const made = new Map<string, Promise<Assembly>>();
+  const once = (migrations: Migrations, request: Made) => {
+    const key = JSON.stringify([migrations, request]);
+    const assembly =
+      made.get(key) ?? synthesizer.synth({ ...request, migrationsDir: writeFolder(migrations) });
+    made.set(key, assembly);
+    return assembly;
+  };
   return {
     ...{ services, server, secrets },
-    deployable(migrations, options = {}) {
-      const request = { kind: "project", onRollback: "keep", order: "strict", ...options } as const;
-      const key = JSON.stringify([migrations, request]);
-      const assembly =
-        made.get(key) ?? synthesizer.synth({ ...request, migrationsDir: writeFolder(migrations) });
-      made.set(key, assembly);
-      return assembly;
-    },
+    deployable: (migrations, options = {}) =>
+      once(migrations, { kind: "project", onRollback: "keep", order: "strict", ...options }),
+    fleet: (migrations, options = {}) => once(migrations, { kind: "fleet", ...options }),
     synth: (stack) => synthesizer.synth(stack),
     async withStack({ host, port, ca, database = DATABASE_NAME, ...changes }, play) {
       const password = secrets.make(`Pa"s's\\w/o@r:d% &$<`);
@@ -123,7 +135,9 @@ async function openEnvironment(): Promise<AwsEnvironment> {
       try {
         await play({ stack, db, secretArn: SECRET_ARN, secret });
       } catch (error) {
-        const lines = services.recorder.since(before).filter(({ source }) => !source.includes("framework"));
+        const lines = services.recorder
+          .since(before)
+          .filter(({ source, kind }) => kind !== "history" && !source.includes("framework"));
         process.stderr.write(`${lines.map(({ source, text }) => `${source}: ${text}`).join("\n")}\n`);
         throw error;
       } finally {

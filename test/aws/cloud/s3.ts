@@ -32,6 +32,13 @@ export class S3 {
     this.#buckets.get(bucket)?.delete(key);
   }
 
+  /** What all objects have in them. */
+  get contents(): readonly { readonly name: string; readonly text: string }[] {
+    return [...this.#buckets].flatMap(([bucket, objects]) =>
+      [...objects].map(([key, text]) => ({ name: `s3://${bucket}/${key}`, text })),
+    );
+  }
+
   /** In the order of S3. */
   keys(bucket: string, prefix = ""): readonly string[] {
     const keys = [...(this.#buckets.get(bucket)?.keys() ?? [])];

@@ -132,10 +132,13 @@ export class StepFunctions {
       throw new Refusal("TaskDoesNotExist", "");
   }
 
-  /** Executions of a state machine, oldest first. */
-  executionsOf(stateMachineArn: string): readonly Execution[] {
-    const all = [...this.#executions.values()].map(({ execution }) => execution);
-    return all.filter((execution) => execution.stateMachineArn === stateMachineArn);
+  /** Executions of all state machines, oldest first. */
+  get executions(): readonly Execution[] {
+    return [...this.#executions.values()].map(({ execution }) => execution);
+  }
+
+  executionsOf(machine: string): readonly Execution[] {
+    return this.executions.filter(({ stateMachineArn }) => stateMachineArn === machine);
   }
 
   /** Waits until the execution has ended. */

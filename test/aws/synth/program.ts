@@ -8,6 +8,7 @@ import { App, type AppProps } from "aws-cdk-lib";
 import * as v from "valibot";
 import { createApp } from "../../../lib/app-stack.ts";
 import { STACK_NAME } from "../cloud/physical-names.ts";
+import { addFleet, FleetRequest } from "./fleet.ts";
 import { addHarnessStack, HarnessStackRequest } from "./harness-stack.ts";
 import { addProject, ProjectRequest } from "./project.ts";
 
@@ -15,7 +16,7 @@ import { addProject, ProjectRequest } from "./project.ts";
 const AppRequest = v.object({ kind: v.literal("app") });
 const CdkJson = v.object({ context: v.record(v.string(), v.unknown()) });
 
-const StackRequest = v.variant("kind", [HarnessStackRequest, ProjectRequest, AppRequest]);
+const StackRequest = v.variant("kind", [HarnessStackRequest, ProjectRequest, FleetRequest, AppRequest]);
 export type StackRequest = v.InferInput<typeof StackRequest>;
 const Request = v.object({ outDir: v.string(), stack: StackRequest });
 
@@ -37,6 +38,7 @@ function appWith(stack: v.InferOutput<typeof StackRequest>, props: AppProps): Ap
   if (stack.kind === "app") return createApp({ ...props, context: readContext() });
   const app = new App(props);
   if (stack.kind === "harness") addHarnessStack(app, STACK_NAME, stack);
+  else if (stack.kind === "fleet") addFleet(app, STACK_NAME, stack);
   else addProject(app, STACK_NAME, stack);
   return app;
 }
