@@ -151,7 +151,7 @@ export function migrationLogs(scope: Construct, id: string, props: LogSettings):
   });
 }
 
-type LogSettings = Pick<MigrationsProps, "logRetention" | "logRemovalPolicy">;
+export type LogSettings = Pick<MigrationsProps, "logRetention" | "logRemovalPolicy">;
 
 /** By its name, because CDK has had a constant for it only since 2.225. */
 const NODEJS_24 = new lambda.Runtime("nodejs24.x", lambda.RuntimeFamily.NODEJS);

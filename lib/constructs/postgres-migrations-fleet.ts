@@ -1,4 +1,4 @@
-import { Aws, CustomResource, Duration } from "aws-cdk-lib";
+import { Aws, type CustomResource } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import * as iam from "aws-cdk-lib/aws-iam";
@@ -6,11 +6,11 @@ import type * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as logs from "aws-cdk-lib/aws-logs";
 import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
-import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
-import { ASSET, ENV, FLEET_RESOURCE, type FleetData, LIMITS } from "../../lambda/contract.ts";
+import { ASSET, ENV, FLEET_RESOURCE, type FleetData } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
 import { databaseNameOf, databaseTarget, resourceOf } from "./database-target.ts";
+import { deployResource } from "./deploy-resource.ts";
 import { engineOptions, timeoutsOf } from "./engine-options.ts";
 import { fleetFunctions } from "./fleet-functions.ts";
 import { APPROVAL_TIMEOUT, executionsOf, operateMachine, statusMachine } from "./fleet-machines.ts";
@@ -119,7 +119,11 @@ export class PostgresMigrationsFleet extends Construct {
       Fleet: fleetName,
       Targets: describeTargets(this, props.targets._from),
     };
-    this.resource = fleetResource(this, props, fleetEvents(this, props, database), properties);
+    const { resource } = deployResource(this, props, {
+      ...fleetEvents(this, props, database),
+      ...{ resourceType: FLEET_RESOURCE, properties },
+    });
+    this.resource = resource;
     this.resource.node.addDependency(this.operateMachine, ...network.needs);
     if (props.executeBefore !== undefined) this.executeBefore(...props.executeBefore);
   }
@@ -266,28 +270,4 @@ function fleetEvents(
       "Asks whether the Postgres migrations of a fleet have ended",
     ),
   };
-}
-
-function fleetResource(
-  scope: Construct,
-  props: PostgresMigrationsFleetProps,
-  { onEvent, isComplete }: ReturnType<typeof fleetEvents>,
-  properties: object,
-): CustomResource {
-  const provider = new Provider(scope, "Provider", {
-    onEventHandler: onEvent,
-    isCompleteHandler: isComplete,
-    queryInterval: Duration.seconds(LIMITS.completionInterval),
-    // The function has given up before, and says what is left.
-    totalTimeout: Duration.seconds(LIMITS.serviceTimeout - 60),
-    // Older versions of CDK log it by default, for which the role may change every log delivery.
-    disableWaiterStateMachineLogging: true,
-    logGroup: migrationLogs(scope, "ProviderLogs", props),
-  });
-  return new CustomResource(scope, "Resource", {
-    serviceToken: provider.serviceToken,
-    resourceType: FLEET_RESOURCE,
-    serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
-    properties,
-  });
 }

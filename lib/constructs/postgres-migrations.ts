@@ -1,4 +1,4 @@
-import { CustomResource, Duration, Tokenization } from "aws-cdk-lib";
+import { type CustomResource, Tokenization } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import type * as iam from "aws-cdk-lib/aws-iam";
@@ -7,13 +7,13 @@ import type * as logs from "aws-cdk-lib/aws-logs";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sfn from "aws-cdk-lib/aws-stepfunctions";
-import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
-import { type DeployData, LIMITS } from "../../lambda/contract.ts";
+import type { DeployData } from "../../lambda/contract.ts";
 import { databaseLogins } from "./database-login.ts";
 import { databaseNameOf, databaseTarget, requireOnePerDatabase, resourceOf } from "./database-target.ts";
+import { deployResource } from "./deploy-resource.ts";
 import { engineOptions, timeoutsOf } from "./engine-options.ts";
-import { migrationLogs, releaseOf } from "./functions.ts";
+import { releaseOf } from "./functions.ts";
 import { commandRuns, deployRuns, migrationAlarms, runnerAlarm } from "./migration-alarms.ts";
 import { migrationWidgets, runnerWidget } from "./migration-dashboard.ts";
 import { type FunctionSettings, type MigrationFunctions, migrationFunctions } from "./migration-functions.ts";
@@ -143,12 +143,14 @@ export class PostgresMigrations extends Construct {
     this.operateLogGroup = operate.logGroup;
     this.runner = migrationRunner(this, operate.handler);
     this.alarms = allAlarms(this, functions, settings, props.alarmTopic);
-    const deployed = deployResource(
-      this,
-      props,
-      functions,
-      deployProperties({ ...releaseOf(props, settings), makesSnapshots: snapshots !== undefined }),
-    );
+    const deployed = deployResource(this, props, {
+      ...{ onEvent: functions.stackEvent, isComplete: functions.completion },
+      resourceType: "Custom::PostgresMigrations",
+      properties: deployProperties({
+        ...releaseOf(props, settings),
+        makesSnapshots: snapshots !== undefined,
+      }),
+    });
     this.resource = deployed.resource;
     this._forRoles = { props, settings, ...deployed };
     // Includes the rules: without them CloudFormation could call the function before it can reach anything.
@@ -261,35 +263,6 @@ export interface ForRoles {
   readonly resource: CustomResource;
   /** Of the function that answers for both. */
   readonly serviceToken: string;
-}
-
-/**
- * CDK's provider framework runs outside the VPC, so that CloudFormation gets an answer even if the function cannot give
- * one. Keep its construct path: CloudFormation refuses to change the service token of an existing resource.
- */
-function deployResource(
-  scope: Construct,
-  props: PostgresMigrationsProps,
-  { stackEvent, completion }: MigrationFunctions,
-  properties: object,
-): Pick<ForRoles, "resource" | "serviceToken"> {
-  const provider = new Provider(scope, "Provider", {
-    onEventHandler: stackEvent,
-    isCompleteHandler: completion,
-    queryInterval: Duration.seconds(LIMITS.completionInterval),
-    totalTimeout: Duration.seconds(LIMITS.serviceTimeout),
-    // Older versions of CDK log it by default, for which the role may change every log delivery.
-    disableWaiterStateMachineLogging: true,
-    logGroup: migrationLogs(scope, "ProviderLogs", props),
-  });
-  const { serviceToken } = provider;
-  const resource = new CustomResource(scope, "Resource", {
-    serviceToken,
-    resourceType: "Custom::PostgresMigrations",
-    serviceTimeout: Duration.seconds(LIMITS.serviceTimeout),
-    properties,
-  });
-  return { resource, serviceToken };
 }
 
 function allAlarms(
