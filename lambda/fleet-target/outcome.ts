@@ -7,7 +7,7 @@ import {
   type RunReport,
   type StatusReport,
 } from "../../lib/core/index.ts";
-import type { KnownState, Outcome } from "../../lib/fleet/index.ts";
+import { type KnownState, type Outcome, warningsOf } from "../../lib/fleet/index.ts";
 import { adviseInFleet, findingsOnAws } from "../runtime/advice.ts";
 import { cut } from "../runtime/custom-resource.ts";
 import type { Redactor } from "../runtime/redactor.ts";
@@ -22,9 +22,12 @@ export interface TargetReport {
 const MESSAGE_BYTES = 500;
 const HINT_BYTES = 300;
 
-export function seen(report: StatusReport): TargetReport {
+export function seen(report: StatusReport, redactor: Redactor): TargetReport {
   const { outcome } = unchanged(report);
-  return { report, outcome: { ...outcome, ...refused(report.refusals) } };
+  return {
+    report,
+    outcome: { ...outcome, ...warned(report.warnings, redactor), ...refused(report.refusals) },
+  };
 }
 
 export function unchanged(report: StatusReport): TargetReport {
@@ -44,10 +47,15 @@ export function planned(report: PlanReport): TargetReport {
   return { report, outcome: { outcome: "done", head, completed: 0, pending, message, ...refused(refusals) } };
 }
 
-export function changed(report: RunReport): TargetReport {
+export function changed(report: RunReport, redactor: Redactor): TargetReport {
   const { head, completed, pending, waiting } = report;
   const counts = { completed: completed.length, pending: pending.length - waiting.length };
-  return { report, outcome: { outcome: "done", head, ...counts } };
+  return { report, outcome: { outcome: "done", head, ...counts, ...warned(report.warnings, redactor) } };
+}
+
+/** They name other sessions and what these run. */
+function warned(findings: readonly Finding[], { redact }: Redactor): Pick<Outcome, "warnings"> {
+  return warningsOf(findings.map((finding) => ({ ...finding, message: redact(finding.message) })));
 }
 
 /** Why `up` would refuse. */

@@ -16,6 +16,7 @@ import { type AssetSource, openAsset } from "../runtime/asset.ts";
 import { type EngineSetup, withEngine } from "../runtime/engine.ts";
 import { describeError } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
+import type { Redactor } from "../runtime/redactor.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import { type Environment, type Login, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
 import { sliceOutcome } from "../runtime/slice.ts";
@@ -124,7 +125,9 @@ async function runSlice(item: Item, invocation: Invocation, env: Environment): P
   };
   const before = item.slice.completed ?? 0;
   try {
-    const { report, outcome } = await withEngine(invocation, setup, (migrator) => run(migrator, request));
+    const { report, outcome } = await withEngine(invocation, setup, (migrator) =>
+      run(migrator, request, invocation.redactor),
+    );
     const answer = { target: target.name, ...outcome, completed: before + outcome.completed };
     if (sliceOutcome({ report }, settings.options) === "done") return { outcome: "done", answer };
     return nextSlice(item, answer, BUSY_SECONDS);
@@ -143,26 +146,26 @@ async function runSlice(item: Item, invocation: Invocation, env: Environment): P
   }
 }
 
-async function run(migrator: Migrator, request: TargetRequest): Promise<TargetReport> {
+async function run(migrator: Migrator, request: TargetRequest, redactor: Redactor): Promise<TargetReport> {
   switch (request.command) {
     case "status":
-      return seen(await migrator.status());
+      return seen(await migrator.status(), redactor);
     case "plan":
       return planned(await migrator.planUp(given({ to: request.to })));
     case "up":
-      return changed(await migrator.up(given({ to: request.to })));
+      return changed(await migrator.up(given({ to: request.to })), redactor);
     case "down":
-      return undo(migrator, request.to);
+      return undo(migrator, request.to, redactor);
   }
 }
 
 /** A target that has not come as far as `to` is as a `down` would leave it: a fleet may be stopped in any wave. */
-async function undo(migrator: Migrator, to: string): Promise<TargetReport> {
+async function undo(migrator: Migrator, to: string, redactor: Redactor): Promise<TargetReport> {
   const status = await migrator.status();
   const { head, migrations } = status;
   const isPending = migrations.some(({ name, state }) => name === to && state === "pending");
   const isBefore = isPending && (head === null || compareMigrations(head, to) < 0);
-  return isBefore ? unchanged(status) : changed(await migrator.down({ to }));
+  return isBefore ? unchanged(status) : changed(await migrator.down({ to }), redactor);
 }
 
 /** The target of the fleet, as the settings of a function that has it alone. */

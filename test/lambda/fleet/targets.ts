@@ -191,6 +191,22 @@ export const targets: FleetTests = (opened) =>
       expect(await operate(busy.next)).toMatchObject({ outcome: "done", answer: { completed: 3 } });
     });
 
+    test("what a run only warns of is in the outcome of its target", async () => {
+      await createSchemas("warned");
+      const one = target({ schema: "warned" });
+      await operate(item(one, { command: "up", to: "2_t2" }));
+      await fleet.query("INSERT INTO warned.pgmigrations (name, run_on) VALUES ('9_ahead', now())");
+      const answer = await operate(item(one, { command: "up" }), { [ENV.options]: '{"order":"warn"}' });
+      expect(answer).toMatchObject({
+        ...{
+          outcome: "done",
+          answer: {
+            warnings: expect.arrayContaining([expect.stringMatching(/ahead of these files: 9_ahead/)]),
+          },
+        },
+      });
+    });
+
     test("two executions at once apply each migration of a target once", async () => {
       await createSchemas("twice");
       const one = target({ schema: "twice" });
