@@ -55,9 +55,13 @@ export function adviseOnAws(error: MigrationError, login: Login["kind"] = "secre
 /** The same for a target of a fleet. */
 export function adviseInFleet(error: MigrationError, login: Login["kind"]): MigrationError {
   const advice = login === "iam" ? { ...ADVICE_IN_FLEET, AUTH: AUTH_WITH_TOKEN } : ADVICE_IN_FLEET;
-  return advised(error, advice, (term) =>
-    term.kind === "command" || term.kind === "field" ? commandLineWords(term) : wordsOnAws(term),
-  );
+  return advised(error, advice, wordsInFleet);
+}
+
+/** An execution of a fleet takes no options. */
+function wordsInFleet(term: HintTerm): string {
+  if (term.kind === "option") return constructWords(term);
+  return term.kind === "command" || term.kind === "field" ? commandLineWords(term) : wordsOnAws(term);
 }
 
 function advised(
@@ -95,12 +99,27 @@ function wordsOnAws(term: HintTerm): string {
     case "field":
       return term.value === undefined ? `"${term.field}"` : `"${term.field}": "${term.value}"`;
     case "option":
-      return `the construct's \`${propOf(term.option)}${term.value === undefined ? "" : `: "${term.value}"`}\``;
+      return [constructWords(term), ...operatorWords(term)].join(", or ");
     case "setting":
       return `the ${SETTINGS[term.setting]}`;
     case "folder":
       return "the construct's `migrationsDir`";
   }
+}
+
+type OptionTerm = Extract<HintTerm, { kind: "option" }>;
+
+function constructWords({ option, value }: OptionTerm): string {
+  return `the construct's \`${propOf(option)}${value === undefined ? "" : `: "${value}"`}\``;
+}
+
+/** Options that a payload of the operate function has too, for one run. */
+const IN_PAYLOADS: readonly OptionTerm["option"][] = ["maxLockMs", "preflight"];
+
+function operatorWords({ option, value }: OptionTerm): string[] {
+  if (!IN_PAYLOADS.includes(option)) return [];
+  const field = JSON.stringify(propOf(option));
+  return [`${value === undefined ? field : `${field}: "${value}"`} in an operator's payload`];
 }
 
 const SETTINGS: Readonly<Record<DatabaseSetting, string>> = {

@@ -38,6 +38,16 @@ describe("a hint", () => {
   test.each([
     [Hint.of`it is ${Hint.option("order", "allow")}.`, "--order allow", 'the construct\'s `order: "allow"`'],
     [Hint.of`it is ${Hint.option("lockTimeoutMs")}.`, "--lock-timeout", "the construct's `lockTimeout`"],
+    [
+      Hint.of`it is ${Hint.option("maxLockMs")}.`,
+      "--max-lock",
+      "the construct's `maxLock`, or \"maxLock\" in an operator's payload",
+    ],
+    [
+      Hint.of`it is ${Hint.option("preflight", "warn")}.`,
+      "--preflight warn",
+      'the construct\'s `preflight: "warn"`, or "preflight": "warn" in an operator\'s payload',
+    ],
     [Hint.of`it is ${Hint.folder()}.`, "--migrations-dir", "the construct's `migrationsDir`"],
     [Hint.of`it is ${Hint.field("from", "history")}.`, "--from history", '"from": "history"'],
     [Hint.of`it is ${Hint.field("to")}.`, "--to", '"to"'],

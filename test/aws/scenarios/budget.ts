@@ -63,7 +63,13 @@ export const budget: Scenarios = (aws) =>
           error: { code: "USAGE" },
         });
         const up = { command: "up", count: 1, confirm: db.name };
-        expect(await ask(OPERATE, up)).toMatchObject({ ok: false, error: { code: "LOCK_BUDGET" } });
+        expect(await ask(OPERATE, up)).toMatchObject({
+          ok: false,
+          error: {
+            code: "LOCK_BUDGET",
+            hint: expect.stringContaining('or "maxLock" in an operator\'s payload'),
+          },
+        });
         expect(await tablesIn(db)).toEqual(["t1"]);
         expect(await ask(OPERATE, { ...up, maxLock: 20 })).toMatchObject({ ok: true });
         expect(await appliedIn(db)).toEqual(["1_t1", "2_slow"]);
