@@ -6,9 +6,12 @@ import { type Environment, readRoot, readSettings } from "../runtime/settings.ts
 import type { DeployEvent, Slice } from "./event.ts";
 import type { Earlier } from "./failure.ts";
 
-/** The invocation, which ends so early that the answer of the whole deploy is in time. */
+/**
+ * The invocation, which ends so early that the answer of the whole deploy is in time. The first one has the time of its
+ * function, however long that took to start: no deploy has less.
+ */
 export function withinDeploy(invocation: Invocation, slice: Slice | undefined): Invocation {
-  if (slice === undefined) return invocation;
+  if (slice === undefined || !slice.isLater) return invocation;
   const { deadline, reserveMs } = invocation;
   return { ...invocation, deadline: Math.min(deadline, slice.until - reserveMs) };
 }

@@ -5,5 +5,6 @@ import { lifecycle } from "./scenarios/lifecycle.ts";
 import { ownerLimits } from "./scenarios/owner.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { turns } from "./scenarios/rotation.ts";
+import { nextSlice } from "./scenarios/slices.ts";
 
-runScenarios(lifecycle, failing, rollback, turns, ownerLimits, fleet);
+runScenarios(lifecycle, failing, rollback, nextSlice, turns, ownerLimits, fleet);

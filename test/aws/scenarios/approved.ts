@@ -13,7 +13,7 @@ interface Approved {
 }
 
 /** What `plan --out` writes for these migrations on the database as it is. */
-async function approve(
+export async function approve(
   { server }: AwsEnvironment,
   { db }: Pick<Deployment, "db">,
   migrations: Migrations,

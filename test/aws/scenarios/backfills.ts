@@ -3,7 +3,7 @@ import type { Scenarios } from "../environment.ts";
 import { appliedIn, sessionsIn } from "../state.ts";
 
 /** A backfill that takes longer than two invocations have: 100 batches of a tenth of a second. */
-const MANY_ROWS = {
+export const MANY_ROWS = {
   "1_rows.sql": `CREATE TABLE many (id int PRIMARY KEY, a int, fills int NOT NULL DEFAULT 0);
     INSERT INTO many (id) SELECT generate_series(1, 5000);
     -- Down Migration

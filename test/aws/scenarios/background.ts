@@ -5,13 +5,13 @@ import type { Scenarios } from "../environment.ts";
 import { tables } from "../migrations.ts";
 import { appliedIn, sessionsIn } from "../state.ts";
 
-const BUILD = {
+export const BUILD = {
   "2_index.sql": "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY t1_id ON t1 (id);",
 };
 const DEPLOY = "on-deploy.handler";
 
 /** A snapshot that index builds wait for. @returns what lets them end */
-async function holdSnapshot(db: OwnedDatabase): Promise<() => Promise<void>> {
+export async function holdSnapshot(db: OwnedDatabase): Promise<() => Promise<void>> {
   const reader = await db.client();
   await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
   return async () => {
@@ -20,7 +20,7 @@ async function holdSnapshot(db: OwnedDatabase): Promise<() => Promise<void>> {
   };
 }
 
-const indexOf = (db: OwnedDatabase) =>
+export const indexOf = (db: OwnedDatabase) =>
   db.query("SELECT indexrelid AS oid, indisvalid AS valid FROM pg_index WHERE indrelid = 't1'::regclass");
 
 export const background: Scenarios = (aws) =>
