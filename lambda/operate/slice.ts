@@ -114,7 +114,7 @@ function judged(part: SliceOfRequest, ended: SliceEnd): SliceResult {
   const state = {
     execution: slice.execution,
     number: number + 1,
-    ...given({ rest: rest && "error" in ended ? left(rest, ended.error) : rest }),
+    ...given({ rest: rest && left(rest, ended) }),
     ...(completed.length === 0 ? {} : { completed: completed.slice(-KEPT) }),
     ...wait.state,
   };
@@ -147,9 +147,12 @@ function leavesStatement(end: SliceEnd): boolean {
 }
 
 /** What a slice has left. A redo applies nothing before all of it is undone. */
-function left({ undo, apply, ...plan }: RestOfRun, error: unknown): RestOfRun {
-  if (!(error instanceof MigrationError)) return { undo, ...given({ apply }), ...plan };
-  const { undone = [], applied = [] } = error.details;
+function left(rest: RestOfRun, ended: SliceEnd): RestOfRun {
+  const { undo, apply, ...plan } = rest;
+  // The server is at work on the last statement of it.
+  if ("report" in ended) return apply === undefined ? rest : { ...rest, undo: [] };
+  if (!(ended.error instanceof MigrationError)) return rest;
+  const { undone = [], applied = [] } = ended.error.details;
   return {
     ...plan,
     undo: undo.filter((name) => !undone.includes(name) && !applied.includes(name)),

@@ -17,7 +17,7 @@ async function slice(
   db: TestDatabase,
   dir: string,
   { slice, input }: Slice,
-  migrations = Number.POSITIVE_INFINITY,
+  migrations: number | "when it builds an index" = Number.POSITIVE_INFINITY,
   lockWaitMs?: number,
 ): Promise<SliceResult> {
   const stop = new AbortController();
@@ -31,6 +31,7 @@ async function slice(
     {
       signal: stop.signal,
       observe: (event) => {
+        if (event.type === "progress" && migrations === "when it builds an index") timeIsUp();
         if (event.type !== "finished") return;
         const { migration, direction, durationMs } = event;
         completed.push({ migration, direction, durationMs });
@@ -190,6 +191,28 @@ describe("a request in slices of one migration each", () => {
         error: { code: "DEADLINE", details: { undone: ["5_e"] } },
       });
       expect(String(Object(result).error.details.hint)).toMatch(/have one of `up` approved/);
+    }));
+});
+
+describe("a redo in slices", () => {
+  it("does not undo again what the server goes on with", () =>
+    withDatabase(async (db) => {
+      const index =
+        "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n-- Down Migration\nDROP INDEX a_id;";
+      const dir = writeFolder({ "1_a.sql": "CREATE TABLE a (id int);", "2_index.sql": index });
+      await (await openMigrator(db, dir)).up();
+      const began = await slice(db, dir, begin({ command: "redo" }));
+      const reader = await db.client();
+      await reader.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+      const cut = await slice(db, dir, next(began, "redo"), "when it builds an index");
+      expect(cut).toMatchObject({ next: { slice: { rest: { undo: [] }, background: true } } });
+      await reader.query("ROLLBACK");
+      const oid = "SELECT 'a_id'::regclass::oid AS oid";
+      const built = await db.query(oid);
+      let result = await slice(db, dir, next(cut, "redo"));
+      while (result.outcome === "continue") result = await slice(db, dir, next(result, "redo"));
+      expect(result).toMatchObject({ outcome: "done", report: { head: "2_index" } });
+      expect(await db.query(oid)).toEqual(built);
     }));
 });
 
