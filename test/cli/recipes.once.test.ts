@@ -338,6 +338,25 @@ describe("create --recipe", () => {
       ["--recipe", "add-index", "-j", "ts", "--table", "a", "--column", "b"],
       "a recipe is written as SQL, not as ts",
     ],
+    [
+      [
+        "--recipe",
+        "rename-column",
+        "--table",
+        "users",
+        "--column",
+        "Email",
+        "--to",
+        "email",
+        "--type",
+        "text",
+      ],
+      "--to and --column are the same name: email",
+    ],
+    [
+      ["--recipe", "split-table", "--table", "users", "--column", "note", "--to", '"users"'],
+      "--to and --table are the same name: users",
+    ],
     [["--recipe", "add-magic"], "Allowed choices are rename-column"],
   ])("create %j is refused, and writes nothing", async (args, message) => {
     const { code, stderr } = await refused(...args);

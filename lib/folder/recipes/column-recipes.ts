@@ -10,7 +10,7 @@ import {
   reversible,
   rowTrigger,
 } from "./recipe-file.ts";
-import { derivedName, parseName, quoteName } from "./sql-names.ts";
+import { derivedName, parseName, quoteName, requireAnother } from "./sql-names.ts";
 
 const FILLED = "Fills the rows that nobody has written since the trigger is there, in batches.";
 
@@ -18,6 +18,7 @@ export function renameColumn(values: RecipeValues): readonly RecipeFile[] {
   const { table, sql: old } = columnOf(values);
   const next = parseName("--to", needed(values.to));
   const now = quoteName(next);
+  requireAnother("--to", now, { of: old, flag: "--column" });
   const alter = `ALTER TABLE ${table.sql}`;
   const trigger = copyBothWays(values, old, now);
   const proof = values.notNull ? notNullProof(table, next) : undefined;

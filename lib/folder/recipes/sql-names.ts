@@ -35,6 +35,18 @@ export function parseName(flag: string, text: string): string {
   throw notAName(flag, text, "a name");
 }
 
+/** @throws MigrationError `USAGE` for a new name that is the old one */
+export function requireAnother(
+  flag: string,
+  now: string,
+  { of: before, flag: other }: { of: string; flag: string },
+): void {
+  if (now !== before) return;
+  throw new MigrationError("USAGE", `${flag} and ${other} are the same name: ${now}`, {
+    hint: `Give the new name with ${flag}.`,
+  });
+}
+
 function notAName(flag: string, text: string, what: string): MigrationError {
   return new MigrationError(
     "USAGE",

@@ -9,7 +9,14 @@ import {
   type RecipeValues,
   reversible,
 } from "./recipe-file.ts";
-import { derivedName, parseName, parseTable, quoteName, type TableName } from "./sql-names.ts";
+import {
+  derivedName,
+  parseName,
+  parseTable,
+  quoteName,
+  requireAnother,
+  type TableName,
+} from "./sql-names.ts";
 
 export function addIndex(values: RecipeValues): readonly RecipeFile[] {
   const about =
@@ -72,6 +79,7 @@ interface Split {
 export function splitTable(values: RecipeValues): readonly RecipeFile[] {
   const table = parseTable("--table", needed(values.table));
   const to = parseTable("--to", needed(values.to));
+  requireAnother("--to", to.sql, { of: table.sql, flag: "--table" });
   const key = quoteName(parseName("--key", values.key ?? "id"));
   const columns = columnsOf(values).map(quoteName);
   const { create, drop } = copyTrigger({ table, to, key, columns });
