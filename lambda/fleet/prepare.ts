@@ -59,7 +59,11 @@ const FILES_AT_ONCE = 10;
  * the file that a Distributed Map reads.
  * @throws MigrationError
  */
-export async function prepare(payload: unknown, { log }: Invocation, env: Environment): Promise<Prepared> {
+export async function prepare(
+  payload: unknown,
+  { log, requestId }: Invocation,
+  env: Environment,
+): Promise<Prepared> {
   const parsed = parsePrepare(payload);
   const { execution, machine, source, fleet } = parsed;
   const request = parseFleetRequest(parsed);
@@ -74,7 +78,9 @@ export async function prepare(payload: unknown, { log }: Invocation, env: Enviro
   });
   const waves = planWaves(targets, waveOptions(parsed, request, all));
   const { hash: release } = openAsset(readRoot(env)).manifest;
-  const prefix = `${env[ENV.fleetPrefix] ?? ""}executions/${execution}/`;
+  // Both state machines may have executions of the same name, and one may have it again after 90 days: what a target once
+  // was must not count.
+  const prefix = `${env[ENV.fleetPrefix] ?? ""}executions/${execution}/${requestId}/`;
   const answer: Prepared = {
     ...{ fleet: fleet.name, machine, command: request.request.command, release, execution, prefix },
     count: targets.length,

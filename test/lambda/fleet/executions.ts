@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { ASSET, ENV } from "../../../lambda/contract.ts";
+import { property } from "../../../lib/core/index.ts";
 import { BUCKET, type FleetFunctions, type FleetTests } from "./functions.ts";
 
 /** What the state machine hands to `prepare`. */
@@ -32,6 +33,7 @@ export const executions: FleetTests = (opened) =>
       );
     const list = (...targets: readonly unknown[]) => ({ source: { kind: "list", targets } });
     const stored = (key: string): unknown => JSON.parse(fleet.services.s3.get(BUCKET, key) ?? "null");
+    const prefixOf = (payload: unknown): string => String(property(payload, "prefix"));
     const refusal = async (changes: object, environment: Record<string, string> = {}) => {
       const { failed, payload } = await prepare(changes, environment);
       expect(failed).toBe(true);
@@ -43,6 +45,7 @@ export const executions: FleetTests = (opened) =>
         list("a", "b", { database: "c", host: "c.internal", secret: "c-secret" }),
       );
       const { host, port } = fleet.server.connection;
+      const prefix = prefixOf(payload);
       expect(payload).toEqual({
         ...{
           fleet: "tenants",
@@ -51,15 +54,15 @@ export const executions: FleetTests = (opened) =>
           release: fleet.release,
           execution: "first",
         },
-        ...{ prefix: "tenants/executions/first/", count: 3 },
+        ...{ prefix: expect.stringMatching(/^tenants\/executions\/first\/[^/]+\/$/), count: 3 },
         waves: [
           {
             ...{ name: "canary", count: 1, concurrency: 1, tolerated: 0, approval: false, pauseSeconds: 0 },
             groups: [
               {
                 ...{ server: `${host}:${port}`, count: 1, concurrency: 1 },
-                key: "tenants/executions/first/items/0-0.json",
-                resultPrefix: "tenants/executions/first/results/0-0",
+                key: `${prefix}items/0-0.json`,
+                resultPrefix: `${prefix}results/0-0`,
               },
             ],
           },
@@ -68,15 +71,15 @@ export const executions: FleetTests = (opened) =>
             groups: [
               {
                 ...{ server: "several servers", count: 2, concurrency: 2 },
-                key: "tenants/executions/first/items/1-0.json",
-                resultPrefix: "tenants/executions/first/results/1-0",
+                key: `${prefix}items/1-0.json`,
+                resultPrefix: `${prefix}results/1-0`,
               },
             ],
           },
         ],
       });
       const common = { slice: { execution: "first" }, fleet: "tenants", release: fleet.release };
-      expect(stored("tenants/executions/first/items/1-0.json")).toEqual([
+      expect(stored(`${prefix}items/1-0.json`)).toEqual([
         {
           ...common,
           target: { name: "b", host, port, database: fleet.database, schema: "b" },
@@ -88,9 +91,19 @@ export const executions: FleetTests = (opened) =>
           request: { command: "up" },
         },
       ]);
-      expect(stored("tenants/executions/first/plan.json")).toMatchObject({
+      expect(stored(`${prefix}plan.json`)).toMatchObject({
         waves: [{ targets: ["a"] }, { tolerated: 1, targets: ["b", "c"] }],
       });
+    });
+
+    test("executions of the same name keep their lists and results apart", async () => {
+      const plan = { machine: "status", request: { command: "plan" } };
+      const prefixes = [];
+      for (const changes of [plan, {}, {}]) {
+        const { payload } = await prepare({ ...list("a"), ...changes });
+        prefixes.push(prefixOf(payload));
+      }
+      expect(new Set(prefixes).size).toBe(3);
     });
 
     test("an execution takes its canary, its tolerance and its targets from its input, and none waits before a status", async () => {
@@ -147,7 +160,7 @@ export const executions: FleetTests = (opened) =>
       const source = { source: { kind: "secretsByTag", key: "tenant", value: "live" } };
       const { payload } = await prepare(source);
       expect(payload).toMatchObject({ count: 3 });
-      expect(stored("tenants/executions/first/items/0-0.json")).toMatchObject([
+      expect(stored(`${prefixOf(payload)}items/0-0.json`)).toMatchObject([
         { target: { name: "one", host: "tenants.internal", port: 5433, database: "one", secret: "arn:one" } },
       ]);
       put("homeless", "live", JSON.stringify({ username: "u", password: fleet.secrets.make("") }));
