@@ -85,7 +85,8 @@ export async function startServer(): Promise<Server> {
     async stop() {
       await admin.end();
       await stopLocal({ projectDir });
-      await rm(projectDir, { recursive: true, force: true });
+      // Where the server's user cannot read the temporary folder, the data is elsewhere.
+      for (const folder of [dataDir, projectDir]) await rm(folder, { recursive: true, force: true });
     },
   };
 }
