@@ -1,29 +1,25 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rootCertificates } from "node:tls";
 import {
   type ConnectionSettings,
   DEFAULTS,
   given,
   MigrationError,
   type MigratorOptions,
-  type Observer,
   type Provenance,
-  progressFilter,
-  type RunEvent,
   resolveOptions,
   TOOL,
 } from "../../lib/core/index.ts";
 import { type DeployKnowledge, Migrator } from "../../lib/engine/index.ts";
-import { describeSession, Session, type TlsSettings } from "../../lib/postgres/index.ts";
-import { ASSET, LIMITS } from "../contract.ts";
-import { adviseOnAws, findingsOnAws } from "./advice.ts";
+import { Session } from "../../lib/postgres/index.ts";
+import { LIMITS } from "../contract.ts";
+import { adviseOnAws } from "./advice.ts";
 import type { AssetSource } from "./asset.ts";
 import { type Credentials, credentialsOf, type SecretStage } from "./credentials.ts";
 import { stoppedByStrayErrors } from "./failure-log.ts";
-import type { Invocation, LogFields } from "./invocation.ts";
+import type { Invocation } from "./invocation.ts";
+import { logProgress } from "./progress-log.ts";
 import type { Login, Settings } from "./settings.ts";
+import { readTls } from "./tls.ts";
 
 /** What a handler runs the engine with. */
 export interface EngineSetup {
@@ -213,111 +209,4 @@ function waitsOf(origin: EngineSetup["origin"], { deadline }: Invocation): Migra
 function isWrongPassword(error: unknown, kind: Login["kind"]): boolean {
   if (!(error instanceof MigrationError) || error.code !== "AUTH") return false;
   return kind === "iam" || error.details.sqlstate === "28P01";
-}
-
-/** Logs the events of a run, without any SQL. */
-function logProgress({ log, counts, completed }: Invocation): Observer {
-  const isNews = progressFilter();
-  return (event) => {
-    if (event.type === "retry") counts.lockRetries += 1;
-    if (event.type === "left-running") counts.background = 1;
-    if (event.type === "finished") {
-      const { migration, direction, durationMs } = event;
-      completed.push({ migration, direction, durationMs });
-    }
-    // Building SQL takes almost no time. The work of a migration is between its started and finished.
-    if (event.type === "building" || event.type === "built" || event.type === "measured") return;
-    if ((event.type === "progress" || event.type === "backfill") && !isNews(event)) return;
-    const [level, message, fields] = describe(event);
-    log[level](message, fields);
-  };
-}
-
-type Line = readonly [level: "info" | "warn" | "error", message: string, fields?: LogFields];
-
-function describe(event: Exclude<RunEvent, { type: "building" | "built" | "measured" }>): Line {
-  switch (event.type) {
-    case "started":
-      return ["info", `${event.direction} ${event.migration}: started`];
-    case "measuring":
-      return ["info", `measuring ${event.migration}, in a transaction that is rolled back`];
-    case "finished":
-      return ["info", `${event.direction} ${event.migration}: finished`, { durationMs: event.durationMs }];
-    case "failed":
-      return ["error", `${event.direction} ${event.migration}: failed`];
-    case "lock-wait": {
-      const holder = event.holder === null ? null : describeSession(event.holder);
-      return [
-        "warn",
-        "another run holds the migration lock; waiting for it",
-        { lock: event.lock, holder, waitMs: event.waitMs },
-      ];
-    }
-    case "blocked":
-      return ["warn", "a statement waits for other sessions", { blockers: event.by.map(describeSession) }];
-    case "progress": {
-      const { migration, phase, percent, waitsFor } = event;
-      const blocker = waitsFor === null ? null : describeSession(waitsFor);
-      return ["info", `${migration}: ${phase}`, { phase, percent, waitsFor: blocker }];
-    }
-    case "backfill": {
-      const { type: _, migration, ...progress } = event;
-      return ["info", `backfill ${migration}`, progress];
-    }
-    case "left-running": {
-      const { migration, statement, pid } = event;
-      return ["warn", `time is up; the server goes on with ${migration}`, { statement, pid }];
-    }
-    case "settled":
-      return ["info", `${event.migration}: statement ${event.statement} took effect in the background`];
-    case "retry": {
-      const { attempt, waitMs, reason } = event;
-      return ["warn", `${event.migration} is tried again`, { attempt, waitMs, reason }];
-    }
-    case "notice":
-      return ["info", "the server says", { severity: event.severity, notice: event.message }];
-    case "server-starting":
-      return ["info", "waiting for the server", { reason: event.message }];
-    case "warning": {
-      if (event.finding === undefined) return ["warn", event.message];
-      const [finding] = findingsOnAws([event.finding]);
-      return ["warn", event.message, { code: finding?.code, hint: finding?.hint }];
-    }
-  }
-}
-
-/**
- * Where Lambda's Node.js runtimes keep Amazon's certificates. Since Node.js 20 they are not loaded by default. Which ones
- * are there depends on the runtime and the region, so that the asset contains those of the commercial regions.
- * https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html#nodejs-certificate-loading
- */
-const RUNTIME_CA_FILE = "/var/runtime/ca-cert.pem";
-
-/**
- * Reads the certificates to trust: only those of `caFile`, or without it those of Node, of RDS (in the asset) and of the
- * runtime.
- * @param root folder of the asset
- */
-export async function readTls(caFile: string | undefined, root: string): Promise<TlsSettings> {
-  if (caFile !== undefined) return { mode: "verify-full", ca: [await readCertificates(caFile)] };
-  const [rds, runtime] = await Promise.all([
-    readCertificates(join(root, ASSET.ca)),
-    readFile(RUNTIME_CA_FILE, "utf8").catch(() => undefined),
-  ]);
-  return { mode: "verify-full", ca: [...rootCertificates, rds, ...(runtime === undefined ? [] : [runtime])] };
-}
-
-async function readCertificates(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw unreadable(`the file with the certificates to trust cannot be read: ${path}`, cause);
-  });
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
-  throw unreadable(`there is no certificate in ${path}`);
-}
-
-function unreadable(message: string, cause?: unknown): MigrationError {
-  return new MigrationError("TLS_UNTRUSTED", message, {
-    hint: "Give the construct the PEM text of the database's certificate authority as `ca`.",
-    cause,
-  });
 }

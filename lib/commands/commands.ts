@@ -1,29 +1,31 @@
 import * as v from "valibot";
+import { given, Hint, MEASURE_DEFAULTS, MigrationError } from "../core/index.ts";
+import { type Migrator, maskedPlan, type RestOfRun } from "../engine/index.ts";
 import {
-  type Approval,
-  given,
-  Hint,
-  MEASURE_DEFAULTS,
-  MigrationError,
-  OPTIONS,
-  planDigest,
-} from "../core/index.ts";
-import {
-  type DownOptions,
-  type Migrator,
-  maskedPlan,
-  type RestOfRun,
-  type UpOptions,
-} from "../engine/index.ts";
+  batch,
+  choice,
+  contract,
+  downCount,
+  type Field,
+  fake,
+  from,
+  maxLock,
+  name,
+  note,
+  optional,
+  plan,
+  positive,
+  preflight,
+  someTime,
+  upExtent,
+} from "./fields.ts";
+import { approvalOf, type Pinned, pinDown, pinRedo, pinUp } from "./pinning.ts";
 
 /**
  * What a command may do to the database: nothing, change it, or change it so that data may be lost. The status function
  * runs those that read, the operate function the others, and those that undo only where `allowDown` is set.
  */
 export type Access = "read" | "write" | "undo";
-
-/** One field of a command's input. The CLI writes it as a flag or an argument, a payload under its name. */
-export type Field = v.GenericSchema & { readonly meaning: string; readonly choices?: readonly string[] };
 
 interface Definition<Fields extends v.ObjectEntries, Report extends object> {
   readonly summary: string;
@@ -37,12 +39,6 @@ interface Definition<Fields extends v.ObjectEntries, Report extends object> {
   readonly run: (migrator: Migrator, input: Input<Fields>, rest?: RestOfRun) => Promise<Report>;
   /** For a command that takes others each time it runs: what it takes now. Undefined if the input says that already. */
   readonly pin?: (migrator: Migrator, input: Input<Fields>) => Promise<Pinned> | undefined;
-}
-
-/** A request that can be repeated: it names the migrations that it takes. */
-export interface Pinned {
-  readonly input: object;
-  readonly rest?: RestOfRun;
 }
 
 type Input<Fields extends v.ObjectEntries> = v.InferOutput<v.StrictObjectSchema<Fields, undefined>>;
@@ -69,41 +65,6 @@ function command<Fields extends Record<string, Field>, Report extends object>(
   };
 }
 
-function optional<Schema extends v.GenericSchema>(schema: Schema, meaning: string) {
-  return { ...v.exactOptional(schema), meaning };
-}
-
-function choice<const Choices extends readonly string[]>(choices: Choices, meaning: string) {
-  return { ...v.exactOptional(v.picklist(choices)), meaning, choices };
-}
-
-const WHOLE = "must be a whole number from 1 up";
-const name = v.pipe(v.string(), v.nonEmpty("must not be empty"));
-const positive = v.pipe(v.number(), v.integer(WHOLE), v.minValue(1, WHOLE));
-
-const fake = (meaning: string) => optional(v.boolean(), meaning);
-const note = optional(v.string(), "why, for the history");
-const upExtent = {
-  count: optional(positive, "how many (default: all)"),
-  to: optional(name, "as far as and including this migration"),
-};
-const contract = optional(name, "this contract too, although it waits for a release");
-const preflight = choice(
-  OPTIONS.preflight.choices,
-  "what stands in the way of the run is mentioned, refuses it or is not looked for (default: as the construct says)",
-);
-const batch = optional(v.boolean(), "everything that the last run applied");
-const from = choice(
-  ["file", "history"],
-  "which SQL undoes where a file and the history disagree (default: refuse)",
-);
-const downCount = optional(positive, "how many (default: 1)");
-
-const plan = optional(
-  v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, "It must be the digest of a plan: 64 hexadecimal digits.")),
-  "digest of the plan that was approved: run exactly that, or nothing",
-);
-
 /** Nothing is planned for a run that only changes the record. */
 function refuseFakePlan({ fake, plan }: { readonly fake?: boolean; readonly plan?: string }): void {
   if (!fake || plan === undefined) return;
@@ -125,53 +86,6 @@ export function requireContractOfNote({
     hint: Hint.of`Name it with ${Hint.field("contract")}, or leave ${Hint.field("note")} out.`,
   });
 }
-
-/** The last migration that `up` takes instead of their number. */
-function pinUp(migrator: Migrator, { count, ...input }: UpOptions): Promise<Pinned> | undefined {
-  if (count === undefined) return undefined;
-  return migrator.selectUp({ count, ...input }).then((names) => {
-    const to = names.at(-1);
-    return { input: to === undefined ? { count, ...input } : { ...input, to } };
-  });
-}
-
-async function pinDown(migrator: Migrator, input: DownOptions & { readonly plan?: string }): Promise<Pinned> {
-  const undo = await migrator.selectDown(input);
-  const { plan, ...extent } = input;
-  const planned = plan === undefined ? undefined : await migrator.planDown(extent);
-  // The run says what differs.
-  if (planned === undefined || planned.digest !== plan) return { input, rest: { undo } };
-  const { action, head, schema, steps } = planned;
-  const approved = {
-    action,
-    digest: plan,
-    head,
-    schema,
-    steps: steps.map((step) => ({ ...step, sql: null })),
-  };
-  return { input, rest: { undo, approved } };
-}
-
-/** What a `down` is held to: the plan with the digest that was approved, as far as that plan is known. */
-function approvalOf(plan: string | undefined, rest: RestOfRun | undefined): Approval | undefined {
-  const known = rest?.approved;
-  return known !== undefined && known.digest === plan && planDigest(known) === plan ? known : plan;
-}
-
-async function pinRedo(migrator: Migrator, input: DownOptions): Promise<Pinned> {
-  const undo = await migrator.selectDown(input);
-  return { input, rest: { undo, apply: undo.toReversed() } };
-}
-
-/** Seconds, as the flags of the command line take them. */
-const SECONDS = "must be a number of seconds from 0 to 2147483";
-const seconds = v.pipe(v.number(SECONDS), v.minValue(0, SECONDS), v.maxValue(2_147_483, SECONDS));
-const someTime = v.pipe(seconds, v.gtValue(0, "must be more than 0"));
-
-const maxLock = optional(
-  seconds,
-  "refuse if a migration blocks reads or writes of a table for longer than so many seconds",
-);
 
 function milliseconds(value: number | undefined): number | undefined {
   return value === undefined ? undefined : value * 1_000;

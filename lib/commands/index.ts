@@ -5,9 +5,9 @@ export {
   COMMAND_NAMES,
   COMMANDS,
   type CommandName,
-  type Field,
   isCommandName,
-  type Pinned,
   requireContractOfNote,
 } from "./commands.ts";
+export type { Field } from "./fields.ts";
+export type { Pinned } from "./pinning.ts";
 export { APPROVED_PLAN, type PlanFile, type PlannedDatabase, readPlan, writePlan } from "./plan-file.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { describe, expect, test } from "@jest/globals";
-import { readTls } from "../../lambda/runtime/engine.ts";
+import { readTls } from "../../lambda/runtime/tls.ts";
 import { writeFolder } from "../support/folders.ts";
 
 const BUNDLE = join(import.meta.dirname, "..", "..", "lambda", "rds-global-bundle.pem");
