@@ -50,10 +50,38 @@ export function requireOwnLogin(
   const bare = targets.filter(
     (target) => target.host !== host && target.secret === undefined && target.user === undefined,
   );
-  if (bare.length === 0) return;
-  const listed = bare.slice(0, SHOWN).map((target) => `${target.name} (${target.host})`);
-  const more = bare.length > SHOWN ? ` and ${bare.length - SHOWN} more` : "";
-  throw new MigrationError(
+  if (bare.length > 0) throw withoutLogin(bare);
+}
+
+/**
+ * The same for rows and files that name the fleet's own secret for another server.
+ * @throws MigrationError `TARGETS`
+ */
+export function requireOtherSecret(
+  targets: readonly FleetTarget[],
+  { host, login }: Pick<Settings, "host" | "login">,
+): void {
+  if (login.kind === "iam") return;
+  const own = namesOf(login.secretArn);
+  const lent = targets.filter(
+    (target) =>
+      target.host !== host &&
+      target.secret !== undefined &&
+      namesOf(target.secret).some((name) => own.includes(name)),
+  );
+  if (lent.length > 0) throw withoutLogin(lent);
+}
+
+/** What Secrets Manager would take for the same secret: its name, or an ARN, which ends with six characters of its own or not. */
+function namesOf(secret: string): readonly string[] {
+  const [, name] = /^arn:.*?:secret:(.*)$/s.exec(secret) ?? [];
+  return name === undefined ? [secret] : [name, name.replace(/-[^-]{6}$/, "")];
+}
+
+function withoutLogin(targets: readonly FleetTarget[]): MigrationError {
+  const listed = targets.slice(0, SHOWN).map((target) => `${target.name} (${target.host})`);
+  const more = targets.length > SHOWN ? ` and ${targets.length - SHOWN} more` : "";
+  return new MigrationError(
     "TARGETS",
     `on another server than the fleet's, and without a secret of its own: ${listed.join(", ")}${more}`,
     {

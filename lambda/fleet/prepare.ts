@@ -5,7 +5,7 @@ import { openAsset } from "../runtime/asset.ts";
 import type { Invocation } from "../runtime/invocation.ts";
 import { type Environment, readRoot, readSettings } from "../runtime/settings.ts";
 import { Bucket } from "./bucket.ts";
-import { type Item, requireOwnLogin, type TargetRequest } from "./item.ts";
+import { type Item, requireOtherSecret, requireOwnLogin, type TargetRequest } from "./item.ts";
 import { inParallel } from "./parallel.ts";
 import { type ExecutionPlan, planKey } from "./plan.ts";
 import { type FleetRequest, type PreparePayload, parseFleetRequest, parsePrepare } from "./request.ts";
@@ -71,6 +71,7 @@ export async function prepare(
   const all = await loadTargets(source, settings, env);
   const targets = chooseTargets(all, request.targets);
   requireOwnLogin(targets, settings);
+  if (source.kind === "query" || source.kind === "json") requireOtherSecret(targets, settings);
   log.info(`${request.request.command} was asked for`, {
     fleet: fleet.name,
     targets: targets.length,

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { ASSET, ENV } from "../../../lambda/contract.ts";
 import { property } from "../../../lib/core/index.ts";
-import { BUCKET, type FleetFunctions, type FleetTests } from "./functions.ts";
+import { BUCKET, FLEET_SECRET, type FleetFunctions, type FleetTests } from "./functions.ts";
 
 /** What the state machine hands to `prepare`. */
 const FLEET = {
@@ -207,6 +207,23 @@ export const executions: FleetTests = (opened) =>
       expect(await refusal(list("a"))).toMatchObject({ errorType: "FLEET" });
       s3.allow();
     });
+
+    test.each([
+      ["its ARN", FLEET_SECRET],
+      ["its ARN without the end", FLEET_SECRET.replace("-AbCdEf", "")],
+      ["its name", "fleet"],
+    ])(
+      "no row sends the fleet's password to another server by naming the fleet's own secret by %s",
+      async (_, secret) => {
+        fleet.services.s3.put("lists", "own.json", JSON.stringify([{ host: "evil.example.com", secret }]));
+        const source = { kind: "json", bucket: "lists", key: "own.json" };
+        expect(await refusal({ source })).toMatchObject({
+          errorType: "TARGETS",
+          errorMessage: expect.stringMatching(/without a secret of its own: .*\(evil\.example\.com\)/),
+        });
+        expect((await prepare(list({ host: "reader.example.com", secret }))).failed).toBe(false);
+      },
+    );
 
     test("an execution on ten thousand targets of a thousand servers begins with a short answer", async () => {
       const targets = Array.from({ length: 10_000 }, (_, n) => ({
