@@ -7,6 +7,9 @@ import { constructError } from "./validation.ts";
 /** A deploy waits 55 minutes for its fleet: a longer pause leaves no time to migrate it. */
 const LONGEST_PAUSE = Duration.minutes(30);
 
+/** Step Functions ends an execution after a year: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html */
+const LONGEST_EXECUTION = Duration.days(365);
+
 /** What an inline or Distributed Map can run at the same time: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html */
 const LONGEST_MAP = 10_000;
 
@@ -37,6 +40,8 @@ function requireWaiting(scope: Construct, props: PostgresMigrationsFleetProps): 
   if (approvalTopic === undefined && approvalTimeout !== undefined) {
     throw constructError(scope, "approvalTimeout is only for an `approvalTopic`");
   }
+  requireWithinYear(scope, "approvalTimeout", approvalTimeout, 1);
+  requireWithinYear(scope, "pause", pause, 0);
   if (!waitForFleet) return;
   if (approvalTopic !== undefined) {
     throw constructError(
@@ -51,6 +56,16 @@ function requireWaiting(scope: Construct, props: PostgresMigrationsFleetProps): 
         "is false: a deploy waits 55 minutes for the whole fleet",
     );
   }
+}
+
+function requireWithinYear(scope: Construct, prop: string, time: Duration | undefined, least: 0 | 1): void {
+  if (time === undefined || time.isUnresolved()) return;
+  const seconds = time.toSeconds({ integral: false });
+  if (Number.isInteger(seconds) && seconds >= least && seconds <= LONGEST_EXECUTION.toSeconds()) return;
+  throw constructError(
+    scope,
+    `${prop} must be whole seconds from ${least} up to a year, which an execution may take, not ${time.toHumanString()}`,
+  );
 }
 
 function requireCanary(scope: Construct, canary: number | string | readonly string[]): void {

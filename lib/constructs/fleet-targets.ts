@@ -154,16 +154,37 @@ function sourceOf(
 ): FleetSource {
   switch (from.kind) {
     case "query":
-      requireText(scope, "sql", from.sql);
+      requireQuery(scope, from.sql);
+      requireTag(scope, from.secretTag);
       return { kind: "query" };
     case "json":
       requireText(scope, "key", from.key);
+      requireTag(scope, from.secretTag);
       return { kind: "json", bucket: from.bucket.bucketName, key: from.key };
     case "secretsByTag":
+      requireTag(scope, from.secretTag);
       return { kind: "secretsByTag", key: from.secretTag.key, value: from.secretTag.value };
     case "list":
       return { kind: "list", targets: listedTargets(scope, from.targets, settings, allowEmpty) };
   }
+}
+
+/** A function has 4 KB for all variables of its environment. The others take less than the rest. */
+const QUERY_BYTES = 3_000;
+
+function requireQuery(scope: Construct, sql: string): void {
+  requireText(scope, "sql", sql);
+  const bytes = Buffer.byteLength(sql);
+  if (bytes <= QUERY_BYTES) return;
+  throw constructError(
+    scope,
+    `sql of the targets has ${bytes} bytes, more than the ${QUERY_BYTES} that fit into the environment of a function: ` +
+      "make a view of it, and select from that",
+  );
+}
+
+function requireTag(scope: Construct, tag: FleetSecretTag | undefined): void {
+  if (tag !== undefined) requireText(scope, "key of the tag", tag.key);
 }
 
 function requireText(scope: Construct, field: string, value: string): void {

@@ -78,6 +78,26 @@ describe("a fleet refuses, with its path, the value and the fix:", () => {
       "approvalTimeout is only for an `approvalTopic`",
     ],
     ["an empty query", { targets: FleetTargets.query({ sql: " " }) }, "sql of the targets must not be empty"],
+    [
+      "a query too long for the environment of a function",
+      { targets: FleetTargets.query({ sql: `SELECT schema FROM tenants -- ${"x".repeat(3_000)}` }) },
+      "sql of the targets has 3030 bytes, more than the 3000 that fit into the environment of a function: make a view",
+    ],
+    [
+      "a tag without a key",
+      { targets: FleetTargets.secretsByTag({ key: "", value: "shop" }) },
+      "key of the tag of the targets must not be empty",
+    ],
+    [
+      "a pause longer than an execution",
+      { waitForFleet: false, pause: Duration.days(366) },
+      "pause must be whole seconds from 0 up to a year, which an execution may take, not 366 days",
+    ],
+    [
+      "a pause of a part of a second",
+      { pause: Duration.millis(1_500) },
+      "pause must be whole seconds from 0 up to a year, which an execution may take, not 1 second 500 millis",
+    ],
     ["an empty list", list(), "the list has no targets: give at least one, or `allowNoTargets: true`"],
     ["the same name twice", list({ schema: "acme" }, { name: "acme", schema: "b" }), '"acme"'],
     ["the same schema twice", list({ schema: "acme" }, { name: "b", schema: "acme" }), "the same schema"],
@@ -121,6 +141,14 @@ describe("a fleet refuses, with its path, the value and the fix:", () => {
     expect(refused).toMatch(/^Stack\/Fleet: /);
     expect(refused).toContain(message);
     expect(refused).not.toContain("secret@");
+  });
+
+  test("no time for approval at all", () => {
+    const approvalTimeout = Duration.seconds(0);
+    const refused = refusal((stack) => ({
+      ...{ waitForFleet: false, approvalTimeout, approvalTopic: new sns.Topic(stack, "Approvals") },
+    }));
+    expect(refused).toContain("approvalTimeout must be whole seconds from 1 up to a year");
   });
 
   test("approval in a deploy that waits, because CloudFormation waits for one hour", () => {
