@@ -15,6 +15,7 @@ import {
 import type { FleetFunctions } from "./fleet-functions.ts";
 import type { FleetResults } from "./fleet-results.ts";
 import { placeholder } from "./state-language.ts";
+import { protectRole } from "./state-machine-role.ts";
 
 /** What both state machines of a fleet are made of. */
 export interface FleetParts {
@@ -78,6 +79,7 @@ function fleetMachine(
       ...(approval === undefined ? {} : { topic: approval.topic.topicArn, region: Aws.REGION }),
     },
   });
+  protectRole(made);
   const resources = Object.values(invoked).map(({ functionArn }) => functionArn);
   made.addToRolePolicy(new iam.PolicyStatement({ actions: ["lambda:InvokeFunction"], resources }));
   results.allow(made, ["s3:GetObject"], "*/items/*");

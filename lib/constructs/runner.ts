@@ -4,6 +4,7 @@ import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sfn from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import { type Definition, type InvokedFunction, placeholder, untilDone } from "./state-language.ts";
+import { protectRole } from "./state-machine-role.ts";
 
 /** A run, and what it waits for: an index that the server builds, or another run. */
 const LONGEST_RUN = Duration.days(7);
@@ -43,6 +44,7 @@ export function migrationRunner(scope: Construct, { functionArn }: lambda.IFunct
     definitionBody: sfn.DefinitionBody.fromString(JSON.stringify(definition, undefined, 2)),
     definitionSubstitutions: { partition: Aws.PARTITION, operate: functionArn },
   });
+  protectRole(machine);
   machine.addToRolePolicy(
     new iam.PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [functionArn] }),
   );

@@ -64,7 +64,7 @@ export function requireClear({ refusals }: Checks): void {
   const lines = found.map(({ message, hint }) => `  ${message}\n    ${hint}`);
   const what = found.length === 1 ? "1 obstacle" : `${found.length} obstacles`;
   throw new MigrationError("PREFLIGHT", `the pre-flight check found ${what}:\n${lines.join("\n")}`, {
-    hint: Hint.of`Remove what stands in the way, or wait until it is gone, and run again. ${Hint.option("preflight", "warn")} runs all the same.`,
+    hint: Hint.of`Remove what stands in the way, or wait until it is gone, and run again. To run all the same: ${Hint.option("preflight", "warn")}.`,
   });
 }
 
