@@ -5,9 +5,9 @@ import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as secretsmanager from "aws-cdk-lib/aws-secretsmanager";
 import type { Construct } from "constructs";
 import { MigrationError } from "../core/index.ts";
-import { type FleetTarget, parseTargets, targetOptions } from "../fleet/index.ts";
+import { type FleetTarget, parseTargets, readCanary, targetOptions } from "../fleet/index.ts";
 import { checkUser, NO_RESOURCE_ID } from "./database-login.ts";
-import type { FleetSource } from "./fleet-definition.ts";
+import type { FleetSettings, FleetSource } from "./fleet-definition.ts";
 import type { DatabaseSettings } from "./functions.ts";
 import { constructError } from "./validation.ts";
 
@@ -130,6 +130,12 @@ export type TargetsFrom =
   | { readonly kind: "secretsByTag"; readonly secretTag: FleetSecretTag }
   | ({ readonly kind: "json" } & FleetTargetsObject);
 
+/** What the targets of a list are checked against. */
+interface TargetsChoice {
+  readonly canary: FleetSettings["canary"];
+  readonly allowEmpty: boolean;
+}
+
 /** State machines carry 256 kB from state to state, and the plan of the execution beside the list. */
 const LIST_BYTES = 100_000;
 
@@ -141,16 +147,17 @@ export function fleetSource(
   scope: Construct,
   from: TargetsFrom,
   settings: DatabaseSettings,
-  allowEmpty: boolean,
+  choice: TargetsChoice,
 ): FleetSource {
-  return { ...sourceOf(scope, from, settings, allowEmpty), ...(allowEmpty ? { allowEmpty } : {}) };
+  const { allowEmpty } = choice;
+  return { ...sourceOf(scope, from, settings, choice), ...(allowEmpty ? { allowEmpty } : {}) };
 }
 
 function sourceOf(
   scope: Construct,
   from: TargetsFrom,
   settings: DatabaseSettings,
-  allowEmpty: boolean,
+  choice: TargetsChoice,
 ): FleetSource {
   switch (from.kind) {
     case "query":
@@ -165,7 +172,7 @@ function sourceOf(
       requireTag(scope, from.secretTag);
       return { kind: "secretsByTag", key: from.secretTag.key, value: from.secretTag.value };
     case "list":
-      return { kind: "list", targets: listedTargets(scope, from.targets, settings, allowEmpty) };
+      return { kind: "list", targets: listedTargets(scope, from.targets, settings, choice) };
   }
 }
 
@@ -195,7 +202,7 @@ function listedTargets(
   scope: Construct,
   listed: readonly FleetListTarget[],
   settings: DatabaseSettings,
-  allowEmpty: boolean,
+  { canary, allowEmpty }: TargetsChoice,
 ): readonly object[] {
   if (listed.length === 0 && !allowEmpty) {
     throw constructError(scope, "the list has no targets: give at least one, or `allowNoTargets: true`");
@@ -212,6 +219,7 @@ function listedTargets(
     inConstruct(scope, () => targetOptions(JSON.parse(settings.options), target));
     requireLogin(scope, target, settings);
   }
+  requireCanary(scope, canary, targets);
   const bytes = Buffer.byteLength(JSON.stringify(entries));
   if (bytes <= LIST_BYTES) return entries;
   throw constructError(
@@ -219,6 +227,12 @@ function listedTargets(
     `the list of ${entries.length} targets has ${bytes} bytes, more than the ${LIST_BYTES} that fit into a state machine: ` +
       "write it to an object of S3 and use FleetTargets.json",
   );
+}
+
+/** Else the deploy finds it, and fails. Names that are not known at synth are left to it. */
+function requireCanary(scope: Construct, canary: FleetSettings["canary"], targets: readonly FleetTarget[]) {
+  if (Token.isUnresolved(canary) || targets.some(({ name }) => Token.isUnresolved(name))) return;
+  inConstruct(scope, () => readCanary(canary, targets));
 }
 
 /** The targets as the functions read them. */

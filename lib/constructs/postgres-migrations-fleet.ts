@@ -103,7 +103,10 @@ export class PostgresMigrationsFleet extends Construct {
     this.logGroup = migrationLogs(this, "Logs", props);
     const { database, network } = fleetDatabase(this, props);
     this.securityGroup = network.securityGroup;
-    const source = fleetSource(this, props.targets._from, database, props.allowNoTargets ?? false);
+    const source = fleetSource(this, props.targets._from, database, {
+      canary: settings.canary,
+      allowEmpty: props.allowNoTargets ?? false,
+    });
     const { fleetName, results, logGroup } = this;
     const functions = fleetFunctions(this, props, { ...database, fleetName, results, logGroup });
     this.statusFunction = functions.status.handler;

@@ -99,6 +99,11 @@ describe("a fleet refuses, with its path, the value and the fix:", () => {
       "pause must be whole seconds from 0 up to a year, which an execution may take, not 1 second 500 millis",
     ],
     ["an empty list", list(), "the list has no targets: give at least one, or `allowNoTargets: true`"],
+    [
+      "a canary that is not in the list",
+      { ...list({ schema: "acme" }), canary: ["acme", "globex"] },
+      'no target has the name "globex"',
+    ],
     ["the same name twice", list({ schema: "acme" }, { name: "acme", schema: "b" }), '"acme"'],
     ["the same schema twice", list({ schema: "acme" }, { name: "b", schema: "acme" }), "the same schema"],
     [
