@@ -1,10 +1,11 @@
 import * as v from "valibot";
-import { MigrationError } from "../lib/core/index.ts";
+import { MigrationError, property } from "../lib/core/index.ts";
 import { ENV, type FleetData, LIMITS } from "./contract.ts";
 import { decide, explain, OTHER_CODE } from "./deploy/decide.ts";
 import { parseDeployEvent } from "./deploy/event.ts";
 import {
   describeExecution,
+  type ExecutionState,
   type ExecutionSummary,
   startExecution,
   stopExecution,
@@ -121,7 +122,9 @@ export async function isComplete(
   try {
     const { Execution: execution, ...request } = v.parse(FleetEvent, event);
     if (execution === undefined) return { IsComplete: true };
-    const ended = await describeExecution(execution);
+    const ended = await describeExecution(execution).catch((error: unknown) =>
+      stillRunning(error, invocation),
+    );
     if (ended.state === "done") return { IsComplete: true, Data: dataOf(execution, ended.summary) };
     if (ended.state === "failed") throw failure(ended.code, ended.message, execution);
     await requireWaiting(request, execution);
@@ -129,6 +132,24 @@ export async function isComplete(
   } catch (error) {
     throw toFleetFailure(error, invocation);
   }
+}
+
+/** Of a service that can be asked again; it says of all else that the caller is at fault. */
+const PASSING = ["ThrottlingException", "TooManyRequestsException"];
+
+/**
+ * An execution is not over because Step Functions could not be asked about it. The time of the deploy bounds this.
+ * @throws the error, if another answer is not to be expected
+ */
+function stillRunning(error: unknown, { log }: Invocation): ExecutionState {
+  const cause = error instanceof MigrationError ? error.cause : undefined;
+  const isFinal =
+    property(cause, "$fault") === "client" && !PASSING.includes(String(property(cause, "name")));
+  if (!(error instanceof MigrationError) || isFinal) throw error;
+  log.warn("Step Functions did not say how the execution stands: it is asked again", {
+    reason: error.message,
+  });
+  return { state: "running" };
 }
 
 /** @throws FleetFailure after it has stopped the execution */

@@ -100,9 +100,11 @@ export function isOutOfReach(error: unknown): boolean {
   return sqlstate === undefined || PASSING_STATES.includes(sqlstate);
 }
 
-/** Whether the next slice would find what this one did: the server goes on with a statement, or another run with its own. */
-export function isBusy(error: unknown): boolean {
-  return (
-    error instanceof MigrationError && (error.code === "LOCK_HELD" || error.details.background !== undefined)
-  );
+/** What the next slice would find too: the server goes on with a statement of ours, or another session holds the lock. */
+export type OthersWork = "background" | "lock";
+
+export function workOf(error: unknown): OthersWork | undefined {
+  if (!(error instanceof MigrationError)) return undefined;
+  if (error.details.background !== undefined) return "background";
+  return error.code === "LOCK_HELD" ? "lock" : undefined;
 }

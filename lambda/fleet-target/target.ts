@@ -23,13 +23,14 @@ import { sliceOutcome } from "../runtime/slice.ts";
 import {
   changed,
   explained,
-  isBusy,
   isOutOfReach,
+  type OthersWork,
   planned,
   seen,
   stateAfter,
   type TargetReport,
   unchanged,
+  workOf,
 } from "./outcome.ts";
 
 /** What a function may do with a target. */
@@ -108,9 +109,6 @@ function targetName(payload: unknown): string {
   return typeof name === "string" ? name : "unknown";
 }
 
-/** The server goes on with a statement, or another run holds the lock. */
-const BUSY_SECONDS = 30;
-
 /** @throws MigrationError of a target that failed */
 async function runSlice(item: Item, invocation: Invocation, env: Environment): Promise<TargetAnswer> {
   const { target, request, fleet } = item;
@@ -130,13 +128,15 @@ async function runSlice(item: Item, invocation: Invocation, env: Environment): P
     );
     const answer = { target: target.name, ...outcome, completed: before + outcome.completed };
     if (sliceOutcome({ report }, settings.options) === "done") return { outcome: "done", answer };
-    return nextSlice(item, answer, BUSY_SECONDS);
+    return nextSlice(item, answer, "background");
   } catch (error) {
     const outcome = failedOutcome(target.name, explained(error, invocation.redactor), stateAfter(error));
     const answer = { ...outcome, completed: before + outcome.completed };
+    // The session that holds the lock may be the one that an earlier slice has left at work.
+    const limits = item.slice.background ? {} : settings.options;
     const next =
-      sliceOutcome({ error }, settings.options) === "continue"
-        ? nextSlice(item, answer, isBusy(error) ? BUSY_SECONDS : 0)
+      sliceOutcome({ error }, limits) === "continue" && !isWaitOver(item, error)
+        ? nextSlice(item, answer, workOf(error))
         : isOutOfReach(error)
           ? nextAttempt(item, answer)
           : undefined;
@@ -196,9 +196,28 @@ function requireRelease(release: string, { manifest }: AssetSource): void {
   });
 }
 
-function nextSlice(item: Item, answer: Outcome, waitSeconds: number): TargetAnswer {
-  const { execution } = item.slice;
-  const next = { ...item, slice: { execution, completed: answer.completed } };
+/** Seconds between two slices that find another session at work, at first and at last. */
+const [WAIT_FIRST, WAIT_LONGEST] = [15, 300];
+
+/** Waits of the longest kind in a day. */
+const MOST_WAITS = (24 * 3_600) / WAIT_LONGEST;
+
+/** A session that holds the lock and does nothing would be waited for without end. */
+function isWaitOver({ slice: { waits = 0, background } }: Item, error: unknown): boolean {
+  return background !== true && waits >= MOST_WAITS && workOf(error) === "lock";
+}
+
+/** @param work that another session does; without it, the next slice begins at once */
+function nextSlice(item: Item, answer: Outcome, work: OthersWork | undefined): TargetAnswer {
+  const { execution, waits = 0, background } = item.slice;
+  const slice = { execution, completed: answer.completed };
+  if (work === undefined) return { outcome: "continue", next: { ...item, slice }, waitSeconds: 0, answer };
+  const isOwn = work === "background" || background;
+  const next = {
+    ...item,
+    slice: { ...slice, waits: waits + 1, ...(isOwn ? { background: true as const } : {}) },
+  };
+  const waitSeconds = Math.min(WAIT_LONGEST, WAIT_FIRST * 2 ** Math.min(waits, 10));
   return { outcome: "continue", next, waitSeconds, answer };
 }
 

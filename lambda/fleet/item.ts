@@ -25,6 +25,10 @@ export const ITEM = v.strictObject({
     completed: v.exactOptional(count),
     /** How often the database was out of reach, one time after the other. */
     attempts: v.exactOptional(count),
+    /** How often another session was at work, one time after the other. */
+    waits: v.exactOptional(count),
+    /** A slice before has left a statement to the server, whose session keeps the lock. */
+    background: v.exactOptional(v.literal(true)),
   }),
   fleet: v.string(),
   /** Hash of the migrations that the execution is about. */

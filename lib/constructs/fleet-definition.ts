@@ -229,7 +229,8 @@ function groupWorkflow(fleet: FleetMachine): Workflow {
         Catch: [{ ErrorEquals: ["States.ExceedToleratedFailureThreshold"], Next: "Group done" }],
         Next: "Group done",
       },
-      "Group done": { Type: "Succeed" },
+      // What the Map answers is in S3, and the answers of many groups would be more than a state may hold.
+      "Group done": { Type: "Succeed", OutputPath: null },
     },
   };
 }

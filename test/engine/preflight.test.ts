@@ -298,13 +298,17 @@ describe("a pre-flight check that cannot see everything", () => {
       }
     });
 
+  /** Replicas are the server's, and another test file may make one at the same time. */
+  const ownOf = (findings: readonly Finding[]) =>
+    findings.filter(({ message }) => !message.startsWith("how far replicas are behind"));
+
   it("a user without pg_monitor is told that the age of transactions is hidden, and the run goes on, also with strict [G41]", () =>
     withPlainUser(async ({ db, dir, beside }, plain) => {
       await beside.query("BEGIN; CREATE TABLE mine ()");
       const strict = { ...AT_ONCE, preflight: "strict" } as const;
       const { warnings, completed } = await (await openMigrator(plain, dir, strict)).up();
       expect(completed).toHaveLength(1);
-      expect(warnings).toMatchObject([
+      expect(ownOf(warnings)).toMatchObject([
         {
           check: "hidden",
           message: expect.stringMatching(/^1 session is in a transaction whose age this user may not see/),
@@ -312,7 +316,7 @@ describe("a pre-flight check that cannot see everything", () => {
       ]);
       await beside.query("ROLLBACK");
       addFiles(dir, { "3_more.sql": "CREATE TABLE more ();" });
-      expect((await (await openMigrator(plain, dir, strict)).up()).warnings).toEqual([]);
+      expect(ownOf((await (await openMigrator(plain, dir, strict)).up()).warnings)).toEqual([]);
       expect(await userTables(db)).toEqual(["more", "other"]);
     }));
 
@@ -321,7 +325,7 @@ describe("a pre-flight check that cannot see everything", () => {
       await beside.query("SET application_name = 'pg_dump'");
       await beside.query("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1");
       const { warnings } = await (await openMigrator(plain, dir)).planUp();
-      expect(checksIn(warnings)).toEqual(["dump"]);
+      expect(checksIn(ownOf(warnings))).toEqual(["dump"]);
     }));
 
   it("a check that the server refuses is a warning, and the run goes on [G41]", () =>

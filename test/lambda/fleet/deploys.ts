@@ -41,7 +41,8 @@ export const deploys: FleetTests = (opened) =>
     const environment = { [ENV.fleetMachine]: MACHINE, [ENV.fleetWait]: "true" };
     const begin = (event: object, changes: Record<string, string> = {}) =>
       fleet.invoke(ASSET.fleetEventHandler, event, { ...environment, ...changes });
-    const ask = (event: object) => fleet.invoke(ASSET.fleetIsCompleteHandler, event, environment);
+    const ask = (event: object, changes: Record<string, string> = {}) =>
+      fleet.invoke(ASSET.fleetIsCompleteHandler, event, { ...environment, ...changes });
     /** As the provider framework does it: the answer is part of the event from then on. */
     const deploy = async (event = request()) => {
       const answer = Object((await begin(event)).payload);
@@ -69,6 +70,16 @@ export const deploys: FleetTests = (opened) =>
       await fleet.services.stepFunctions.ended(answer.Execution);
       expect((await deploy(event)).answer.Execution).toBe(answer.Execution);
       expect(started()).toBe(before + 1);
+    });
+
+    test("a deploy goes on to wait when Step Functions cannot be reached, and fails when it knows no such execution", async () => {
+      const { event, answer } = await deploy();
+      await fleet.services.stepFunctions.ended(answer.Execution);
+      const away = { AWS_ENDPOINT_URL_SFN: "http://127.0.0.1:1" };
+      expect((await ask(event, away)).payload).toEqual({ IsComplete: false });
+      expect((await ask(event)).payload).toMatchObject({ IsComplete: true });
+      const unknown = { ...event, Execution: `${answer.Execution}-other` };
+      expect((await ask(unknown)).payload).toMatchObject({ errorType: "FLEET" });
     });
 
     test("a deploy that does not wait is complete at once, and knows its execution only", async () => {

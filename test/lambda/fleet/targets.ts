@@ -187,8 +187,41 @@ export const targets: FleetTests = (opened) =>
       await fleet.query("SELECT pg_advisory_lock(7241865325823964)");
       const busy = Object(await operate(item(target({ schema: "locked" }), { command: "up" }), {}, 8));
       await fleet.query("SELECT pg_advisory_unlock(7241865325823964)");
-      expect(busy).toMatchObject({ outcome: "continue", waitSeconds: 30, answer: { code: "LOCK_HELD" } });
+      expect(busy).toMatchObject({ outcome: "continue", waitSeconds: 15, answer: { code: "LOCK_HELD" } });
       expect(await operate(busy.next)).toMatchObject({ outcome: "done", answer: { completed: 3 } });
+    });
+
+    test.each<[what: string, schema: string, slice: object, options: object, expected: object]>([
+      ["waits longer each time", "longer", { waits: 3 }, {}, { outcome: "continue", waitSeconds: 120 }],
+      ["waits five minutes at most", "longest", { waits: 30 }, {}, { outcome: "continue", waitSeconds: 300 }],
+      ["has failed after a day", "day", { waits: 288 }, {}, { outcome: "failed", code: "LOCK_HELD" }],
+      [
+        "has failed after `lockWait`",
+        "limited",
+        {},
+        { lockWaitMs: 100 },
+        { outcome: "failed", code: "LOCK_HELD" },
+      ],
+      [
+        "waits for the index that an earlier slice has left to the server, whatever `lockWait` is",
+        "own_index",
+        { waits: 1, background: true },
+        { lockWaitMs: 100 },
+        { outcome: "continue", next: { slice: { waits: 2, background: true } } },
+      ],
+    ])("a target whose lock another session holds %s", async (_, schema, slice, options, expected) => {
+      await createSchemas(schema);
+      await fleet.query("SELECT pg_advisory_lock(7241865325823964)");
+      try {
+        const payload = item(
+          target({ schema }),
+          { command: "up" },
+          { slice: { execution: "first", ...slice } },
+        );
+        expect(await operate(payload, { [ENV.options]: JSON.stringify(options) }, 8)).toMatchObject(expected);
+      } finally {
+        await fleet.query("SELECT pg_advisory_unlock(7241865325823964)");
+      }
     });
 
     test("what a run only warns of is in the outcome of its target", async () => {
