@@ -140,7 +140,7 @@ export const slices: Scenarios = (aws) => {
         const failed = await stack.create(await release({ "1_long.sql": sql("SELECT pg_sleep(60);") }));
         expect(failed).toMatchObject({ status: "FAILED" });
         expect(failed.reason).toMatch(
-          /^DEADLINE in 1_long: the time for this run is up\n.*Applied before it: nothing\.\nStill pending: 1_long\.\nWhat to do: Deploy again/s,
+          /^DEADLINE in 1_long: the time for this run is up\n.*Applied before it: nothing\.\nStill pending: 1_long\.\nWhat to do: Deploy or run again/s,
         );
         expect(seen.slices).toBe(1);
         expect(seen.metric(METRICS.failed)).toEqual([1]);
@@ -219,7 +219,9 @@ export const slices: Scenarios = (aws) => {
             `Applied before it: ${applied.join(", ")}; they stay in the database.`,
           );
           const [next = ""] = ["1_t1", "2_t2", "3_t3", "4_t4", "5_t5", "6_t6"].slice(applied.length);
-          expect(failed.reason).toMatch(RegExp(`\nStill pending: ${next}, .*\nWhat to do: Deploy again`));
+          expect(failed.reason).toMatch(
+            RegExp(`\nStill pending: ${next}, .*\nWhat to do: Deploy or run again`),
+          );
           let tries = 0;
           for (; (await stack.create(version)).status === "FAILED"; tries += 1) expect(tries).toBeLessThan(5);
           expect(await appliedIn(db)).toHaveLength(6);
