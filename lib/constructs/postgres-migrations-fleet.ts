@@ -17,7 +17,8 @@ import { APPROVAL_TIMEOUT, executionsOf, operateMachine, statusMachine } from ".
 import { fleetAlarm, fleetWidgets } from "./fleet-metrics.ts";
 import { FleetResults } from "./fleet-results.ts";
 import { fleetSettings } from "./fleet-settings.ts";
-import { describeTargets, fleetSource } from "./fleet-targets.ts";
+import { fleetSource } from "./fleet-source.ts";
+import { describeTargets } from "./fleet-targets.ts";
 import { apiFunction, type DatabaseSettings, migrationLogs, releaseOf } from "./functions.ts";
 import { allowServers, migrationsNetwork } from "./migrations-network.ts";
 import type { PostgresMigrationsFleetProps } from "./postgres-migrations-fleet-props.ts";

@@ -95,7 +95,8 @@ export async function openFleet(io: ProcessIo, flags: FleetFlags): Promise<Fleet
   const base = await chooseTarget(io, flags);
   const { targets: all, source } = await listTargets(io, flags, base, flags.targets);
   const targets = chooseTargets(all, flags.only);
-  const waves = wavesOf(flags, targets, all);
+  const limits = limitsOf(flags);
+  const waves = wavesOf(flags, limits, { targets, all });
   const remarksTo = flags.json || flags.action === "plan" ? io.stderr : io.stdout;
   const remarks = createPrinter(io, remarksTo);
   announce(remarks, { targets, waves, source, base });
@@ -109,28 +110,29 @@ export async function openFleet(io: ProcessIo, flags: FleetFlags): Promise<Fleet
   // What cannot be for one target is refused before anything runs in another.
   for (const target of targets) migratorOf(target);
   if (flags.action === "up") await requireConsentFor(io, base, targets);
-  const { concurrency = DEFAULT.concurrency, perServer = concurrency, tolerate = DEFAULT.tolerated } = flags;
   const observe = createFleetProgress(io, remarksTo);
-  const limits = { concurrency, perServer, signal: io.signal, observe };
-  const run = { waves, migratorOf, limits };
-  return { run, tolerated: tolerate, printer: createPrinter(io, io.stdout), remarks };
+  const run = { waves, migratorOf, limits: { ...limits, signal: io.signal, observe } };
+  return { run, tolerated: limits.tolerated, printer: createPrinter(io, io.stdout), remarks };
+}
+
+type Limits = Readonly<Record<"concurrency" | "perServer" | "tolerated", number>>;
+
+function limitsOf({
+  concurrency = DEFAULT.concurrency,
+  perServer = concurrency,
+  tolerate: tolerated = DEFAULT.tolerated,
+}: FleetFlags): Limits {
+  return { concurrency, perServer, tolerated };
 }
 
 /** Only `up` stops after failures; the others ask every target. */
 function wavesOf(
-  {
-    action,
-    canary = [DEFAULT.canary],
-    concurrency = DEFAULT.concurrency,
-    perServer = concurrency,
-    tolerate = DEFAULT.tolerated,
-  }: FleetFlags,
-  targets: readonly FleetTarget[],
-  all: readonly FleetTarget[],
+  { action, canary = [DEFAULT.canary] }: FleetFlags,
+  limits: Limits,
+  { targets, all }: Readonly<Record<"targets" | "all", readonly FleetTarget[]>>,
 ): readonly Wave[] {
-  const limits = { concurrency, perServer };
   if (action !== "up") return planWaves(targets, { ...limits, canary: 0, tolerated: targets.length });
-  return planWaves(targets, { ...limits, canary: readCanary(canary, all), tolerated: tolerate });
+  return planWaves(targets, { ...limits, canary: readCanary(canary, all) });
 }
 
 interface Announced {
