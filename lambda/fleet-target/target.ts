@@ -19,7 +19,7 @@ import { beginInvocation, type Invocation, type LambdaContext } from "../runtime
 import type { Redactor } from "../runtime/redactor.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import { type Environment, type Login, readRoot, readSettings, type Settings } from "../runtime/settings.ts";
-import { sliceOutcome } from "../runtime/slice.ts";
+import { LONGEST_WAIT_SECONDS, secondsToWait, sliceOutcome } from "../runtime/slice.ts";
 import {
   changed,
   explained,
@@ -196,11 +196,8 @@ function requireRelease(release: string, { manifest }: AssetSource): void {
   });
 }
 
-/** Seconds between two slices that find another session at work, at first and at last. */
-const [WAIT_FIRST, WAIT_LONGEST] = [15, 300];
-
 /** Waits of the longest kind in a day. */
-const MOST_WAITS = (24 * 3_600) / WAIT_LONGEST;
+const MOST_WAITS = (24 * 3_600) / LONGEST_WAIT_SECONDS;
 
 /** A session that holds the lock and does nothing would be waited for without end. */
 function isWaitOver({ slice: { waits = 0, background } }: Item, error: unknown): boolean {
@@ -217,8 +214,7 @@ function nextSlice(item: Item, answer: Outcome, work: OthersWork | undefined): T
     ...item,
     slice: { ...slice, waits: waits + 1, ...(isOwn ? { background: true as const } : {}) },
   };
-  const waitSeconds = Math.min(WAIT_LONGEST, WAIT_FIRST * 2 ** Math.min(waits, 10));
-  return { outcome: "continue", next, waitSeconds, answer };
+  return { outcome: "continue", next, waitSeconds: secondsToWait(waits), answer };
 }
 
 /** A database that fails over, restarts, or has no connection left for the moment, is there again within minutes. */

@@ -6,7 +6,7 @@ import { describeError, remainingIn } from "../runtime/failure-log.ts";
 import { beginInvocation, type Invocation, type LambdaContext } from "../runtime/invocation.ts";
 import { problemsOf } from "../runtime/schema.ts";
 import { type Environment, readSettings } from "../runtime/settings.ts";
-import { type SliceEnd, type SliceOutcome, sliceOutcome } from "../runtime/slice.ts";
+import { type SliceEnd, type SliceOutcome, secondsToWait, sliceOutcome } from "../runtime/slice.ts";
 import {
   failureOf,
   type OperatorAnswer,
@@ -129,15 +129,14 @@ function judged(part: SliceOfRequest, ended: SliceEnd): SliceResult {
 /** How many completed migrations are handed on: Step Functions takes states of 256 KB. */
 const KEPT = 500;
 
-/** Seconds between two slices that find another session at work, at first and at last. */
-const [WAIT_FIRST, WAIT_LONGEST] = [15, 300];
-
 function waitAfter({ waits = 0, background }: SliceState, end: SliceEnd) {
   const isLocked = "error" in end && end.error instanceof MigrationError && end.error.code === "LOCK_HELD";
   const isLeft = leavesStatement(end) || (isLocked && background === true);
   if (!isLocked && !isLeft) return { seconds: 0, state: {} };
-  const seconds = Math.min(WAIT_LONGEST, WAIT_FIRST * 2 ** Math.min(waits, 10));
-  return { seconds, state: { waits: waits + 1, ...(isLeft ? { background: true } : {}) } };
+  return {
+    seconds: secondsToWait(waits),
+    state: { waits: waits + 1, ...(isLeft ? { background: true } : {}) },
+  };
 }
 
 /** Whether the server goes on with a statement. */

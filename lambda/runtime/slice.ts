@@ -24,6 +24,15 @@ export function sliceOutcome(end: SliceEnd, options: Pick<MigratorOptions, "lock
   return error.code === "DEADLINE" && hasProgress(error) ? "continue" : "failed";
 }
 
+const FIRST_WAIT_SECONDS = 15;
+/** The longest wait between two slices that find another session at work. */
+export const LONGEST_WAIT_SECONDS = 300;
+
+/** @param waits slices in a row that have found another session at work */
+export function secondsToWait(waits: number): number {
+  return Math.min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** Math.min(waits, 10));
+}
+
 /** Whether the server goes on with the last statement of a run, which only the next run can record. */
 function isInBackground(report: object): boolean {
   const background: unknown = property(report, "background");
